@@ -1,0 +1,30 @@
+"""A real-time webcam avatar driver: a photograph speaks, smiles and looks around in your place.
+
+The public names load when they are first used, so that importing the package stays cheap:
+
+- ``Driver``: every frame in order, deterministic; for programs and tests.
+- ``open_live``: the threaded loop from a camera to its sinks.
+- ``AvatarError``: the root of everything this package raises on purpose.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from avatar.errors import AvatarError
+
+if TYPE_CHECKING:
+    from avatar.commands.driver import Driver as Driver
+    from avatar.commands.live import open_live as open_live
+
+__all__ = ["Driver", "open_live", "AvatarError", "__version__"]
+__version__ = "0.1.0"
+
+_LAZY = {"Driver": "avatar.commands.driver", "open_live": "avatar.commands.live"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'avatar' has no attribute {name!r}")

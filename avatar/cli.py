@@ -1,0 +1,440 @@
+"""The command line: parse and dispatch, no logic. Nothing heavy is imported before its use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from avatar import __version__
+from avatar.config import DEFAULTS, LiveConfig
+from avatar.errors import AvatarError
+
+app = typer.Typer(
+    name="avatar",
+    help="A photograph speaks, smiles and looks around in your place. Pictures never leave this "
+    "machine, and every generated frame says that it is generated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"avatar {__version__}")
+        raise typer.Exit
+
+
+avatars_app = typer.Typer(
+    help="Keep photographs under a name: `avatar run --avatar NAME` then starts at once.",
+    no_args_is_help=True,
+)
+app.add_typer(avatars_app, name="avatars")
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Nothing to do before a command."""
+
+
+def _default(text: str, name: str) -> str:
+    """Name an option's default; options left out stay None, so that a config file can set them."""
+    value = getattr(DEFAULTS, name)
+    shown = ", ".join(value) if isinstance(value, tuple) else value
+    return f"{text} (default: {shown})"
+
+
+AvatarOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--avatar", metavar="PHOTO|NAME",
+        help=_default("Photograph to bring to life, name of a stored avatar, or `builtin`. Give "
+                      "several to change between them with the keys 1–9.", "avatar"),
+    ),
+]  # fmt: skip
+CameraOption = Annotated[
+    str | None,
+    typer.Option(
+        "--camera", metavar="CAMERA",
+        help=_default("Camera number, device, video file, address, or `demo` for a made-up "
+                      "performance.", "camera"),
+    ),
+]  # fmt: skip
+MotionOption = Annotated[
+    Literal["relative", "absolute"] | None,
+    typer.Option(
+        "--motion",
+        help=_default("relative: your movement on the photograph's own face; absolute: your "
+                      "features and place.", "motion"),
+    ),
+]  # fmt: skip
+FrameOption = Annotated[
+    Literal["portrait", "photo"] | None,
+    typer.Option(
+        "--frame",
+        help=_default("portrait: head and shoulders; photo: the whole picture, the face animated "
+                      "in place.", "frame"),
+    ),
+]  # fmt: skip
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--size", metavar="WxH", help=_default("Output size in pixels.", "size")),
+]
+SmoothingOption = Annotated[
+    Literal["off", "light", "strong"] | None,
+    typer.Option("--smoothing", help=_default("How much jitter is removed.", "smoothing")),
+]
+MouthOption = Annotated[
+    Literal["auto", "driver", "teeth"] | None,
+    typer.Option(
+        "--mouth",
+        help=_default(
+            "Between the lips: driver takes your own teeth from the camera, teeth draws some, "
+            "auto keeps those of a photo that shows its own, else yours.",
+            "mouth",
+        ),
+    ),
+]
+ShadingOption = Annotated[
+    float | None,
+    typer.Option(
+        "--shading", help=_default("How much of your creases the avatar gets, 0 to 1.", "shading")
+    ),
+]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", metavar="NAME", help=_default("Generator.", "engine"))
+]
+FaceModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--face-model", metavar="FILE",
+        help="MediaPipe's face_landmarker.task; by default the installed one.",
+    ),
+]  # fmt: skip
+ForceOption = Annotated[
+    bool | None, typer.Option("--force", help="Replace an existing output file.")
+]
+LabelTextOption = Annotated[
+    str | None,
+    typer.Option("--label-text", help=_default("Text of the label in the picture.", "label_text")),
+]
+LabelCornerOption = Annotated[
+    Literal["top-right", "top-left", "bottom-left", "bottom-right"] | None,
+    typer.Option("--label-corner", help=_default("Where the label stands.", "label_corner")),
+]
+NoLabelOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-label",
+        help="Leave pictures unmarked; needs --acknowledge-disclosure-duty and is logged.",
+    ),
+]
+AcknowledgeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--acknowledge-disclosure-duty",
+        help="I will tell everybody who sees the pictures that they are generated.",
+    ),
+]
+
+
+@app.command()
+def run(
+    avatar: AvatarOption = None,
+    camera: CameraOption = None,
+    out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help=_default(
+                "Where frames go: virtual, virtual:DEVICE, preview, file:PATH or none. "
+                "Give several to serve several.",
+                "out",
+            ),
+        ),
+    ] = None,
+    engine: EngineOption = None,
+    motion: MotionOption = None,
+    frame: FrameOption = None,
+    size: SizeOption = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", help=_default("Frames a second.", "fps"))
+    ] = None,
+    mirror: Annotated[
+        bool | None,
+        typer.Option("--mirror/--no-mirror", help="Move as your mirror image would."),
+    ] = None,
+    smoothing: SmoothingOption = None,
+    mouth: MouthOption = None,
+    shading: ShadingOption = None,
+    label_text: LabelTextOption = None,
+    label_corner: LabelCornerOption = None,
+    no_label: NoLabelOption = False,
+    acknowledge_disclosure_duty: AcknowledgeOption = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="End after so many seconds.")
+    ] = None,
+    stats: Annotated[
+        Path | None, typer.Option("--stats", metavar="FILE.json", help="Write measurements.")
+    ] = None,
+    face_model: FaceModelOption = None,
+    force: ForceOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Options from a file; these win."),
+    ] = None,
+) -> None:
+    """Drive a photograph with your face, live, into a call."""
+    given = _given(locals())
+    from avatar.commands.run import run as command
+
+    raise typer.Exit(command(_live_config(config, given)))
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of LiveConfig that were given on the command line."""
+    given = {name: value for name, value in values.items() if name not in ("config", "no_label")}
+    if values.get("no_label"):
+        given["label"] = False
+    return given
+
+
+def _live_config(path: Path | None, given: dict[str, Any]) -> LiveConfig:
+    from avatar.config import load_config
+
+    return load_config(path, given)
+
+
+@app.command()
+def animate(
+    driving: Annotated[
+        Path, typer.Option("--driving", metavar="CLIP", help="Video whose face moves the avatar.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.mp4", help="Video to write.")],
+    avatar: Annotated[
+        str | None,
+        typer.Option(
+            "--avatar",
+            metavar="PHOTO|NAME",
+            help="Photograph to bring to life, or name of a stored avatar (default: builtin).",
+        ),
+    ] = None,
+    face: Annotated[
+        int,
+        typer.Option("--face", metavar="N", min=1, help="Which face of it: 1 is the largest."),
+    ] = 1,
+    engine: EngineOption = None,
+    motion: MotionOption = None,
+    frame: FrameOption = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="WxH",
+            help="Output size in pixels (default: the photograph's own with --frame photo, "
+            "720x720 with --frame portrait).",
+        ),
+    ] = None,
+    smoothing: SmoothingOption = None,
+    mouth: MouthOption = None,
+    shading: ShadingOption = None,
+    audio: Annotated[
+        Literal["keep", "none"], typer.Option("--audio", help="keep: the clip's sound.")
+    ] = "keep",
+    label_text: LabelTextOption = None,
+    label_corner: LabelCornerOption = None,
+    no_label: NoLabelOption = False,
+    acknowledge_disclosure_duty: AcknowledgeOption = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Only the clip's first seconds.")
+    ] = None,
+    face_model: FaceModelOption = None,
+    force: ForceOption = None,
+) -> None:
+    """Move a photograph by a recorded clip: every frame of it, into a file, with its sound."""
+    given = _given(locals())
+    for name in ("driving", "out", "face", "audio"):
+        del given[name]
+    config = _live_config(None, given | {"avatar": [avatar] if avatar is not None else None})
+    from avatar.commands.animate import animate as command
+
+    raise typer.Exit(
+        command(
+            config,
+            driving=driving,
+            out=out,
+            size_px=config.size_px if size is not None else None,
+            audio=audio,
+            face=face,
+        )
+    )
+
+
+@app.command()
+def bench(
+    camera: Annotated[
+        str,
+        typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
+    ] = "demo",
+    avatar: AvatarOption = None,
+    engine: EngineOption = None,
+    motion: MotionOption = None,
+    frame: FrameOption = None,
+    size: SizeOption = None,
+    smoothing: SmoothingOption = None,
+    mouth: MouthOption = None,
+    shading: ShadingOption = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Measured time.")] = 20.0,
+    unpaced: Annotated[
+        bool, typer.Option("--unpaced", help="As fast as it goes, instead of 30 fps.")
+    ] = False,
+    glass: Annotated[
+        bool,
+        typer.Option(
+            "--glass",
+            help="From light to light: show a changing code to the camera (--camera 0, or `loop` "
+            "for no camera) and read it back at the end of the chain.",
+        ),
+    ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option("--quality", help="Measure the pictures instead; needs --clips, --avatars."),
+    ] = False,
+    clips: Annotated[
+        Path | None, typer.Option("--clips", metavar="FOLDER", help="Videos of faces.")
+    ] = None,
+    avatars: Annotated[
+        Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With --quality: fewer frames and pairs.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .png or .html.")
+    ] = None,
+    face_model: FaceModelOption = None,
+) -> None:
+    """Measure frame rate, latency, CPU and memory on this machine."""
+    if quality:
+        from avatar.commands.quality import quality as quality_command
+
+        raise typer.Exit(
+            quality_command(
+                engine or DEFAULTS.engine, clips, avatars, quick=quick, html_path=html,
+                json_path=json_path, face_model=face_model,
+            )
+        )  # fmt: skip
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("unpaced", "glass", "json_path", "plot")
+        and name not in ("quality", "clips", "avatars", "quick", "html")
+    }
+    config = _live_config(None, given)
+    if glass:
+        from avatar.commands.glass import glass as glass_command
+
+        raise typer.Exit(glass_command(config, json_path=json_path))
+    from avatar.commands.bench import bench as command
+
+    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot))
+
+
+@app.command()
+def devices() -> None:
+    """List cameras and outputs."""
+    from avatar.commands.devices import devices as command
+
+    raise typer.Exit(command())
+
+
+@app.command()
+def doctor(face_model: FaceModelOption = None) -> None:
+    """Check this machine: what works, what does not, and the line that mends it."""
+    from avatar.commands.doctor import doctor as command
+
+    raise typer.Exit(command(face_model))
+
+
+@avatars_app.command("add")
+def avatars_add(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Photograph of a person.")],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What to call it (default: as the file)."),
+    ] = None,
+    face: Annotated[
+        int,
+        typer.Option("--face", metavar="N", min=1, help="Which face of it: 1 is the largest."),
+    ] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an avatar of the same name.")
+    ] = False,
+    face_model: FaceModelOption = None,
+) -> None:
+    """Store a copy of a photograph, with the face found in it, under a name."""
+    from avatar.commands.avatars_command import add
+
+    raise typer.Exit(add(photo, name=name, face=face, force=force, face_model=face_model))
+
+
+@avatars_app.command("list")
+def avatars_list() -> None:
+    """List the stored avatars."""
+    from avatar.commands.avatars_command import list_avatars
+
+    raise typer.Exit(list_avatars())
+
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stored avatar.")]
+
+
+@avatars_app.command("show")
+def avatars_show(
+    name: NameArgument,
+    preview: Annotated[
+        Path | None,
+        typer.Option("--preview", metavar="FILE.png", help="Write its portrait framing, labelled."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing picture.")] = False,
+) -> None:
+    """Print what is known of a stored avatar."""
+    from avatar.commands.avatars_command import show
+
+    raise typer.Exit(show(name, preview=preview, force=force))
+
+
+@avatars_app.command("remove")
+def avatars_remove(name: NameArgument) -> None:
+    """Delete a stored avatar: its copy of the photograph and what was found in it."""
+    from avatar.commands.avatars_command import remove
+
+    raise typer.Exit(remove(name))
+
+
+def main() -> None:
+    """Run the command line; an ``AvatarError`` becomes one line and an exit status."""
+    try:
+        app()
+    except AvatarError as error:
+        typer.echo(f"avatar: {error}", err=True)
+        raise SystemExit(error.exit_status) from None
+
+
+if __name__ == "__main__":
+    main()

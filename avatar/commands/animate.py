@@ -1,0 +1,256 @@
+"""``avatar animate``: a photograph moved by a recorded clip, frame by frame, into a file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+from uuid import uuid4
+
+from avatar import __version__
+from avatar.clock import ManualClock
+from avatar.commands.avatars import AvatarPhoto, open_avatar
+from avatar.commands.run import ended_by_signals
+from avatar.commands.terminal import say
+from avatar.commands.wiring import engine, portrait_settings
+from avatar.config import LiveConfig
+from avatar.errors import SourceEndedError, UsageError
+from avatar.frames import FaceTrack, LabelledFrame, UInt8Image
+from avatar.generate.framing import default_size
+from avatar.label import create_labeller, file_metadata
+from avatar.motion.retarget import FaceRetargeter
+from avatar.sinks.mp4 import Mp4Writer
+from avatar.sources.timing import FilmTiming, film_timing
+from avatar.sources.video import VideoSource
+from avatar.stages import FrameSource, Labeller, Tracker
+from avatar.stages import Generator as AvatarGenerator
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import FaceLandmarker
+
+T = TypeVar("T")
+
+Audio = Literal["keep", "none"]
+PORTRAIT_SIZE_PX = (720, 720)
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended: the file is whole, the work is not."""
+
+
+def animate(
+    config: LiveConfig,
+    *,
+    driving: Path,
+    out: Path,
+    size_px: tuple[int, int] | None,
+    audio: Audio,
+    face: int,
+) -> int:
+    """Write ``out``: the photograph of ``config`` moved by every frame of the clip ``driving``.
+
+    ``size_px``: None takes the photograph's own size, or 720×720 for a portrait. ``face``: which
+    face of the photograph, 1 the largest. Frames before the first face show the avatar idling.
+    Returns the exit status; raises ``UsageError``, ``PhotoError`` and the errors of the stages.
+    """
+    _check(config, driving, out)
+    driving = driving.expanduser()
+    stop = threading.Event()
+    with ExitStack() as stages:
+        # A manual clock gives every frame at once, with the film's own time as its timestamp.
+        source = stages.enter_context(
+            VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
+        )
+        timing = film_timing(driving)
+        model = find_face_model(config.face_model)
+        photo = open_avatar(config.avatar[0], model, say, number=face)
+        size_px = size_px or _own_size(photo.photo, config)
+        generator = stages.enter_context(
+            engine(config.engine)(
+                photo.photo, photo.face, config.frame, size_px, portrait_settings(config)
+            )
+        )
+        labeller = _labeller(config, photo, out, size_px)
+        writer = _writer(config, out, size_px, timing)
+        has_sound = audio == "keep" and writer.copy_audio_from(driving)
+        tracker = stages.enter_context(FaceLandmarker(model))
+        stages.enter_context(ended_by_signals(stop.set))
+        # The file comes last: nothing above may cost an existing one.
+        stages.enter_context(writer)
+        animation = _Animation(FaceRetargeter(config.motion, config.smoothing), generator, labeller)
+        slots = _Slots(writer, timing.rate)
+        coming = _ahead(_tracks(source, tracker, config.seconds))
+        with closing(coming) as tracks, _progress(_planned(timing, config.seconds)) as step:
+            for track in tracks:
+                if stop.is_set():
+                    break
+                slots.put(animation.draw(track))
+                step()
+    _report(out, timing, animation, slots, has_sound)
+    if audio == "keep" and not has_sound:
+        say(f"{driving} has no sound to keep")
+    if stop.is_set():
+        say(f"stopped by you: {out} plays up to there")
+        return INTERRUPTED
+    return 0
+
+
+def _check(config: LiveConfig, driving: Path, out: Path) -> None:
+    """Raise ``UsageError`` for what would do harm or could not be meant."""
+    engine(config.engine)
+    if out.exists() and driving.exists() and out.samefile(driving):
+        raise UsageError(
+            f"--out and --driving name the same file, {out}: writing would destroy the clip. "
+            "Name another --out."
+        )
+
+
+def _own_size(photo: UInt8Image, config: LiveConfig) -> tuple[int, int]:
+    return PORTRAIT_SIZE_PX if config.frame == "portrait" else default_size(photo, config.frame)
+
+
+def _labeller(
+    config: LiveConfig, photo: AvatarPhoto, out: Path, size_px: tuple[int, int]
+) -> Labeller:
+    return create_labeller(
+        size_px=size_px,
+        text=config.label_text,
+        corner=config.label_corner,
+        visible=config.label,
+        acknowledged=config.acknowledge_disclosure_duty,
+        avatar=photo.name,
+        outputs=[f"file:{out}"],
+    )
+
+
+def _writer(
+    config: LiveConfig, out: Path, size_px: tuple[int, int], timing: FilmTiming
+) -> Mp4Writer:
+    return Mp4Writer(
+        out.expanduser(),
+        size_px,
+        float(timing.rate),
+        file_metadata(f"webcam-avatar {__version__}", uuid4().hex),
+        preset="veryfast",
+        low_latency=False,
+        overwrite=config.force,
+    )
+
+
+def _tracks(source: FrameSource, tracker: Tracker, seconds: float | None) -> Iterator[FaceTrack]:
+    """Yield what is seen in every frame of ``source``, of its first ``seconds`` if given."""
+    first_ns: int | None = None
+    while True:
+        try:
+            frame = source.read()
+        except SourceEndedError:
+            return
+        if frame is None:  # the film stands still for longer than one read waits
+            continue
+        first_ns = frame.timestamp_ns if first_ns is None else first_ns
+        if seconds is not None and frame.timestamp_ns - first_ns >= seconds * 1e9:
+            return
+        yield tracker.track(frame)
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """Yield from ``items``, making the next one on a thread while this one is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="track") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+@dataclass
+class _Animation:
+    """The stages after the tracker, and how many frames had a face."""
+
+    retargeter: FaceRetargeter
+    generator: AvatarGenerator
+    labeller: Labeller
+    frames: int = 0
+    faces: int = 0
+
+    def draw(self, track: FaceTrack) -> LabelledFrame:
+        self.frames += 1
+        self.faces += track.face is not None
+        motion = self.retargeter.retarget(track, track.timestamp_ns)
+        return self.labeller.label(self.generator.generate(motion))
+
+
+@dataclass
+class _Slots:
+    """Puts frames at their times into a file of constant rate.
+
+    A slot that no frame falls into repeats the one before; a frame whose slot is taken is left
+    out. In a film of constant rate neither happens.
+    """
+
+    writer: Mp4Writer
+    rate: Fraction
+    repeated: int = 0
+    left_out: int = 0
+    _first_ns: int | None = field(default=None, init=False)
+
+    def put(self, frame: LabelledFrame) -> None:
+        if self._first_ns is None:
+            self._first_ns = frame.timestamp_ns
+        slot = round((frame.timestamp_ns - self._first_ns) * self.rate / 1_000_000_000)
+        if slot < self.writer.frame_count:
+            self.left_out += 1
+            return
+        while self.writer.frame_count < slot:
+            self.writer.repeat_last()
+            self.repeated += 1
+        self.writer.write_rgb(frame.image)
+
+    @property
+    def frames(self) -> int:
+        return self.writer.frame_count
+
+
+class _Step(Protocol):
+    def __call__(self) -> None: ...
+
+
+def _planned(timing: FilmTiming, seconds: float | None) -> int:
+    """Return how many frames are to come."""
+    if seconds is None:
+        return timing.frames
+    return min(timing.frames, round(seconds * float(timing.rate)))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[_Step]:
+    """Show a bar on standard error where that is a terminal; give what moves it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _report(
+    out: Path, timing: FilmTiming, animation: _Animation, slots: _Slots, has_sound: bool
+) -> None:
+    rate = float(timing.rate)
+    sound = ", with the clip's sound" if has_sound else ""
+    say(f"{out}: {slots.frames} frames, {rate:.5g} fps, {slots.frames / rate:.2f} s{sound}")
+    if not timing.constant:
+        say(
+            f"the clip's rate varies: written at {rate:.5g} fps, {slots.repeated} frames shown "
+            f"longer, {slots.left_out} left out"
+        )
+    elif slots.repeated:
+        say(f"{slots.repeated} frames of the clip are damaged: the one before is shown longer")
+    missing = animation.frames - animation.faces
+    if missing:
+        say(f"no face in {missing} of {animation.frames} frames: the avatar held still or idled")

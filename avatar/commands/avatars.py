@@ -1,0 +1,164 @@
+"""Turning what the user calls an avatar into a photograph with a face."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.commands.face_cache import FaceCache, default_cache
+from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either, file_sha256
+from avatar.errors import PhotoError, UsageError
+from avatar.frames import Face, UInt8Image
+from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
+from avatar.generate.portrait import photo_bounds
+from avatar.track.landmarker import detect_faces
+
+MIN_FACE_PX = 64
+
+
+@dataclass(frozen=True, eq=False)
+class AvatarPhoto:
+    """A photograph that can be animated.
+
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels.
+    """
+
+    name: str
+    photo: UInt8Image
+    face: Face
+
+
+def open_avatar(
+    avatar: str | Path | UInt8Image,
+    face_model: Path,
+    say: Callable[[str], None],
+    *,
+    number: int = 1,
+    store: AvatarStore | None = None,
+    cache: FaceCache | None = None,
+) -> AvatarPhoto:
+    """Load a photograph and find its face, or take both from the store.
+
+    ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB.
+    ``number``: which face, 1 the largest. ``say`` is told what was chosen where there was a
+    choice. ``store`` and ``cache``: in place of the user's own. Raises ``UsageError`` when there
+    is no such photograph or name, ``PhotoError`` when it has no such face or that is not usable.
+    """
+    if not isinstance(avatar, (str, Path)):
+        faces = detect_faces(avatar, face_model)
+        return AvatarPhoto("picture", avatar, choose_face("picture", faces, say, number))
+    found = resolve(avatar, store or default_store(), say)
+    if isinstance(found, StoredAvatar):
+        return _stored_photo(found, number)
+    photo = load_photo(found)
+    faces = (cache or default_cache()).faces(
+        file_sha256(found),
+        (photo.shape[1], photo.shape[0]),
+        lambda: detect_faces(photo, face_model),
+        say,
+    )
+    return AvatarPhoto(found.stem, photo, choose_face(found.stem, faces, say, number))
+
+
+def resolve(
+    avatar: str | Path, store: AvatarStore, say: Callable[[str], None]
+) -> StoredAvatar | Path:
+    """Return what ``--avatar`` means: a stored avatar, or the path of a photograph.
+
+    A ``Path``, a word with a folder in it and the name of a file with a suffix mean that file;
+    any other word is a stored name first. Raises ``UsageError``, which names what is near, and
+    what ``AvatarStore.load`` raises.
+    """
+    if str(avatar) == BUILTIN:
+        return builtin_photo()
+    path = Path(avatar).expanduser()
+    separators = os.sep + (os.altsep or "")
+    a_path = isinstance(avatar, Path) or any(character in separators for character in avatar)
+    if a_path or (path.suffix and path.is_file()):
+        if not path.exists():
+            raise _unknown(str(avatar), path, None)
+        return path
+    name = store.find(str(avatar))
+    if name is not None:
+        if path.exists():
+            say(f"{name} is taken as the stored avatar; the file is --avatar .{os.sep}{avatar}")
+        return store.load(name)
+    if not path.exists():
+        raise _unknown(str(avatar), path, store)
+    return path
+
+
+def _unknown(avatar: str, path: Path, store: AvatarStore | None) -> UsageError:
+    """Return the error for what is neither a file nor, where a store is given, a name."""
+    near = [*(store.near(avatar) if store else []), *_near_files(path)]
+    hint = f" Did you mean {either(near)}?" if near else " Check the spelling."
+    names = " or the name of a stored avatar (`avatar avatars list`)" if store else ""
+    return PhotoError(
+        f"expected a photograph at {path}{names}, found nothing there.{hint} "
+        f"The built-in portrait is `--avatar {BUILTIN}`."
+    )
+
+
+def _near_files(path: Path) -> list[str]:
+    """Return paths in the same folder that look like ``path``, with or without its suffix."""
+    try:
+        files = [file for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return []  # no such folder, or none to look into: nothing to propose
+    known = {file.stem.casefold(): file for file in files}
+    known |= {file.name.casefold(): file for file in files}
+    near = difflib.get_close_matches(path.name.casefold(), known)
+    return list(dict.fromkeys(str(known[name]) for name in near))
+
+
+def _stored_photo(stored: StoredAvatar, number: int) -> AvatarPhoto:
+    """Return a stored avatar with the face that was chosen when it was added."""
+    again = f'avatar avatars add "{stored.photo}" --name "{stored.name}" --force'
+    if number not in (1, stored.face_number):
+        raise UsageError(
+            f"the avatar {stored.name} is face {stored.face_number} of its photograph, found "
+            f"--face {number}. To change it: {again} --face {number}"
+        )
+    photo = load_photo(stored.photo)
+    size_px = photo.shape[1], photo.shape[0]
+    if size_px != stored.face.image_size_px:
+        raise PhotoError(
+            f"expected a photograph of {stored.face.image_size_px} pixels in {stored.folder}, "
+            f"found {size_px}. Find its face anew: {again} --face {stored.face_number}"
+        )
+    return AvatarPhoto(stored.name, photo, stored.face)
+
+
+def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number: int = 1) -> Face:
+    """Return face ``number`` of ``faces``, which come largest first; say so when there are several.
+
+    Raises ``PhotoError`` when there is no such face, or it is not large enough.
+    """
+    if not faces:
+        raise PhotoError(
+            f"expected a human face in {name}, found none. Animals and faces seen from the side "
+            "or behind are not found: choose a picture in which both eyes show, or cut it closer."
+        )
+    if not 1 <= number <= len(faces):
+        raise PhotoError(
+            f"expected the number of a face in {name}, 1 (the largest) to {len(faces)}, "
+            f"found {number}."
+        )
+    face = faces[number - 1]
+    left, top, right, bottom = photo_bounds(face)
+    size = max(right - left, bottom - top)
+    if size < MIN_FACE_PX:
+        raise PhotoError(
+            f"expected a face of at least {MIN_FACE_PX} pixels in {name}, found one of "
+            f"{size:.0f}. Use a larger version of the picture, or cut it closer to the face."
+        )
+    if len(faces) > 1:
+        which = "the largest" if number == 1 else f"number {number} by size"
+        say(
+            f"{len(faces)} faces in {name}: taking {which}, at "
+            f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"
+        )
+    return face

@@ -1,0 +1,204 @@
+"""``avatar avatars``: adding, listing, showing and removing stored avatars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+from avatar import __version__
+from avatar.clock import MonotonicClock
+from avatar.commands.avatars import choose_face
+from avatar.commands.face_numbers import head_turn_deg
+from avatar.commands.run import check_writable
+from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
+from avatar.commands.terminal import say
+from avatar.errors import SinkError, UsageError
+from avatar.frames import BLENDSHAPE_NAMES, Face, GeneratedFrame, LabelledFrame, Presence
+from avatar.generate.framing import View, make_canvas
+from avatar.generate.photo import load_photo
+from avatar.generate.portrait import photo_bounds
+from avatar.label import aigc_metadata, create_labeller
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import detect_faces
+
+PREVIEW_SIZE_PX = (720, 720)
+TURNED_DEG = 20.0
+_SHOWN_BLENDSHAPES = 5
+
+
+def add(
+    photo: Path,
+    *,
+    name: str | None = None,
+    face: int = 1,
+    force: bool = False,
+    face_model: Path | None = None,
+    store: AvatarStore | None = None,
+) -> int:
+    """Find the face in ``photo`` and store both as an avatar; return the exit status.
+
+    ``name``: None takes the file's. ``face``: 1 is the largest. ``force``: replace an avatar of
+    the same name. Raises ``UsageError`` and ``PhotoError``.
+    """
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    store = store or default_store()
+    photo = photo.expanduser()
+    picture = load_photo(photo)
+    # Before the slow part: a name that is taken is told at once.
+    name = store.check_free(name if name is not None else name_of_file(photo), replace=force)
+    faces = detect_faces(picture, find_face_model(face_model))
+    chosen = choose_face(photo.name, faces, say, face)
+    replaced = store.find(name) is not None
+    stored = store.add(
+        name, photo, chosen, face_number=face, face_count=len(faces), replace=force
+    )  # fmt: skip
+    took_s = (clock.now_ns() - start_ns) / 1e9
+    say(f"{'replaced' if replaced else 'added'} {stored.name} in {took_s:.1f} s: {_found(stored)}")
+    yaw_deg = head_turn_deg(chosen)[0]
+    if abs(yaw_deg) > TURNED_DEG:
+        say(
+            f"the head is turned {abs(yaw_deg):.0f}° to the picture's "
+            f"{'right' if yaw_deg > 0 else 'left'}: head turns will be limited. A photograph "
+            "from the front moves best."
+        )
+    twins = store.twins(stored)
+    if twins:
+        say(f"the same photograph is stored as {', '.join(twins)}, too")
+    say(f"use it: avatar run --avatar {_quoted(stored.name)}")
+    return 0
+
+
+def _found(stored: StoredAvatar) -> str:
+    width, height = stored.face.image_size_px
+    return f"a face of {face_px(stored.face):.0f} pixels in a picture of {width}×{height}"
+
+
+def face_px(face: Face) -> float:
+    """Return the longer side of a face, pixels of its picture."""
+    left, top, right, bottom = photo_bounds(face)
+    return max(right - left, bottom - top)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if " " in name else name
+
+
+def list_avatars(store: AvatarStore | None = None) -> int:
+    """Print the stored avatars as a table, or how to add one; return the exit status."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    store = store or default_store()
+    names = store.names()
+    if not names:
+        say(f"no avatars in {store.root} yet: avatar avatars add PHOTO [--name NAME]")
+        return 0
+    table = Table("name", "size", "face px", "added")
+    faults = []
+    for name in names:
+        try:
+            stored = store.read(name)
+        except UsageError as error:
+            faults.append(str(error))
+            table.add_row(Text(name), Text("not readable", "bold red"))
+            continue
+        width, height = stored.face.image_size_px
+        table.add_row(
+            Text(name),
+            f"{width}×{height}",
+            f"{face_px(stored.face):.0f}",
+            f"{stored.added.astimezone():%Y-%m-%d %H:%M}",
+        )
+    Console(highlight=False).print(table)
+    for fault in faults:
+        say(fault)
+    return 0
+
+
+def show(
+    name: str,
+    *,
+    preview: Path | None = None,
+    force: bool = False,
+    store: AvatarStore | None = None,
+) -> int:
+    """Print what is stored of an avatar; return the exit status.
+
+    ``preview``: a PNG to write, the labelled portrait framing; ``force`` replaces one that is
+    there. Raises ``UsageError``, ``PhotoError`` and ``SinkError``.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    store = store or default_store()
+    stored = store.load(name)
+    if preview is not None:
+        _check_preview(preview, force)
+    console = Console(highlight=False)
+    for what, value in _numbers(stored):
+        console.print(Text(f"{what:<12}{value}"), soft_wrap=True)
+    if preview is not None:
+        write_preview(stored, preview)
+        say(f"{preview} shows it as a portrait")
+    return 0
+
+
+def _numbers(stored: StoredAvatar) -> list[tuple[str, str]]:
+    """Return what ``show`` prints, line by line."""
+    face = stored.face
+    width, height = face.image_size_px
+    left, top, right, bottom = photo_bounds(face)
+    yaw, pitch, roll = head_turn_deg(face)
+    order = face.blendshapes.argsort()[::-1][:_SHOWN_BLENDSHAPES]
+    expression = ", ".join(f"{BLENDSHAPE_NAMES[i]} {face.blendshapes[i]:.2f}" for i in order)
+    return [
+        ("name", stored.name),
+        ("photograph", f"{stored.photo}, {width}×{height}"),
+        ("SHA-256", stored.sha256),
+        ("face", f"{stored.face_number} of {stored.face_count}, {face_px(face):.0f} pixels, at "
+                 f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"),
+        ("turned", f"yaw {yaw:+.0f}° (+ is right), pitch {pitch:+.0f}° (+ is up), "
+                   f"roll {roll:+.0f}° (+ is to the left)"),
+        ("expression", expression),
+        ("added", f"{stored.added.astimezone():%Y-%m-%d %H:%M:%S}, "
+                  f"by webcam-avatar {stored.program_version}"),
+    ]  # fmt: skip
+
+
+def _check_preview(path: Path, force: bool) -> None:
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--preview: expected the name of a .png file, found {path}")
+    check_writable(path, "--preview")
+    if path.exists() and not force:
+        raise UsageError(f"--preview: {path} exists. Choose another name, or give --force.")
+
+
+def write_preview(stored: StoredAvatar, path: Path) -> None:
+    """Write the avatar's portrait framing as a labelled PNG. Raises ``SinkError``."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    tags = PngInfo()
+    for key, value in aigc_metadata(f"webcam-avatar {__version__}", uuid4().hex).items():
+        tags.add_itxt(key, value)
+    frame = _portrait(stored)
+    try:
+        Image.fromarray(frame.image).save(path, "PNG", pnginfo=tags)
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _portrait(stored: StoredAvatar) -> LabelledFrame:
+    photo = load_photo(stored.photo)
+    canvas = make_canvas(photo, stored.face, "portrait", PREVIEW_SIZE_PX, View())
+    labeller = create_labeller(size_px=PREVIEW_SIZE_PX, avatar=stored.name)
+    return labeller.label(GeneratedFrame(canvas.image, 0, 0, Presence.IDLE))
+
+
+def remove(name: str, store: AvatarStore | None = None) -> int:
+    """Delete a stored avatar and say what is gone; return the exit status."""
+    folder = (store or default_store()).remove(name)
+    say(f"removed {folder.name}: {folder} with its copy of the photograph")
+    return 0

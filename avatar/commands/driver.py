@@ -1,0 +1,109 @@
+"""``Driver``: every frame in order, deterministic; the same stages as the live loop, no threads."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from avatar.commands.avatars import open_avatar
+from avatar.commands.wiring import engine as engine_named
+from avatar.config import DEFAULTS
+from avatar.errors import UsageError
+from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
+from avatar.generate.framing import Framing
+from avatar.generate.mouth import MouthInside
+from avatar.generate.portrait import PortraitSettings
+from avatar.motion.retarget import FaceRetargeter, MotionMode, Reference, Smoothing
+from avatar.stages import Generator
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import FaceLandmarker
+
+
+class Driver:
+    """Drives one avatar with pictures of a face.
+
+    ``avatar``: path of a photograph, name of a stored avatar, ``"builtin"``, or uint8 (H, W, 3)
+    RGB.
+    ``engine``: name of the generator. ``motion``: ``relative`` adds the driver's change since
+    its reference to the photograph; ``absolute`` reproduces the driver's own landmarks.
+    ``frame``: ``portrait`` cuts head and shoulders, ``photo`` keeps the whole picture.
+    ``smoothing``: ``off``, ``light`` or ``strong``. ``size_px``: (width, height) of the pictures;
+    None takes the photo's own, or 512×512 for a portrait. ``face_model``: the landmarker's file.
+    ``reference``: what relative motion starts from: ``auto`` the most neutral face of the first
+    two seconds, ``first`` the first face.
+    ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
+    of the driver's creases the avatar gets, 0 to 1.
+
+    Use it as a context manager::
+
+        with avatar.Driver(avatar="portrait.jpg") as driver:
+            frame = driver.step(rgb, timestamp_ns)
+
+    Its pictures are not labelled: mark them before they are shown to anybody
+    (``avatar.label.create_labeller``).
+    """
+
+    def __init__(
+        self,
+        avatar: str | Path | UInt8Image,
+        engine: str = "portrait",
+        motion: MotionMode = "relative",
+        frame: Framing = "portrait",
+        smoothing: Smoothing = "light",
+        *,
+        size_px: tuple[int, int] | None = None,
+        face_model: Path | None = None,
+        reference: Reference = "auto",
+        mouth: MouthInside = DEFAULTS.mouth,
+        shading: float = DEFAULTS.shading,
+    ) -> None:
+        self._avatar, self._framing = avatar, frame
+        self._make = engine_named(engine)
+        self._settings = PortraitSettings(mouth, shading)
+        self._size_px, self._face_model = size_px, face_model
+        self._retargeter = FaceRetargeter(motion, smoothing, reference)
+        self._open = ExitStack()
+        self._tracker: FaceLandmarker | None = None
+        self._generator: Generator | None = None
+        self._index = 0
+        self._seen_face = False
+
+    def __enter__(self) -> Self:
+        model = find_face_model(self._face_model)
+        photo = open_avatar(self._avatar, model, lambda line: print(line, file=sys.stderr))  # noqa: T201
+        with ExitStack() as opening:
+            self._tracker = opening.enter_context(FaceLandmarker(model))
+            self._generator = opening.enter_context(
+                self._make(photo.photo, photo.face, self._framing, self._size_px, self._settings)
+            )
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tracker = self._generator = None
+        self._open.close()
+
+    def step(self, rgb: UInt8Image, timestamp_ns: int) -> GeneratedFrame | None:
+        """Return the avatar moved as the face in ``rgb``.
+
+        ``rgb``: uint8 (H, W, 3). ``timestamp_ns`` must rise from call to call. None until a face
+        was seen for the first time; afterwards a lost face is held and then idles.
+        """
+        if self._tracker is None or self._generator is None:
+            raise UsageError(
+                "the driver is closed: use it inside `with avatar.Driver(…) as driver`"
+            )
+        track = self._tracker.track(CameraFrame(rgb, timestamp_ns, self._index))
+        self._index += 1
+        self._seen_face = self._seen_face or track.face is not None
+        if not self._seen_face:
+            return None
+        return self._generator.generate(self._retargeter.retarget(track, timestamp_ns))

@@ -1,0 +1,257 @@
+"""The live session: options in, a running pipeline out, with what keys and programs can change."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from avatar import __version__
+from avatar.clock import Clock, MonotonicClock
+from avatar.commands.avatars import open_avatar
+from avatar.commands.wiring import engine, portrait_settings
+from avatar.config import LiveConfig, load_config
+from avatar.errors import UsageError
+from avatar.generate.deck import Deck
+from avatar.label import VisibleLabel, create_labeller, file_metadata
+from avatar.motion.retarget import FaceRetargeter
+from avatar.observe import Recorder, dropped_share
+from avatar.pipeline import Pipeline
+from avatar.sinks import create_sink
+from avatar.sources import create_source
+from avatar.sources.mirror import MirroredSource
+from avatar.sources.reconnect import ReconnectingSource
+from avatar.stages import FrameSink, FrameSource, Generator
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import FaceLandmarker
+
+CAMERA_SIZE_PX = (640, 480)
+_PAN_STEP, _ZOOM_STEP = 0.03, 1.06
+
+
+class LiveSession:
+    """One run from a camera to its sinks.
+
+    Everything that can be wrong with the options is raised by the constructor; ``run`` opens
+    devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
+    put something around the generator: for programs that bring their own.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        say: Callable[[str], None],
+        *,
+        clock: Clock | None = None,
+        source: FrameSource | None = None,
+        sinks: Sequence[FrameSink] = (),
+        recorder: Recorder | None = None,
+        wrap_generator: Callable[[Generator], Generator] = lambda generator: generator,
+    ) -> None:
+        self.config = config
+        self.recorder = recorder or Recorder()
+        self._say = say
+        self._overlay = False
+        _limit_opencv_threads()
+        clock = clock or MonotonicClock()
+        # What is checked in no time comes first: a mistyped option is told at once.
+        make, settings = engine(config.engine), portrait_settings(config)
+        all_sinks = list(sinks) or self._sinks(clock)
+        self._mirror = MirroredSource(source or self._source(clock), config.mirror)
+        model = find_face_model(config.face_model)
+        photos = [open_avatar(avatar, model, say) for avatar in config.avatar]
+        self._deck = Deck(
+            [photo.name for photo in photos],
+            [make(p.photo, p.face, config.frame, config.size_px, settings) for p in photos],
+        )
+        self._retargeter = FaceRetargeter(config.motion, config.smoothing)
+        self._labeller = create_labeller(
+            size_px=config.size_px,
+            text=config.label_text,
+            corner=config.label_corner,
+            visible=config.label,
+            acknowledged=config.acknowledge_disclosure_duty,
+            avatar=self._deck.name,
+            outputs=[sink.name for sink in all_sinks],
+        )
+        self._shown_in = all_sinks[0].name
+        self._pipeline = Pipeline(
+            self._mirror,
+            FaceLandmarker(model),
+            self._retargeter,
+            wrap_generator(self._deck),
+            self._labeller,
+            all_sinks,
+            clock=clock,
+            observer=self.recorder,
+            say=say,
+            fps=config.fps,
+        )
+
+    def _source(self, clock: Clock) -> FrameSource:
+        config = self.config
+        source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
+        return ReconnectingSource(source, clock, self._say)
+
+    def _sinks(self, clock: Clock) -> list[FrameSink]:
+        config = self.config
+        if len(set(config.out)) < len(config.out):
+            raise UsageError(f"--out: each output only once, found {', '.join(config.out)}")
+        metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
+        return [
+            create_sink(
+                spec,
+                size_px=config.size_px,
+                fps=config.fps,
+                clock=clock,
+                on_key=self.press,
+                overlay_text=self.overlay_text,
+                metadata=metadata,
+                force=config.force,
+            )
+            for spec in config.out
+        ]
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that all stages share."""
+        return self._pipeline.clock
+
+    @property
+    def first_frame_ns(self) -> int | None:
+        """Return when the first frame was delivered, on ``clock``; None before that."""
+        return self._pipeline.first_frame_ns
+
+    @property
+    def first_sink(self) -> str:
+        """Return the name of the sink whose latency is shown."""
+        return self._shown_in
+
+    def run(self, seconds: float | None = None) -> None:
+        """Run until stopped or ended; see ``Pipeline.run``."""
+        # What stands when frames begin to flow stays to the end; the collector need not walk it
+        # again and again, which would cost milliseconds in the middle of a call.
+        gc.freeze()
+        self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+
+    def stop(self) -> None:
+        """End the session; safe from any thread."""
+        self._pipeline.stop()
+
+    def take_reference(self) -> None:
+        """Take the next face as the reference of relative motion."""
+        self._retargeter.take_reference()
+
+    def press(self, key: str) -> None:
+        """Do what a key of the preview window stands for; unknown keys do nothing."""
+        if key.isdecimal():
+            self._deck.select(int(key) - 1)
+            return
+        actions: dict[str, Callable[[], object]] = {
+            "n": lambda: self._deck.step(1),
+            "p": lambda: self._deck.step(-1),
+            "x": self.take_reference,
+            "m": self._toggle_mirror,
+            "+": lambda: self._deck.zoom(_ZOOM_STEP),
+            "-": lambda: self._deck.zoom(1 / _ZOOM_STEP),
+            "left": lambda: self._deck.pan(-_PAN_STEP, 0),
+            "right": lambda: self._deck.pan(_PAN_STEP, 0),
+            "up": lambda: self._deck.pan(0, -_PAN_STEP),
+            "down": lambda: self._deck.pan(0, _PAN_STEP),
+            "f": self._toggle_overlay,
+            "l": self._next_label_corner,
+            "q": self.stop,
+        }
+        action = actions.get(key)
+        if action is not None:
+            action()
+
+    def _toggle_mirror(self) -> None:
+        # The reference was seen the other way round; a new one is due.
+        self._mirror.mirrored = not self._mirror.mirrored
+        self.take_reference()
+
+    def _toggle_overlay(self) -> None:
+        self._overlay = not self._overlay
+
+    def _next_label_corner(self) -> None:
+        if isinstance(self._labeller, VisibleLabel):
+            self._labeller.next_corner()
+
+    def overlay_text(self) -> str:
+        """Return the preview's overlay, empty while it is off: frame rate, latency, drops."""
+        if not self._overlay:
+            return ""
+        spans = self.recorder.latest(f"capture→{self._shown_in}", 31)
+        if len(spans) < 2:
+            return "starting"
+        fps = (len(spans) - 1) * 1e9 / max(spans[-1].end_ns - spans[0].end_ns, 1)
+        latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
+        dropped = dropped_share(self.recorder.counts())
+        return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def _limit_opencv_threads() -> None:
+    """Keep OpenCV to one thread: the stages already use the cores, and its own would wait."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+class LiveHandle:
+    """A session running in a thread of its own; a context manager that stops it at the end."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self.session = session
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="live")
+
+    def _run(self) -> None:
+        try:
+            self.session.run()
+        except BaseException as error:  # handed to the caller by ``wait``
+            self._error = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.session.stop()
+        self._thread.join()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the session's end; returns False on time-out. Raises what ended it."""
+        self._thread.join(timeout_s)
+        if self._error is not None:
+            raise self._error
+        return not self._thread.is_alive()
+
+
+def open_live(
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    source: FrameSource | None = None,
+    sinks: Sequence[FrameSink] = (),
+    config: Path | None = None,
+    **options: Any,
+) -> LiveHandle:
+    """Return the threaded loop of ``avatar run`` for programs; enter it to start.
+
+    ``options`` are those of ``avatar.config.LiveConfig``; ``config`` is a TOML file of them.
+    A preview window is served by the main thread only, so it is refused here.
+    Raises ``UsageError`` and the errors of the parts that cannot be made.
+    """
+    settings = load_config(config, options)
+    if "preview" in settings.out and not sinks:
+        raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
+    return LiveHandle(LiveSession(settings, say, source=source, sinks=sinks))

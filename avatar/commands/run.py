@@ -1,0 +1,129 @@
+"""``avatar run``: the live session on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from avatar.commands.live import LiveSession
+from avatar.commands.process import age_s
+from avatar.commands.terminal import say
+from avatar.config import LiveConfig
+from avatar.errors import SinkError, UsageError
+from avatar.observe import Recorder, delivery, distribution, dropped_share
+
+
+def run(config: LiveConfig) -> int:
+    """Run until the user ends it; print a summary; return the exit status."""
+    if config.stats is not None:
+        check_writable(config.stats, "--stats")
+    session = LiveSession(config, say)
+    say(f"avatar {', '.join(config.avatar)} from {config.camera} to {', '.join(config.out)}")
+    if "preview" in config.out:
+        say(
+            "keys: 1–9 N P avatar · X reference · M mirror · + − arrows view · "
+            "F overlay · L label · Q quit"
+        )
+    else:
+        say("Ctrl-C ends")
+    with ended_by_signals(session.stop):
+        try:
+            session.run()
+        finally:
+            # What never began has nothing to report but its error.
+            if session.first_frame_ns is not None:
+                _report(session, config.stats)
+    return 0
+
+
+@contextmanager
+def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop``, and nothing else, at Ctrl-C and SIGTERM."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A thread: the handler may have interrupted this one inside the lock that a stop needs.
+        threading.Thread(target=stop, name="stop").start()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(session: LiveSession, path: Path | None) -> None:
+    summary = {"first_frame_s": _first_frame_s(session), **summarise(session.recorder)}
+    for sink, values in summary["sinks"].items():
+        latency = values["latency"]
+        if values["delivery"]["frames"]:
+            say(
+                f"{sink}: {values['delivery']['frames']} frames, "
+                f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
+                f"(95 %: {latency['p95_ms']:.0f} ms)"
+            )
+    say(f"dropped {summary['dropped_share']:.1%} of {summary['counts'].get('captured', 0)} frames")
+    say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")
+    if path is not None:
+        write_json(path, summary)
+
+
+def _first_frame_s(session: LiveSession) -> float:
+    """Return the seconds from the start of the process to the end of the first delivery."""
+    first_ns = session.first_frame_ns
+    assert first_ns is not None
+    return age_s() - (session.clock.now_ns() - first_ns) / 1e9
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise ``UsageError`` where no file can be made: at the start, not after an hour's run."""
+    if path.is_dir() or not path.parent.is_dir():
+        found = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise UsageError(f"{option}: expected a file that can be made, found {found}: {path}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{option}: you may not write {path}. Choose a folder of your own.")
+
+
+def write_json(path: Path, summary: dict[str, Any]) -> None:
+    """Write a summary for other programs. Raises ``SinkError`` when the disk fails."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def summarise(recorder: Recorder) -> dict[str, Any]:
+    """Return everything a session recorded, ready for JSON.
+
+    Latencies are from the capture timestamp to the end of the sink's write.
+    """
+    stages, sinks = {}, {}
+    for stage in recorder.stages():
+        spans = recorder.spans(stage)
+        times = asdict(distribution([span.ms for span in spans]))
+        if stage.startswith("capture→"):
+            sinks[stage.removeprefix("capture→")] = {
+                "latency": times,
+                "delivery": asdict(delivery(spans)),
+            }
+        else:
+            stages[stage] = times
+    counts = recorder.counts()
+    return {
+        "stages": stages,
+        "sinks": sinks,
+        "counts": counts,
+        "dropped_share": dropped_share(counts),
+    }

@@ -1,0 +1,126 @@
+"""What a live session is made of: the one home of every default, and reading it from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from avatar.errors import ConfigError, UsageError
+
+Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """Every option of ``avatar run``; a config file has the same names.
+
+    ``avatar``: photographs, the first is shown first. ``camera``: index, device, file, address
+    or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
+    """
+
+    avatar: tuple[str, ...] = ("builtin",)
+    camera: str = "0"
+    out: tuple[str, ...] = ("virtual",)
+    engine: str = "portrait"
+    motion: Literal["relative", "absolute"] = "relative"
+    frame: Literal["portrait", "photo"] = "portrait"
+    size: str = "1280x720"
+    fps: float = 30.0
+    mirror: bool = False
+    smoothing: Literal["off", "light", "strong"] = "light"
+    mouth: Literal["auto", "driver", "teeth"] = "auto"
+    shading: float = 1.0
+    label: bool = True
+    label_text: str = "AI"
+    label_corner: Corner = "top-right"
+    acknowledge_disclosure_duty: bool = False
+    seconds: float | None = None
+    stats: Path | None = None
+    face_model: Path | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        parse_size(self.size)
+        if not 1 <= self.fps <= 120:
+            raise UsageError(f"--fps: expected 1 to 120 frames a second, found {self.fps:g}")
+        if not 0 <= self.shading <= 1:
+            raise UsageError(f"--shading: expected 0 to 1, found {self.shading:g}")
+        if self.seconds is not None and self.seconds <= 0:
+            raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
+        if not self.avatar or not self.out:
+            raise UsageError("at least one --avatar and one --out are needed")
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return the output's (width, height). Raises ``UsageError``."""
+        return parse_size(self.size)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) of ``WIDTHxHEIGHT``; both even, 64 to 4096 pixels.
+
+    Raises ``UsageError``.
+    """
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise UsageError(f"--size: expected WIDTHxHEIGHT such as 1280x720, found {text!r}")
+    size = int(width), int(height)
+    if any(side % 2 or not 64 <= side <= 4096 for side in size):
+        raise UsageError(
+            f"--size: expected even numbers from 64 to 4096 (video stores colour for 2×2 pixels), "
+            f"found {text!r}"
+        )
+    return size
+
+
+DEFAULTS = LiveConfig()
+
+
+def load_config(path: Path | None, given: dict[str, Any]) -> LiveConfig:
+    """Return the defaults, changed by the TOML file at ``path``, changed by ``given``.
+
+    ``given``: options from the command line; those that are None were not given.
+    Raises ``ConfigError`` for an unreadable file, an unknown key (naming the nearest known one)
+    or a value of the wrong kind.
+    """
+    values = _read(path) if path is not None else {}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return _validated(values, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
+    known = [field.name for field in dataclasses.fields(LiveConfig)]
+    normal = {key.replace("-", "_"): value for key, value in values.items()}
+    for key in normal:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
+            raise ConfigError(f"{path}: unknown key `{key}`.{hint}")
+    for key in ("avatar", "out"):
+        if isinstance(normal.get(key), str):
+            normal[key] = [normal[key]]
+    return normal
+
+
+def _validated(values: dict[str, Any], path: Path | None) -> LiveConfig:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(LiveConfig).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "value"
+        where = f"{path}: " if path is not None else ""
+        raise ConfigError(
+            f"{where}`{key}`: {first['msg']}; found {first.get('input')!r}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Drawing the avatar: motion in, picture out."""

@@ -1,0 +1,89 @@
+"""The driver's own mouth: teeth and tongue as the camera sees them, in the avatar's light.
+
+After "Bringing Portraits to Life" (Averbuch-Elor et al. 2017): what a photograph with closed lips
+never saw is taken from the driver. Only what lies between the lips is taken; it is bent from the
+driver's lips onto the avatar's and its colours are scaled by the ratio of both faces' light.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avatar.frames import FaceTrack, Float32, UInt8Image
+from avatar.generate.overlay import Box
+from avatar.generate.raster import draw_triangles, sample
+from avatar.generate.topology import INNER_LIPS, ring_triangles
+
+# Cheeks, upper lip and chin: skin beside the mouth, lit as the mouth is.
+_SKIN = np.array([50, 280, 205, 425, 206, 426, 203, 423, 164, 18, 200, 199])
+_GAIN_LIMITS = (0.35, 2.2)
+_GAIN_MEMORY = 0.7
+_LIGHT_EVERY = 4
+# Both polygons are widened alike, so that the soft edge has colours on both sides.
+_WIDENED = np.float32(1.06)
+
+
+def skin_colour(image: UInt8Image, landmarks_px: Float32) -> Float32:
+    """Return the colour of the skin around the mouth, float32 (3,), 0 to 255, RGB.
+
+    The median over twelve places, so that a shadow or a beard on some does not count.
+    """
+    height, width = image.shape[:2]
+    points = landmarks_px[_SKIN, :2].astype(int)
+    x, y = np.clip(points[:, 0], 1, width - 2), np.clip(points[:, 1], 1, height - 2)
+    around = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return np.median(np.mean(around, axis=0), axis=0).astype(np.float32)
+
+
+class DriverMouth:
+    """Takes the mouth's inside from the driver's pictures.
+
+    ``skin``: float32 (3,), the avatar's skin colour, as ``skin_colour`` gives it.
+    """
+
+    def __init__(self, skin: Float32) -> None:
+        self._skin = skin
+        self._gain: Float32 | None = None
+        self._calls = 0
+        self._triangles = ring_triangles(len(INNER_LIPS))
+
+    def draw(self, track: FaceTrack, lips_px: Float32, box: Box) -> UInt8Image | None:
+        """Return the box's pixels with the driver's mouth bent into ``lips_px``.
+
+        ``lips_px``: float32 (20, 2 or 3), the avatar's inner lips on the canvas. None when the
+        track has no picture, as a replayed one.
+        """
+        camera, face = track.camera, track.face
+        if camera is None or face is None:
+            return None
+        source = camera.image
+        height, width = source.shape[:2]
+        theirs = _widened(face.landmarks_px[INNER_LIPS, :2])
+        ours = _widened(lips_px[:, :2]) - np.array(box[:2], np.float32)
+        colours = np.ones((len(INNER_LIPS), 3), np.float32)
+        colours[:, :2] = np.clip(theirs / np.array([width, height], np.float32), 0, 1)
+        buffer = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
+        draw_triangles(buffer, ours, self._triangles, colours)
+        at = np.ascontiguousarray(buffer[..., :2]) * np.array([width, height], np.float32)
+        at -= np.float32(0.5)
+        taken = sample(source, at)
+        return np.asarray(np.clip(taken * self._light(source, face.landmarks_px), 0, 255), np.uint8)
+
+    def _light(self, source: UInt8Image, landmarks_px: Float32) -> Float32:
+        """Return what the driver's colours are multiplied by, float32 (3,); changes slowly."""
+        self._calls += 1
+        if self._gain is not None and self._calls % _LIGHT_EVERY:
+            return self._gain
+        ratio = self._skin / np.maximum(skin_colour(source, landmarks_px), 8.0)
+        # Half of the hue: teeth in warm light are warm, but not the colour of skin.
+        grey = float(ratio.mean())
+        gain = np.clip(0.5 * ratio + 0.5 * grey, *_GAIN_LIMITS).astype(np.float32)
+        if self._gain is not None:
+            gain = self._gain * np.float32(_GAIN_MEMORY) + gain * np.float32(1 - _GAIN_MEMORY)
+        self._gain = gain
+        return gain
+
+
+def _widened(points: Float32) -> Float32:
+    middle = points.mean(axis=0)
+    return np.asarray(middle + (points - middle) * _WIDENED, np.float32)

@@ -1,0 +1,156 @@
+"""The portrait engine: a photograph moved by geometry alone, without learned weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.config import DEFAULTS
+from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.deform import FaceDeformer, Pose, usable
+from avatar.generate.eyes import EyeLayer
+from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
+from avatar.generate.matte import split_layers
+from avatar.generate.mesh import HeadMesh
+from avatar.generate.mouth import MouthInside, MouthLayer
+from avatar.generate.raster import fixed_point
+from avatar.generate.shading import FineShading
+from avatar.motion.retarget import still
+
+# Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
+_MAP_CELLS = 213
+
+
+@dataclass(frozen=True)
+class PortraitSettings:
+    """What can be chosen about the portrait engine.
+
+    ``mouth``: what shows between the lips, see ``MouthLayer``. ``shading``: how much of the
+    driver's creases the avatar gets, 0 to 1.
+    """
+
+    mouth: MouthInside = DEFAULTS.mouth
+    shading: float = DEFAULTS.shading
+
+
+class PortraitGenerator:
+    """Animates one photograph.
+
+    ``photo``: uint8 (H, W, 3) RGB. ``face``: the face to animate, in the photo's pixels.
+    ``framing``: ``portrait`` cuts head and shoulders, ``photo`` keeps the whole picture.
+    ``size_px``: the output's (width, height); None takes the photo's own or 512×512.
+    """
+
+    def __init__(
+        self,
+        photo: UInt8Image,
+        face: Face,
+        framing: Framing = "portrait",
+        size_px: tuple[int, int] | None = None,
+        settings: PortraitSettings = PortraitSettings(),
+    ) -> None:
+        self._settings = settings
+        self._photo, self._face, self._framing = photo, face, framing
+        self._size_px = size_px or default_size(photo, framing)
+        self._view = View()
+
+    def __enter__(self) -> Self:
+        self._lay_out()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Hold nothing but memory."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return (width, height) of every picture."""
+        return self._size_px
+
+    @property
+    def view(self) -> View:
+        """Return how the picture is cut at present."""
+        return self._view
+
+    @property
+    def canvas(self) -> Canvas:
+        """Return the photograph as laid out in the output's size."""
+        return self._canvas
+
+    def set_view(self, view: View) -> None:
+        """Cut the picture anew; takes some hundredths of a second, from the generating thread."""
+        self._view = view
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        canvas = make_canvas(self._photo, self._face, self._framing, self._size_px, self._view)
+        step = max(1, round(max(self._size_px) / _MAP_CELLS))
+        self._canvas = canvas
+        self._deformer = FaceDeformer(canvas)
+        landmarks = canvas.face.landmarks_px
+        self._layers = split_layers(canvas.image, landmarks, self._deformer.head)
+        layers = self._layers
+        self._mesh = HeadMesh(
+            landmarks,
+            self._deformer.head,
+            self._size_px,
+            step,
+            layers.person[layers.crown_px :, :, 3],
+            layers.crown_px,
+            canvas.photo_rect[3],
+        )
+        self._shading = FineShading(
+            layers.person, layers.crown_px, landmarks, self._settings.shading
+        )
+        self._eyes = [
+            EyeLayer(canvas.image, landmarks, self._deformer.head, side) for side in (0, 1)
+        ]
+        self._mouth = MouthLayer(canvas.image, landmarks, self._deformer.head, self._settings.mouth)
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw the avatar; the picture is new each time and belongs to the caller."""
+        if not usable(motion):
+            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        pose = self._deformer.pose(motion)
+        image = self._canvas.image.copy()
+        self._warp(image, pose, motion)
+        self._mouth.draw(image, pose, motion)
+        for eye in self._eyes:
+            eye.draw(image, pose, motion)
+        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+
+    def _warp(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
+        import cv2
+
+        person = self._shading.apply(motion)
+        for (x0, y0, x1, y1), source_px in self._mesh.backward_maps(pose):
+            exact, fraction = fixed_point(source_px)
+            drawn = cv2.remap(
+                person, exact, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            plate = self._layers.plate[y0:y1, x0:x1]
+            _lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+
+
+def _lay_over(image: UInt8Image, plate: UInt8Image, person: NDArray[np.uint8]) -> None:
+    """Write ``person``, uint8 (h, w, 4) premultiplied, over ``plate`` into ``image``."""
+    import cv2
+
+    through = cv2.bitwise_not(cv2.extractChannel(person, 3))
+    behind = cv2.multiply(plate, cv2.cvtColor(through, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    cv2.add(cv2.cvtColor(person, cv2.COLOR_RGBA2RGB), behind, dst=image)
+
+
+def photo_bounds(face: Face) -> tuple[float, float, float, float]:
+    """Return (left, top, right, bottom) of a face's surface, pixels of its picture."""
+    points = face.landmarks_px[:468, :2]
+    low, high = np.min(points, axis=0), np.max(points, axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

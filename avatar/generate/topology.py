@@ -1,0 +1,72 @@
+"""Which of MediaPipe's 478 landmarks is what, and how the first 468 span a surface."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.libraries import missing_library_error
+
+Indices = NDArray[np.intp]
+
+FACE_OVAL: Indices = np.array(
+    [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
+)  # fmt: skip
+# Both lips' inner edge, from the person's right corner over the upper lip to the left corner
+# and back along the lower lip.
+INNER_LIPS: Indices = np.array(
+    [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+)
+OUTER_LIPS: Indices = np.array(
+    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
+)
+# Each eye's edge from the outer corner over the upper lid to the inner corner and back.
+LEFT_EYE: Indices = np.array(
+    [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249]
+)
+RIGHT_EYE: Indices = np.array(
+    [33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7]
+)
+LEFT_IRIS: Indices = np.array([473, 474, 475, 476, 477])
+RIGHT_IRIS: Indices = np.array([468, 469, 470, 471, 472])
+EYE_RINGS: tuple[Indices, Indices] = (LEFT_EYE, RIGHT_EYE)
+IRISES: tuple[Indices, Indices] = (LEFT_IRIS, RIGHT_IRIS)
+SURFACE_COUNT = 468
+
+
+@lru_cache(maxsize=1)
+def surface_triangles() -> NDArray[np.int32]:
+    """Return the face's triangles, int32 (N, 3), with the eyes and the mouth filled in.
+
+    The skin's all run the same way round: seen from the front, their area in a picture (y down)
+    is negative.
+
+    MediaPipe lists its tessellation as edges, three to a triangle, and leaves those holes open.
+    """
+    try:
+        from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarksConnections
+    except (ImportError, OSError) as error:
+        raise missing_library_error(error) from error
+    edges = FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
+    triangles = [[edge.start for edge in edges[k : k + 3]] for k in range(0, len(edges), 3)]
+    holes = [ring[ring_triangles(len(ring))] for ring in (LEFT_EYE, RIGHT_EYE, INNER_LIPS)]
+    return np.concatenate([np.array(triangles, np.int32), *holes]).astype(np.int32)
+
+
+def ring_triangles(count: int) -> NDArray[np.int32]:
+    """Fill a ring of ``count`` points with triangles between its upper and its lower edge.
+
+    Point 0 is one corner, ``count / 2`` the other; returns int32 (count − 2, 3), indices into the
+    ring.
+    """
+    half = count // 2
+    upper = np.arange(half + 1)
+    lower = np.concatenate([[0], np.arange(count - 1, half - 1, -1)])
+    triangles = []
+    for k in range(half):
+        triangles.append((upper[k], upper[k + 1], lower[k + 1]))
+        triangles.append((upper[k], lower[k + 1], lower[k]))
+    return np.array([t for t in triangles if len(set(t)) == 3], np.int32)

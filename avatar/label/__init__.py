@@ -1,0 +1,55 @@
+"""Marking pictures as generated: the only place that makes a ``LabelledFrame``.
+
+- ``create_labeller``: the labeller that the options ask for.
+- ``VisibleLabel``: a plate with a text in a corner of every frame.
+- ``without_label``: no visible label, at the user's request and on the record.
+- ``aigc_metadata``, ``file_metadata``: what a file says of itself beside its pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from avatar.label.disclosure import AcknowledgedNoLabel, default_log_path, without_label
+from avatar.label.metadata import aigc_metadata, file_metadata
+from avatar.label.visible import CORNERS, DEFAULT_TEXT, Corner, VisibleLabel
+from avatar.stages import Labeller
+
+__all__ = [
+    "create_labeller",
+    "VisibleLabel",
+    "Corner",
+    "CORNERS",
+    "DEFAULT_TEXT",
+    "AcknowledgedNoLabel",
+    "without_label",
+    "default_log_path",
+    "aigc_metadata",
+    "file_metadata",
+]
+
+
+def create_labeller(
+    *,
+    size_px: tuple[int, int],
+    text: str = DEFAULT_TEXT,
+    corner: Corner = "top-right",
+    visible: bool = True,
+    acknowledged: bool = False,
+    avatar: str = "",
+    outputs: Sequence[str] = (),
+    log_path: Path | None = None,
+) -> Labeller:
+    """Return the labeller that the options ask for, ready for frames of ``size_px``.
+
+    ``visible=False`` leaves frames unmarked; it needs ``acknowledged`` and writes ``avatar`` and
+    ``outputs`` to the log at ``log_path`` (None: the user's data folder). Raises ``UsageError``
+    when the label cannot be drawn, or when the duty to disclose was not acknowledged.
+    """
+    if not visible:
+        path = default_log_path() if log_path is None else log_path
+        return without_label(acknowledged, path, avatar=avatar, outputs=outputs)
+    label = VisibleLabel(text, corner)
+    label.prepare(size_px)
+    return label

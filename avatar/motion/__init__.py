@@ -1,0 +1,1 @@
+"""From what was tracked to how the avatar moves: shape, smoothing, retargeting, idling."""

@@ -1,0 +1,342 @@
+"""Retargeting: a face track in, the avatar's motion out; it holds, idles and returns smoothly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from avatar.frames import (
+    BLENDSHAPE_INDEX,
+    BLENDSHAPE_NAMES,
+    LANDMARK_COUNT,
+    Face,
+    FaceTrack,
+    Float32,
+    Motion,
+    Presence,
+)
+from avatar.motion.filters import POSE, SHAPE, OneEuroFilter
+from avatar.motion.head import HeadShape, decompose, decompose_like, eye_opening, iris_offset
+from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
+from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
+
+MotionMode = Literal["relative", "absolute"]
+Smoothing = Literal["off", "light", "strong"]
+Reference = Literal["auto", "first"]
+
+HOLD_NS = 500_000_000
+REFERENCE_SEARCH_NS = 2_000_000_000
+_TRANSITION_NS = 350_000_000
+# A shut eye of MediaPipe's still has this share of its open lids' distance (measured on blinks).
+_SHUT_SHARE = 0.25
+_BLINKS = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]
+_LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDownRight"]]
+_LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
+# An iris looking all the way up or down moves by this share of the eye's width.
+_LOOK_REACH = np.float32(0.1)
+# Expressions count against a neutral face; looking somewhere does not.
+_EXPRESSIVE = [
+    i for i, name in enumerate(BLENDSHAPE_NAMES) if name != "_neutral" and "eyeLook" not in name
+]
+
+
+def still(now_ns: int, index: int, presence: Presence, absolute: bool = False) -> Motion:
+    """Return the motion that leaves the photograph as it is."""
+    flat = np.zeros((LANDMARK_COUNT, 3), np.float32)
+    return Motion(
+        timestamp_ns=now_ns,
+        index=index,
+        presence=presence,
+        absolute=absolute,
+        expression=flat,
+        neutral=flat,
+        rotation=np.eye(3, dtype=np.float32),
+        translation=np.zeros(2, np.float32),
+        scale=1.0,
+        blendshapes=np.zeros(len(BLENDSHAPE_NAMES), np.float32),
+        eye_closure=np.zeros(2, np.float32),
+        gaze=np.zeros((2, 2), np.float32),
+    )
+
+
+def blend(a: Motion, b: Motion, share: float) -> Motion:
+    """Return the motion ``share`` of the way from ``a`` to ``b``, with all else of ``b``."""
+    if a.absolute != b.absolute:
+        return b
+    turn = vector_from_rotation(b.rotation @ a.rotation.T)
+    mix = np.float32(share)
+    return replace(
+        b,
+        expression=a.expression + (b.expression - a.expression) * mix,
+        rotation=rotation_from_vector(turn * mix) @ a.rotation,
+        translation=a.translation + (b.translation - a.translation) * mix,
+        scale=a.scale + (b.scale - a.scale) * share,
+        blendshapes=a.blendshapes + (b.blendshapes - a.blendshapes) * mix,
+        eye_closure=a.eye_closure + (b.eye_closure - a.eye_closure) * mix,
+        gaze=a.gaze + (b.gaze - a.gaze) * mix,
+    )
+
+
+def neutrality(face: Face) -> float:
+    """Return how far ``face`` is from a neutral look into the camera; 0 is perfectly neutral."""
+    head = decompose(face)
+    turned = float(np.linalg.norm(vector_from_rotation(head.rotation)))
+    return float(face.blendshapes[_EXPRESSIVE].sum()) + 2.0 * turned
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """The driver's face that stands for the photograph's."""
+
+    head: HeadShape
+    look_down: Float32
+
+
+class FaceRetargeter:
+    """The retargeter for one driver.
+
+    ``mode``: relative keeps the photograph's own shape and pose and adds the driver's change
+    since a reference; absolute reproduces the driver's own landmarks. The reference is the
+    most neutral face of the first two tracked seconds, and of the next moment after
+    ``take_reference``.
+    ``smoothing``: strength of the 1€ filters on shape and pose.
+    ``reference``: ``first`` takes the first tracked face, whatever its look.
+    """
+
+    def __init__(
+        self,
+        mode: MotionMode = "relative",
+        smoothing: Smoothing = "light",
+        reference: Reference = "auto",
+    ) -> None:
+        self._absolute = mode == "absolute"
+        self._smooth = _Smoother(smoothing)
+        self._reference: _Reference | None = None
+        self._reference_score = np.inf
+        self._search_until_ns: int | None = None
+        self._asked = reference == "first"
+        self._last_face: Motion | None = None
+        self._idle_since_ns: int | None = None
+        self._shown: Motion | None = None
+        self._from: Motion | None = None
+        self._transition_from_ns = 0
+        self._transition_ns = _TRANSITION_NS
+
+    def take_reference(self) -> None:
+        """Take the next tracked face as the reference; safe from any thread."""
+        self._asked = True
+
+    def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
+        """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
+
+        A face with non-finite numbers counts as no face.
+        """
+        face = track.face if track is not None else None
+        if track is not None and face is not None and _finite(face):
+            motion = self._tracked(track, face, now_ns)
+        else:
+            index = track.index if track is not None else -1
+            motion = self._untracked(index, now_ns)
+        self._shown = self._smooth_jump(motion, now_ns)
+        return self._shown
+
+    def _tracked(self, track: FaceTrack, face: Face, now_ns: int) -> Motion:
+        returned = self._last_face is not None and self._idle_since_ns is not None
+        if returned or self._last_face is None:
+            self._smooth.reset()
+            self._begin_transition(now_ns)
+        self._idle_since_ns = None
+        self._update_reference(face, now_ns)
+        make = self._absolute_motion if self._absolute else self._relative_motion
+        self._last_face = make(track, face)
+        return self._last_face
+
+    def _untracked(self, index: int, now_ns: int) -> Motion:
+        """Hold the last face for half a second, then idle from it gently."""
+        if self._last_face is None:
+            self._idle_since_ns = self._idle_since_ns or now_ns
+            return self._idle(now_ns, index, (now_ns - self._idle_since_ns) / 1e9)
+        lost_ns = now_ns - self._last_face.timestamp_ns
+        if lost_ns < HOLD_NS:
+            return replace(
+                self._last_face,
+                timestamp_ns=now_ns,
+                index=index,
+                presence=Presence.HELD,
+                track=None,
+            )
+        if self._idle_since_ns is None:
+            self._idle_since_ns = now_ns
+            self._begin_transition(now_ns, 3 * _TRANSITION_NS)
+        return self._idle(now_ns, index, (now_ns - self._idle_since_ns) / 1e9)
+
+    def _idle(self, now_ns: int, index: int, t_s: float) -> Motion:
+        """Breathe and blink around the photograph, or in absolute mode where the driver was."""
+        blink = np.full(2, idle_blink(t_s), np.float32)
+        rest = still(now_ns, index, Presence.IDLE)
+        if self._absolute and self._last_face is not None:
+            last = self._last_face
+            return replace(
+                last,
+                timestamp_ns=now_ns,
+                index=index,
+                presence=Presence.IDLE,
+                rotation=idle_rotation(t_s) @ last.rotation,
+                translation=last.translation + idle_translation(t_s) * np.float32(last.scale),
+                eye_closure=blink,
+                track=None,
+            )
+        return replace(
+            rest,
+            rotation=idle_rotation(t_s),
+            translation=idle_translation(t_s),
+            eye_closure=blink,
+        )
+
+    def _update_reference(self, face: Face, now_ns: int) -> None:
+        if self._search_until_ns is None:
+            self._search_until_ns = now_ns + REFERENCE_SEARCH_NS
+        asked, self._asked = self._asked, False
+        score = neutrality(face) if asked or now_ns <= self._search_until_ns else np.inf
+        if self._reference is None or asked or score < 0.9 * self._reference_score:
+            # Absolute motion does not depend on the reference: nothing jumps.
+            if self._reference is not None and not self._absolute:
+                self._begin_transition(now_ns)
+                self._smooth.reset()
+            self._reference = _Reference(decompose(face), _look_down(face))
+            self._reference_score = score
+            if asked:
+                self._search_until_ns = now_ns
+
+    def _relative_motion(self, track: FaceTrack, face: Face) -> Motion:
+        assert self._reference is not None
+        reference = self._reference.head
+        head = decompose_like(face, reference.shape)
+        head = self._smooth(head, track.timestamp_ns)
+        shift_px = head.centre_px[:2] - reference.centre_px[:2]
+        return Motion(
+            timestamp_ns=track.timestamp_ns,
+            index=track.index,
+            presence=Presence.TRACKED,
+            absolute=False,
+            expression=head.shape - reference.shape,
+            neutral=reference.shape,
+            rotation=head.rotation @ reference.rotation.T,
+            translation=shift_px / np.float32(reference.scale_px),
+            scale=head.scale_px / reference.scale_px,
+            blendshapes=face.blendshapes,
+            eye_closure=_closure(face, head.shape, reference.shape),
+            gaze=_gaze_change(face, head.shape, self._reference),
+            track=track,
+        )
+
+    def _absolute_motion(self, track: FaceTrack, face: Face) -> Motion:
+        assert self._reference is not None
+        reference = self._reference.head
+        head = self._smooth(decompose(face), track.timestamp_ns)
+        return Motion(
+            timestamp_ns=track.timestamp_ns,
+            index=track.index,
+            presence=Presence.TRACKED,
+            absolute=True,
+            expression=head.shape,
+            neutral=reference.shape,
+            rotation=head.rotation,
+            translation=np.ascontiguousarray(head.centre_px[:2]),
+            scale=head.scale_px,
+            blendshapes=face.blendshapes,
+            eye_closure=_closure(face, head.shape, reference.shape),
+            gaze=iris_offset(head.shape),
+            track=track,
+        )
+
+    def _begin_transition(self, now_ns: int, length_ns: int = _TRANSITION_NS) -> None:
+        """From now on ease from what is shown to what comes."""
+        self._from = self._shown
+        self._transition_from_ns, self._transition_ns = now_ns, length_ns
+
+    def _smooth_jump(self, motion: Motion, now_ns: int) -> Motion:
+        if self._from is None:
+            return motion
+        t = (now_ns - self._transition_from_ns) / self._transition_ns
+        if not 0.0 <= t < 1.0:
+            self._from = None
+            return motion
+        return blend(self._from, motion, t * t * (3 - 2 * t))
+
+
+def _closure(face: Face, shape: Float32, reference: Float32) -> Float32:
+    """Return how far each lid is shut, from its own distance and from the blink blendshape.
+
+    The distance is exact for open eyes but never reaches zero; the blendshape knows a shut eye
+    but also rises when the driver looks down. Both must agree for a half-shut lid; near the
+    end the blendshape closes it.
+    """
+    open_now, open_then = eye_opening(shape), np.maximum(eye_opening(reference), 0.05)
+    by_distance = (1 - open_now / open_then) / (1 - _SHUT_SHARE)
+    by_score = np.clip((face.blendshapes[_BLINKS] - 0.35) / 0.3, 0.0, 1.0)
+    closure = np.clip(by_distance, -0.4, 1.0)
+    return np.maximum(closure, np.where(closure > 0.35, by_score, closure)).astype(np.float32)
+
+
+def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:
+    """Return how far each iris moved since the reference, float32 (2, 2), eye widths.
+
+    Sideways the iris's landmarks are exact. Up and down lids hide it, and the look blendshapes
+    know better: each counts half.
+    """
+    gaze = iris_offset(shape) - iris_offset(reference.head.shape)
+    down = _look_down(face) - reference.look_down
+    gaze[:, 1] = 0.5 * gaze[:, 1] + 0.5 * _LOOK_REACH * down
+    return gaze.astype(np.float32)
+
+
+def _look_down(face: Face) -> Float32:
+    """Return how far each eye looks down, float32 (2,) (left, right), −1 up to 1 down."""
+    return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
+
+
+def _finite(face: Face) -> bool:
+    return bool(
+        np.isfinite(face.landmarks_px).all()
+        and np.isfinite(face.blendshapes).all()
+        and np.isfinite(face.pose).all()
+    )
+
+
+class _Smoother:
+    """1€ filters on a head's shape, pose, place and size."""
+
+    def __init__(self, strength: Smoothing) -> None:
+        self._off = strength == "off"
+        self._unit = np.float32(0)
+        if not self._off:
+            self._shape = OneEuroFilter(SHAPE[strength])
+            self._turn = OneEuroFilter(POSE[strength])
+            self._place = OneEuroFilter(POSE[strength])
+
+    def reset(self) -> None:
+        if not self._off:
+            for part in (self._shape, self._turn, self._place):
+                part.reset()
+
+    def __call__(self, head: HeadShape, now_ns: int) -> HeadShape:
+        if self._off:
+            return head
+        scale = np.float32(head.scale_px)
+        # Place and size in head units, so that the filter does not depend on the resolution.
+        if self._unit == 0:
+            self._unit = scale
+        place = np.append(head.centre_px / self._unit, np.log(scale / self._unit)).astype(
+            np.float32
+        )
+        place = self._place(place, now_ns)
+        turn = self._turn(vector_from_rotation(head.rotation), now_ns)
+        return HeadShape(
+            self._shape(head.shape, now_ns),
+            rotation_from_vector(turn),
+            place[:3] * self._unit,
+            float(self._unit * np.exp(place[3])),
+        )

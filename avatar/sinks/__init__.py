@@ -1,0 +1,120 @@
+"""Where marked frames go. Adding an output: one file, one line in ``_KINDS``, one test row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from avatar.clock import Clock
+from avatar.errors import UsageError
+from avatar.stages import FrameSink
+
+__all__ = ["create_sink", "sink_kinds"]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Everything an output may need; ``argument`` is what stands after the colon."""
+
+    argument: str
+    size_px: tuple[int, int]
+    fps: float
+    on_key: Callable[[str], None] | None
+    overlay_text: Callable[[], str] | None
+    metadata: Mapping[str, str]
+    force: bool
+
+
+def _virtual(request: _Request) -> FrameSink:
+    from avatar.sinks.virtual import VirtualSink
+
+    return VirtualSink(request.size_px, request.fps, request.argument or None)
+
+
+def _preview(request: _Request) -> FrameSink:
+    from avatar.sinks.preview import PreviewSink
+
+    return PreviewSink(request.size_px, request.on_key, request.overlay_text)
+
+
+def _file(request: _Request) -> FrameSink:
+    from avatar.sinks.file import FileSink
+
+    return FileSink(
+        Path(request.argument).expanduser(),
+        size_px=request.size_px,
+        fps=request.fps,
+        metadata=request.metadata,
+        force=request.force,
+    )
+
+
+def _none(request: _Request) -> FrameSink:
+    from avatar.sinks.none import NullSink
+
+    return NullSink(request.size_px)
+
+
+def _memory(request: _Request) -> FrameSink:
+    from avatar.sinks.memory import MemorySink
+
+    return MemorySink(request.size_px)
+
+
+# Kind: (may have or must have an argument, or None; how it is made).
+_KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
+    "virtual": ("may", _virtual),
+    "preview": (None, _preview),
+    "file": ("must", _file),
+    "none": (None, _none),
+    "memory": (None, _memory),
+}
+_SPELLINGS = "virtual, virtual:DEVICE, preview, file:PATH, none"
+
+
+def sink_kinds() -> tuple[str, ...]:
+    """Return the names that may stand before the colon."""
+    return tuple(_KINDS)
+
+
+def create_sink(
+    spec: str,
+    *,
+    size_px: tuple[int, int],
+    fps: float,
+    clock: Clock,
+    on_key: Callable[[str], None] | None = None,
+    overlay_text: Callable[[], str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    force: bool = False,
+) -> FrameSink:
+    """Return the output that ``spec`` names, not yet entered.
+
+    ``spec``: ``virtual``, ``virtual:DEVICE``, ``preview``, ``file:PATH``, ``none`` or ``memory``.
+    ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
+    label among them; a file without them is a programming error. ``force``: a file may be
+    replaced. ``clock`` is for outputs that keep time; those of today follow the frames' own.
+    Raises ``UsageError`` for anything else, naming the nearest.
+    """
+    del clock
+    kind, colon, argument = spec.partition(":")
+    if kind not in _KINDS:
+        raise UsageError(_unknown(spec, kind))
+    wants, make = _KINDS[kind]
+    if wants == "must" and not argument:
+        raise UsageError(f"The output {spec!r} needs a path after the colon, as in file:talk.mp4.")
+    if wants is None and colon:
+        raise UsageError(f"The output {kind!r} takes nothing after it; found {spec!r}.")
+    return make(_Request(argument, size_px, fps, on_key, overlay_text, metadata or {}, force))
+
+
+def _unknown(spec: str, kind: str) -> str:
+    if spec.startswith("/dev/"):
+        nearest = f"virtual:{spec}"
+    elif "." in spec or "/" in spec or "\\" in spec:
+        nearest = f"file:{spec}"
+    else:
+        nearest = difflib.get_close_matches(kind.lower(), _KINDS, 1, 0)[0]
+    return f"There is no output {spec!r}; known: {_SPELLINGS}. Did you mean {nearest!r}?"

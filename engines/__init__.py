@@ -1,0 +1,19 @@
+"""Compiled networks: how a graph is made, rewritten, built, cached and run. Knows nothing of faces.
+
+::
+
+    networks/     PyTorch definitions of the published networks, and loading of their checkpoints
+    deploy.py     the same networks in the form that is fast on a runtime
+    export.py     PyTorch -> ONNX, with its precision
+    graph.py      TensorSpec, ModelSpec; reading and checking ONNX graphs
+    resample.py   rewriting of 5-D GridSample for runtimes that lack it
+    precision.py  fp16 and int8 forms of a graph
+    build.py      ONNX -> engine, in a cache that two processes may share
+    runner.py     Runner: checked ``infer()`` over a backend's own
+    onnxruntime.py openvino.py torch.py tensorrt.py     one backend each
+    select.py     which backend this machine can run, and why
+    compare.py    parity of a backend against a reference
+    measure.py    how long a frame takes on this machine
+
+No module here imports torch, onnx or a runtime before it is asked to do something.
+"""

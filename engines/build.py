@@ -1,0 +1,215 @@
+"""ONNX -> engine, kept in a folder so that it is built once.
+
+An engine belongs to its graph, its precision, the library that made it and the device it is for.
+All four are written in front of it; a change of any of them is a reason to build again, and the
+reason is told. Files appear whole or not at all, and two processes that want the same engine build
+it once: the second waits, then reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from avatar.errors import EngineError
+from engines.graph import digest
+from engines.precision import precision_of
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and the share of it that is done, in [0, 1]."""
+
+Say = Callable[[str], None]
+"""Takes a line for the user."""
+
+_MAGIC = b"webcam-avatar engine 1\n"
+
+
+class Builder(Protocol):
+    """Makes an engine of a graph."""
+
+    @property
+    def library(self) -> str:
+        """The library and its version, as in ``tensorrt_rtx 1.7.1``."""
+
+    @property
+    def device(self) -> str:
+        """What the engine will run on."""
+
+    def build(self, model: ModelProto, progress: Progress) -> bytes:
+        """The engine. Raises ``EngineError`` when the library refuses the graph."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What an engine belongs to."""
+
+    graph: str
+    precision: str
+    library: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine, where it lies, and whether it was built just now."""
+
+    data: bytes
+    path: Path
+    built: bool
+
+
+def build(
+    name: str,
+    model: ModelProto,
+    builder: Builder,
+    cache: Path,
+    *,
+    progress: Progress = lambda _what, _share: None,
+    say: Say = lambda _line: None,
+) -> Engine:
+    """The engine of ``model``: read from the folder ``cache`` where it fits, else built.
+
+    ``name`` is the model's, for the file and for messages. ``say`` gets a line when an engine is
+    built, with the reason. Raises ``EngineError`` when the folder cannot be written or the build
+    fails; then the folder is as it was.
+    """
+    key = Key(digest(model), precision_of(model), builder.library, builder.device)
+    path = cache / _file_name(name, key)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_suffix(".lock"), name, say):
+            data, reason = _read(path, key)
+            if data is not None:
+                return Engine(data, path, built=False)
+            say(f"building {name} ({key.precision}) for {key.device}: {reason}")
+            data = builder.build(model, progress)
+            _write(path, key, data)
+    except OSError as error:
+        raise EngineError(
+            f"the engine of {name} cannot be kept in {cache}: {error.strerror or error}. "
+            "Choose another folder, or free some space"
+        ) from error
+    return Engine(data, path, built=True)
+
+
+def _file_name(name: str, key: Key) -> str:
+    """One file for each model, precision, library's name and device: others do not replace it."""
+    library = key.library.split(" ")[0]
+    parts = (name, key.precision, library, key.device)
+    return ".".join(re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in parts) + ".engine"
+
+
+def _read(path: Path, key: Key) -> tuple[bytes | None, str]:
+    """The engine in ``path``, or ``None`` and why it is of no use."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None, "there is none yet"
+    header_end = content.find(b"\n", len(_MAGIC))
+    if not content.startswith(_MAGIC) or header_end < 0:
+        return None, f"{path.name} is damaged (no header)"
+    try:
+        header = json.loads(content[len(_MAGIC) : header_end])
+        found, checksum = Key(**header["key"]), header["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None, f"{path.name} is damaged (its header cannot be read)"
+    if found != key:
+        return None, f"{path.name} is stale ({_difference(found, key)})"
+    data = content[header_end + 1 :]
+    if hashlib.sha256(data).hexdigest() != checksum:
+        return None, f"{path.name} is damaged (its checksum does not match)"
+    return data, ""
+
+
+def _difference(found: Key, wanted: Key) -> str:
+    return "; ".join(
+        f"its {field.name} is {_short(getattr(found, field.name))}, "
+        f"now it is {_short(getattr(wanted, field.name))}"
+        for field in fields(Key)
+        if getattr(found, field.name) != getattr(wanted, field.name)
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def _write(path: Path, key: Key, data: bytes) -> None:
+    """Write beside, then rename: another process sees the old file, the new one, or none."""
+    header = {"key": asdict(key), "sha256": hashlib.sha256(data).hexdigest()}
+    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+@contextmanager
+def _locked(path: Path, name: str, say: Say) -> Iterator[None]:
+    """Hold the lock ``path``; the system lets go of it if this process dies.
+
+    Left-overs of builds that died are removed while the lock is held: nobody is writing them.
+    """
+    with path.open("a+b") as file:
+        if not _lock(file, wait=False):
+            say(f"another process is building {name}: waiting for it")
+            _lock(file, wait=True)
+        try:
+            for part in path.parent.glob(f"{path.stem}.engine*.part"):
+                part.unlink(missing_ok=True)
+            yield
+        finally:
+            _unlock(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[bytes], *, wait: bool) -> bool:
+        file.seek(0)
+        while True:
+            try:
+                # LK_LOCK gives up after ten seconds; a build takes minutes.
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError:
+                if not wait:
+                    return False
+            else:
+                return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes], *, wait: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
+from avatar.commands.driver import Driver
+from avatar.config import LiveConfig
+from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
+from avatar.frames import UInt8Image
+from avatar.label import VisibleLabel
+from avatar.sources.demo import performance
+from avatar.sources.illustration import Illustrator
+from tests.sources.films import make_sound
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DRIVER_PX, OUT_PX = (320, 240), (256, 256)
+CONFIG = LiveConfig(size="256x256")
+
+
+def write_film(
+    path: Path,
+    images: Sequence[UInt8Image],
+    ticks: Sequence[int],
+    fps: int = 25,
+    sound: bool = False,
+) -> Path:
+    """Write ``images`` at ``ticks``/fps, with a tone beside them if asked for."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=fps, options={"crf": "12"})
+        video.height, video.width = images[0].shape[:2]
+        video.pix_fmt, video.time_base = "yuv420p", Fraction(1, fps)
+        tone = container.add_stream("aac", rate=48000) if sound else None
+        for image, tick in zip(images, ticks, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = tick, Fraction(1, fps)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if tone is not None:
+            for block in range(int(ticks[-1] / fps * 48000 / 1024)):
+                wave = np.sin((np.arange(1024) + block * 1024) / 20)[None].astype(np.float32) / 4
+                part = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+                part.sample_rate, part.pts = 48000, block * 1024
+                container.mux(tone.encode(part))
+            container.mux(tone.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def acting() -> list[UInt8Image]:
+    """A drawn person who speaks: 30 pictures, 25 a second."""
+    illustrator = Illustrator(DRIVER_PX)
+    return [illustrator.draw(performance(1.5 + k / 25)) for k in range(30)]
+
+
+@pytest.fixture(scope="module")
+def clip(acting: list[UInt8Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "acting.mp4"
+    return write_film(path, acting, range(len(acting)), sound=True)
+
+
+def make(driving: Path, out: Path, config: LiveConfig = CONFIG, **options: object) -> int:
+    given: dict[str, object] = {"size_px": OUT_PX, "audio": "keep", "face": 1} | options
+    return animate(config, driving=driving, out=out, **given)  # type: ignore[arg-type]
+
+
+def read(path: Path) -> tuple[list[UInt8Image], list[Fraction]]:
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return (
+            [frame.to_ndarray(format="rgb24") for frame in frames],
+            [Fraction(frame.pts) * frame.time_base for frame in frames],
+        )
+
+
+def apart(a: UInt8Image, b: UInt8Image) -> float:
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+def test_every_frame_of_the_clip_is_there_in_order(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    assert make(clip, out) == 0
+    images, times = read(out)
+    assert times == [Fraction(k, 25) for k in range(30)]
+    label = VisibleLabel()
+    driven, at_ns = [], [1_000_000_000 + round(k * 1e9 / 25) for k in range(30)]
+    with Driver(avatar="builtin", size_px=OUT_PX) as driver:
+        for image, now_ns in zip(read(clip)[0], at_ns, strict=True):
+            frame = driver.step(image, now_ns)
+            assert frame is not None
+            driven.append(label.label(frame).image)
+    assert max(apart(a, b) for a, b in pairwise(driven)) > 1, "the performance moves"
+    assert max(apart(a, b) for a, b in zip(images, driven, strict=True)) < 8
+    late, exact, early = (
+        sum(apart(images[k], driven[k + shift]) for k in range(1, 29)) for shift in (-1, 0, 1)
+    )
+    assert exact < 0.9 * min(late, early)
+
+
+def test_the_sound_comes_along_and_the_file_says_what_it_is(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    make(clip, out)
+    with av.open(str(out)) as made, av.open(str(clip)) as original:
+        assert json.loads(made.metadata["AIGC"])["Label"] == "1"
+        kept, asked = (
+            np.concatenate([f.to_ndarray()[0] for f in c.decode(audio=0)]) for c in (made, original)
+        )
+    assert len(kept) == pytest.approx(len(asked), abs=2048)
+    # The same samples at the same time: lips and sound stay together.
+    assert np.allclose(kept[5000:30000], asked[5000:30000], atol=1e-3)
+
+
+def test_the_sound_can_be_left_out(clip: Path, tmp_path: Path) -> None:
+    make(clip, tmp_path / "a.mp4", audio="none")
+    with av.open(str(tmp_path / "a.mp4")) as made:
+        assert not made.streams.audio
+
+
+def test_a_film_without_sound_says_so(
+    acting: list[UInt8Image], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = write_film(tmp_path / "silent.mp4", acting[:5], range(5))
+    assert make(silent, tmp_path / "a.mp4") == 0
+    assert "no sound" in capsys.readouterr().err
+
+
+def test_a_varying_rate_is_written_at_a_constant_one_and_told(
+    acting: list[UInt8Image], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ticks = [*range(10), *range(14, 24)]
+    film = write_film(tmp_path / "gap.mp4", acting[:20], ticks)
+    make(film, tmp_path / "a.mp4")
+    images, times = read(tmp_path / "a.mp4")
+    assert times == [Fraction(k, 25) for k in range(24)]
+    assert max(apart(images[9], images[k]) for k in range(10, 14)) < 1.5
+    assert "4 frames shown longer, 0 left out" in capsys.readouterr().err
+
+
+def test_without_a_face_the_avatar_idles_and_the_clip_is_never_shown(
+    acting: list[UInt8Image], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    green = np.full_like(acting[0], (10, 240, 10))
+    film = write_film(tmp_path / "late.mp4", [green] * 12 + acting[:6], range(18))
+    assert make(film, tmp_path / "a.mp4") == 0
+    images, _ = read(tmp_path / "a.mp4")
+    assert len(images) == 18
+    assert max(apart(images[0], image) for image in images[:12]) < 8
+    assert max(float((image[..., 1] > 200).mean()) for image in images) < 0.2
+    assert "no face in 12 of 18 frames" in capsys.readouterr().err
+
+
+def test_seconds_take_the_beginning(clip: Path, tmp_path: Path) -> None:
+    make(clip, tmp_path / "a.mp4", replace(CONFIG, seconds=0.4))
+    assert len(read(tmp_path / "a.mp4")[0]) == 10
+
+
+@pytest.mark.parametrize("framing", ["portrait", "photo"])
+def test_the_size_is_the_photographs_own_where_none_is_given(
+    framing: str, clip: Path, tmp_path: Path, portrait: UInt8Image
+) -> None:
+    config = LiveConfig(frame=framing, seconds=0.1)  # type: ignore[arg-type]
+    make(clip, tmp_path / "a.mp4", config, size_px=None)
+    height, width = read(tmp_path / "a.mp4")[0][0].shape[:2]
+    own = (portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2)
+    assert (width, height) == (own if framing == "photo" else PORTRAIT_SIZE_PX)
+
+
+def _absent(folder: Path) -> Path:
+    return folder / "absent.mp4"
+
+
+def _empty(folder: Path) -> Path:
+    (folder / "empty.mp4").touch()
+    return folder / "empty.mp4"
+
+
+def _text(folder: Path) -> Path:
+    (folder / "text.mp4").write_text("not a film\n" * 50)
+    return folder / "text.mp4"
+
+
+def _sound(folder: Path) -> Path:
+    return make_sound(folder / "sound.mp4")
+
+
+@pytest.mark.parametrize(
+    ("driving", "error", "words"),
+    [
+        (_absent, SourceNotFoundError, "no such file"),
+        (_empty, SourceError, "expected a video"),
+        (_text, SourceError, "expected a video"),
+        (_sound, SourceError, "no video stream"),
+        (lambda folder: folder, SourceError, "expected a video"),
+    ],
+)
+def test_a_clip_that_is_none_is_an_error_and_makes_no_file(
+    driving: Callable[[Path], Path], error: type[AvatarError], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words):
+        make(driving(tmp_path), tmp_path / "a.mp4")
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_an_existing_file_is_kept_unless_forced(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    out.write_bytes(b"precious")
+    with pytest.raises(UsageError, match="--force"):
+        make(clip, out)
+    with pytest.raises(PhotoError):
+        make(clip, out, replace(CONFIG, force=True, avatar=("absent.jpg",)))
+    assert out.read_bytes() == b"precious"
+    assert make(clip, out, replace(CONFIG, force=True, seconds=0.2)) == 0
+    assert len(read(out)[0]) == 5
+
+
+def test_the_clip_itself_is_never_the_output(clip: Path) -> None:
+    before = clip.read_bytes()
+    with pytest.raises(UsageError, match="same file"):
+        make(clip, clip, replace(CONFIG, force=True))
+    assert clip.read_bytes() == before
+
+
+def test_a_face_that_is_not_there_is_an_error(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"1 \(the largest\) to 1, found 2"):
+        make(clip, tmp_path / "a.mp4", face=2)
+
+
+def test_a_smaller_face_is_animated_by_its_number(
+    clip: Path, tmp_path: Path, portrait: UInt8Image
+) -> None:
+    from PIL import Image
+
+    both = np.full((600, 800, 3), 128, np.uint8)
+    both[:300, :256] = np.asarray(Image.fromarray(portrait).resize((256, 300)))
+    both[:, 288:] = portrait
+    Image.fromarray(both).save(tmp_path / "two.png")
+    config = LiveConfig(
+        avatar=(str(tmp_path / "two.png"),), frame="photo", label_corner="bottom-left"
+    )
+    for number, (moving, resting) in {1: (300, 0), 2: (0, 300)}.items():
+        out = tmp_path / f"{number}.mp4"
+        make(clip, out, config, size_px=None, face=number)
+        images = np.array(read(out)[0], int)[:, :300]
+        spread = np.ptp(images, axis=0).mean(axis=(0, 2))
+        assert spread[moving : moving + 250].mean() > 4 * spread[resting : resting + 250].mean()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_ctrl_c_leaves_what_was_done(acting: list[UInt8Image], tmp_path: Path) -> None:
+    film = write_film(tmp_path / "long.mp4", acting * 40, range(1200))
+    out = tmp_path / "a.mp4"
+    with subprocess.Popen(
+        [sys.executable, "-m", "avatar.cli", "animate", "--driving", str(film), "--out", str(out),
+         "--size", "256x256"],
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        tick = threading.Event()
+        while process.poll() is None and not (out.exists() and out.stat().st_size > 20_000):
+            tick.wait(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED, said
+    assert "plays up to there" in said
+    assert "Traceback" not in said
+    assert 10 < len(read(out)[0]) < 1200
+
+
+def test_the_command_line_reaches_it(clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    result = subprocess.run(
+        [sys.executable, "-m", "avatar.cli", "animate", "--driving", str(clip), "--out", str(out),
+         "--motion", "absolute", "--smoothing", "off", "--size", "320x240", "--label-text", "KI"],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "30 frames, 25 fps, 1.20 s, with the clip's sound" in result.stderr
+    assert read(out)[0][0].shape == (240, 320, 3)

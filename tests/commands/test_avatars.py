@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from avatar.commands.avatars import MIN_FACE_PX, open_avatar
+from avatar.errors import PhotoError
+from avatar.frames import UInt8Image
+
+
+def _silent(line: str) -> None:
+    raise AssertionError(f"nothing was to be said, but: {line}")
+
+
+def test_the_built_in_portrait_has_a_face(face_model: Path) -> None:
+    opened = open_avatar("builtin", face_model, _silent)
+    assert opened.name == "grace_hopper"
+    assert 100 < np.ptp(opened.face.landmarks_px[:, 1]) < 400
+
+
+def test_a_picture_of_nobody_is_an_error_that_says_what_to_choose(face_model: Path) -> None:
+    grey = np.full((300, 300, 3), 120, np.uint8)
+    with pytest.raises(PhotoError, match="found none"):
+        open_avatar(grey, face_model, _silent)
+
+
+def test_of_several_faces_the_largest_is_taken_and_said(
+    portrait: UInt8Image, face_model: Path
+) -> None:
+    small = np.asarray(Image.fromarray(portrait).resize((256, 300)))
+    both = np.full((600, 800, 3), 128, np.uint8)
+    both[:300, :256] = small
+    both[:, 288:] = portrait
+    said: list[str] = []
+    opened = open_avatar(both, face_model, said.append)
+    assert opened.face.landmarks_px[:, 0].min() > 288
+    assert len(said) == 1
+    assert "2 faces" in said[0]
+
+
+def test_a_tiny_face_is_an_error_that_gives_its_size(
+    portrait: UInt8Image, face_model: Path
+) -> None:
+    height = 600 * 40 // 200
+    tiny = np.asarray(Image.fromarray(portrait).resize((height * 512 // 600, height)))
+    with pytest.raises(PhotoError, match=f"at least {MIN_FACE_PX} pixels"):
+        open_avatar(tiny, face_model, _silent)
+
+
+def test_a_path_with_any_letters_opens(
+    tmp_path: Path, portrait: UInt8Image, face_model: Path
+) -> None:
+    path = tmp_path / "Großmutter 祖母.jpg"
+    Image.fromarray(portrait).save(path)
+    assert open_avatar(str(path), face_model, _silent).name == "Großmutter 祖母"
+
+
+def test_an_animal_is_refused_and_every_human_picture_opens(
+    shared_media: Path, face_model: Path
+) -> None:
+    for path in sorted((shared_media / "avatars").iterdir()):
+        if "no-human-face" in path.stem:
+            with pytest.raises(PhotoError, match="found none"):
+                open_avatar(path, face_model, _silent)
+        else:
+            assert open_avatar(path, face_model, lambda line: None).photo.ndim == 3

@@ -1,0 +1,54 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from avatar.frames import Face, UInt8Image
+from avatar.generate.photo import builtin_photo, load_photo
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import detect_faces
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests keep the faces they find to themselves, and find none that earlier runs kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_media() -> Path:
+    """Real clips (``clips/``) and pictures (``avatars/``) that are too large for the repository.
+
+    They lie in the folder named by ``AVATAR_SHARED``, or in ``shared`` beside the checkout.
+    """
+    media = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared") / "media"
+    if not media.is_dir():
+        pytest.skip(f"no real clips and pictures at {media}; AVATAR_SHARED names their folder")
+    return media
+
+
+@pytest.fixture(scope="session")
+def face_model() -> Path:
+    """The face model that was installed; tests never download it."""
+    return find_face_model(allow_download=False)
+
+
+@pytest.fixture(scope="session")
+def portrait() -> UInt8Image:
+    """The built-in portrait, uint8 (H, W, 3) RGB."""
+    return load_photo(builtin_photo())
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait: UInt8Image, face_model: Path) -> Face:
+    """The face of the built-in portrait, in its pixels."""
+    return detect_faces(portrait, face_model)[0]

@@ -1,0 +1,98 @@
+"""What every generator promises, for each of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from avatar.commands.wiring import ENGINES
+from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.generate.deck import Deck
+from avatar.motion.retarget import still
+from avatar.motion.rotation import rotation_from_vector
+from avatar.stages import Generator
+
+SIZE_PX = (320, 240)
+Make = Callable[[UInt8Image, Face], Generator]
+
+
+def _deck(photo: UInt8Image, face: Face) -> Generator:
+    return Deck(["a", "b"], [ENGINES["portrait"](photo, face, "portrait", SIZE_PX)] * 2)
+
+
+MAKERS: dict[str, Make] = {
+    **{
+        f"{name} {framing}": lambda photo, face, make=make, framing=framing: make(
+            photo, face, framing, SIZE_PX
+        )
+        for name, make in ENGINES.items()
+        for framing in ("portrait", "photo")
+    },
+    "deck": _deck,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def generator(
+    request: pytest.FixtureRequest, portrait: UInt8Image, portrait_face: Face
+) -> Generator:
+    return MAKERS[request.param](portrait, portrait_face)
+
+
+def _turned(yaw: float, index: int = 3) -> Motion:
+    rotation = rotation_from_vector(np.array([0, yaw, 0], np.float32))
+    return replace(still(77, index, Presence.TRACKED), rotation=rotation)
+
+
+def test_pictures_have_the_promised_size_and_keep_time_and_index(generator: Generator) -> None:
+    with generator:
+        assert generator.size_px == SIZE_PX
+        frame = generator.generate(_turned(0.1))
+    assert frame.image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
+    assert frame.image.flags["C_CONTIGUOUS"]
+    assert (frame.timestamp_ns, frame.index, frame.presence) == (77, 3, Presence.TRACKED)
+
+
+def test_the_same_motion_gives_the_same_picture_and_each_is_the_callers(
+    generator: Generator,
+) -> None:
+    with generator:
+        first = generator.generate(_turned(0.2)).image
+        kept = first.copy()
+        first[:] = 0
+        generator.generate(_turned(-0.2))
+        assert np.array_equal(generator.generate(_turned(0.2)).image, kept)
+
+
+def test_motion_moves_the_picture(generator: Generator) -> None:
+    with generator:
+        rest = generator.generate(still(0, 0, Presence.TRACKED)).image
+        turned = generator.generate(_turned(0.3)).image
+    assert np.abs(rest.astype(int) - turned).mean() > 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("field", ["expression", "rotation", "translation", "eye_closure", "gaze"])
+def test_any_motion_gives_a_picture(generator: Generator, field: str, bad: float) -> None:
+    motion = still(0, 0, Presence.TRACKED)
+    spoiled = getattr(motion, field).copy()
+    spoiled.flat[1] = bad
+    with generator:
+        frame = generator.generate(replace(motion, **{field: spoiled}))
+    assert frame.image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("scale", [np.nan, 0.0, -3.0, 1e9])
+def test_any_scale_gives_a_picture(generator: Generator, scale: float, absolute: bool) -> None:
+    motion = replace(still(0, 0, Presence.TRACKED, absolute), scale=scale)
+    with generator:
+        assert generator.generate(motion).image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
+
+
+def test_entering_again_works_and_leaving_twice_does_nothing(generator: Generator) -> None:
+    for _ in range(2):
+        with generator:
+            generator.generate(_turned(0.1))
+        generator.__exit__(None, None, None)

@@ -1,0 +1,137 @@
+"""Tracking opens no network connection.
+
+MediaPipe from 0.10.35 on looks a Google host up a few seconds after its first result, to upload
+usage statistics. Its library then carries the folder name ``mediapipe/util/analytics``. These
+tests look for both: the name in the library, and connections to internet addresses (TCP, or a
+datagram such as a look-up) while a face is tracked for longer than the upload waits. Whoever
+lifts the pin in pyproject.toml sees them fail; docs/decisions/0002-mediapipe-pin.md says why.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import mmap
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRACKED_SECONDS = 8
+ANALYTICS = b"mediapipe/util/analytics"
+INTERNET = re.compile(r"sa_family=AF_INET6?\b")
+
+# Tracks the built-in portrait; Python's own connections end it with what they were.
+TRACK = """
+import sys
+
+def refuse(event, details):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        sys.exit(f"tracking asked for the network: {event} {details[1:]}")
+
+sys.addaudithook(refuse)
+
+import threading
+import time
+from pathlib import Path
+from avatar.frames import CameraFrame
+from avatar.generate.photo import builtin_photo, load_photo
+from avatar.track.landmarker import FaceLandmarker
+
+picture = load_photo(builtin_photo())
+faces = frames = 0
+pause = threading.Event()
+with FaceLandmarker(Path(sys.argv[1])) as tracker:
+    end = time.monotonic() + float(sys.argv[2])
+    while time.monotonic() < end:
+        track = tracker.track(CameraFrame(picture, time.monotonic_ns(), frames))
+        faces += track.face is not None
+        frames += 1
+        pause.wait(0.1)  # a camera's pace, so that the seconds cost little
+print(f"tracked {faces} of {frames}")
+"""
+
+
+def permitted(*command: str) -> bool:
+    """Say whether this machine lets ``command`` run at all (containers may forbid it)."""
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run([*command, "true"], capture_output=True).returncode == 0
+
+
+def track(face_model: Path, *before: str, seconds: float = TRACKED_SECONDS) -> str:
+    """Track in a process of its own, behind the command ``before``; return what it printed."""
+    result = subprocess.run(
+        [*before, sys.executable, "-c", TRACK, str(face_model), str(seconds)],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = re.fullmatch(r"tracked (\d+) of (\d+)\n", result.stdout)
+    assert found, result.stdout
+    assert int(found[1]) > 0.9 * int(found[2]) > 0, "the portrait's face was tracked"
+    return result.stdout
+
+
+def native_libraries() -> list[Path]:
+    spec = importlib.util.find_spec("mediapipe")
+    assert spec is not None and spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0])
+    return [
+        path for ending in (".so", ".dylib", ".dll", ".pyd") for path in folder.rglob(f"*{ending}")
+    ]
+
+
+def test_the_library_has_no_analytics() -> None:
+    libraries = native_libraries()
+    assert libraries, "MediaPipe's native library is where this test looks"
+    for path in libraries:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            assert text.find(ANALYTICS) < 0, f"{path.name} carries {ANALYTICS.decode()}"
+
+
+@pytest.mark.slow
+def test_no_system_call_asks_for_the_network(face_model: Path, tmp_path: Path) -> None:
+    """Under strace, which sees what native code does too."""
+    log = tmp_path / "calls"
+    strace = ("strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log))
+    if not permitted(*strace):
+        pytest.skip(
+            "strace is not installed or not permitted here (Debian: apt-get install strace)"
+        )
+    track(face_model, *strace)
+    asked = [line for line in log.read_text().splitlines() if INTERNET.search(line)]
+    assert asked == []
+
+
+@pytest.mark.slow
+def test_tracking_works_without_any_network(face_model: Path) -> None:
+    """In a network namespace with no interface: what needs a connection fails here."""
+    unshare = ("unshare", "--map-root-user", "--net")
+    track(face_model, *(unshare if permitted(*unshare) else ()), seconds=2)
+
+
+def test_the_recording_sees_a_look_up(tmp_path: Path) -> None:
+    """The strace test can fail: the same filter catches a connection and a datagram."""
+    log = tmp_path / "calls"
+    strace = ("strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log))
+    if not permitted(*strace):
+        pytest.skip(
+            "strace is not installed or not permitted here (Debian: apt-get install strace)"
+        )
+    ask = (
+        "import socket; u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+        "u.sendto(b'x', ('127.0.0.1', 9)); t = socket.socket(); t.connect_ex(('127.0.0.1', 1))"
+    )
+    subprocess.run([*strace, sys.executable, "-c", ask], check=True)
+    asked = [line for line in log.read_text().splitlines() if INTERNET.search(line)]
+    assert len(asked) == 2
+
+
+def test_the_audit_sees_a_look_up(face_model: Path) -> None:
+    ask = TRACK.split("import threading")[0] + "import socket; socket.getaddrinfo('localhost', 80)"
+    result = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "socket.getaddrinfo" in result.stderr
