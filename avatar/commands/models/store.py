@@ -1,0 +1,280 @@
+"""Installed networks: their checkpoint files as published, and a record of what they are.
+
+::
+
+    ROOT/liveportrait/model.json            what ``Record`` says
+    ROOT/liveportrait/warping_module.pth    a checkpoint, byte for byte
+    ROOT/builds/liveportrait/               what was exported and compiled of it; may be deleted
+
+ROOT is the folder in ``AVATAR_MODELS``, else ``models`` in the user's data folder. A checkpoint is
+checked before it gets its place, and counts from the moment that ``model.json`` names it; that file
+is replaced in one step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from avatar import __version__
+from avatar.commands.face_numbers import first_fault, write_whole
+from avatar.commands.models.catalog import ENTRIES, Entry, find
+from avatar.errors import EngineError, UsageError
+
+MODELS_VARIABLE = "AVATAR_MODELS"
+RECORD = "model.json"
+SCHEMA_VERSION: Literal[1] = 1
+
+
+class FileRecord(BaseModel):
+    """One checkpoint: ``networks`` by their names in ``engines.networks``; ``origin`` in words."""
+
+    name: Annotated[str, Field(pattern=r"^[\w][\w. +-]*$", max_length=200)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size_bytes: Annotated[int, Field(gt=0)]
+    networks: Annotated[list[str], Field(min_length=1)]
+    origin: str
+    added: AwareDatetime
+
+
+class Record(BaseModel):
+    """What ``model.json`` says."""
+
+    schema_version: Literal[1]
+    family: str
+    variant: str
+    licence: str
+    licence_accepted: AwareDatetime
+    program_version: str
+    files: list[FileRecord]
+
+    @property
+    def networks(self) -> set[str]:
+        """The names of all networks that are there."""
+        return {name for file in self.files for name in file.networks}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A checkpoint outside the store that was found good: ``path`` will be moved into it."""
+
+    path: Path
+    name: str
+    sha256: str
+    networks: tuple[str, ...]
+    origin: str
+
+
+def root_folder() -> Path:
+    """Return the folder of all models of this user; it need not exist."""
+    if value := os.environ.get(MODELS_VARIABLE):
+        return Path(value).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("webcam-avatar") / "models"
+
+
+def model_folder(family: str, variant: str = "") -> Path:
+    """Return the folder of an installed, complete set: ``installed_states`` says what is in it.
+
+    ``variant``: "" for people, "animals". Raises ``UsageError`` for an unknown name,
+    ``EngineError`` with the command to give when the set is absent, incomplete or broken.
+    """
+    entry = find(family, variant)
+    folder = entry_folder(entry)
+    record = read_record(folder)
+    if record is None:
+        raise EngineError(
+            f"the networks of {entry.title} are not installed (looked in {folder}). {remedy(entry)}"
+        )
+    if missing := missing_networks(entry, record):
+        raise EngineError(
+            f"the networks of {entry.title} in {folder} are incomplete: {', '.join(missing)} "
+            f"missing. {remedy(entry)}"
+        )
+    return folder
+
+
+def build_folder(family: str, variant: str = "") -> Path:
+    """Return the folder for what is exported and compiled of a set; it need not exist.
+
+    What lies in it may be deleted at any time, and is when the set is removed.
+    """
+    return root_folder() / "builds" / find(family, variant).slug
+
+
+def installed_states(folder: Path) -> dict[str, Path]:
+    """Return the checkpoint file of each network in ``folder``, as ``model_folder`` gave it.
+
+    One file may hold several networks. ``engines.networks.checkpoint`` reads them.
+    Raises ``EngineError`` when a file is gone or has another size than when it was installed;
+    hashes are ``avatar models verify``'s business.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise EngineError(f"expected an installed model in {folder}, found no {RECORD} in it")
+    states: dict[str, Path] = {}
+    for file in record.files:
+        path = folder / file.name
+        found = path.stat().st_size if path.is_file() else None
+        if found != file.size_bytes:
+            entry = find(record.family, record.variant)
+            state = "is gone" if found is None else f"has {found} bytes"
+            raise EngineError(
+                f"{path} {state}, expected {file.size_bytes} bytes as when it was installed. "
+                f"{remedy(entry)}"
+            )
+        states.update(dict.fromkeys(file.networks, path))
+    return states
+
+
+def remedy(entry: Entry) -> str:
+    """Return the sentence that says how to get the files of ``entry``."""
+    variant = f" --variant {entry.variant}" if entry.variant else ""
+    taken = f"avatar models import FILE{variant}"
+    if not entry.files:
+        return f"If you have its file: {taken}. Where to get it: avatar models pull {entry.family}"
+    return f"Fetch them: avatar models pull {entry.arguments}. Or, if you have them: {taken}"
+
+
+def entry_folder(entry: Entry) -> Path:
+    """Return where ``entry`` is or would be installed."""
+    return root_folder() / entry.slug
+
+
+def missing_networks(entry: Entry, record: Record) -> list[str]:
+    """Return the networks of a complete set that ``record`` lacks."""
+    return [name for name in entry.networks if name not in record.networks]
+
+
+def read_record(folder: Path) -> Record | None:
+    """Return what ``model.json`` in ``folder`` says; None: there is none.
+
+    Raises ``EngineError`` when it is broken or was written by a newer program.
+    """
+    path = folder / RECORD
+    try:
+        values = json.loads(path.read_bytes())
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if not isinstance(version, int) or version <= SCHEMA_VERSION:
+            return Record.model_validate(values)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise EngineError(
+            f"{path} cannot be read: {error.strerror}. Check the folder's permissions"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise EngineError(
+            f"{path} is broken: {first_fault(error)}. Delete the folder {folder} and install the "
+            "model again"
+        ) from error
+    raise EngineError(
+        f"{path} was written by a newer program (schema {version}, program "
+        f"{values.get('program_version', 'unknown')}); this one, {__version__}, reads schema "
+        f"{SCHEMA_VERSION}. Update this program"
+    )
+
+
+def installed() -> list[Entry]:
+    """Return the entries of which something is installed, whole or not."""
+    return [entry for entry in ENTRIES if (entry_folder(entry) / RECORD).exists()]
+
+
+@contextmanager
+def staging(entry: Entry) -> Iterator[Path]:
+    """Give an empty folder on the store's disk, in which files are gathered and checked.
+
+    Raises ``UsageError`` when the disk refuses.
+    """
+    root = root_folder()
+    with disk_errors(entry):
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".adding-", dir=root) as temporary:
+            yield Path(temporary)
+
+
+@contextmanager
+def disk_errors(entry: Entry) -> Iterator[None]:
+    """Turn what the disk says into a message for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{entry.title} cannot be stored in {root_folder()}: {error.strerror or error}. Check "
+            f"the folder's permissions and the disk's space, or set {MODELS_VARIABLE} to another "
+            "folder"
+        ) from error
+
+
+def add(entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = None) -> Record:
+    """Move checked files into the folder of ``entry`` and return its new record.
+
+    They take the place of files that hold the same networks. ``accepted``: when the licence was
+    accepted, where it was now. Raises ``UsageError`` when the disk refuses.
+    """
+    folder = entry_folder(entry)
+    old = read_record(folder)
+    now = datetime.now(UTC).replace(microsecond=0)
+    with disk_errors(entry):
+        folder.mkdir(parents=True, exist_ok=True)
+        new = [_placed(folder, file, now) for file in files]
+        covered = {name for file in new for name in file.networks}
+        kept = [file for file in (old.files if old else []) if not covered >= set(file.networks)]
+        kept = [file for file in kept if file.name not in {added.name for added in new}]
+        record = Record(
+            schema_version=SCHEMA_VERSION,
+            family=entry.family,
+            variant=entry.variant,
+            licence=entry.licence.name,
+            licence_accepted=accepted or (old.licence_accepted if old else now),
+            program_version=__version__,
+            # Later files win where one network is in two.
+            files=[*kept, *new],
+        )
+        write_whole(folder / RECORD, record)
+        for file in old.files if old else []:
+            if file.name not in {wanted.name for wanted in record.files}:
+                (folder / file.name).unlink(missing_ok=True)
+    return record
+
+
+def _placed(folder: Path, file: Checked, now: datetime) -> FileRecord:
+    """Move one file to its place, beside one of the same name that the record still names."""
+    size = file.path.stat().st_size
+    name = file.name
+    if (folder / name).exists() and (folder / name).stat().st_size:
+        stem, dot, suffixes = name.partition(".")
+        name = f"{stem}-{file.sha256[:8]}{dot}{suffixes}"
+    file.path.replace(folder / name)
+    return FileRecord(
+        name=name,
+        sha256=file.sha256,
+        size_bytes=size,
+        networks=list(file.networks),
+        origin=file.origin,
+        added=now,
+    )
+
+
+def remove(entry: Entry) -> None:
+    """Delete what is installed of ``entry`` and what was built of it. Raises ``UsageError``."""
+    root = root_folder()
+    with disk_errors(entry):
+        for folder in (entry_folder(entry), build_folder(entry.family, entry.variant)):
+            if not folder.exists():
+                continue
+            # Renamed first: a folder that is half deleted is never taken for a model.
+            temporary = Path(tempfile.mkdtemp(prefix=".removing-", dir=root))
+            folder.replace(temporary / folder.name)
+            shutil.rmtree(temporary)
