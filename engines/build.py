@@ -12,16 +12,16 @@ import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from avatar.errors import EngineError
 from engines.graph import digest
+from engines.locking import locked
 from engines.precision import precision_of
 
 if TYPE_CHECKING:
@@ -166,50 +166,11 @@ def _write(path: Path, key: Key, data: bytes) -> None:
 
 @contextmanager
 def _locked(path: Path, name: str, say: Say) -> Iterator[None]:
-    """Hold the lock ``path``; the system lets go of it if this process dies.
+    """Hold the lock ``path``.
 
     Left-overs of builds that died are removed while the lock is held: nobody is writing them.
     """
-    with path.open("a+b") as file:
-        if not _lock(file, wait=False):
-            say(f"another process is building {name}: waiting for it")
-            _lock(file, wait=True)
-        try:
-            for part in path.parent.glob(f"{path.stem}.engine*.part"):
-                part.unlink(missing_ok=True)
-            yield
-        finally:
-            _unlock(file)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: IO[bytes], *, wait: bool) -> bool:
-        file.seek(0)
-        while True:
-            try:
-                # LK_LOCK gives up after ten seconds; a build takes minutes.
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            except OSError:
-                if not wait:
-                    return False
-            else:
-                return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: IO[bytes], *, wait: bool) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(file: IO[bytes]) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+    with locked(path, lambda: say(f"another process is building {name}: waiting for it")):
+        for part in path.parent.glob(f"{path.stem}.engine*.part"):
+            part.unlink(missing_ok=True)
+        yield

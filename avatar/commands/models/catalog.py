@@ -7,8 +7,11 @@ another set of weights for the same networks.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from avatar.errors import UsageError
+
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,11 @@ ENTRIES: tuple[Entry, ...] = (
         _LIVEPORTRAIT_HOME,
         _LIVEPORTRAIT_REVISION,
         (
-            PublishedFile("liveportrait_animals/base_models/appearance_feature_extractor.pth"),
-            PublishedFile("liveportrait_animals/base_models/motion_extractor.pth"),
-            PublishedFile("liveportrait_animals/base_models/warping_module.pth"),
-            PublishedFile("liveportrait_animals/base_models/spade_generator.pth"),
+            # Their hashes are not confirmed here: the Hub's own for the pinned revision count.
+            PublishedFile("liveportrait_animals/base_models_v1.1/appearance_feature_extractor.pth"),
+            PublishedFile("liveportrait_animals/base_models_v1.1/motion_extractor.pth"),
+            PublishedFile("liveportrait_animals/base_models_v1.1/warping_module.pth"),
+            PublishedFile("liveportrait_animals/base_models_v1.1/spade_generator.pth"),
             # Animals have no stitching of their own: the published program takes the people's.
             _RETARGETING,
         ),
