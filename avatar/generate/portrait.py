@@ -14,11 +14,12 @@ from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.deform import FaceDeformer, Pose, usable
 from avatar.generate.eyes import EyeLayer
 from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
-from avatar.generate.matte import split_layers
-from avatar.generate.mesh import HeadMesh
+from avatar.generate.matte import Layers, split_layers
+from avatar.generate.mesh import Box, HeadMesh
 from avatar.generate.mouth import MouthInside, MouthLayer
 from avatar.generate.raster import fixed_point
 from avatar.generate.shading import FineShading
+from avatar.motion.head import decompose
 from avatar.motion.retarget import still
 
 # Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
@@ -92,12 +93,18 @@ class PortraitGenerator:
 
     def _lay_out(self) -> None:
         canvas = make_canvas(self._photo, self._face, self._framing, self._size_px, self._view)
+        head = decompose(canvas.face)
+        self.lay_on(canvas, split_layers(canvas.image, canvas.face.landmarks_px, head))
+
+    def lay_on(self, canvas: Canvas, layers: Layers) -> None:
+        """Animate the face of ``canvas``, in place of the photograph's own layout.
+
+        ``layers``: the canvas's picture in two, of which ``person`` is drawn moving.
+        """
         step = max(1, round(max(self._size_px) / _MAP_CELLS))
-        self._canvas = canvas
+        self._canvas, self._layers = canvas, layers
         self._deformer = FaceDeformer(canvas)
         landmarks = canvas.face.landmarks_px
-        self._layers = split_layers(canvas.image, landmarks, self._deformer.head)
-        layers = self._layers
         self._mesh = HeadMesh(
             landmarks,
             self._deformer.head,
@@ -119,28 +126,42 @@ class PortraitGenerator:
         """Draw the avatar; the picture is new each time and belongs to the caller."""
         if not usable(motion):
             motion = still(motion.timestamp_ns, motion.index, motion.presence)
-        pose = self._deformer.pose(motion)
         image = self._canvas.image.copy()
-        self._warp(image, pose, motion)
+        self.draw(image, self._layers.plate, self.pose(motion), motion)
+        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+
+    def pose(self, motion: Motion) -> Pose:
+        """Return where a motion that is ``usable`` puts the head."""
+        return self._deformer.pose(motion)
+
+    def draw(self, image: UInt8Image, behind: UInt8Image, pose: Pose, motion: Motion) -> list[Box]:
+        """Draw what moved into ``image``, which shows the rest already, over ``behind``.
+
+        Both: uint8 (H, W, 3), the canvas's size. Returns the boxes of the head that were drawn;
+        eyes and mouth lie on the face.
+        """
+        boxes = self._warp(image, behind, pose, motion)
         self._mouth.draw(image, pose, motion)
         for eye in self._eyes:
             eye.draw(image, pose, motion)
-        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+        return boxes
 
-    def _warp(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
+    def _warp(self, image: UInt8Image, behind: UInt8Image, pose: Pose, motion: Motion) -> list[Box]:
         import cv2
 
         person = self._shading.apply(motion)
-        for (x0, y0, x1, y1), source_px in self._mesh.backward_maps(pose):
+        maps = self._mesh.backward_maps(pose)
+        for (x0, y0, x1, y1), source_px in maps:
             exact, fraction = fixed_point(source_px)
             drawn = cv2.remap(
                 person, exact, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-            plate = self._layers.plate[y0:y1, x0:x1]
-            _lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+            plate = behind[y0:y1, x0:x1]
+            lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+        return [box for box, _ in maps]
 
 
-def _lay_over(image: UInt8Image, plate: UInt8Image, person: NDArray[np.uint8]) -> None:
+def lay_over(image: UInt8Image, plate: UInt8Image, person: NDArray[np.uint8]) -> None:
     """Write ``person``, uint8 (h, w, 4) premultiplied, over ``plate`` into ``image``."""
     import cv2
 
