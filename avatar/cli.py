@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from avatar import __version__
-from avatar.config import DEFAULTS, LiveConfig
+from avatar.config import DEFAULTS, LiveConfig, parse_face
 from avatar.errors import AvatarError
 
 app = typer.Typer(
@@ -33,6 +33,11 @@ avatars_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(avatars_app, name="avatars")
+models_app = typer.Typer(
+    help="Published networks for --engine: fetch, import and prepare them for this machine.",
+    no_args_is_help=True,
+)
+app.add_typer(models_app, name="models")
 
 
 @app.callback()
@@ -229,9 +234,11 @@ def animate(
         ),
     ] = None,
     face: Annotated[
-        int,
-        typer.Option("--face", metavar="N", min=1, help="Which face of it: 1 is the largest."),
-    ] = 1,
+        str,
+        typer.Option(
+            "--face", metavar="N|all", help="Which face of it: 1 is the largest; all: every one."
+        ),
+    ] = "1",
     engine: EngineOption = None,
     motion: MotionOption = None,
     frame: FrameOption = None,
@@ -274,7 +281,7 @@ def animate(
             out=out,
             size_px=config.size_px if size is not None else None,
             audio=audio,
-            face=face,
+            face=parse_face(face),
         )
     )
 
@@ -425,6 +432,102 @@ def avatars_remove(name: NameArgument) -> None:
     from avatar.commands.avatars_command import remove
 
     raise typer.Exit(remove(name))
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """List what can be had and what is installed, with licence, size and builds."""
+    from avatar.commands.models.command import list_models
+
+    raise typer.Exit(list_models())
+
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="liveportrait or fomm.")]
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", metavar="people|animals",
+        help="Which weights of liveportrait (default: people).",
+    ),
+]  # fmt: skip
+LicenceOption = Annotated[
+    bool,
+    typer.Option("--accept-licence", help="I have read the model's licence and accept it."),
+]
+
+
+@models_app.command("pull")
+def models_pull(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    accept_licence: LicenceOption = False,
+) -> None:
+    """Fetch a model from its official home; an interrupted download goes on where it ended."""
+    from avatar.commands.models.command import pull
+
+    raise typer.Exit(pull(model, variant, accept_licence=accept_licence))
+
+
+@models_app.command("import")
+def models_import(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Checkpoints, or folders and archives of them."),
+    ],
+    variant: VariantOption = None,
+    accept_licence: LicenceOption = False,
+) -> None:
+    """Install checkpoints that you have; what they are is known by their contents."""
+    from avatar.commands.models.command import import_files
+
+    raise typer.Exit(import_files(files, variant, accept_licence=accept_licence))
+
+
+@models_app.command("build")
+def models_build(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", metavar="NAME",
+            help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME", help="auto, fp32, fp16 or int8.")
+    ] = "auto",
+    ahead: Annotated[
+        bool,
+        typer.Option(
+            "--ahead", help="For a card that is not in this machine (tensorrt-rtx only)."
+        ),
+    ] = False,
+) -> None:  # fmt: skip
+    """Compile an installed model for this machine, so that its first use starts quickly."""
+    from avatar.commands.models.command import build
+
+    raise typer.Exit(build(model, variant, backend=backend, precision=precision, ahead=ahead))
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Check every installed file again: its hash, and what is in it."""
+    from avatar.commands.models.command import verify
+
+    raise typer.Exit(verify())
+
+
+@models_app.command("remove")
+def models_remove(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an installed model and what was built of it."""
+    from avatar.commands.models.command import remove
+
+    raise typer.Exit(remove(model, variant, yes=yes))
 
 
 def main() -> None:

@@ -69,11 +69,6 @@ class Entry:
         """How it is written behind a command."""
         return f"{self.family} --variant {self.variant}" if self.variant else self.family
 
-    @property
-    def size_bytes(self) -> int:
-        """How much there is to fetch, as far as it is known."""
-        return sum(file.size_bytes for file in self.files)
-
 
 _MIT = Licence(
     "MIT",

@@ -28,8 +28,9 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.commands.face_numbers import first_fault, write_whole
-from avatar.commands.models.catalog import ENTRIES, Entry, find
+from avatar.commands.models.catalog import Entry, find
 from avatar.errors import EngineError, UsageError
+from engines.locking import locked
 
 MODELS_VARIABLE = "AVATAR_MODELS"
 RECORD = "model.json"
@@ -176,8 +177,8 @@ def read_record(folder: Path) -> Record | None:
         ) from error
     except (ValueError, RecursionError) as error:
         raise EngineError(
-            f"{path} is broken: {first_fault(error)}. Delete the folder {folder} and install the "
-            "model again"
+            f"{path} is broken: {first_fault(error)}. Remove the model (avatar models "
+            "remove MODEL) and install it again"
         ) from error
     raise EngineError(
         f"{path} was written by a newer program (schema {version}, program "
@@ -186,34 +187,32 @@ def read_record(folder: Path) -> Record | None:
     )
 
 
-def installed() -> list[Entry]:
-    """Return the entries of which something is installed, whole or not."""
-    return [entry for entry in ENTRIES if (entry_folder(entry) / RECORD).exists()]
-
-
 @contextmanager
-def staging(entry: Entry) -> Iterator[Path]:
+def staging() -> Iterator[Path]:
     """Give an empty folder on the store's disk, in which files are gathered and checked.
 
     Raises ``UsageError`` when the disk refuses.
     """
     root = root_folder()
-    with disk_errors(entry):
+    with disk_errors():
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".adding-", dir=root) as temporary:
-            yield Path(temporary)
+        temporary = tempfile.TemporaryDirectory(
+            prefix=".adding-", dir=root, ignore_cleanup_errors=True
+        )
+    with temporary as name:
+        yield Path(name)
 
 
 @contextmanager
-def disk_errors(entry: Entry) -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Turn what the disk says into a message for the user."""
     try:
         yield
     except OSError as error:
         raise UsageError(
-            f"{entry.title} cannot be stored in {root_folder()}: {error.strerror or error}. Check "
-            f"the folder's permissions and the disk's space, or set {MODELS_VARIABLE} to another "
-            "folder"
+            f"models cannot be stored in {root_folder()}: {error.strerror or error}"
+            f"{f' ({error.filename})' if error.filename else ''}. Check the folder's permissions "
+            f"and the disk's space, or set {MODELS_VARIABLE} to another folder"
         ) from error
 
 
@@ -224,14 +223,19 @@ def add(entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = N
     accepted, where it was now. Raises ``UsageError`` when the disk refuses.
     """
     folder = entry_folder(entry)
-    old = read_record(folder)
     now = datetime.now(UTC).replace(microsecond=0)
-    with disk_errors(entry):
+    with disk_errors(), _changing():
+        old = read_record(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        new = [_placed(folder, file, now) for file in files]
+        taken = {file.name: file.sha256 for file in (old.files if old else [])}
+        new = [_placed(folder, file, taken, now) for file in files]
+        names = {file.name for file in new}
         covered = {name for file in new for name in file.networks}
-        kept = [file for file in (old.files if old else []) if not covered >= set(file.networks)]
-        kept = [file for file in kept if file.name not in {added.name for added in new}]
+        kept = [
+            file
+            for file in (old.files if old else [])
+            if file.name not in names and not covered >= set(file.networks)
+        ]
         record = Record(
             schema_version=SCHEMA_VERSION,
             family=entry.family,
@@ -249,13 +253,23 @@ def add(entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = N
     return record
 
 
-def _placed(folder: Path, file: Checked, now: datetime) -> FileRecord:
-    """Move one file to its place, beside one of the same name that the record still names."""
-    size = file.path.stat().st_size
+@contextmanager
+def _changing() -> Iterator[None]:
+    """Keep other processes from changing the store in the meantime."""
+    root = root_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    with locked(root / ".lock"):
+        yield
+
+
+def _placed(folder: Path, file: Checked, taken: dict[str, str], now: datetime) -> FileRecord:
+    """Move one file to its place, beside another that the record still names (``taken``)."""
     name = file.name
-    if (folder / name).exists() and (folder / name).stat().st_size:
+    if taken.get(name, file.sha256) != file.sha256:
         stem, dot, suffixes = name.partition(".")
         name = f"{stem}-{file.sha256[:8]}{dot}{suffixes}"
+    taken[name] = file.sha256
+    size = file.path.stat().st_size
     file.path.replace(folder / name)
     return FileRecord(
         name=name,
@@ -270,7 +284,7 @@ def _placed(folder: Path, file: Checked, now: datetime) -> FileRecord:
 def remove(entry: Entry) -> None:
     """Delete what is installed of ``entry`` and what was built of it. Raises ``UsageError``."""
     root = root_folder()
-    with disk_errors(entry):
+    with disk_errors(), _changing():
         for folder in (entry_folder(entry), build_folder(entry.family, entry.variant)):
             if not folder.exists():
                 continue

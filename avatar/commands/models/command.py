@@ -1,0 +1,356 @@
+"""``avatar models``: listing, fetching, importing, building, verifying and removing networks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar.clock import MonotonicClock
+from avatar.commands.models import builds, checking, download, importing, store
+from avatar.commands.models.calibration import calibration_pictures
+from avatar.commands.models.catalog import ENTRIES, Entry, PublishedFile, find
+from avatar.commands.store import file_sha256
+from avatar.commands.terminal import say
+from avatar.errors import AvatarError, EngineError, UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+Ask = Callable[[str], str]
+PEOPLE = "people"
+
+
+def typed(question: str) -> str:
+    """Return what the user types; raises ``UsageError`` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody can be asked here: see --help for the option")
+    say(question)
+    return sys.stdin.readline()
+
+
+def list_models() -> int:
+    """Print what can be had and what is here; return the exit status."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("model", "variant", "licence", "installed", "size", "built")
+    faults = []
+    for entry in ENTRIES:
+        try:
+            state = _state(entry)
+        except AvatarError as error:
+            faults.append(str(error))
+            state = "not readable"
+        table.add_row(
+            entry.family,
+            entry.variant or PEOPLE,
+            entry.licence.name,
+            state,
+            _megabytes(_bytes_in(store.entry_folder(entry))),
+            _megabytes(_bytes_in(store.build_folder(entry.family, entry.variant))),
+        )
+    Console(highlight=False).print(table)
+    for fault in faults:
+        say(fault)
+    say(f"they lie in {store.root_folder()}. Get one: avatar models pull MODEL")
+    return 0
+
+
+def _state(entry: Entry) -> str:
+    record = store.read_record(store.entry_folder(entry))
+    if record is None:
+        if not entry.files:
+            return "no; import it"
+        sizes = [file.size_bytes for file in entry.files]
+        return f"no; {_megabytes(sum(sizes))} to fetch" if all(sizes) else "no"
+    store.installed_states(store.entry_folder(entry))
+    missing = store.missing_networks(entry, record)
+    return f"{len(missing)} networks missing" if missing else "yes"
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB" if size_bytes else "-"
+
+
+def pull(
+    family: str,
+    variant: str | None = None,
+    *,
+    accept_licence: bool = False,
+    patience: download.Patience = download.PATIENCE,
+    ask: Ask = typed,
+) -> int:
+    """Fetch a published set from its official home; return the exit status.
+
+    Files that are here are not fetched again, and each is installed as soon as it is whole and
+    found good. Raises ``UsageError``, ``EngineError`` and ``MissingDependencyError``.
+    """
+    entry = find(family, _variant(variant))
+    if not entry.files:
+        raise EngineError(
+            f"{entry.title} cannot be fetched by this program: {entry.by_hand}. Then: avatar "
+            f"models import FILE (licence: {entry.licence.name}, {entry.licence.terms})"
+        )
+    missing = _not_here(entry)
+    if not missing:
+        say(f"{entry.title} is installed already. Check it: avatar models verify")
+        return 0
+    download.require_network()
+    checking.require_reader()
+    download.import_hub()
+    accepted = _accepted(entry, accept_licence, ask)
+    root = store.root_folder()
+    with store.disk_errors():
+        root.mkdir(parents=True, exist_ok=True)
+    download.check_space(root, sum(file.size_bytes for file in missing))
+    say(f"fetching {len(missing)} files of {entry.title} into {store.entry_folder(entry)}")
+    with download.connection() as hub, _progress() as bars:
+        for file in missing:
+            show = _bar(bars, file)
+            with store.disk_errors(), store.staging() as staging:
+                part, sha256 = download.fetch(
+                    hub, entry, file, root / ".parts", patience=patience, progress=show, say=say
+                )
+                checked = _checked(entry, file, part, staging, sha256)
+                store.add(entry, [checked], accepted=accepted)
+    return _done(entry)
+
+
+def _bar(bars: RichProgress, file: PublishedFile) -> download.Progress:
+    """Add a bar for ``file`` and return what moves it."""
+    bar = bars.add_task(file.name, total=file.size_bytes or None)
+    return lambda have, size: bars.update(bar, completed=have, total=size)
+
+
+def _variant(given: str | None) -> str:
+    return "" if given in (None, "", PEOPLE) else given
+
+
+def _not_here(entry: Entry) -> list[PublishedFile]:
+    """Return the published files that are not installed."""
+    folder = store.entry_folder(entry)
+    record = store.read_record(folder)
+    here = [
+        file
+        for file in (record.files if record else [])
+        if (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size_bytes
+    ]
+    known = {file.sha256 for file in here} | {file.origin for file in here}
+    # Where the hash is not known here, what was fetched is known by its origin.
+    return [file for file in entry.files if (file.sha256 or _origin(entry, file)) not in known]
+
+
+def _origin(entry: Entry, file: PublishedFile) -> str:
+    return f"{entry.repository}@{entry.revision[:12]}/{file.path}"
+
+
+def _checked(
+    entry: Entry, file: PublishedFile, part: Path, staging: Path, sha256: str
+) -> store.Checked:
+    """Move a fetched file out of the parts and look at what is in it."""
+    whole = staging / file.name
+    part.replace(whole)
+    networks = checking.networks_in(whole)
+    return store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
+
+
+def _accepted(entry: Entry, given: bool, ask: Ask) -> datetime | None:
+    """Show the licence, and return when it was accepted now; None: it was before.
+
+    Raises ``UsageError`` when it is not.
+    """
+    record = store.read_record(store.entry_folder(entry))
+    if record is not None and record.licence == entry.licence.name:
+        return None
+    licence = entry.licence
+    say(f"{entry.title}: licence {licence.name} ({licence.terms}). Its text: {licence.url}")
+    if not given and ask("Type yes to accept it (or give --accept-licence).").strip() != "yes":
+        raise UsageError(
+            f"the licence of {entry.title} was not accepted: nothing was installed. To accept it, "
+            "give the command again and type yes, or add --accept-licence"
+        )
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _progress() -> RichProgress:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _done(entry: Entry) -> int:
+    record = store.read_record(store.entry_folder(entry))
+    missing = store.missing_networks(entry, record) if record else list(entry.networks)
+    if missing:
+        say(f"{entry.title} still lacks {', '.join(missing)}. {store.remedy(entry)}")
+    else:
+        say(f"{entry.title} is complete. Next: avatar models build {entry.arguments}")
+    return 0
+
+
+def import_files(
+    paths: Sequence[Path],
+    variant: str | None = None,
+    *,
+    accept_licence: bool = False,
+    ask: Ask = typed,
+) -> int:
+    """Install checkpoints that the user has; return the exit status.
+
+    ``variant``: "people" or "animals" where the files cannot tell, None when not given. Raises
+    ``UsageError``, ``EngineError`` and ``MissingDependencyError``.
+    """
+    if variant is not None and _variant(variant) not in {entry.variant for entry in ENTRIES}:
+        raise UsageError(f"expected --variant people or animals, found {variant!r}")
+    checking.require_reader()
+    wanted = None if variant is None else _variant(variant)
+    with store.staging() as staging:
+        with store.disk_errors():
+            found = importing.gather(paths, staging, say)
+        chosen = importing.choose(found, wanted)
+        for entry in [entry for entry in ENTRIES if entry.slug in chosen]:
+            files = [importing.checked(entry, file) for file in chosen[entry.slug]]
+            accepted = _accepted(entry, accept_licence, ask)
+            store.add(entry, files, accepted=accepted)
+            for file in files:
+                say(f"{file.name}: {', '.join(file.networks)}")
+            _done(entry)
+    return 0
+
+
+def build(
+    family: str,
+    variant: str | None = None,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    ahead: bool = False,
+) -> int:
+    """Export and compile an installed set for this machine; return the exit status.
+
+    ``ahead``: for a card that is not in it. Raises ``EngineError``, ``UsageError`` and
+    ``MissingDependencyError``.
+    """
+    entry = find(family, _variant(variant))
+    folder = store.model_folder(entry.family, entry.variant)
+    target = builds.choose_target(backend, precision, ahead=ahead)
+    say(str(target.choice))
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    for name in builds.models_of(entry.family):
+        _build_one(name, folder, target, ahead=ahead)
+    made = store.build_folder(entry.family, entry.variant)
+    say(
+        f"built {entry.title} for {target.choice.backend} in {target.precision} in "
+        f"{(clock.now_ns() - start_ns) / 1e9:.0f} s: {_megabytes(_bytes_in(made))} in {made}"
+    )
+    return 0
+
+
+def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -> None:
+    """Make one model; where it can run here, run it once, and say how long that took."""
+    from engines.samples import random_feeds
+
+    if ahead:
+        made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
+        engine = builds.compiled(name, made, target, say=say)
+        say(f"  {name}: {len(engine) / 1e6:.0f} MB")
+        return
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    with builds.open_model(name, folder, target, pictures=calibration_pictures, say=say) as runner:
+        opened_ns = clock.now_ns()
+        runner.infer(random_feeds(name))
+        ran_ns = clock.now_ns()
+    say(
+        f"  {name}: ready in {(opened_ns - start_ns) / 1e9:.1f} s, runs "
+        f"(the first time in {(ran_ns - opened_ns) / 1e6:.0f} ms)"
+    )
+
+
+def verify() -> int:
+    """Check all installed files by hash and contents; return the exit status: 1 for a fault."""
+    checking.require_reader()
+    faults = 0
+    entries = [entry for entry in ENTRIES if store.entry_folder(entry).exists()]
+    for entry in entries:
+        for line, good in _verified(entry):
+            say(f"{'good' if good else 'BAD '}  {line}")
+            faults += not good
+    if not entries:
+        say(f"nothing is installed in {store.root_folder()}: avatar models pull MODEL")
+    return 1 if faults else 0
+
+
+def _verified(entry: Entry) -> Iterator[tuple[str, bool]]:
+    """Give a line for each file of an installed set, and whether it is good."""
+    folder = store.entry_folder(entry)
+    try:
+        record = store.read_record(folder)
+    except AvatarError as error:
+        yield str(error), False
+        return
+    if record is None:
+        yield f"{folder} has no {store.RECORD}: avatar models remove {entry.arguments}", False
+        return
+    for file in record.files:
+        fault = _fault(folder, file)
+        origin = "as published" if file.sha256 in _published(entry) else file.origin
+        yield f"{folder / file.name}: {fault or origin}", not fault
+    if missing := store.missing_networks(entry, record):
+        yield f"{entry.title} is incomplete: {', '.join(missing)} missing", False
+
+
+def _published(entry: Entry) -> set[str]:
+    return {file.sha256 for file in entry.files}
+
+
+def _fault(folder: Path, file: store.FileRecord) -> str:
+    """Return what is wrong with an installed file, and the remedy; empty when nothing is."""
+    remedy = "Install it again: avatar models pull or import"
+    path = folder / file.name
+    try:
+        found = file_sha256(path)
+        if found != file.sha256:
+            return f"was changed: expected SHA-256 {file.sha256}, found {found}. {remedy}"
+        networks = checking.networks_in(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}. {remedy}"
+    except EngineError as error:
+        return f"{error}. {remedy}"
+    if set(networks) != set(file.networks):
+        return f"holds {', '.join(networks)}, expected {', '.join(file.networks)}. {remedy}"
+    return ""
+
+
+def remove(family: str, variant: str | None = None, *, yes: bool = False, ask: Ask = typed) -> int:
+    """Delete an installed set and what was built of it; return the exit status.
+
+    Raises ``UsageError`` when it is not installed or not confirmed.
+    """
+    entry = find(family, _variant(variant))
+    folders = (store.entry_folder(entry), store.build_folder(entry.family, entry.variant))
+    here = [folder for folder in folders if folder.exists()]
+    if not here:
+        raise UsageError(f"{entry.title} is not installed (looked in {folders[0]})")
+    what = f"{entry.title} ({_megabytes(sum(map(_bytes_in, here)))})"
+    if not yes and ask(f"Delete {what}? Type yes (or give --yes).").strip() != "yes":
+        raise UsageError(f"{what} was kept: not confirmed. Type yes, or add --yes")
+    store.remove(entry)
+    say(f"removed {what}")
+    return 0
