@@ -77,6 +77,18 @@ def parse_size(text: str) -> tuple[int, int]:
     return size
 
 
+def parse_face(text: str) -> int | Literal["all"]:
+    """Return which face ``--face`` asks for: a number from 1, the largest, or all of them.
+
+    Raises ``UsageError``.
+    """
+    if text.lower() == "all":
+        return "all"
+    if not (text.isdecimal() and int(text) >= 1):
+        raise UsageError(f"--face: expected a number from 1 (the largest), or all, found {text!r}")
+    return int(text)
+
+
 DEFAULTS = LiveConfig()
 
 

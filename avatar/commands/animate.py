@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import ManualClock
-from avatar.commands.avatars import AvatarPhoto, open_avatar
+from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.commands.run import ended_by_signals
 from avatar.commands.terminal import say
-from avatar.commands.wiring import engine, portrait_settings
+from avatar.commands.wiring import engine, make_generator, portrait_settings
 from avatar.config import LiveConfig
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import FaceTrack, LabelledFrame, UInt8Image
@@ -48,13 +48,14 @@ def animate(
     out: Path,
     size_px: tuple[int, int] | None,
     audio: Audio,
-    face: int,
+    face: FaceChoice,
 ) -> int:
     """Write ``out``: the photograph of ``config`` moved by every frame of the clip ``driving``.
 
     ``size_px``: None takes the photograph's own size, or 720×720 for a portrait. ``face``: which
-    face of the photograph, 1 the largest. Frames before the first face show the avatar idling.
-    Returns the exit status; raises ``UsageError``, ``PhotoError`` and the errors of the stages.
+    face of the photograph, 1 the largest, or all of them. Frames before the first face show the
+    avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and the errors of
+    the stages.
     """
     _check(config, driving, out)
     driving = driving.expanduser()
@@ -69,9 +70,7 @@ def animate(
         photo = open_avatar(config.avatar[0], model, say, number=face)
         size_px = size_px or _own_size(photo.photo, config)
         generator = stages.enter_context(
-            engine(config.engine)(
-                photo.photo, photo.face, config.frame, size_px, portrait_settings(config)
-            )
+            make_generator(config.engine, photo, config.frame, size_px, portrait_settings(config))
         )
         labeller = _labeller(config, photo, out, size_px)
         writer = _writer(config, out, size_px, timing)

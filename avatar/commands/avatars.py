@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from avatar.commands.face_cache import FaceCache, default_cache
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either, file_sha256
@@ -17,18 +18,21 @@ from avatar.generate.portrait import photo_bounds
 from avatar.track.landmarker import detect_faces
 
 MIN_FACE_PX = 64
+FaceChoice = int | Literal["all"]
 
 
 @dataclass(frozen=True, eq=False)
 class AvatarPhoto:
     """A photograph that can be animated.
 
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels.
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
+    faces of the photograph that move with it.
     """
 
     name: str
     photo: UInt8Image
     face: Face
+    others: tuple[Face, ...] = ()
 
 
 def open_avatar(
@@ -36,20 +40,21 @@ def open_avatar(
     face_model: Path,
     say: Callable[[str], None],
     *,
-    number: int = 1,
+    number: FaceChoice = 1,
     store: AvatarStore | None = None,
     cache: FaceCache | None = None,
 ) -> AvatarPhoto:
     """Load a photograph and find its face, or take both from the store.
 
     ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB.
-    ``number``: which face, 1 the largest. ``say`` is told what was chosen where there was a
-    choice. ``store`` and ``cache``: in place of the user's own. Raises ``UsageError`` when there
-    is no such photograph or name, ``PhotoError`` when it has no such face or that is not usable.
+    ``number``: which face, 1 the largest, or all of them. ``say`` is told what was chosen where
+    there was a choice. ``store`` and ``cache``: in place of the user's own. Raises ``UsageError``
+    when there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
+    usable.
     """
     if not isinstance(avatar, (str, Path)):
         faces = detect_faces(avatar, face_model)
-        return AvatarPhoto("picture", avatar, choose_face("picture", faces, say, number))
+        return _chosen("picture", avatar, faces, say, number)
     found = resolve(avatar, store or default_store(), say)
     if isinstance(found, StoredAvatar):
         return _stored_photo(found, number)
@@ -60,7 +65,20 @@ def open_avatar(
         lambda: detect_faces(photo, face_model),
         say,
     )
-    return AvatarPhoto(found.stem, photo, choose_face(found.stem, faces, say, number))
+    return _chosen(found.stem, photo, faces, say, number)
+
+
+def _chosen(
+    name: str,
+    photo: UInt8Image,
+    faces: list[Face],
+    say: Callable[[str], None],
+    number: FaceChoice,
+) -> AvatarPhoto:
+    if number != "all":
+        return AvatarPhoto(name, photo, choose_face(name, faces, say, number))
+    first, *others = choose_all(name, faces, say)
+    return AvatarPhoto(name, photo, first, tuple(others))
 
 
 def resolve(
@@ -114,9 +132,14 @@ def _near_files(path: Path) -> list[str]:
     return list(dict.fromkeys(str(known[name]) for name in near))
 
 
-def _stored_photo(stored: StoredAvatar, number: int) -> AvatarPhoto:
+def _stored_photo(stored: StoredAvatar, number: FaceChoice) -> AvatarPhoto:
     """Return a stored avatar with the face that was chosen when it was added."""
     again = f'avatar avatars add "{stored.photo}" --name "{stored.name}" --force'
+    if number == "all":
+        raise UsageError(
+            f"the avatar {stored.name} is one face, number {stored.face_number}, of its "
+            f'photograph. For all of them: --avatar "{stored.photo}" --face all'
+        )
     if number not in (1, stored.face_number):
         raise UsageError(
             f"the avatar {stored.name} is face {stored.face_number} of its photograph, found "
@@ -149,7 +172,7 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
         )
     face = faces[number - 1]
     left, top, right, bottom = photo_bounds(face)
-    size = max(right - left, bottom - top)
+    size = _face_px(face)
     if size < MIN_FACE_PX:
         raise PhotoError(
             f"expected a face of at least {MIN_FACE_PX} pixels in {name}, found one of "
@@ -162,3 +185,24 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
             f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"
         )
     return face
+
+
+def choose_all(name: str, faces: list[Face], say: Callable[[str], None]) -> list[Face]:
+    """Return all faces that are large enough, the largest first; say how many there are.
+
+    Raises ``PhotoError`` when there is none.
+    """
+    if len(faces) < 2:
+        return [choose_face(name, faces, say)]
+    large = [face for face in faces if _face_px(face) >= MIN_FACE_PX]
+    small = len(faces) - len(large)
+    if not large:
+        return [choose_face(name, faces, say)]
+    passed = f"; {small} smaller than {MIN_FACE_PX} pixels stay still" if small else ""
+    say(f"{len(faces)} faces in {name}: {len(large)} are animated{passed}")
+    return large
+
+
+def _face_px(face: Face) -> float:
+    left, top, right, bottom = photo_bounds(face)
+    return max(right - left, bottom - top)

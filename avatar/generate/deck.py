@@ -6,11 +6,24 @@ import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from avatar.frames import GeneratedFrame, Motion
 from avatar.generate.framing import View
-from avatar.generate.portrait import PortraitGenerator
+from avatar.stages import Generator
+
+
+class ViewedGenerator(Generator, Protocol):
+    """A generator whose picture can be cut anew while it runs."""
+
+    @property
+    def view(self) -> View:
+        """Return how the picture is cut at present."""
+        ...
+
+    def set_view(self, view: View) -> None:
+        """Cut the picture anew; called from the thread that draws."""
+        ...
 
 
 class Deck:
@@ -20,7 +33,7 @@ class Deck:
     draws.
     """
 
-    def __init__(self, names: Sequence[str], generators: Sequence[PortraitGenerator]) -> None:
+    def __init__(self, names: Sequence[str], generators: Sequence[ViewedGenerator]) -> None:
         self._names, self._generators = names, generators
         self._open = ExitStack()
         self._asked = threading.Lock()

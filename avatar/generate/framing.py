@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from avatar.errors import UsageError
 from avatar.frames import Face, Float32, UInt8Image
 
 Framing = Literal["portrait", "photo"]
@@ -77,25 +79,90 @@ def make_canvas(
     ``portrait`` cuts head and shoulders; ``photo`` shows the whole picture. What the photo does
     not reach is filled with its own blurred enlargement, never left empty.
     """
+    return make_canvases(photo, [face], framing, size_px, view)[0]
+
+
+def make_canvases(
+    photo: UInt8Image,
+    faces: Sequence[Face],
+    framing: Framing,
+    size_px: tuple[int, int],
+    view: View,
+) -> list[Canvas]:
+    """Lay the photograph out once for several of its faces; the canvases share one picture.
+
+    ``portrait`` shows all their heads. Raises ``UsageError`` where these stand too far apart for
+    the output's shape.
+    """
     width, height = size_px
     photo_h, photo_w = photo.shape[:2]
     if framing == "photo":
         scale = min(width / photo_w, height / photo_h)
         left, top = (width - photo_w * scale) / 2, (height - photo_h * scale) / 2
+    elif len(faces) == 1:
+        scale, left, top = _portrait_placement(faces[0], (photo_w, photo_h), size_px)
     else:
-        scale, left, top = _portrait_placement(face, (photo_w, photo_h), size_px)
+        scale, left, top = _group_placement(faces, (photo_w, photo_h), size_px)
     scale, left, top = _apply_view(view, scale, left, top, size_px)
     image = _paint(photo, scale, left, top, size_px)
-    landmarks = face.landmarks_px * np.float32(scale)
-    landmarks[:, :2] += np.array([left, top], np.float32)
     rect = (
         max(0, round(left)),
         max(0, round(top)),
         min(width, round(left + photo_w * scale)),
         min(height, round(top + photo_h * scale)),
     )
-    placed = Face(landmarks.astype(np.float32), face.blendshapes, face.pose, size_px)
-    return Canvas(image, placed, scale, (left, top), rect)
+    return [
+        Canvas(image, _placed(face, scale, left, top, size_px), scale, (left, top), rect)
+        for face in faces
+    ]
+
+
+def _placed(face: Face, scale: float, left: float, top: float, size_px: tuple[int, int]) -> Face:
+    landmarks = face.landmarks_px * np.float32(scale)
+    landmarks[:, :2] += np.array([left, top], np.float32)
+    return Face(landmarks.astype(np.float32), face.blendshapes, face.pose, size_px)
+
+
+def _group_placement(
+    faces: Sequence[Face], photo_px: tuple[int, int], size_px: tuple[int, int]
+) -> tuple[float, float, float]:
+    """Return scale, left and top that show all heads and no strip beside the photo."""
+    width, height = size_px
+    extents = [_head_extent(face) for face in faces]
+    low = np.maximum(np.min([low for low, _, _ in extents], axis=0), 0)
+    high = np.minimum(np.max([high for _, high, _ in extents], axis=0), photo_px)
+    largest = max(face_px for _, _, face_px in extents)
+    fitting = float(np.min(np.array(size_px) / np.maximum(high - low, 1)))
+    covering = max(width / photo_px[0], height / photo_px[1])
+    if fitting < covering:
+        need_w, need_h = (float(v) for v in np.maximum(high - low, 1))
+        raise UsageError(
+            f"expected faces that fit together into {width}×{height}; found {len(faces)} whose "
+            f"heads take {need_w:.0f}×{need_h:.0f} of the photograph's "
+            f"{photo_px[0]}×{photo_px[1]} pixels. Take the whole picture, --frame photo, or a "
+            "--size of another shape."
+        )
+    scale = max(covering, min(fitting, _planned_scale(largest, size_px)))
+    centre = (low + high) / 2
+    left = _inside(width / 2 - float(centre[0]) * scale, photo_px[0] * scale, width, slack=1)
+    top = _inside(height / 2 - float(centre[1]) * scale, photo_px[1] * scale, height, slack=1)
+    return scale, left, top
+
+
+def _head_extent(face: Face) -> tuple[Float32, Float32, float]:
+    """Return the head's (left, top) and (right, bottom) in the photo, and the face's height."""
+    low, high = face.landmarks_px[:468, :2].min(axis=0), face.landmarks_px[:468, :2].max(axis=0)
+    face_px = float(max(high[1] - low[1], (high[0] - low[0]) * 1.15, 1.0))
+    centre = (low + high) / 2
+    head_low = centre - np.array(_HEAD_LOW, np.float32) * face_px
+    head_high = centre + np.array(_HEAD_HIGH, np.float32) * face_px
+    return head_low.astype(np.float32), head_high.astype(np.float32), face_px
+
+
+def _planned_scale(face_px: float, size_px: tuple[int, int]) -> float:
+    """Return the scale at which a face has its share of the output."""
+    # A tall output is limited by its width: the shoulders must still fit.
+    return min(_FACE_SHARE * size_px[1], 0.55 * size_px[0]) / face_px
 
 
 def _portrait_placement(
@@ -107,13 +174,10 @@ def _portrait_placement(
     head, as far as the photo has it, still fits.
     """
     width, height = size_px
-    low, high = face.landmarks_px[:468, :2].min(axis=0), face.landmarks_px[:468, :2].max(axis=0)
-    face_px = float(max(high[1] - low[1], (high[0] - low[0]) * 1.15, 1.0))
-    centre = (low + high) / 2
-    # A tall output is limited by its width: the shoulders must still fit.
-    scale = min(_FACE_SHARE * height, 0.55 * width) / face_px
-    head_low = np.maximum(centre - np.array(_HEAD_LOW) * face_px, 0)
-    head_high = np.minimum(centre + np.array(_HEAD_HIGH) * face_px, photo_px)
+    centre = (face.landmarks_px[:468, :2].min(axis=0) + face.landmarks_px[:468, :2].max(axis=0)) / 2
+    head_low, head_high, face_px = _head_extent(face)
+    head_low, head_high = np.maximum(head_low, 0), np.minimum(head_high, photo_px)
+    scale = _planned_scale(face_px, size_px)
     fitting = float(np.min(np.array(size_px) / np.maximum(head_high - head_low, 1)))
     covering = max(width / photo_px[0], height / photo_px[1])
     # Closer than planned only a little, but never farther than the whole photo.

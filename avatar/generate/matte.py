@@ -8,6 +8,7 @@ head and background have the same colours the cut is soft rather than wrong.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,13 +83,19 @@ class Layers:
     crown_px: int
 
 
-def split_layers(image: UInt8Image, landmarks_px: Float32, head: HeadShape) -> Layers:
+def split_layers(
+    image: UInt8Image,
+    landmarks_px: Float32,
+    head: HeadShape,
+    others: Sequence[FaceFrame] = (),
+) -> Layers:
     """Split ``image``, uint8 (H, W, 3) RGB, into person and background.
 
-    ``landmarks_px``: float32 (478, 3) in its pixels.
+    ``landmarks_px``: float32 (478, 3) in its pixels. ``others``: further faces in the picture,
+    which count as background.
     """
     frame = face_frame(landmarks_px, head)
-    alpha = _alpha(image, landmarks_px, frame)
+    alpha = _alpha(image, landmarks_px, frame, others)
     plate = fill_unknown(image, 1 - _grown(alpha, 0.07 * float(frame.half_px[1])))
     # What is left of the picture once the background's share is taken away: laid over each other
     # again, both give the photograph back exactly, whatever the cut.
@@ -120,7 +127,9 @@ def _crown(edge: NDArray[np.uint8], height_px: int) -> NDArray[np.uint8]:
     return np.asarray(rows * cover[..., None] + 0.5, np.uint8)
 
 
-def _alpha(image: UInt8Image, landmarks_px: Float32, frame: FaceFrame) -> Float32:
+def _alpha(
+    image: UInt8Image, landmarks_px: Float32, frame: FaceFrame, others: Sequence[FaceFrame]
+) -> Float32:
     """Return the person's coverage, float32 (H, W), 0 to 1."""
     import cv2
 
@@ -132,8 +141,9 @@ def _alpha(image: UInt8Image, landmarks_px: Float32, frame: FaceFrame) -> Float3
     ratio = min(1.0, _FACE_PX / (2 * float(frame.half_px[1])))
     small = cv2.resize(cut, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
     local = frame.scaled(ratio, low.astype(np.float32))
+    elsewhere = [other.scaled(ratio, low.astype(np.float32)) for other in others]
     oval = (landmarks_px[FACE_OVAL, :2] - low) * np.float32(ratio)
-    solid = _grab_cut(np.asarray(small, np.uint8), local, oval)
+    solid = _grab_cut(np.asarray(small, np.uint8), local, oval, elsewhere)
     soft = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), 0.8)
     size = (cut.shape[1], cut.shape[0])
     wide = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
@@ -145,11 +155,13 @@ def _alpha(image: UInt8Image, landmarks_px: Float32, frame: FaceFrame) -> Float3
     return alpha
 
 
-def _grab_cut(image: UInt8Image, frame: FaceFrame, oval_px: Float32) -> NDArray[np.uint8]:
+def _grab_cut(
+    image: UInt8Image, frame: FaceFrame, oval_px: Float32, others: Sequence[FaceFrame]
+) -> NDArray[np.uint8]:
     """Return 1 where the person is, uint8 (h, w)."""
     import cv2
 
-    seeds = _seeds(image.shape[:2], frame, oval_px)
+    seeds = _seeds(image.shape[:2], frame, oval_px, others)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(1)  # k-means inside starts at random; the same photo must give the same cut
     cv2.grabCut(
@@ -165,12 +177,15 @@ def _grab_cut(image: UInt8Image, frame: FaceFrame, oval_px: Float32) -> NDArray[
     return person
 
 
-def _seeds(shape: tuple[int, ...], frame: FaceFrame, oval_px: Float32) -> NDArray[np.uint8]:
+def _seeds(
+    shape: tuple[int, ...], frame: FaceFrame, oval_px: Float32, others: Sequence[FaceFrame]
+) -> NDArray[np.uint8]:
     """Return GrabCut's seeds: where a person must, may, and cannot be around a face."""
     import cv2
 
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) + np.float32(0.5)
-    uv = frame.coordinates(np.stack([x, y], axis=-1))
+    places = np.stack([x, y], axis=-1)
+    uv = frame.coordinates(places)
     u, v = np.abs(uv[..., 0]), uv[..., 1]
     seeds = np.full(shape[:2], cv2.GC_PR_BGD, np.uint8)
     hair = (u / 1.45) ** 2 + ((v - 0.25) / 1.6) ** 2 < 1
@@ -182,6 +197,9 @@ def _seeds(shape: tuple[int, ...], frame: FaceFrame, oval_px: Float32) -> NDArra
     neck = (u < 0.45) & (v < -0.7) & (v > -1.45)
     chest = u < np.clip((-1.2 - v) * 2.2, 0, 1.2)
     seeds[(skull & (v > -0.2)) | neck | chest] = cv2.GC_FGD
+    for other in others:
+        theirs = other.coordinates(places)
+        seeds[(theirs[..., 0] / 1.1) ** 2 + ((theirs[..., 1] - 0.15) / 1.3) ** 2 < 1] = cv2.GC_BGD
     shrunk = oval_px.mean(axis=0) + (oval_px - oval_px.mean(axis=0)) * np.float32(0.97)
     cv2.fillPoly(seeds, [np.round(shrunk).astype(np.int32)], cv2.GC_FGD)
     return seeds

@@ -17,7 +17,7 @@ import pytest
 
 from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.commands.driver import Driver
-from avatar.config import LiveConfig
+from avatar.config import LiveConfig, parse_face
 from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
 from avatar.frames import UInt8Image
 from avatar.label import VisibleLabel
@@ -232,6 +232,12 @@ def test_the_clip_itself_is_never_the_output(clip: Path) -> None:
     assert clip.read_bytes() == before
 
 
+@pytest.mark.parametrize("face", ["0", "-1", "two", ""])
+def test_a_face_is_a_number_or_all(face: str) -> None:
+    with pytest.raises(UsageError, match="or all"):
+        parse_face(face)
+
+
 def test_a_face_that_is_not_there_is_an_error(clip: Path, tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"1 \(the largest\) to 1, found 2"):
         make(clip, tmp_path / "a.mp4", face=2)
@@ -249,12 +255,19 @@ def test_a_smaller_face_is_animated_by_its_number(
     config = LiveConfig(
         avatar=(str(tmp_path / "two.png"),), frame="photo", label_corner="bottom-left"
     )
-    for number, (moving, resting) in {1: (300, 0), 2: (0, 300)}.items():
-        out = tmp_path / f"{number}.mp4"
-        make(clip, out, config, size_px=None, face=number)
+
+    def moved(face: int | str) -> list[float]:
+        """Return how much the smaller and the larger face's part of the picture moves."""
+        out = tmp_path / f"{face}.mp4"
+        make(clip, out, config, size_px=None, face=face)
         images = np.array(read(out)[0], int)[:, :300]
         spread = np.ptp(images, axis=0).mean(axis=(0, 2))
-        assert spread[moving : moving + 250].mean() > 4 * spread[resting : resting + 250].mean()
+        return [float(spread[at : at + 250].mean()) for at in (0, 300)]
+
+    large, small, both_move = moved(1), moved(2), moved("all")
+    assert large[1] > 4 * large[0]
+    assert small[0] > 4 * small[1]
+    assert both_move == pytest.approx([small[0], large[1]], rel=0.1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")

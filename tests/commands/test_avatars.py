@@ -1,12 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from avatar.commands.avatars import MIN_FACE_PX, open_avatar
+from avatar.commands.avatars import MIN_FACE_PX, choose_all, open_avatar
 from avatar.errors import PhotoError
-from avatar.frames import UInt8Image
+from avatar.frames import Face, UInt8Image
 
 
 def _silent(line: str) -> None:
@@ -37,6 +38,19 @@ def test_of_several_faces_the_largest_is_taken_and_said(
     assert opened.face.landmarks_px[:, 0].min() > 288
     assert len(said) == 1
     assert "2 faces" in said[0]
+
+
+def test_all_faces_that_are_large_enough_are_taken_and_said(portrait_face: Face) -> None:
+    faces = [
+        replace(portrait_face, landmarks_px=portrait_face.landmarks_px * np.float32(scale))
+        for scale in (1, 0.5, 0.2)
+    ]
+    said: list[str] = []
+    assert choose_all("us", faces, said.append) == faces[:2]
+    assert said == ["3 faces in us: 2 are animated; 1 smaller than 64 pixels stay still"]
+    assert choose_all("us", faces[:1], _silent) == faces[:1]
+    with pytest.raises(PhotoError, match="at least 64 pixels"):
+        choose_all("us", [faces[2]] * 2, _silent)
 
 
 def test_a_tiny_face_is_an_error_that_gives_its_size(

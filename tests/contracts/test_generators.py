@@ -9,6 +9,7 @@ import pytest
 from avatar.commands.wiring import ENGINES
 from avatar.frames import Face, Motion, Presence, UInt8Image
 from avatar.generate.deck import Deck
+from avatar.generate.group import GroupGenerator
 from avatar.motion.retarget import still
 from avatar.motion.rotation import rotation_from_vector
 from avatar.stages import Generator
@@ -21,6 +22,13 @@ def _deck(photo: UInt8Image, face: Face) -> Generator:
     return Deck(["a", "b"], [ENGINES["portrait"](photo, face, "portrait", SIZE_PX)] * 2)
 
 
+def _group(photo: UInt8Image, face: Face) -> Generator:
+    """The photograph twice side by side: two faces on one canvas."""
+    aside = face.landmarks_px + np.array([photo.shape[1], 0, 0], np.float32)
+    faces = [face, replace(face, landmarks_px=aside)]
+    return GroupGenerator(np.hstack([photo, photo]), faces, "photo", SIZE_PX)
+
+
 MAKERS: dict[str, Make] = {
     **{
         f"{name} {framing}": lambda photo, face, make=make, framing=framing: make(
@@ -30,6 +38,7 @@ MAKERS: dict[str, Make] = {
         for framing in ("portrait", "photo")
     },
     "deck": _deck,
+    "group": _group,
 }
 
 

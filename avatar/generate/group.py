@@ -1,0 +1,142 @@
+"""Several faces of one photograph, all moved by one driver on one canvas.
+
+The picture is peeled like an onion: the nearest person (the one with the largest face) is cut out
+and the hole filled, the next is cut from what is left, and so on to the bare background. Laid over
+each other again in the opposite order, at rest the layers give the photograph back exactly; and a
+head that moves uncovers the people behind it, not a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.deform import Pose, usable
+from avatar.generate.framing import Framing, View, default_size, make_canvases
+from avatar.generate.matte import Layers, face_frame, split_layers
+from avatar.generate.mesh import Box
+from avatar.generate.overlay import box_around
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings, lay_over
+from avatar.generate.topology import EYE_RINGS, INNER_LIPS
+from avatar.motion.head import decompose
+from avatar.motion.retarget import still
+
+_USUAL = PortraitSettings()
+
+
+class GroupGenerator:
+    """Animates several faces of one photograph; each keeps its own proportions and limits.
+
+    ``photo``: uint8 (H, W, 3) RGB. ``faces``: at least one, in its pixels. ``framing``, ``size_px``
+    and ``settings`` as for ``PortraitGenerator``; ``portrait`` shows all heads. Entering raises
+    ``UsageError`` where they do not fit together.
+    """
+
+    def __init__(
+        self,
+        photo: UInt8Image,
+        faces: Sequence[Face],
+        framing: Framing = "portrait",
+        size_px: tuple[int, int] | None = None,
+        settings: PortraitSettings = _USUAL,
+    ) -> None:
+        self._photo, self._framing = photo, framing
+        self._size_px = size_px or default_size(photo, framing)
+        # The nearest person first.
+        self._faces = sorted(faces, key=_extent_px, reverse=True)
+        self._people = [
+            PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
+        ]
+        self._view = View()
+
+    def __enter__(self) -> Self:
+        self._lay_out()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Hold nothing but memory."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return (width, height) of every picture."""
+        return self._size_px
+
+    @property
+    def view(self) -> View:
+        """Return how the picture is cut at present."""
+        return self._view
+
+    def set_view(self, view: View) -> None:
+        """Cut the picture anew; takes some tenths of a second for each face."""
+        self._view = view
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        canvases = make_canvases(self._photo, self._faces, self._framing, self._size_px, self._view)
+        heads = [decompose(canvas.face) for canvas in canvases]
+        frames = [
+            face_frame(canvas.face.landmarks_px, head)
+            for canvas, head in zip(canvases, heads, strict=True)
+        ]
+        self._layers: list[Layers] = []
+        # What each person stands in: the picture without those nearer than them.
+        self._rests: list[UInt8Image] = []
+        picture = canvases[0].image
+        for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
+            landmarks = canvas.face.landmarks_px
+            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :])
+            person.lay_on(replace(canvas, image=picture), layers)
+            self._layers.append(layers)
+            self._rests.append(picture)
+            picture = layers.plate
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw everybody; the picture is new each time and belongs to the caller."""
+        if not usable(motion):
+            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        below = self._layers[-1].plate
+        changed: list[Box] = []
+        for person, layers, rest in reversed(
+            list(zip(self._people, self._layers, self._rests, strict=True))
+        ):
+            picture = rest.copy()
+            for box in changed:
+                _lay_rest(picture, below, layers, box)
+            pose = person.pose(motion)
+            changed += person.draw(picture, below, pose, motion)
+            changed += _feature_boxes(pose, picture)
+            below = picture
+        return GeneratedFrame(below, motion.timestamp_ns, motion.index, motion.presence)
+
+
+def _lay_rest(picture: UInt8Image, below: UInt8Image, layers: Layers, box: Box) -> None:
+    """Lay a person at rest over ``below`` into the box of ``picture``."""
+    x0, y0, x1, y1 = box
+    person: NDArray[np.uint8] = layers.person[y0 + layers.crown_px : y1 + layers.crown_px, x0:x1]
+    if person[..., 3].any():
+        lay_over(picture[y0:y1, x0:x1], below[y0:y1, x0:x1], person)
+    else:
+        picture[y0:y1, x0:x1] = below[y0:y1, x0:x1]
+
+
+def _feature_boxes(pose: Pose, picture: UInt8Image) -> list[Box]:
+    """Return where eyes and mouth were drawn, which may move while the head does not."""
+    rings = (*EYE_RINGS, INNER_LIPS)
+    boxes = (box_around(pose.landmarks_px[ring], 3, picture) for ring in rings)
+    return [box for box in boxes if box is not None]
+
+
+def _extent_px(face: Face) -> float:
+    """Return a face's longer side, pixels."""
+    return float(np.ptp(face.landmarks_px[:468, :2], axis=0).max())
