@@ -115,8 +115,68 @@ ShadingOption = Annotated[
     ),
 ]
 EngineOption = Annotated[
-    str | None, typer.Option("--engine", metavar="NAME", help=_default("Generator.", "engine"))
-]
+    str | None,
+    typer.Option(
+        "--engine", metavar="NAME",
+        help=_default("portrait needs nothing; liveportrait and fomm run published networks, see "
+                      "`avatar models`.", "engine"),
+    ),
+]  # fmt: skip
+_NEURAL = "Engines liveportrait, fomm"
+StrengthOption = Annotated[
+    float | None,
+    typer.Option("--strength", rich_help_panel=_NEURAL,
+                 help=_default("How far the avatar goes along, 0 to 2.", "strength")),
+]  # fmt: skip
+RegionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region", metavar="REGION", rich_help_panel=_NEURAL,
+        help=_default("What of your face drives the avatar: expression, pose, lips, eyes. Give "
+                      "several. liveportrait only.", "regions"),
+    ),
+]  # fmt: skip
+StitchingOption = Annotated[
+    bool | None,
+    typer.Option("--stitching/--no-stitching", rich_help_panel=_NEURAL,
+                 help="Keep the shoulders still. liveportrait only."),
+]  # fmt: skip
+RetargetEyesOption = Annotated[
+    bool | None,
+    typer.Option("--retarget-eyes/--no-retarget-eyes", rich_help_panel=_NEURAL,
+                 help="Shut the avatar's eyes exactly as far as yours. liveportrait only."),
+]  # fmt: skip
+RetargetLipsOption = Annotated[
+    bool | None,
+    typer.Option("--retarget-lips/--no-retarget-lips", rich_help_panel=_NEURAL,
+                 help="Open its lips exactly as far as yours. liveportrait only."),
+]  # fmt: skip
+WeightsVariantOption = Annotated[
+    str | None,
+    typer.Option("--variant", metavar="animals", rich_help_panel=_NEURAL,
+                 help="Weights for animals; needs --crop. liveportrait only."),
+]  # fmt: skip
+CropOption = Annotated[
+    str | None,
+    typer.Option(
+        "--crop", metavar="X,Y,SIZE", rich_help_panel=_NEURAL,
+        help="Where the head is, where no human face is to be looked for: left, top and side of a "
+             "square in the photograph's pixels, about twice as wide as the face.",
+    ),
+]  # fmt: skip
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backend", metavar="NAME", rich_help_panel=_NEURAL,
+        help=_default("What runs the networks: auto, tensorrt-rtx, tensorrt, openvino or "
+                      "onnxruntime.", "backend"),
+    ),
+]  # fmt: skip
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "fp16", "int8"] | None,
+    typer.Option("--precision", rich_help_panel=_NEURAL,
+                 help=_default("How exactly they compute.", "precision")),
+]  # fmt: skip
 FaceModelOption = Annotated[
     Path | None,
     typer.Option(
@@ -181,6 +241,15 @@ def run(
     smoothing: SmoothingOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
+    strength: StrengthOption = None,
+    regions: RegionsOption = None,
+    stitching: StitchingOption = None,
+    retarget_eyes: RetargetEyesOption = None,
+    retarget_lips: RetargetLipsOption = None,
+    variant: WeightsVariantOption = None,
+    crop: CropOption = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
     label_text: LabelTextOption = None,
     label_corner: LabelCornerOption = None,
     no_label: NoLabelOption = False,
@@ -254,6 +323,15 @@ def animate(
     smoothing: SmoothingOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
+    strength: StrengthOption = None,
+    regions: RegionsOption = None,
+    stitching: StitchingOption = None,
+    retarget_eyes: RetargetEyesOption = None,
+    retarget_lips: RetargetLipsOption = None,
+    variant: WeightsVariantOption = None,
+    crop: CropOption = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
     audio: Annotated[
         Literal["keep", "none"], typer.Option("--audio", help="keep: the clip's sound.")
     ] = "keep",
@@ -300,6 +378,15 @@ def bench(
     smoothing: SmoothingOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
+    strength: StrengthOption = None,
+    regions: RegionsOption = None,
+    stitching: StitchingOption = None,
+    retarget_eyes: RetargetEyesOption = None,
+    retarget_lips: RetargetLipsOption = None,
+    variant: WeightsVariantOption = None,
+    crop: CropOption = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
     seconds: Annotated[float, typer.Option("--seconds", help="Measured time.")] = 20.0,
     unpaced: Annotated[
         bool, typer.Option("--unpaced", help="As fast as it goes, instead of 30 fps.")

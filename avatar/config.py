@@ -14,9 +14,45 @@ from avatar.errors import ConfigError, UsageError
 Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
 
 
+Region = Literal["expression", "pose", "lips", "eyes"]
+NEURAL_ENGINES = ("liveportrait", "fomm")
+"""The engines that run published networks, by the names of their families."""
+
+
 @dataclass(frozen=True)
-class LiveConfig:
+class NeuralOptions:
+    """What can be chosen about the neural engines.
+
+    ``strength``: how far the avatar goes along, 1 as far as the driver. ``regions``: what of the
+    driver's face drives the avatar; the expression has lips and eyes in it. ``stitching``: keep
+    the shoulders still. ``retarget_eyes``, ``retarget_lips``: shut lids and open lips as far as
+    the driver's are, by networks of their own. ``variant``: other weights, "animals". ``crop``:
+    the photograph's square as ``X,Y,SIZE`` where no face is to be looked for. ``backend`` and
+    ``precision``: what runs the networks, see docs/engines.md.
+    """
+
+    strength: float = 1.0
+    regions: tuple[Region, ...] = ("expression", "pose")
+    stitching: bool = True
+    retarget_eyes: bool = False
+    retarget_lips: bool = False
+    variant: Literal["", "animals"] = ""
+    crop: str | None = None
+    backend: str = "auto"
+    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 2:
+            raise UsageError(f"--strength: expected 0 to 2, found {self.strength:g}")
+        if not self.regions:
+            raise UsageError("--region: expected one or more of expression, pose, lips, eyes")
+
+
+@dataclass(frozen=True)
+class LiveConfig(NeuralOptions):
     """Every option of ``avatar run``; a config file has the same names.
+
+    Those of ``NeuralOptions`` are for the neural engines alone.
 
     ``avatar``: photographs, the first is shown first. ``camera``: index, device, file, address
     or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
@@ -44,6 +80,7 @@ class LiveConfig:
     force: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         parse_size(self.size)
         if not 1 <= self.fps <= 120:
             raise UsageError(f"--fps: expected 1 to 120 frames a second, found {self.fps:g}")
@@ -111,14 +148,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
+    inherited = {field.name for field in dataclasses.fields(NeuralOptions)}
     known = [field.name for field in dataclasses.fields(LiveConfig)]
+    known.sort(key=lambda name: name in inherited)
     normal = {key.replace("-", "_"): value for key, value in values.items()}
     for key in normal:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
             raise ConfigError(f"{path}: unknown key `{key}`.{hint}")
-    for key in ("avatar", "out"):
+    for key in ("avatar", "out", "regions"):
         if isinstance(normal.get(key), str):
             normal[key] = [normal[key]]
     return normal

@@ -17,6 +17,7 @@ A frame's arrays belong to its receiver for reading only: nobody writes into the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -118,6 +119,19 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkMotion:
+    """What a motion-transfer network saw in the driver's picture, and at the reference.
+
+    ``family``: whose networks; others cannot use it. ``values`` and ``reference``: float32 arrays
+    by name, as the family's ``seen_shapes`` lists them (``avatar/generate/neural``).
+    """
+
+    family: str
+    values: Mapping[str, Float32]
+    reference: Mapping[str, Float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Motion:
     """How the avatar is to move, free of the driver's proportions and of the avatar's.
 
@@ -138,6 +152,9 @@ class Motion:
     ``gaze``: float32 (2, 2), rows (left, right), columns (x right, y down) in eye widths.
     Relative: displacement of the iris from the reference; absolute: from the eye's centre.
     ``track``: what it was made from, None when held or idle.
+    ``reference``: what the reference was taken from, None when unknown: engines that see for
+    themselves look at it as at ``track``. Like ``neutral``, one object stands for one reference.
+    ``network``: what such an engine saw before; in place of ``track`` (motion templates).
     """
 
     timestamp_ns: int
@@ -153,6 +170,8 @@ class Motion:
     eye_closure: Float32
     gaze: Float32
     track: FaceTrack | None = None
+    reference: FaceTrack | None = None
+    network: NetworkMotion | None = None
 
     def __post_init__(self) -> None:
         _expect("Motion.expression", self.expression, np.float32, (LANDMARK_COUNT, 3))

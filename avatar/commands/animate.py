@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import ManualClock
-from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.run import ended_by_signals
 from avatar.commands.terminal import say
-from avatar.commands.wiring import engine, make_generator, portrait_settings
+from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import FaceTrack, LabelledFrame, UInt8Image
@@ -57,7 +57,8 @@ def animate(
     avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and the errors of
     the stages.
     """
-    _check(config, driving, out)
+    _check(driving, out)
+    engine = open_engine(config.engine, portrait_settings(config), config, config.smoothing, say)
     driving = driving.expanduser()
     stop = threading.Event()
     with ExitStack() as stages:
@@ -67,11 +68,9 @@ def animate(
         )
         timing = film_timing(driving)
         model = find_face_model(config.face_model)
-        photo = open_avatar(config.avatar[0], model, say, number=face)
+        photo = engine.open_avatar(config.avatar[0], model, say, face)
         size_px = size_px or _own_size(photo.photo, config)
-        generator = stages.enter_context(
-            make_generator(config.engine, photo, config.frame, size_px, portrait_settings(config))
-        )
+        generator = stages.enter_context(engine.make(photo, config.frame, size_px))
         labeller = _labeller(config, photo, out, size_px)
         writer = _writer(config, out, size_px, timing)
         has_sound = audio == "keep" and writer.copy_audio_from(driving)
@@ -97,9 +96,8 @@ def animate(
     return 0
 
 
-def _check(config: LiveConfig, driving: Path, out: Path) -> None:
+def _check(driving: Path, out: Path) -> None:
     """Raise ``UsageError`` for what would do harm or could not be meant."""
-    engine(config.engine)
     if out.exists() and driving.exists() and out.samefile(driving):
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "

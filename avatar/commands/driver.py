@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from avatar.commands.avatars import open_avatar
-from avatar.commands.wiring import engine as engine_named
-from avatar.config import DEFAULTS
+from avatar.commands.terminal import say as _say
+from avatar.commands.wiring import open_engine
+from avatar.config import DEFAULTS, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.generate.framing import Framing
@@ -36,6 +35,7 @@ class Driver:
     two seconds, ``first`` the first face.
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1.
+    ``neural``: options of the engines ``liveportrait`` and ``fomm``.
 
     Use it as a context manager::
 
@@ -59,10 +59,12 @@ class Driver:
         reference: Reference = "auto",
         mouth: MouthInside = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
+        neural: NeuralOptions = DEFAULTS,
     ) -> None:
         self._avatar, self._framing = avatar, frame
-        self._make = engine_named(engine)
-        self._settings = PortraitSettings(mouth, shading)
+        self._engine = open_engine(
+            engine, PortraitSettings(mouth, shading), neural, smoothing, _say
+        )
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(motion, smoothing, reference)
         self._open = ExitStack()
@@ -73,11 +75,11 @@ class Driver:
 
     def __enter__(self) -> Self:
         model = find_face_model(self._face_model)
-        photo = open_avatar(self._avatar, model, lambda line: print(line, file=sys.stderr))  # noqa: T201
+        photo = self._engine.open_avatar(self._avatar, model, _say)
         with ExitStack() as opening:
             self._tracker = opening.enter_context(FaceLandmarker(model))
             self._generator = opening.enter_context(
-                self._make(photo.photo, photo.face, self._framing, self._size_px, self._settings)
+                self._engine.make(photo, self._framing, self._size_px)
             )
             self._open = opening.pop_all()
         return self

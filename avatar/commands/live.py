@@ -12,8 +12,7 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
-from avatar.commands.avatars import open_avatar
-from avatar.commands.wiring import engine, portrait_settings
+from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
@@ -59,14 +58,17 @@ class LiveSession:
         _limit_opencv_threads()
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
-        make, settings = engine(config.engine), portrait_settings(config)
+        engine = open_engine(
+            config.engine, portrait_settings(config), config, config.smoothing, say
+        )
+        _warn_of_slowness(engine, config.engine, say)
         all_sinks = list(sinks) or self._sinks(clock)
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         model = find_face_model(config.face_model)
-        photos = [open_avatar(avatar, model, say) for avatar in config.avatar]
+        photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
         self._deck = Deck(
             [photo.name for photo in photos],
-            [make(p.photo, p.face, config.frame, config.size_px, settings) for p in photos],
+            [engine.make(photo, config.frame, config.size_px) for photo in photos],
         )
         self._retargeter = FaceRetargeter(config.motion, config.smoothing)
         self._labeller = create_labeller(
@@ -193,6 +195,16 @@ class LiveSession:
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:
+    """Say what an engine that is too slow for a live picture will give."""
+    if engine.cpu_frame_s is not None:
+        say(
+            f"{name} on a CPU takes about {engine.cpu_frame_s:g} s a frame (measured on two "
+            f"cores): expect {1 / engine.cpu_frame_s:.1f} fps. For a call it needs an NVIDIA "
+            "card; `avatar animate` takes its time, and --engine portrait is fast here"
+        )
 
 
 def _limit_opencv_threads() -> None:

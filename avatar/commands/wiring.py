@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from avatar.commands.avatars import AvatarPhoto
-from avatar.config import LiveConfig
+from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.deck import ViewedGenerator
 from avatar.generate.framing import Framing
 from avatar.generate.group import GroupGenerator
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.motion.retarget import Smoothing
 
 MakeGenerator = Callable[
     [UInt8Image, Face, Framing, "tuple[int, int] | None", PortraitSettings], PortraitGenerator
@@ -28,8 +32,76 @@ def portrait_settings(config: LiveConfig) -> PortraitSettings:
 def engine(name: str) -> MakeGenerator:
     """Return what makes the generator called ``name``; raises ``UsageError`` for another name."""
     if name not in ENGINES:
-        raise UsageError(f"--engine: expected one of {', '.join(ENGINES)}, found {name!r}")
+        known = ", ".join((*ENGINES, *NEURAL_ENGINES))
+        raise UsageError(f"--engine: expected one of {known}, found {name!r}")
     return ENGINES[name]
+
+
+@dataclass(frozen=True)
+class OpenEngine:
+    """An engine that was chosen: what opens photographs for it, and makes their generators.
+
+    ``make`` takes a photograph, its framing and the output's size. ``cpu_frame_s``: what a frame
+    takes where that is too long for a live picture.
+    """
+
+    make: Callable[[AvatarPhoto, Framing, tuple[int, int] | None], ViewedGenerator]
+    crop: str | None = None
+    cpu_frame_s: float | None = None
+
+    def open_avatar(
+        self,
+        avatar: str | Path | UInt8Image,
+        face_model: Path,
+        say: Callable[[str], None],
+        number: FaceChoice = 1,
+    ) -> AvatarPhoto:
+        """Return the photograph with its face, or with the square given by ``--crop``."""
+        if self.crop is None:
+            return open_avatar(avatar, face_model, say, number=number)
+        from avatar.commands.neural import open_cropped
+
+        return open_cropped(avatar, self.crop, say)
+
+
+def open_engine(
+    name: str,
+    settings: PortraitSettings,
+    options: NeuralOptions,
+    smoothing: Smoothing,
+    say: Callable[[str], None],
+) -> OpenEngine:
+    """Return the engine called ``name``; networks are opened when a generator is entered.
+
+    Raises ``UsageError`` for another name and for options of another engine, ``EngineError``
+    for networks that are not installed.
+    """
+    if name not in NEURAL_ENGINES:
+        engine(name)
+        _check_unused(name, options)
+        return OpenEngine(
+            lambda avatar, framing, size_px: make_generator(
+                name, avatar, framing, size_px, settings
+            )
+        )
+    from avatar.commands.neural import NeuralEngine
+
+    neural = NeuralEngine(name, options, smoothing, say)
+    return OpenEngine(neural.generator, options.crop, neural.cpu_frame_s)
+
+
+def _option(name: str) -> str:
+    return "--region" if name == "regions" else f"--{name.replace('_', '-')}"
+
+
+def _check_unused(name: str, options: NeuralOptions) -> None:
+    """Raise ``UsageError`` when an option was given that the engine would not heed."""
+    for field in dataclasses.fields(NeuralOptions):
+        if getattr(options, field.name) != getattr(DEFAULTS, field.name):
+            raise UsageError(
+                f"{_option(field.name)} is for --engine {' or '.join(NEURAL_ENGINES)}; "
+                f"found it with --engine {name}. Leave it out, or choose one of those"
+            )
 
 
 def make_generator(

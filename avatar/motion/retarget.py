@@ -92,6 +92,7 @@ class _Reference:
 
     head: HeadShape
     look_down: Float32
+    track: FaceTrack
 
 
 class FaceRetargeter:
@@ -148,7 +149,7 @@ class FaceRetargeter:
             self._smooth.reset()
             self._begin_transition(now_ns)
         self._idle_since_ns = None
-        self._update_reference(face, now_ns)
+        self._update_reference(track, face, now_ns)
         make = self._absolute_motion if self._absolute else self._relative_motion
         self._last_face = make(track, face)
         return self._last_face
@@ -195,7 +196,7 @@ class FaceRetargeter:
             eye_closure=blink,
         )
 
-    def _update_reference(self, face: Face, now_ns: int) -> None:
+    def _update_reference(self, track: FaceTrack, face: Face, now_ns: int) -> None:
         if self._search_until_ns is None:
             self._search_until_ns = now_ns + REFERENCE_SEARCH_NS
         asked, self._asked = self._asked, False
@@ -205,7 +206,7 @@ class FaceRetargeter:
             if self._reference is not None and not self._absolute:
                 self._begin_transition(now_ns)
                 self._smooth.reset()
-            self._reference = _Reference(decompose(face), _look_down(face))
+            self._reference = _Reference(decompose(face), _look_down(face), track)
             self._reference_score = score
             if asked:
                 self._search_until_ns = now_ns
@@ -230,6 +231,7 @@ class FaceRetargeter:
             eye_closure=_closure(face, head.shape, reference.shape),
             gaze=_gaze_change(face, head.shape, self._reference),
             track=track,
+            reference=self._reference.track,
         )
 
     def _absolute_motion(self, track: FaceTrack, face: Face) -> Motion:
@@ -250,6 +252,7 @@ class FaceRetargeter:
             eye_closure=_closure(face, head.shape, reference.shape),
             gaze=iris_offset(head.shape),
             track=track,
+            reference=self._reference.track,
         )
 
     def _begin_transition(self, now_ns: int, length_ns: int = _TRANSITION_NS) -> None:

@@ -1,0 +1,1 @@
+"""The neural engines: published motion-transfer networks, driven by the driver's own picture."""
