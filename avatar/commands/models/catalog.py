@@ -77,8 +77,9 @@ _MIT = Licence(
 )
 _NON_COMMERCIAL = Licence(
     "non-commercial",
-    "for private and research use; earning money with it is not allowed",
-    "https://github.com/AliaksandrSiarohin/first-order-model/blob/master/LICENSE.md",
+    # The code's licence was changed to MIT later, without a word of the weights.
+    "the weights are for private and research use; earning money with them is not allowed",
+    "https://github.com/AliaksandrSiarohin/first-order-model",
 )
 _RETARGETING = PublishedFile(
     "liveportrait/retargeting_models/stitching_retargeting_module.pth",

@@ -26,7 +26,7 @@ PEOPLE = "people"
 def typed(question: str) -> str:
     """Return what the user types; raises ``UsageError`` where nobody can be asked."""
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody can be asked here: see --help for the option")
+        raise UsageError(f"{question} Nothing can be typed here: give the option")
     say(question)
     return sys.stdin.readline()
 
@@ -89,10 +89,18 @@ def pull(
 ) -> int:
     """Fetch a published set from its official home; return the exit status.
 
-    Files that are here are not fetched again, and each is installed as soon as it is whole and
-    found good. Raises ``UsageError``, ``EngineError`` and ``MissingDependencyError``.
+    Raises ``UsageError``, ``EngineError`` and ``MissingDependencyError``.
     """
     entry = find(family, _variant(variant))
+    return pull_entry(entry, accept_licence=accept_licence, patience=patience, ask=ask)
+
+
+def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patience, ask: Ask) -> int:
+    """Fetch the files of ``entry``; see ``pull``.
+
+    Files that are here are not fetched again, and each is installed as soon as it is whole and
+    found good.
+    """
     if not entry.files:
         raise EngineError(
             f"{entry.title} cannot be fetched by this program: {entry.by_hand}. Then: avatar "
@@ -170,7 +178,7 @@ def _accepted(entry: Entry, given: bool, ask: Ask) -> datetime | None:
     if record is not None and record.licence == entry.licence.name:
         return None
     licence = entry.licence
-    say(f"{entry.title}: licence {licence.name} ({licence.terms}). Its text: {licence.url}")
+    say(f"{entry.title}: licence {licence.name} ({licence.terms}). See {licence.url}")
     if not given and ask("Type yes to accept it (or give --accept-licence).").strip() != "yes":
         raise UsageError(
             f"the licence of {entry.title} was not accepted: nothing was installed. To accept it, "

@@ -27,7 +27,6 @@ Progress = Callable[[int, int], None]
 """Told how many bytes of how many are here."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK_BYTES = 1 << 20
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # answers that may be others a little later
 
 
@@ -262,7 +261,7 @@ def _append(
                 f"{_plain(remote.url)} announces {have + int(length)} bytes, expected "
                 f"{remote.size_bytes}. Nothing of it was taken; try again"
             )
-        _write(response.iter_bytes(_CHUNK_BYTES), part, have, remote, progress)
+        _write(response.iter_bytes(), part, have, remote, progress)
 
 
 def _start(status: int, headers: Mapping[str, str], have: int) -> int:

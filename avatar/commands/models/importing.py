@@ -95,7 +95,7 @@ def gather(paths: Sequence[Path], staging: Path, say: Say) -> list[Found]:
                 found += _all(_in_archive(path, budget), staging, budget, say)
         else:
             with path.open("rb") as file:
-                found.append(_taken(file, str(path), staging, budget))
+                found.append(_taken(file, _end(path, 3), staging, budget))
         if len(found) == before:
             raise UsageError(
                 f"{path} holds no checkpoint of a known network. Expected files as published: "
@@ -111,31 +111,35 @@ def choose(found: Sequence[Found], variant: str | None) -> dict[str, list[Found]
     weights have the same names and shapes: where the folders' names speak of animals, the user
     has to say. Raises ``UsageError``.
     """
+    families = dict.fromkeys(file.family for file in found)
+    if variant and all(_variants(family) == {""} for family in families):
+        raise UsageError(f"{', '.join(families)} has no variant {variant!r}: leave --variant out")
     chosen: dict[str, list[Found]] = {}
-    for family in dict.fromkeys(file.family for file in found):
+    for family in families:
         files = [file for file in found if file.family == family]
-        variants = {entry.variant for entry in ENTRIES if entry.family == family}
-        if variants == {""}:
-            if variant:
-                raise UsageError(f"{family} has no variant {variant!r}: leave --variant out")
-            entry = find(family)
-        else:
+        entry = find(family)
+        if len(_variants(family)) > 1:
             files = _of_variant(files, variant)
             entry = find(family, variant or "")
         chosen[entry.slug] = _unambiguous(entry, files)
     return chosen
 
 
+def _variants(family: str) -> set[str]:
+    return {entry.variant for entry in ENTRIES if entry.family == family}
+
+
 def _of_variant(files: Sequence[Found], variant: str | None) -> list[Found]:
     animals = [file for file in files if file.animals]
     if variant is None and animals:
-        both = "both people's and animals'" if len(animals) < len(files) else "animals'"
+        mixed = ", beside people's" if len(animals) < len(files) else ""
         raise UsageError(
-            f"{animals[0].where} seems to be of {both} weights, which their contents cannot tell "
-            "apart. Say which to take: --variant animals, or --variant people"
+            f"by its folder {animals[0].where} holds animals' weights{mixed}; by its contents it "
+            "could be either. Say which to take: --variant animals, or --variant people"
         )
     if not variant:
-        return [file for file in files if not file.animals]
+        # Where all are called so, it is the user's own folder that is.
+        return [file for file in files if not file.animals] or list(files)
     own = {name for file in animals for name in file.networks}
     # What the animals have not of their own (stitching) is the people's.
     others = (file for file in files if not file.animals)
@@ -219,7 +223,13 @@ def _in_folder(folder: Path, budget: _Budget) -> Iterator[_Item]:
     for path in sorted(folder.rglob("*")):
         budget.take_member(str(folder))
         if path.is_file() and path.name.lower().endswith(_CHECKPOINTS):
-            yield str(path), partial(FileIO, path)
+            where = f"{_end(folder, 2)}/{path.relative_to(folder).as_posix()}"
+            yield where, partial(FileIO, path)
+
+
+def _end(path: Path, count: int) -> str:
+    """Return the last parts of a path: as far as published folders go, and not the user's own."""
+    return "/".join(path.resolve().parts[-count:])
 
 
 def _is_archive(path: Path) -> bool:
