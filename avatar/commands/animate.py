@@ -16,12 +16,13 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
+from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.run import ended_by_signals
 from avatar.commands.terminal import say
 from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
 from avatar.errors import SourceEndedError, UsageError
-from avatar.frames import FaceTrack, LabelledFrame, UInt8Image
+from avatar.frames import CameraFrame, FaceTrack, LabelledFrame, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
@@ -62,10 +63,7 @@ def animate(
     driving = driving.expanduser()
     stop = threading.Event()
     with ExitStack() as stages:
-        # A manual clock gives every frame at once, with the film's own time as its timestamp.
-        source = stages.enter_context(
-            VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
-        )
+        source = stages.enter_context(_film(driving))
         timing = film_timing(driving)
         model = find_face_model(config.face_model)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
@@ -78,9 +76,13 @@ def animate(
         stages.enter_context(ended_by_signals(stop.set))
         # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)
-        animation = _Animation(FaceRetargeter(config.motion, config.smoothing), generator, labeller)
+        look = _first_look(driving, tracker, config)
+        retargeter = FaceRetargeter(config.motion, config.smoothing)
+        if look.reference is not None:
+            retargeter.begin_with(look.reference)
+        animation = _Animation(retargeter, generator, labeller)
         slots = _Slots(writer, timing.rate)
-        coming = _ahead(_tracks(source, tracker, config.seconds))
+        coming = _ahead(tracked(_frames(source, config.seconds), tracker, look.tracks))
         with closing(coming) as tracks, _progress(_planned(timing, config.seconds)) as step:
             for track in tracks:
                 if stop.is_set():
@@ -137,8 +139,21 @@ def _writer(
     )
 
 
-def _tracks(source: FrameSource, tracker: Tracker, seconds: float | None) -> Iterator[FaceTrack]:
-    """Yield what is seen in every frame of ``source``, of its first ``seconds`` if given."""
+def _film(driving: Path) -> VideoSource:
+    # A manual clock gives every frame at once, with the film's own time as its timestamp.
+    return VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
+
+
+def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
+    """Look for the reference; absolute motion does without."""
+    if config.motion == "absolute":
+        return FirstLook(None, ())
+    with _film(driving) as source:
+        return look_ahead(_frames(source, config.seconds), tracker)
+
+
+def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
+    """Yield every frame of ``source``, of its first ``seconds`` if given."""
     first_ns: int | None = None
     while True:
         try:
@@ -150,7 +165,7 @@ def _tracks(source: FrameSource, tracker: Tracker, seconds: float | None) -> Ite
         first_ns = frame.timestamp_ns if first_ns is None else first_ns
         if seconds is not None and frame.timestamp_ns - first_ns >= seconds * 1e9:
             return
-        yield tracker.track(frame)
+        yield frame
 
 
 def _ahead(items: Iterator[T]) -> Generator[T, None, None]:

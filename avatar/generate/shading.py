@@ -121,7 +121,11 @@ class FineShading:
             return None
         now = self._unwrapped(track.camera.image, track.face.landmarks_px)
         if motion.neutral is not self._reference_shape:
+            then = motion.reference
             self._reference_shape, self._reference = motion.neutral, now
+            # The first frame may differ from the reference, where that was looked for before.
+            if then is not None and then.face is not None and then.camera is not None:
+                self._reference = self._unwrapped(then.camera.image, then.face.landmarks_px)
         assert self._reference is not None
         ratio = np.asarray(cv2.divide(now, self._reference), np.float32)
         # The room's light and the camera's exposure change too; a face as a whole does not.

@@ -129,6 +129,15 @@ class FaceRetargeter:
         """Take the next tracked face as the reference; safe from any thread."""
         self._asked = True
 
+    def begin_with(self, track: FaceTrack) -> None:
+        """Keep the face of ``track`` as the reference; to be called before the first frame.
+
+        For recordings, whose most neutral face can be looked for before anything is drawn.
+        """
+        if track.face is not None and _finite(track.face):
+            self._reference = _Reference(decompose(track.face), _look_down(track.face), track)
+            self._reference_score = 0.0
+
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
 

@@ -19,10 +19,11 @@ from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.commands.driver import Driver
 from avatar.config import LiveConfig, parse_face
 from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
-from avatar.frames import UInt8Image
+from avatar.frames import BLENDSHAPE_INDEX, UInt8Image
 from avatar.label import VisibleLabel
 from avatar.sources.demo import performance
-from avatar.sources.illustration import Illustrator
+from avatar.sources.illustration import Illustrator, Performance
+from avatar.track.landmarker import detect_faces
 from tests.sources.films import make_sound
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -90,13 +91,14 @@ def apart(a: UInt8Image, b: UInt8Image) -> float:
 
 
 def test_every_frame_of_the_clip_is_there_in_order(clip: Path, tmp_path: Path) -> None:
+    # Relative motion looks for its reference ahead, which a driver frame by frame cannot.
     out = tmp_path / "a.mp4"
-    assert make(clip, out) == 0
+    assert make(clip, out, replace(CONFIG, motion="absolute")) == 0
     images, times = read(out)
     assert times == [Fraction(k, 25) for k in range(30)]
     label = VisibleLabel()
     driven, at_ns = [], [1_000_000_000 + round(k * 1e9 / 25) for k in range(30)]
-    with Driver(avatar="builtin", size_px=OUT_PX) as driver:
+    with Driver(avatar="builtin", motion="absolute", size_px=OUT_PX) as driver:
         for image, now_ns in zip(read(clip)[0], at_ns, strict=True):
             frame = driver.step(image, now_ns)
             assert frame is not None
@@ -159,6 +161,29 @@ def test_without_a_face_the_avatar_idles_and_the_clip_is_never_shown(
     assert max(apart(images[0], image) for image in images[:12]) < 8
     assert max(float((image[..., 1] > 200).mean()) for image in images) < 0.2
     assert "no face in 12 of 18 frames" in capsys.readouterr().err
+
+
+def test_the_first_frame_already_knows_the_neutral_face_that_comes_later(
+    tmp_path: Path, face_model: Path
+) -> None:
+    illustrator = Illustrator(DRIVER_PX)
+    laughing, calm = (
+        illustrator.draw(Performance(jaw_open=jaw, smile=smile))
+        for jaw, smile in ((0.8, 0.5), (0.0, 0.0))
+    )
+    film = write_film(tmp_path / "laughing.mp4", [laughing] * 12 + [calm] * 18, range(30))
+    make(film, tmp_path / "a.mp4")
+    images, _ = read(tmp_path / "a.mp4")
+    jaw = [
+        detect_faces(images[k], face_model)[0].blendshapes[BLENDSHAPE_INDEX["jawOpen"]]
+        for k in (0, 6, 29)
+    ]
+    assert jaw[0] > jaw[2] + 0.2, "the avatar laughs from the first frame on"
+    assert jaw[0] == pytest.approx(jaw[1], abs=0.1)
+    steps = [apart(a, b) for a, b in pairwise(images)]
+    assert int(np.argmax(steps)) in (11, 12, 13), "nothing moves before the driver does"
+    # The tracker needs some frames to settle, even on a picture that stands still.
+    assert max(steps[5:11]) < 0.3 * max(steps)
 
 
 def test_seconds_take_the_beginning(clip: Path, tmp_path: Path) -> None:
