@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {
     "cv2", "mediapipe", "av", "pyvirtualcam", "PIL", "scipy", "matplotlib", "sounddevice",
-    "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "cuda",
+    "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "cuda", "huggingface_hub",
 }  # fmt: skip
 
 
@@ -52,8 +52,12 @@ def imported_by(code: str, *arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["doctor", "--help"], ["avatars", "add", "--help"]]
-)
+    "arguments",
+    [
+        ["--help"], ["run", "--help"], ["doctor", "--help"], ["avatars", "add", "--help"],
+        ["models", "pull", "--help"],
+    ],
+)  # fmt: skip
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     run = "import sys; from avatar.cli import main; sys.argv[0] = 'avatar'; sys.exit(main())"
     imported = imported_by(run, *arguments)

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avatar.commands.models.catalog import Precision
+from avatar.commands.models.catalog import Precision, find
 from avatar.commands.models.store import Record, build_folder, installed_states, read_record
 from avatar.errors import EngineError
 from engines import export, measure, precision, samples, select
@@ -174,7 +174,7 @@ def exported(
             if path.is_file():
                 return path
             say(f"exporting {name} ({kind})")
-            graph = _graph(name, folder, form, kind, colour, pictures)
+            graph = _graph(name, folder, record, form, kind, colour, pictures)
             _write_whole(path, graph.SerializeToString())
             for old in builds.glob(f"{stem}.*.onnx"):
                 if old != path:
@@ -185,6 +185,7 @@ def exported(
 def _graph(
     name: str,
     folder: Path,
+    record: Record,
     form: export.Form,
     kind: Precision,
     colour: Colour,
@@ -195,7 +196,8 @@ def _graph(
         return precision.to_fp16(graph) if kind == "fp16" else graph
     if pictures is None:
         raise EngineError(
-            f"{name} was not built in int8 yet. Build it once: avatar models build --precision int8"
+            f"{name} was not built in int8 yet, which takes minutes. Build it once: avatar models "
+            f"build {find(record.family, record.variant).arguments} --precision int8"
         )
     source, *driving = pictures()
     networks = _networks(folder, name, *samples.networks_for(name))

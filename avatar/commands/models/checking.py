@@ -21,7 +21,8 @@ def require_reader() -> None:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            'checkpoints are read by PyTorch, which is not installed: pip install -e ".[models]"'
+            "checkpoints are read by PyTorch, which is not installed: scripts/setup models, or pip "
+            "install torch"
         ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -274,14 +275,19 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
     """Make one model; where it can run here, run it once, and say how long that took."""
     from engines.samples import random_feeds
 
-    if ahead:
-        made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
-        engine = builds.compiled(name, made, target, say=say)
-        say(f"  {name}: {len(engine) / 1e6:.0f} MB")
-        return
     clock = MonotonicClock()
     start_ns = clock.now_ns()
-    with builds.open_model(name, folder, target, pictures=calibration_pictures, say=say) as runner:
+    with _steps() as progress:
+        if ahead:
+            made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
+            engine = builds.compiled(name, made, target, progress=progress, say=say)
+            seconds = (clock.now_ns() - start_ns) / 1e9
+            say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")
+            return
+        runner = builds.open_model(
+            name, folder, target, pictures=calibration_pictures, progress=progress, say=say
+        )
+    with runner:
         opened_ns = clock.now_ns()
         runner.infer(random_feeds(name))
         ran_ns = clock.now_ns()
@@ -289,6 +295,17 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
         f"  {name}: ready in {(opened_ns - start_ns) / 1e9:.1f} s, runs "
         f"(the first time in {(ran_ns - opened_ns) / 1e6:.0f} ms)"
     )
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str, float], None]]:
+    """Show a bar for what an engine's builder is doing; it goes away when it is done."""
+    from rich import progress
+    from rich.console import Console
+
+    with progress.Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("", total=1.0, visible=False)
+        yield lambda what, share: bars.update(bar, description=what, completed=share, visible=True)
 
 
 def verify() -> int:

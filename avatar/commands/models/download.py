@@ -69,8 +69,8 @@ def import_hub() -> Any:
         import huggingface_hub.utils
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"fetching models needs {error.name}: pip install huggingface-hub. Or fetch the files "
-            "with a browser and give them to: avatar models import FILE"
+            f"fetching models needs {error.name}: scripts/setup models, or pip install "
+            "huggingface-hub. Or fetch the files with a browser: avatar models import FILE"
         ) from error
     huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
     return huggingface_hub
