@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar.commands.neural import feature_folder
 from avatar.commands.wiring import ENGINES
+from avatar.config import NEURAL_ENGINES
 from avatar.frames import Face, Motion, Presence, UInt8Image
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
 from avatar.motion.retarget import still
 from avatar.motion.rotation import rotation_from_vector
 from avatar.stages import Generator
+from tests.generate.neural.toys import toy_generator
 
 SIZE_PX = (320, 240)
 Make = Callable[[UInt8Image, Face], Generator]
@@ -38,6 +41,13 @@ MAKERS: dict[str, Make] = {
         for framing in ("portrait", "photo")
     },
     "deck": _deck,
+    **{
+        f"{name} {framing}, toy networks": lambda photo, face, name=name, framing=framing: (
+            toy_generator(name, photo, face, framing, SIZE_PX, cache=feature_folder())
+        )
+        for name in NEURAL_ENGINES
+        for framing in ("portrait", "photo")
+    },
     "group": _group,
 }
 

@@ -177,7 +177,9 @@ def parse_crop(text: str) -> tuple[float, float, float]:
         left, top, side = (float(part) for part in parts)
     except ValueError:
         left = top = side = math.nan
-    if not (abs(left) < _LARGEST_PX and abs(top) < _LARGEST_PX and side >= _SMALLEST_PX):
+    if not (
+        abs(left) < _LARGEST_PX and abs(top) < _LARGEST_PX and _SMALLEST_PX <= side < _LARGEST_PX
+    ):
         raise UsageError(
             "--crop: expected X,Y,SIZE, the left, top and side of a square in the photograph's "
             f"pixels, such as 120,80,400; found {text!r}"

@@ -31,7 +31,7 @@ from avatar.motion.retarget import Smoothing, still
 # Keypoints this far from the photograph's, in half sides of the square, are no face any more.
 _FARTHEST = 4.0
 # A head unit in half sides of the square, where no face was looked for: that of faces.
-_USUAL_UNIT = 0.3
+_USUAL_UNIT = 0.37
 _RETURN_NS, _IDLE_NS = 350_000_000, 1_050_000_000
 
 
