@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avatar.clock import MonotonicClock
 from avatar.commands.models import builds, checking, download, importing, store
@@ -120,16 +120,43 @@ def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patienc
         root.mkdir(parents=True, exist_ok=True)
     download.check_space(root, sum(file.size_bytes for file in missing))
     say(f"fetching {len(missing)} files of {entry.title} into {store.entry_folder(entry)}")
-    with download.connection() as hub, _progress() as bars:
+    with _interruption(), download.connection() as hub, _progress() as bars:
         for file in missing:
             show = _bar(bars, file)
-            with store.disk_errors(), store.staging() as staging:
-                part, sha256 = download.fetch(
-                    hub, entry, file, root / ".parts", patience=patience, progress=show, say=say
-                )
-                checked = _checked(entry, file, part, staging, sha256)
-                store.add(entry, [checked], accepted=accepted)
+            with store.disk_errors(), download.claimed(root / ".parts", entry, file, say):
+                if file in _not_here(entry):  # another process may have been quicker
+                    _pull_file(hub, entry, file, accepted, patience, show)
     return _done(entry)
+
+
+def _pull_file(
+    hub: Any,
+    entry: Entry,
+    file: PublishedFile,
+    accepted: datetime | None,
+    patience: download.Patience,
+    show: download.Progress,
+) -> None:
+    """Fetch one file, look into it, and install it."""
+    parts = store.root_folder() / ".parts"
+    part, sha256 = download.fetch(
+        hub, entry, file, parts, patience=patience, progress=show, say=say
+    )
+    with store.staging() as staging:
+        whole = staging / file.name
+        part.replace(whole)
+        networks = checking.networks_in(whole)
+        checked = store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
+        store.add(entry, [checked], accepted=accepted)
+
+
+@contextmanager
+def _interruption() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; what came is kept, and the next pull goes on there")
+        raise
 
 
 def _bar(bars: RichProgress, file: PublishedFile) -> download.Progress:
@@ -158,16 +185,6 @@ def _not_here(entry: Entry) -> list[PublishedFile]:
 
 def _origin(entry: Entry, file: PublishedFile) -> str:
     return f"{entry.repository}@{entry.revision[:12]}/{file.path}"
-
-
-def _checked(
-    entry: Entry, file: PublishedFile, part: Path, staging: Path, sha256: str
-) -> store.Checked:
-    """Move a fetched file out of the parts and look at what is in it."""
-    whole = staging / file.name
-    part.replace(whole)
-    networks = checking.networks_in(whole)
-    return store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
 
 
 def _accepted(entry: Entry, given: bool, ask: Ask) -> datetime | None:

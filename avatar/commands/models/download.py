@@ -128,6 +128,17 @@ def stated(hub: Any, entry: Entry, file: PublishedFile, patience: Patience) -> R
     return Remote(found.location, file.sha256 or stated_hash, size)
 
 
+@contextmanager
+def claimed(
+    parts: Path, entry: Entry, file: PublishedFile, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Keep other processes from fetching the same file until it has found its place."""
+    parts.mkdir(parents=True, exist_ok=True)
+    lock = parts / f"{entry.slug}-{file.name}.lock"
+    with locked(lock, lambda: say(f"another process fetches {file.name}: waiting for it")):
+        yield
+
+
 def fetch(
     hub: Any,
     entry: Entry,
@@ -140,25 +151,10 @@ def fetch(
 ) -> tuple[Path, str]:
     """Return the fetched file, whole and with the right hash, and that hash.
 
-    It lies in the folder ``parts``, for the caller to move. Raises ``EngineError`` when the server
-    is not to be reached, keeps failing, or sends something else; ``OSError`` from the disk. What
-    has come so far stays for the next call.
+    It lies in the folder ``parts``, for the caller to move; the file has to be ``claimed`` until
+    then. Raises ``EngineError`` when the server is not to be reached, keeps failing, or sends
+    something else; ``OSError`` from the disk. What has come so far stays for the next call.
     """
-    parts.mkdir(parents=True, exist_ok=True)
-    lock = parts / f"{entry.slug}-{file.name}.lock"
-    with locked(lock, lambda: say(f"another process fetches {file.name}: waiting for it")):
-        return _fetch(hub, entry, file, parts, patience, progress, say)
-
-
-def _fetch(
-    hub: Any,
-    entry: Entry,
-    file: PublishedFile,
-    parts: Path,
-    patience: Patience,
-    progress: Progress,
-    say: Callable[[str], None],
-) -> tuple[Path, str]:
     failures, before = 0, 0
     while True:
         part: Path | None = None

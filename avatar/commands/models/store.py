@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from engines.locking import locked
 MODELS_VARIABLE = "AVATAR_MODELS"
 RECORD = "model.json"
 SCHEMA_VERSION: Literal[1] = 1
+_ABANDONED_S = 24 * 3600
 
 
 class FileRecord(BaseModel):
@@ -196,11 +198,19 @@ def staging() -> Iterator[Path]:
     root = root_folder()
     with disk_errors():
         root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
         temporary = tempfile.TemporaryDirectory(
             prefix=".adding-", dir=root, ignore_cleanup_errors=True
         )
     with temporary as name:
         yield Path(name)
+
+
+def _sweep(root: Path) -> None:
+    """Delete what commands that were killed left behind; what is young may be in use."""
+    for left in (*root.glob(".adding-*"), *root.glob(".removing-*")):
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ def fetched(hub: Hub, tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         file = PublishedFile(PATH, size_bytes, sha256)
         with download.connection() as library:
+            (tmp_path / "parts").mkdir(exist_ok=True)
             path, found = fetch(library, entry(file), file, tmp_path / "parts", patience=patience)
         assert found == SHA256
         assert path.read_bytes() == CONTENT
@@ -91,7 +92,7 @@ def test_progress_goes_from_nothing_to_all(hub: Hub, tmp_path: Path) -> None:
     file = PublishedFile(PATH, len(CONTENT), SHA256)
     with download.connection() as library:
         fetch(
-            library, entry(file), file, tmp_path / "parts", progress=lambda *a: seen.append(a)
+            library, entry(file), file, tmp_path, progress=lambda *a: seen.append(a)
         )  # fmt: skip
     assert seen == sorted(seen)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
@@ -197,7 +198,7 @@ def test_a_file_that_is_gone_is_not_asked_for_again(
         download.connection() as library,
         pytest.raises(EngineError, match=r"answered 404 for .*gone\.pth.*avatar models import"),
     ):
-        fetch(library, entry(file), file, tmp_path / "parts", patience=PATIENT)
+        fetch(library, entry(file), file, tmp_path, patience=PATIENT)
     assert len(hub.asked) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.commands.models.conftest import (
     SHOULDER,
     entry,
 )
-from tests.commands.models.hub import Hub, dies_after, sends, stalls_after
+from tests.commands.models.hub import Answer, Hub, dies_after, sends, stalls_after
 
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 PATIENT = Patience(timeout_s=30, attempts=1, pause=lambda _s: None)
@@ -152,37 +153,38 @@ def test_one_that_has_no_official_address_says_where_it_is() -> None:
         command.pull("fomm", accept_licence=True)
 
 
-# A whole process that fetches, and says how many bytes it has: for killing.
+# A whole process that pulls one file, and says how many bytes it has.
 CHILD = """
 import sys
-from avatar.commands.models import download
+from avatar.commands.models import command, download
 from avatar.commands.models.catalog import PublishedFile
 from tests.commands.models.conftest import entry
-from pathlib import Path
 
-path, size, sha256, parts = sys.argv[1:]
+path, size, sha256 = sys.argv[1:]
 file = PublishedFile(path, int(size), sha256)
-show = lambda have, size: print(have, flush=True)
-with download.connection() as hub:
-    download.fetch(hub, entry(file), file, Path(parts), progress=show)
+command._bar = lambda bars, file: lambda have, size: print(have, flush=True)
+command.pull_entry(entry(file), accept_licence=True, patience=download.PATIENCE, ask=input)
 """
 
 
+def child(file: PublishedFile) -> subprocess.Popen[str]:
+    arguments = [file.path, str(file.size_bytes), file.sha256]
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
 def test_a_process_that_is_killed_leaves_nothing_usable_and_nothing_lost(
-    hub: Hub, small_set: Entry, models: Path
+    hub: Hub, small_set: Entry
 ) -> None:
     file = small_set.files[0]
     half = file.size_bytes // 2
     hub.faults[file.path] = [stalls_after(half)]
-    arguments = [file.path, str(file.size_bytes), file.sha256, str(models / ".parts")]
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert child.stdout is not None
-    with child, child.stdout:
-        for line in child.stdout:
+    with child(file) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
             if int(line) == half:
-                child.kill()
+                process.kill()
     assert store.read_record(folder_of(small_set)) is None
     with pytest.raises(EngineError, match="are not installed"):
         store.model_folder("liveportrait")
@@ -192,3 +194,31 @@ def test_a_process_that_is_killed_leaves_nothing_usable_and_nothing_lost(
     first = hub.ranges()[0]
     assert first.startswith("bytes=")
     assert 0 < int(first[6:-1]) <= half
+
+
+def test_two_processes_fetch_a_file_once(
+    hub: Hub, small_set: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go = threading.Event(), threading.Event()
+
+    def waits(answer: Answer) -> None:
+        reached.set()
+        go.wait()
+        answer.honest()
+
+    def said(line: str) -> None:
+        if "another process fetches" in line:
+            go.set()
+
+    file = small_set.files[0]
+    hub.faults[file.path] = [waits]
+    monkeypatch.setattr(command, "say", said)
+    with child(file) as process:
+        try:
+            assert reached.wait(60), "the other process asks the Hub"
+            assert pull(entry(file)) == 0
+        finally:
+            go.set()
+        process.communicate()
+    assert process.returncode == 0
+    assert hub.ranges() == [""]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,20 @@ def test_a_file_that_is_gone_or_cut_is_told(folder: Path) -> None:
 def test_a_file_that_the_record_does_not_name_is_not_used(folder: Path) -> None:
     (folder / "motion_extractor.pth").write_bytes(b"half of it")
     assert "liveportrait/motion_extractor" not in store.installed_states(folder)
+
+
+def test_what_killed_commands_left_is_swept(models: Path) -> None:
+    for name, age_s in (
+        (".adding-old", 2 * 86400),
+        (".removing-old", 2 * 86400),
+        (".adding-now", 0),
+    ):
+        (models / name).mkdir(parents=True)
+        (models / name / "part.pth").write_bytes(b"half")
+        then = time.time() - age_s
+        os.utime(models / name, (then, then))
+    with store.staging() as staging:
+        assert {path.name for path in models.iterdir()} == {".adding-now", staging.name}
 
 
 def test_a_disk_that_refuses_is_told(
