@@ -107,7 +107,8 @@ def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patienc
             f"{entry.title} cannot be fetched by this program: {entry.by_hand}. Then: avatar "
             f"models import FILE (licence: {entry.licence.name}, {entry.licence.terms})"
         )
-    missing = _not_here(entry)
+    with store.disk_errors():
+        missing = [file for file in entry.files if not _is_here(entry, file)]
     if not missing:
         say(f"{entry.title} is installed already. Check it: avatar models verify")
         return 0
@@ -124,7 +125,7 @@ def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patienc
         for file in missing:
             show = _bar(bars, file)
             with store.disk_errors(), download.claimed(root / ".parts", entry, file, say):
-                if file in _not_here(entry):  # another process may have been quicker
+                if not _is_here(entry, file):  # another process may have been quicker
                     _pull_file(hub, entry, file, accepted, patience, show)
     return _done(entry)
 
@@ -169,18 +170,18 @@ def _variant(given: str | None) -> str:
     return "" if given in (None, "", PEOPLE) else given
 
 
-def _not_here(entry: Entry) -> list[PublishedFile]:
-    """Return the published files that are not installed."""
+def _is_here(entry: Entry, file: PublishedFile) -> bool:
+    """Say whether a published file is installed, and as it was then."""
     folder = store.entry_folder(entry)
     record = store.read_record(folder)
-    here = [
-        file
-        for file in (record.files if record else [])
-        if (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size_bytes
-    ]
-    known = {file.sha256 for file in here} | {file.origin for file in here}
-    # Where the hash is not known here, what was fetched is known by its origin.
-    return [file for file in entry.files if (file.sha256 or _origin(entry, file)) not in known]
+    for here in record.files if record else []:
+        # Where the hash is not known here, what was fetched is known by its origin.
+        published = (
+            here.sha256 == file.sha256 if file.sha256 else here.origin == _origin(entry, file)
+        )
+        if published and (folder / here.name).is_file():
+            return file_sha256(folder / here.name) == here.sha256
+    return False
 
 
 def _origin(entry: Entry, file: PublishedFile) -> str:

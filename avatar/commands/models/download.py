@@ -58,6 +58,10 @@ class _TransferError(Exception):
     """The transfer ended early, and may go on."""
 
 
+class _DamagedError(_TransferError):
+    """The transfer was complete, in several pieces, and is not the file."""
+
+
 def import_hub() -> Any:
     """Return ``huggingface_hub`` with its telemetry off; raises ``MissingDependencyError``."""
     # Otherwise each request tells which other libraries and which agents are here.
@@ -104,7 +108,7 @@ def stated(hub: Any, entry: Entry, file: PublishedFile, patience: Patience) -> R
         entry.repository,
         file.path,
         revision=entry.revision,
-        endpoint=os.environ.get("HF_ENDPOINT") or None,
+        endpoint=_endpoint(),
     )
     found = hub.get_hf_file_metadata(url, token=False, timeout=patience.timeout_s)
     stated_hash = found.etag if found.etag and _SHA256.fullmatch(found.etag) else ""
@@ -155,7 +159,7 @@ def fetch(
     then. Raises ``EngineError`` when the server is not to be reached, keeps failing, or sends
     something else; ``OSError`` from the disk. What has come so far stays for the next call.
     """
-    failures, before = 0, 0
+    failures, before, damaged = 0, 0, False
     while True:
         part: Path | None = None
         try:
@@ -166,6 +170,9 @@ def fetch(
                 _receive(hub, remote, part, patience, progress)
             return part, remote.sha256
         except _TransferError as error:
+            if damaged and isinstance(error, _DamagedError):
+                raise EngineError(str(error)) from error
+            damaged = damaged or isinstance(error, _DamagedError)
             have = part.stat().st_size if part and part.exists() else 0
             failures = 1 if have > before else failures + 1
             before = have
@@ -179,8 +186,12 @@ def fetch(
             patience.pause(min(2 ** (failures - 1), 8))
 
 
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
 def _host(entry: Entry) -> str:
-    return f"{os.environ.get('HF_ENDPOINT') or 'https://huggingface.co'}/{entry.repository}"
+    return f"{_endpoint()}/{entry.repository}"
 
 
 def _kept(have: int) -> str:
@@ -227,13 +238,12 @@ def _receive(hub: Any, remote: Remote, part: Path, patience: Patience, progress:
     if found == remote.sha256:
         return
     part.unlink()
-    if resumed:
-        # Its beginning may be of another day: from nothing, it is only the server's doing.
-        raise _TransferError("what lay here was damaged")
-    raise EngineError(
+    wrong = (
         f"what {_plain(remote.url)} sent is not the expected file: expected SHA-256 "
         f"{remote.sha256}, found {found}. Nothing was kept; try again, or over another connection"
     )
+    # A part may be of another day; what came whole is the server's doing.
+    raise _DamagedError(wrong) if resumed else EngineError(wrong)
 
 
 def _append(

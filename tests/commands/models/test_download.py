@@ -19,6 +19,7 @@ from tests.commands.models.conftest import entry
 from tests.commands.models.hub import (
     REPOSITORY,
     REVISION,
+    Answer,
     Fault,
     Hub,
     announces,
@@ -171,6 +172,20 @@ def test_a_part_that_was_damaged_is_fetched_again(
     fetched()
 
 
+def test_a_server_that_dies_and_lies_comes_to_an_end(
+    hub: Hub, fetched: Callable[..., Path], tmp_path: Path
+) -> None:
+    def lies_and_dies(answer: Answer) -> None:
+        answer.range_head()
+        answer.send(OTHER[answer.start : answer.start + 100_000])
+
+    hub.faults[PATH] = [lies_and_dies] * 1000
+    with pytest.raises(EngineError, match="is not the expected file"):
+        fetched()
+    assert len(hub.ranges()) == 4
+    assert parts(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "fault", [ignores_ranges, answers(416), starts_at(500)], ids=["all", "refused", "earlier"]
 )
@@ -252,6 +267,15 @@ def test_nobody_at_the_address(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:1/.*the connection failed.*3 attempts"):
+        fetched()
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "http://", "http://[::1", "ftp://hub.invalid"])
+def test_an_address_that_is_none(
+    fetched: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(EngineError, match="could not be fetched from"):
         fetched()
 
 

@@ -85,6 +85,21 @@ def test_what_is_here_is_not_fetched_again(hub: Hub, small_set: Entry) -> None:
     assert hub.asked == []
 
 
+def test_a_file_that_verify_finds_bad_is_fetched_again(
+    hub: Hub, small_set: Entry, checkpoints: Path
+) -> None:
+    pull(small_set)
+    path = folder_of(small_set) / FEATURES_FILE
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 1
+    path.write_bytes(content)
+    assert command.verify() == 1
+    hub.asked.clear()
+    pull(small_set)
+    assert {Path(asked.path).name for asked in hub.asked} == {FEATURES_FILE}
+    assert path.read_bytes() == (checkpoints / FEATURES_FILE).read_bytes()
+
+
 @pytest.mark.parametrize("answer", ["", "no\n", "y\n"])
 def test_without_a_yes_nothing_is_asked_of_the_network(
     hub: Hub, small_set: Entry, models: Path, answer: str
