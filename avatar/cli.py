@@ -291,7 +291,12 @@ def _live_config(path: Path | None, given: dict[str, Any]) -> LiveConfig:
 @app.command()
 def animate(
     driving: Annotated[
-        Path, typer.Option("--driving", metavar="CLIP", help="Video whose face moves the avatar.")
+        Path,
+        typer.Option(
+            "--driving",
+            metavar="CLIP",
+            help="Video whose face moves the avatar, or a motion template (.npz).",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.mp4", help="Video to write.")],
     avatar: Annotated[
@@ -342,12 +347,21 @@ def animate(
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Only the clip's first seconds.")
     ] = None,
+    save_motion: Annotated[
+        Path | None,
+        typer.Option(
+            "--save-motion",
+            metavar="FILE.npz",
+            rich_help_panel=_NEURAL,
+            help="Write what the networks saw of the driver, to move other photographs with.",
+        ),
+    ] = None,
     face_model: FaceModelOption = None,
     force: ForceOption = None,
 ) -> None:
     """Move a photograph by a recorded clip: every frame of it, into a file, with its sound."""
     given = _given(locals())
-    for name in ("driving", "out", "face", "audio"):
+    for name in ("driving", "out", "face", "audio", "save_motion"):
         del given[name]
     config = _live_config(None, given | {"avatar": [avatar] if avatar is not None else None})
     from avatar.commands.animate import animate as command
@@ -360,6 +374,7 @@ def animate(
             size_px=config.size_px if size is not None else None,
             audio=audio,
             face=parse_face(face),
+            save_motion=save_motion,
         )
     )
 
@@ -372,7 +387,18 @@ def bench(
     ] = "demo",
     avatar: AvatarOption = None,
     engine: EngineOption = None,
-    motion: MotionOption = None,
+    motion: Annotated[
+        bool,
+        typer.Option(
+            "--motion",
+            help="Measure how steady and how late the avatar moves instead, on --camera or on all "
+            "of --clips.",
+        ),
+    ] = False,
+    motion_mode: Annotated[
+        Literal["relative", "absolute"] | None,
+        typer.Option("--motion-mode", help="As --motion of `avatar run`."),
+    ] = None,
     frame: FrameOption = None,
     size: SizeOption = None,
     smoothing: SmoothingOption = None,
@@ -410,7 +436,7 @@ def bench(
         Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="With --quality: fewer frames and pairs.")
+        bool, typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip.")
     ] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")
@@ -436,10 +462,19 @@ def bench(
     given = {
         name: value
         for name, value in locals().items()
-        if name not in ("unpaced", "glass", "json_path", "plot")
+        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode")
         and name not in ("quality", "clips", "avatars", "quick", "html")
     }
-    config = _live_config(None, given)
+    config = _live_config(None, given | {"motion": motion_mode})
+    if motion:
+        from avatar.commands.motion import motion as motion_command
+
+        raise typer.Exit(
+            motion_command(
+                camera, clips, smoothing=config.smoothing, quick=quick, json_path=json_path,
+                plot=plot, face_model=face_model,
+            )
+        )  # fmt: skip
     if glass:
         from avatar.commands.glass import glass as glass_command
 

@@ -18,14 +18,16 @@ from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.run import ended_by_signals
+from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
 from avatar.commands.terminal import say
 from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
 from avatar.errors import SourceEndedError, UsageError
-from avatar.frames import CameraFrame, FaceTrack, LabelledFrame, UInt8Image
+from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
+from avatar.motion.template import Recording, Template
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.sources.timing import FilmTiming, film_timing
 from avatar.sources.video import VideoSource
@@ -50,47 +52,55 @@ def animate(
     size_px: tuple[int, int] | None,
     audio: Audio,
     face: FaceChoice,
+    save_motion: Path | None = None,
 ) -> int:
-    """Write ``out``: the photograph of ``config`` moved by every frame of the clip ``driving``.
+    """Write ``out``: the photograph of ``config`` moved by every frame of ``driving``.
 
-    ``size_px``: None takes the photograph's own size, or 720×720 for a portrait. ``face``: which
-    face of the photograph, 1 the largest, or all of them. Frames before the first face show the
-    avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and the errors of
-    the stages.
+    ``driving``: a clip, or a motion template. ``size_px``: None takes the photograph's own size, or
+    720×720 for a portrait. ``face``: which face of the photograph, 1 the largest, or all of them.
+    ``save_motion``: where to write what the networks saw, as a template. Frames before the first
+    face show the avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
+    the errors of the stages.
     """
     _check(driving, out)
-    engine = open_engine(config.engine, portrait_settings(config), config, config.smoothing, say)
     driving = driving.expanduser()
+    template = open_template(driving, config.engine)
+    if save_motion is not None:
+        check_saving(save_motion, config, template, (driving, out))
+    engine = open_engine(config.engine, portrait_settings(config), config, config.smoothing, say)
     stop = threading.Event()
     with ExitStack() as stages:
-        source = stages.enter_context(_film(driving))
-        timing = film_timing(driving)
+        if template is None:
+            source = stages.enter_context(_film(driving))
+        timing = film_timing(driving) if template is None else _template_timing(template)
         model = find_face_model(config.face_model)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
         size_px = size_px or _own_size(photo.photo, config)
         generator = stages.enter_context(engine.make(photo, config.frame, size_px))
         labeller = _labeller(config, photo, out, size_px)
         writer = _writer(config, out, size_px, timing)
-        has_sound = audio == "keep" and writer.copy_audio_from(driving)
-        tracker = stages.enter_context(FaceLandmarker(model))
+        has_sound = audio == "keep" and template is None and writer.copy_audio_from(driving)
+        if template is None:
+            tracker = stages.enter_context(FaceLandmarker(model))
         stages.enter_context(ended_by_signals(stop.set))
         # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)
-        look = _first_look(driving, tracker, config)
-        retargeter = FaceRetargeter(config.motion, config.smoothing)
-        if look.reference is not None:
-            retargeter.begin_with(look.reference)
-        animation = _Animation(retargeter, generator, labeller)
+        if template is None:
+            motions = _motions(source, tracker, _first_look(driving, tracker, config), config)
+        else:
+            motions = template.motions(config.seconds, config.motion)
+        animation = _Animation(generator, labeller, recording_of(generator, float(timing.rate)))
         slots = _Slots(writer, timing.rate)
-        coming = _ahead(tracked(_frames(source, config.seconds), tracker, look.tracks))
-        with closing(coming) as tracks, _progress(_planned(timing, config.seconds)) as step:
-            for track in tracks:
+        with closing(motions), _progress(_planned(timing, config.seconds)) as step:
+            for motion in motions:
                 if stop.is_set():
                     break
-                slots.put(animation.draw(track))
+                slots.put(animation.draw(motion))
                 step()
     _report(out, timing, animation, slots, has_sound)
-    if audio == "keep" and not has_sound:
+    if save_motion is not None:
+        save(animation.recording, save_motion, say)
+    if audio == "keep" and template is None and not has_sound:
         say(f"{driving} has no sound to keep")
     if stop.is_set():
         say(f"stopped by you: {out} plays up to there")
@@ -139,9 +149,27 @@ def _writer(
     )
 
 
+def _template_timing(template: Template) -> FilmTiming:
+    rate = Fraction(template.rate).limit_denominator(1001)
+    return FilmTiming(rate, True, template.frames)
+
+
 def _film(driving: Path) -> VideoSource:
     # A manual clock gives every frame at once, with the film's own time as its timestamp.
     return VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
+
+
+def _motions(
+    source: FrameSource, tracker: Tracker, look: FirstLook, config: LiveConfig
+) -> Generator[Motion, None, None]:
+    """Yield how the avatar has to move in every frame of ``source``."""
+    retargeter = FaceRetargeter(config.motion, config.smoothing)
+    if look.reference is not None:
+        retargeter.begin_with(look.reference)
+    coming = _ahead(tracked(_frames(source, config.seconds), tracker, look.tracks))
+    with closing(coming) as tracks:
+        for track in tracks:
+            yield retargeter.retarget(track, track.timestamp_ns)
 
 
 def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
@@ -179,19 +207,21 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 @dataclass
 class _Animation:
-    """The stages after the tracker, and how many frames had a face."""
+    """The stages after the retargeter, and how many frames had a face."""
 
-    retargeter: FaceRetargeter
     generator: AvatarGenerator
     labeller: Labeller
+    recording: Recording | None
     frames: int = 0
     faces: int = 0
 
-    def draw(self, track: FaceTrack) -> LabelledFrame:
+    def draw(self, motion: Motion) -> LabelledFrame:
         self.frames += 1
-        self.faces += track.face is not None
-        motion = self.retargeter.retarget(track, track.timestamp_ns)
-        return self.labeller.label(self.generator.generate(motion))
+        self.faces += motion.presence is Presence.TRACKED
+        frame = self.labeller.label(self.generator.generate(motion))
+        if self.recording is not None:
+            self.recording.add(motion.timestamp_ns, seen_by(self.generator))
+        return frame
 
 
 @dataclass

@@ -99,6 +99,11 @@ class NeuralGenerator:
         return self._view
 
     @property
+    def family(self) -> Family:
+        """Return the family of networks that draws."""
+        return self._family
+
+    @property
     def seen(self) -> NetworkMotion | None:
         """Return what the networks saw for the last picture; None when nobody drove it."""
         return self._seen

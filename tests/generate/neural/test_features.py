@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avatar.arrays import read_arrays, write_arrays
 from avatar.frames import Float32
-from avatar.generate.neural.features import FeatureCache, read_arrays, write_arrays
+from avatar.generate.neural.features import FeatureCache
 
 SHAPES = {"a": (2, 3), "b": (4,)}
 PICTURE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
