@@ -436,7 +436,8 @@ def bench(
         Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip.")
+        bool,
+        typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip."),
     ] = False,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
+from avatar.commands.delay import MeasuredDelay
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
@@ -70,7 +71,11 @@ class LiveSession:
             [photo.name for photo in photos],
             [engine.make(photo, config.frame, config.size_px) for photo in photos],
         )
-        self._retargeter = FaceRetargeter(config.motion, config.smoothing)
+        self._retargeter = FaceRetargeter(
+            config.motion,
+            config.smoothing,
+            delay_s=MeasuredDelay(self.recorder, lambda: self._shown_in),
+        )
         self._labeller = create_labeller(
             size_px=config.size_px,
             text=config.label_text,

@@ -55,7 +55,7 @@ def measure_speed(face_model: Path, seconds: float = 1.5, clock: Clock | None = 
     """
     clock = clock or MonotonicClock()
     recorder = Recorder()
-    camera = _camera_picture()
+    camera = camera_picture()
     draw, convert = _drawing(), _converting()
     with FaceLandmarker(face_model) as tracker:
         cpu_ns: list[int] = []
@@ -86,7 +86,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _camera_picture() -> UInt8Image:
+def camera_picture() -> UInt8Image:
     """Return the built-in portrait as a camera would show it: uint8 (480, 640, 3) RGB."""
     import cv2
 

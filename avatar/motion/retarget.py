@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,13 +18,13 @@ from avatar.frames import (
     Motion,
     Presence,
 )
-from avatar.motion.filters import POSE, SHAPE, OneEuroFilter
 from avatar.motion.head import HeadShape, decompose, decompose_like, eye_opening, iris_offset
 from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
+from avatar.motion.smooth import HeadSmoother
+from avatar.motion.smooth import Smoothing as Smoothing
 
 MotionMode = Literal["relative", "absolute"]
-Smoothing = Literal["off", "light", "strong"]
 Reference = Literal["auto", "first"]
 
 HOLD_NS = 500_000_000
@@ -102,8 +103,10 @@ class FaceRetargeter:
     since a reference; absolute reproduces the driver's own landmarks. The reference is the
     most neutral face of the first two tracked seconds, and of the next moment after
     ``take_reference``.
-    ``smoothing``: strength of the 1€ filters on shape and pose.
+    ``smoothing``: strength of the 1€ filters on shape, pose and blendshapes.
     ``reference``: ``first`` takes the first tracked face, whatever its look.
+    ``delay_s``: asked for every face: how much later than its capture it will be seen. Pose and
+    place are predicted by that much.
     """
 
     def __init__(
@@ -111,9 +114,12 @@ class FaceRetargeter:
         mode: MotionMode = "relative",
         smoothing: Smoothing = "light",
         reference: Reference = "auto",
+        *,
+        delay_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._absolute = mode == "absolute"
-        self._smooth = _Smoother(smoothing)
+        self._smooth = HeadSmoother(smoothing)
+        self._delay_s = delay_s
         self._reference: _Reference | None = None
         self._reference_score = np.inf
         self._search_until_ns: int | None = None
@@ -224,7 +230,9 @@ class FaceRetargeter:
         assert self._reference is not None
         reference = self._reference.head
         head = decompose_like(face, reference.shape)
-        head = self._smooth(head, track.timestamp_ns)
+        head, blendshapes = self._smooth(
+            head, face.blendshapes, track.timestamp_ns, self._delay_s()
+        )
         shift_px = head.centre_px[:2] - reference.centre_px[:2]
         return Motion(
             timestamp_ns=track.timestamp_ns,
@@ -236,7 +244,7 @@ class FaceRetargeter:
             rotation=head.rotation @ reference.rotation.T,
             translation=shift_px / np.float32(reference.scale_px),
             scale=head.scale_px / reference.scale_px,
-            blendshapes=face.blendshapes,
+            blendshapes=blendshapes,
             eye_closure=_closure(face, head.shape, reference.shape),
             gaze=_gaze_change(face, head.shape, self._reference),
             track=track,
@@ -246,7 +254,9 @@ class FaceRetargeter:
     def _absolute_motion(self, track: FaceTrack, face: Face) -> Motion:
         assert self._reference is not None
         reference = self._reference.head
-        head = self._smooth(decompose(face), track.timestamp_ns)
+        head, blendshapes = self._smooth(
+            decompose(face), face.blendshapes, track.timestamp_ns, self._delay_s()
+        )
         return Motion(
             timestamp_ns=track.timestamp_ns,
             index=track.index,
@@ -257,7 +267,7 @@ class FaceRetargeter:
             rotation=head.rotation,
             translation=np.ascontiguousarray(head.centre_px[:2]),
             scale=head.scale_px,
-            blendshapes=face.blendshapes,
+            blendshapes=blendshapes,
             eye_closure=_closure(face, head.shape, reference.shape),
             gaze=iris_offset(head.shape),
             track=track,
@@ -316,39 +326,3 @@ def _finite(face: Face) -> bool:
         and np.isfinite(face.blendshapes).all()
         and np.isfinite(face.pose).all()
     )
-
-
-class _Smoother:
-    """1€ filters on a head's shape, pose, place and size."""
-
-    def __init__(self, strength: Smoothing) -> None:
-        self._off = strength == "off"
-        self._unit = np.float32(0)
-        if not self._off:
-            self._shape = OneEuroFilter(SHAPE[strength])
-            self._turn = OneEuroFilter(POSE[strength])
-            self._place = OneEuroFilter(POSE[strength])
-
-    def reset(self) -> None:
-        if not self._off:
-            for part in (self._shape, self._turn, self._place):
-                part.reset()
-
-    def __call__(self, head: HeadShape, now_ns: int) -> HeadShape:
-        if self._off:
-            return head
-        scale = np.float32(head.scale_px)
-        # Place and size in head units, so that the filter does not depend on the resolution.
-        if self._unit == 0:
-            self._unit = scale
-        place = np.append(head.centre_px / self._unit, np.log(scale / self._unit)).astype(
-            np.float32
-        )
-        place = self._place(place, now_ns)
-        turn = self._turn(vector_from_rotation(head.rotation), now_ns)
-        return HeadShape(
-            self._shape(head.shape, now_ns),
-            rotation_from_vector(turn),
-            place[:3] * self._unit,
-            float(self._unit * np.exp(place[3])),
-        )

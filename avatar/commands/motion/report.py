@@ -1,0 +1,125 @@
+"""The motion benchmark's table, and its picture as PNG or as one HTML page."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avatar.commands.motion.measure import SIGNALS, UNITS, VARIANTS, Figures, Result
+from avatar.errors import SinkError
+
+_COLOURS = {"off": "0.6", "filter": "tab:blue", "filter + prediction": "tab:red"}
+_SHOWN = ("yaw", "x", "mouth", "left lid")
+_SPAN_S = 3.0
+COLUMNS = (
+    "jitter px", "lag ms", "mouth ms", "behind ms", "overshoot %", "blink kept %",
+    "closure kept %",
+)  # fmt: skip
+
+
+def row(figures: Figures) -> list[str]:
+    """Return a line of the table, in the order of ``COLUMNS``; a dash where nothing was found."""
+
+    def one(value: float | None, digits: int) -> str:
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    def two(values: tuple[float, float] | None) -> str:
+        return "–" if values is None else f"{100 * values[0]:.1f} ({100 * values[1]:.1f})"
+
+    return [
+        one(figures.jitter_px, 3),
+        one(figures.lag_ms, 1),
+        one(figures.mouth_lag_ms, 1),
+        one(figures.behind_ms, 1),
+        two(figures.overshoot),
+        two(figures.blink_kept),
+        two(figures.closure_kept),
+    ]
+
+
+def plot_motion(path: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
+    """Write the picture to ``path``, .png or .html. Raises ``SinkError`` when it cannot."""
+    picture = _png(results)
+    try:
+        if path.suffix.lower() == ".png":
+            path.write_bytes(picture)
+        else:
+            path.write_text(_page(picture, results, summary), encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _png(results: Sequence[Result]) -> bytes:
+    """Draw each track's liveliest seconds: four signals, every variant."""
+    from matplotlib.figure import Figure
+
+    moving = [result for result in results if not result.track.still] or list(results)
+    figure = Figure(figsize=(4.2 * len(_SHOWN), 2.6 * len(moving)), layout="constrained")
+    axes = np.asarray(figure.subplots(len(moving), len(_SHOWN), squeeze=False))
+    for line, result in zip(axes, moving, strict=True):
+        for axis, name in zip(line, _SHOWN, strict=True):
+            _draw(axis, result, SIGNALS.index(name))
+    for axis, name in zip(axes[0], _SHOWN, strict=True):
+        axis.set_title(f"{name}, {UNITS[SIGNALS.index(name)]}")
+    for axis in axes[-1]:
+        axis.set_xlabel("time in s")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=90)
+    return data.getvalue()
+
+
+def _draw(axis: Any, result: Result, signal: int) -> None:
+    fps = result.track.fps
+    span = round(_SPAN_S * fps)
+    off = result.replays["off"].signals[:, signal]
+    start = _liveliest(off, round(fps), span)
+    times_s = np.arange(start, min(start + span, len(off))) / fps
+    for variant in VARIANTS:
+        values = result.replays[variant].signals[start : start + span, signal]
+        axis.plot(times_s, values, label=variant, color=_COLOURS[variant], linewidth=1.1)
+    if signal == SIGNALS.index(_SHOWN[0]):
+        axis.set_ylabel(result.track.name)
+    axis.grid(alpha=0.3)
+
+
+def _liveliest(signal: Any, first: int, span: int) -> int:
+    """Return where the signal moves most, over ``span`` frames from ``first`` on."""
+    starts = range(first, max(first + 1, len(signal) - span), 5)
+    return max(starts, key=lambda k: float(np.ptp(signal[k : k + span])))
+
+
+def _page(picture: bytes, results: Sequence[Result], summary: dict[str, Any]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", "", *COLUMNS))
+    body = "".join(
+        f"<tr><th>{html.escape(result.track.name)}</th><td>{variant}</td>"
+        + "".join(f"<td>{cell}</td>" for cell in row(result.figures[variant]))
+        + "</tr>"
+        for result in results
+        for variant in VARIANTS
+    )
+    bars = "".join(
+        f"<li>{html.escape(bar['what'])}: {html.escape(bar['found'])}, wanted "
+        f"{html.escape(bar['wanted'])}: {'met' if bar['met'] else '<b>missed</b>'}</li>"
+        for bar in summary["bars"]
+    )
+    image = base64.b64encode(picture).decode("ascii")
+    figures = html.escape(json.dumps(summary, indent=2, ensure_ascii=False))
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>avatar bench --motion</title>'
+        "<style>body{font:15px system-ui;margin:2em auto;max-width:1200px}img{width:100%}"
+        "td,th{padding:.2em .8em;text-align:right}th:first-child,td:nth-child(2){text-align:left}"
+        "pre{white-space:pre-wrap;font-size:12px}</style>"
+        f"<h1>Steadiness and lag</h1><ul>{bars}</ul>"
+        f"<table><tr>{head}</tr>{body}</table>"
+        f'<img alt="Signals without filter, filtered and predicted" '
+        f'src="data:image/png;base64,{image}">'
+        f"<details><summary>All figures</summary><pre>{figures}</pre></details></html>"
+    )
