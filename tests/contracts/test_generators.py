@@ -10,6 +10,7 @@ from avatar.commands.neural import feature_folder
 from avatar.commands.wiring import ENGINES
 from avatar.config import NEURAL_ENGINES
 from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
 from avatar.motion.retarget import still
@@ -32,6 +33,16 @@ def _group(photo: UInt8Image, face: Face) -> Generator:
     return GroupGenerator(np.hstack([photo, photo]), faces, "photo", SIZE_PX)
 
 
+def _album(photo: UInt8Image, face: Face) -> Generator:
+    """The photograph, and the same in another light and size as a second one of the person."""
+    small = np.ascontiguousarray(photo[::2, ::2] // 2)
+    width, height = small.shape[1], small.shape[0]
+    other = replace(
+        face, landmarks_px=face.landmarks_px * np.float32(0.5), image_size_px=(width, height)
+    )
+    return AlbumGenerator([(photo, face), (small, other)], "portrait", SIZE_PX)
+
+
 MAKERS: dict[str, Make] = {
     **{
         f"{name} {framing}": lambda photo, face, make=make, framing=framing: make(
@@ -49,6 +60,7 @@ MAKERS: dict[str, Make] = {
         for framing in ("portrait", "photo")
     },
     "group": _group,
+    "album": _album,
 }
 
 

@@ -1,0 +1,139 @@
+"""Several photographs of one person: the one that is nearest to what the driver does is shown.
+
+What a single photograph never saw, the teeth of a smile or the other side of the head, another
+one has. All are laid out as the first photograph is (``album_layers``), every frame is posed once,
+in the first one's proportions, and whichever photograph is chosen (``choice``) is bent to exactly
+that pose: in a cross-fade both show every feature at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from avatar.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.album_layers import first_source, further_source
+from avatar.generate.choice import SourceChooser, features
+from avatar.generate.deform import Pose, usable
+from avatar.generate.framing import Framing, View, default_size, make_canvas
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.motion.head import decompose, iris_offset
+from avatar.motion.retarget import still
+
+_USUAL = PortraitSettings()
+_FINITE = (-1e6, 1e6)
+_FLIP = np.array([1, -1, -1], np.float32)
+
+
+class AlbumGenerator:
+    """Animates one person of several photographs.
+
+    ``photos``: two or more of (uint8 (H, W, 3) RGB, the face in its pixels). The first gives
+    framing, background, body, proportions and the neutral face. ``framing``, ``size_px`` and
+    ``settings`` as for ``PortraitGenerator``; creases are carried to the first photograph only,
+    since the others bring those of their own expression.
+
+    A frame costs one drawing, during a cross-fade two. ``sources``: the photographs on their shared
+    canvas; ``looks``: float32 (2, 2) for each, how the first photograph's irises stand against its
+    own, in eye widths.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[tuple[UInt8Image, Face]],
+        framing: Framing = "portrait",
+        size_px: tuple[int, int] | None = None,
+        settings: PortraitSettings = _USUAL,
+    ) -> None:
+        self._photos, self._framing = photos, framing
+        self._size_px = size_px or default_size(photos[0][0], framing)
+        plain = replace(settings, shading=0.0)
+        self._drawers = [
+            PortraitGenerator(photo, face, framing, self._size_px, plain if k else settings)
+            for k, (photo, face) in enumerate(photos)
+        ]
+        self._view = View()
+
+    def __enter__(self) -> Self:
+        self._lay_out()
+        self._chooser = SourceChooser(np.stack([self._features(k) for k in range(len(self))]))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Hold nothing but memory."""
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return (width, height) of every picture."""
+        return self._size_px
+
+    @property
+    def view(self) -> View:
+        """Return how the picture is cut at present."""
+        return self._view
+
+    def set_view(self, view: View) -> None:
+        """Cut the picture anew; takes some tenths of a second for each photograph."""
+        self._view = view
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        photo, face = self._photos[0]
+        canvas = make_canvas(photo, face, self._framing, self._size_px, self._view)
+        first = first_source(canvas)
+        self.sources = [first, *(further_source(first, *more) for more in self._photos[1:])]
+        heads = [decompose(source.canvas.face) for source in self.sources]
+        for drawer, source in zip(self._drawers, self.sources, strict=True):
+            drawer.lay_on(source.canvas, source.layers)
+        # Where each photograph looks, against the first.
+        looks = [iris_offset(head.shape) for head in heads]
+        self.looks = [looks[0] - look for look in looks]
+
+    def _features(self, index: int) -> Float32:
+        head = decompose(self.sources[index].canvas.face)
+        return features(head.shape, head.rotation)
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw the nearest photograph; the picture is new each time and belongs to the caller."""
+        if not usable(motion):
+            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        pose = self._drawers[0].pose(motion)
+        shown = self._chooser.choose(_wanted(pose), motion.timestamp_ns)
+        image = self._draw(shown.to, pose, motion)
+        if shown.since is not None:
+            image = _mixed(self._draw(shown.since, pose, motion), image, shown.share)
+        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+
+    def _draw(self, index: int, pose: Pose, motion: Motion) -> UInt8Image:
+        source = self.sources[index]
+        image = source.canvas.image.copy()
+        moved = replace(motion, gaze=motion.gaze + self.looks[index])
+        self._drawers[index].draw(image, source.layers.plate, pose, moved)
+        return image
+
+
+def _wanted(pose: Pose) -> Float32:
+    """Return the features of the pose that is to be drawn, float32 (6,)."""
+    # However wild the motion, its numbers must have squares.
+    landmarks_px, centre_px = np.clip(pose.landmarks_px, *_FINITE), np.clip(pose.centre_px, *_FINITE)
+    centred = (landmarks_px - centre_px) * _FLIP
+    shape = centred @ pose.rotation / np.float32(max(pose.scale_px, 1e-3))
+    return features(shape.astype(np.float32), pose.rotation)
+
+
+def _mixed(below: UInt8Image, above: UInt8Image, share: float) -> UInt8Image:
+    import cv2
+
+    return np.asarray(cv2.addWeighted(below, 1 - share, above, share, 0), np.uint8)
