@@ -61,8 +61,9 @@ AvatarOption = Annotated[
     list[str] | None,
     typer.Option(
         "--avatar", metavar="PHOTO|NAME",
-        help=_default("Photograph to bring to life, name of a stored avatar, or `builtin`. Give "
-                      "several to change between them with the keys 1–9.", "avatar"),
+        help=_default("Photograph to bring to life, name of a stored avatar, or `builtin`; "
+                      "A.jpg+B.jpg or a folder for several photographs of one person. Give several "
+                      "to change between them with the keys 1–9.", "avatar"),
     ),
 ]  # fmt: skip
 CameraOption = Annotated[
@@ -304,7 +305,8 @@ def animate(
         typer.Option(
             "--avatar",
             metavar="PHOTO|NAME",
-            help="Photograph to bring to life, or name of a stored avatar (default: builtin).",
+            help="Photograph to bring to life, name of a stored avatar, or several photographs of "
+            "one person: A.jpg+B.jpg, or their folder (default: builtin).",
         ),
     ] = None,
     face: Annotated[
@@ -503,7 +505,15 @@ def doctor(face_model: FaceModelOption = None) -> None:
 
 @avatars_app.command("add")
 def avatars_add(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Photograph of a person.")],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PHOTO...",
+            help="Photograph of a person; or up to five of one person (a folder stands for those "
+            "in it): the first gives place, body and background, and whichever is nearest to what "
+            "you do is shown.",
+        ),
+    ],
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="What to call it (default: as the file)."),
@@ -517,10 +527,10 @@ def avatars_add(
     ] = False,
     face_model: FaceModelOption = None,
 ) -> None:
-    """Store a copy of a photograph, with the face found in it, under a name."""
+    """Store copies of a photograph, or of several of one person, with the face found in them."""
     from avatar.commands.avatars_command import add
 
-    raise typer.Exit(add(photo, name=name, face=face, force=force, face_model=face_model))
+    raise typer.Exit(add(*photos, name=name, face=face, force=force, face_model=face_model))
 
 
 @avatars_app.command("list")

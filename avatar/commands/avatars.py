@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +18,9 @@ from avatar.generate.portrait import photo_bounds
 from avatar.track.landmarker import detect_faces
 
 MIN_FACE_PX = 64
+# More cost memory and start-up time, and are seldom nearer.
+MAX_PHOTOS = 5
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FaceChoice = int | Literal["all"]
 
 
@@ -26,13 +29,15 @@ class AvatarPhoto:
     """A photograph that can be animated.
 
     ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
-    faces of the photograph that move with it.
+    faces of the photograph that move with it. ``more``: further photographs of the same person,
+    each with their face in its pixels.
     """
 
     name: str
     photo: UInt8Image
     face: Face
     others: tuple[Face, ...] = ()
+    more: tuple[tuple[UInt8Image, Face], ...] = ()
 
 
 def open_avatar(
@@ -46,7 +51,8 @@ def open_avatar(
 ) -> AvatarPhoto:
     """Load a photograph and find its face, or take both from the store.
 
-    ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB.
+    ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB. Several
+    photographs of one person: a folder of them, or their paths joined by ``+``.
     ``number``: which face, 1 the largest, or all of them. ``say`` is told what was chosen where
     there was a choice. ``store`` and ``cache``: in place of the user's own. Raises ``UsageError``
     when there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
@@ -55,17 +61,96 @@ def open_avatar(
     if not isinstance(avatar, (str, Path)):
         faces = detect_faces(avatar, face_model)
         return _chosen("picture", avatar, faces, say, number)
+    cache = cache or default_cache()
+    together = _joined(avatar)
+    if together:
+        return _album(f"{together[0].stem}+", together, face_model, say, number, cache)
     found = resolve(avatar, store or default_store(), say)
     if isinstance(found, StoredAvatar):
         return _stored_photo(found, number)
-    photo = load_photo(found)
-    faces = (cache or default_cache()).faces(
-        file_sha256(found),
-        (photo.shape[1], photo.shape[0]),
-        lambda: detect_faces(photo, face_model),
-        say,
+    if found.is_dir():
+        return _album(found.name, photos_in(found), face_model, say, number, cache)
+    return _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+
+
+def _with_faces(
+    path: Path, face_model: Path, say: Callable[[str], None], cache: FaceCache
+) -> tuple[UInt8Image, list[Face]]:
+    photo = load_photo(path)
+    size_px = photo.shape[1], photo.shape[0]
+    return photo, cache.faces(
+        file_sha256(path), size_px, lambda: detect_faces(photo, face_model), say
     )
-    return _chosen(found.stem, photo, faces, say, number)
+
+
+def _joined(avatar: str | Path) -> list[Path]:
+    """Return the photographs that ``A.jpg+B.jpg`` stands for; empty where it is one file's name.
+
+    Raises ``UsageError`` for one that is not there.
+    """
+    parts = str(avatar).split("+")
+    if len(parts) < 2 or not all(parts) or Path(avatar).expanduser().exists():
+        return []
+    paths = [Path(part.strip()).expanduser() for part in parts]
+    for path in paths:
+        if not path.exists():
+            raise _unknown(str(path), path, None)
+    return paths
+
+
+def photos_in(folder: Path) -> list[Path]:
+    """Return the photographs in a folder, in the order of their names.
+
+    Raises ``PhotoError`` when there is none.
+    """
+    paths = sorted(
+        path for path in folder.iterdir()
+        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
+    )  # fmt: skip
+    if not paths:
+        raise PhotoError(
+            f"expected photographs of one person in the folder {folder}, found none "
+            f"({', '.join(PHOTO_SUFFIXES)}). Name a photograph, or another folder."
+        )
+    return paths
+
+
+def check_count(paths: Sequence[Path]) -> None:
+    """Raise ``PhotoError`` when there are more photographs than one person can be made of."""
+    if len(paths) > MAX_PHOTOS:
+        raise PhotoError(
+            f"expected at most {MAX_PHOTOS} photographs of one person, found {len(paths)}. Choose "
+            "those that differ most: one from the front with a calm face first, then a smile with "
+            "teeth, an open mouth, the head to either side."
+        )
+
+
+def _album(
+    name: str,
+    paths: list[Path],
+    face_model: Path,
+    say: Callable[[str], None],
+    number: FaceChoice,
+    cache: FaceCache,
+) -> AvatarPhoto:
+    """Return several photographs of one person, the first one in front."""
+    check_count(paths)
+    if len(paths) == 1:
+        return _chosen(paths[0].stem, *_with_faces(paths[0], face_model, say, cache), say, number)
+    if number != 1:
+        raise UsageError(
+            f"--face {number}: of several photographs the largest face of each is taken. Cut the "
+            "photographs closer, or give one of them."
+        )
+    found = [_chosen(p.name, *_with_faces(p, face_model, say, cache), say, 1) for p in paths]
+    say(together_note(len(found)))
+    first, more = found[0], tuple((other.photo, other.face) for other in found[1:])
+    return AvatarPhoto(name.rstrip("+"), first.photo, first.face, more=more)
+
+
+def together_note(count: int) -> str:
+    """Return what the user should know of photographs that are taken together."""
+    return f"{count} photographs of one person; that all show the same one is not checked"
 
 
 def _chosen(
@@ -146,13 +231,15 @@ def _stored_photo(stored: StoredAvatar, number: FaceChoice) -> AvatarPhoto:
             f"--face {number}. To change it: {again} --face {number}"
         )
     photo = load_photo(stored.photo)
-    size_px = photo.shape[1], photo.shape[0]
-    if size_px != stored.face.image_size_px:
-        raise PhotoError(
-            f"expected a photograph of {stored.face.image_size_px} pixels in {stored.folder}, "
-            f"found {size_px}. Find its face anew: {again} --face {stored.face_number}"
-        )
-    return AvatarPhoto(stored.name, photo, stored.face)
+    more = tuple((load_photo(further.photo), further.face) for further in stored.more)
+    for picture, face in [(photo, stored.face), *more]:
+        size_px = picture.shape[1], picture.shape[0]
+        if size_px != face.image_size_px:
+            raise PhotoError(
+                f"expected a photograph of {face.image_size_px} pixels in {stored.folder}, "
+                f"found {size_px}. Find its face anew: {again} --face {stored.face_number}"
+            )
+    return AvatarPhoto(stored.name, photo, stored.face, more=more)
 
 
 def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number: int = 1) -> Face:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import MonotonicClock
-from avatar.commands.avatars import choose_face
+from avatar.commands.avatars import check_count, choose_face, photos_in, together_note
 from avatar.commands.face_numbers import head_turn_deg
 from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
@@ -28,7 +28,7 @@ _SHOWN_BLENDSHAPES = 5
 
 def add(
     photo: Path,
-    *,
+    *more: Path,
     name: str | None = None,
     face: int = 1,
     force: bool = False,
@@ -37,24 +37,34 @@ def add(
 ) -> int:
     """Find the face in ``photo`` and store both as an avatar; return the exit status.
 
-    ``name``: None takes the file's. ``face``: 1 is the largest. ``force``: replace an avatar of
+    ``more``: further photographs of the same person; a folder stands for those in it. ``name``:
+    None takes the file's or folder's. ``face``: 1 is the largest. ``force``: replace an avatar of
     the same name. Raises ``UsageError`` and ``PhotoError``.
     """
     clock = MonotonicClock()
     start_ns = clock.now_ns()
     store = store or default_store()
-    photo = photo.expanduser()
+    given = photo.expanduser()
+    photo, *further = _all_photos([photo, *more], face)
     picture = load_photo(photo)
     # Before the slow part: a name that is taken is told at once.
-    name = store.check_free(name if name is not None else name_of_file(photo), replace=force)
-    faces = detect_faces(picture, find_face_model(face_model))
+    name = store.check_free(name if name is not None else name_of_file(given), replace=force)
+    model = find_face_model(face_model)
+    faces = detect_faces(picture, model)
     chosen = choose_face(photo.name, faces, say, face)
+    others = [
+        (path, choose_face(path.name, detect_faces(load_photo(path), model), say))
+        for path in further
+    ]
     replaced = store.find(name) is not None
     stored = store.add(
-        name, photo, chosen, face_number=face, face_count=len(faces), replace=force
+        name, photo, chosen,
+        face_number=face, face_count=len(faces), more=others, replace=force,
     )  # fmt: skip
     took_s = (clock.now_ns() - start_ns) / 1e9
     say(f"{'replaced' if replaced else 'added'} {stored.name} in {took_s:.1f} s: {_found(stored)}")
+    if others:
+        say(together_note(1 + len(others)))
     yaw_deg = head_turn_deg(chosen)[0]
     if abs(yaw_deg) > TURNED_DEG:
         say(
@@ -67,6 +77,20 @@ def add(
         say(f"the same photograph is stored as {', '.join(twins)}, too")
     say(f"use it: avatar run --avatar {_quoted(stored.name)}")
     return 0
+
+
+def _all_photos(given: list[Path], face: int) -> list[Path]:
+    """Return the photographs that were named or lie in named folders. Raises ``UsageError``."""
+    photos: list[Path] = []
+    for path in (path.expanduser() for path in given):
+        photos += photos_in(path) if path.is_dir() else [path]
+    check_count(photos)
+    if len(photos) > 1 and face != 1:
+        raise UsageError(
+            f"--face {face}: of several photographs the largest face of each is taken. Cut the "
+            "photographs closer, or add one of them."
+        )
+    return photos
 
 
 def _found(stored: StoredAvatar) -> str:
@@ -95,7 +119,7 @@ def list_avatars(store: AvatarStore | None = None) -> int:
     if not names:
         say(f"no avatars in {store.root} yet: avatar avatars add PHOTO [--name NAME]")
         return 0
-    table = Table("name", "size", "face px", "added")
+    table = Table("name", "size", "face px", "photos", "added")
     faults = []
     for name in names:
         try:
@@ -109,6 +133,7 @@ def list_avatars(store: AvatarStore | None = None) -> int:
             Text(name),
             f"{width}×{height}",
             f"{face_px(stored.face):.0f}",
+            f"{1 + len(stored.more)}",
             f"{stored.added.astimezone():%Y-%m-%d %H:%M}",
         )
     Console(highlight=False).print(table)
@@ -157,6 +182,7 @@ def _numbers(stored: StoredAvatar) -> list[tuple[str, str]]:
         ("name", stored.name),
         ("photograph", f"{stored.photo}, {width}×{height}"),
         ("SHA-256", stored.sha256),
+        *((f"photo {k}", str(more.photo)) for k, more in enumerate(stored.more, 2)),
         ("face", f"{stored.face_number} of {stored.face_count}, {face_px(face):.0f} pixels, at "
                  f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"),
         ("turned", f"yaw {yaw:+.0f}° (+ is right), pitch {pitch:+.0f}° (+ is up), "

@@ -9,6 +9,7 @@ from avatar.commands.avatars import AvatarPhoto, resolve
 from avatar.commands.models.builds import choose_target, open_model
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import StoredAvatar, default_store
+from avatar.commands.wiring import check_single
 from avatar.config import NeuralOptions
 from avatar.errors import EngineError, PhotoError, UsageError
 from avatar.frames import UInt8Image
@@ -70,11 +71,7 @@ class NeuralEngine:
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
     ) -> NeuralGenerator:
         """Return the generator of one photograph. Raises ``UsageError`` and ``PhotoError``."""
-        if avatar.others:
-            raise UsageError(
-                f"--engine {self.family.name} animates one face; found --face all with "
-                f"{1 + len(avatar.others)} faces. Choose one, --face N, or take --engine portrait."
-            )
+        check_single(self.family.name, avatar)
         photo_px = avatar.photo.shape[1], avatar.photo.shape[0]
         if self._options.crop is not None:
             crop = manual_crop(self._options.crop, photo_px)

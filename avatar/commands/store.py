@@ -2,7 +2,8 @@
 
 ::
 
-    ROOT/NAME/photo-SHA256.jpg   the photograph, byte for byte (the hash's first digits)
+    ROOT/NAME/photo-SHA256.jpg   the photograph, byte for byte (the hash's first digits); several
+                                 where several of one person were added together
     ROOT/NAME/avatar.json        what ``Record`` says
 
 A folder appears whole or not at all: it is made under another name and renamed. Replacing an
@@ -31,7 +32,8 @@ from avatar.commands.face_numbers import FaceNumbers, first_fault, write_whole
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face
 
-SCHEMA_VERSION: Literal[1] = 1
+# Records of one photograph are written as schema 1, which older programs read.
+SCHEMA_VERSION: Literal[2] = 2
 RECORD = "avatar.json"
 RESERVED = ("builtin", "demo")
 # Together with a suffix within what every file system takes as one name.
@@ -40,18 +42,40 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
+FileName = Annotated[str, Field(pattern=r"^[\w-]+(\.\w+)?$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class MorePhoto(BaseModel):
+    """A further photograph of the same person, and their face in it."""
+
+    photo: FileName
+    sha256: Sha256
+    face: FaceNumbers
+
+
 class Record(BaseModel):
     """What ``avatar.json`` says; the photograph's file name has neither folder nor hidden dot."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     name: str
-    photo: Annotated[str, Field(pattern=r"^[\w-]+(\.\w+)?$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    photo: FileName
+    sha256: Sha256
     face_number: Annotated[int, Field(ge=1)]
     face_count: Annotated[int, Field(ge=1)]
     face: FaceNumbers
     added: AwareDatetime
     program_version: str
+    more: list[MorePhoto] = []
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPhoto:
+    """A further photograph in the store, and the face in it, in its pixels."""
+
+    photo: Path
+    sha256: str
+    face: Face
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +83,8 @@ class StoredAvatar:
     """An avatar in the store.
 
     ``photo``: the copied photograph. ``face``: the chosen face, in pixels of that photograph as
-    ``load_photo`` reads it. ``face_number`` of ``face_count``: 1 is the largest.
+    ``load_photo`` reads it. ``face_number`` of ``face_count``: 1 is the largest. ``more``: further
+    photographs of the same person.
     """
 
     name: str
@@ -71,6 +96,12 @@ class StoredAvatar:
     face_count: int
     added: datetime
     program_version: str
+    more: tuple[StoredPhoto, ...] = ()
+
+    @property
+    def photos(self) -> list[tuple[Path, str]]:
+        """Return all photographs with their hashes, the first one first."""
+        return [(self.photo, self.sha256), *((p.photo, p.sha256) for p in self.more)]
 
 
 def file_sha256(path: Path) -> str:
@@ -187,19 +218,20 @@ class AvatarStore:
         """
         stored = self.read(name)
         remedy = f'avatar avatars add PHOTO --name "{stored.name}" --force'
-        try:
-            found = file_sha256(stored.photo)
-        except OSError as error:
-            raise PhotoError(
-                f"the photograph {stored.photo} of the avatar {stored.name} cannot be read: "
-                f"{error.strerror}. Add it again: {remedy}"
-            ) from error
-        if found != stored.sha256:
-            raise PhotoError(
-                f"the photograph {stored.photo} of the avatar {stored.name} was changed since it "
-                f"was added: expected SHA-256 {stored.sha256}, found {found}. Its face may stand "
-                f"elsewhere now. Add it again: {remedy}"
-            )
+        for photo, sha256 in stored.photos:
+            try:
+                found = file_sha256(photo)
+            except OSError as error:
+                raise PhotoError(
+                    f"the photograph {photo} of the avatar {stored.name} cannot be read: "
+                    f"{error.strerror}. Add it again: {remedy}"
+                ) from error
+            if found != sha256:
+                raise PhotoError(
+                    f"the photograph {photo} of the avatar {stored.name} was changed since it "
+                    f"was added: expected SHA-256 {sha256}, found {found}. Its face may stand "
+                    f"elsewhere now. Add it again: {remedy}"
+                )
         return stored
 
     def check_free(self, name: str, *, replace: bool) -> str:
@@ -224,11 +256,13 @@ class AvatarStore:
         *,
         face_number: int = 1,
         face_count: int = 1,
+        more: Sequence[tuple[Path, Face]] = (),
         replace: bool = False,
     ) -> StoredAvatar:
         """Copy ``photo`` into the store with the face chosen in it.
 
-        ``face``: in pixels of the photograph as ``load_photo`` reads it. ``replace``: take the
+        ``face``: in pixels of the photograph as ``load_photo`` reads it. ``more``: further
+        photographs of the same person, each with the face in it. ``replace``: take the
         place of an avatar of this name. Raises ``UsageError`` for a name that is unfit or taken,
         and when the disk refuses.
         """
@@ -238,7 +272,7 @@ class AvatarStore:
             with tempfile.TemporaryDirectory(prefix=".adding-", dir=self.root) as temporary:
                 made = Path(temporary) / name
                 made.mkdir(mode=0o700)
-                record = _write(made, name, photo, face, face_number, face_count)
+                record = _write(made, name, photo, face, face_number, face_count, more)
                 self._put(made, record)
         except OSError as error:
             # Another program may have taken the name in the meantime.
@@ -256,10 +290,13 @@ class AvatarStore:
             made.replace(folder)
             return
         folder.chmod(0o700)
-        (made / record.photo).replace(folder / record.photo)
+        kept = [record.photo, *(more.photo for more in record.more)]
+        for name in kept:
+            if (made / name).exists():  # the same photograph given twice is one file
+                (made / name).replace(folder / name)
         (made / RECORD).replace(folder / RECORD)
         for old in folder.glob("photo-*"):
-            if old.name != record.photo:
+            if old.name not in kept:
                 old.unlink()
 
     def remove(self, name: str) -> Path:
@@ -333,26 +370,44 @@ def _is_newer(version: object) -> bool:
     return isinstance(version, int) and version > SCHEMA_VERSION
 
 
-def _write(
-    folder: Path, name: str, photo: Path, face: Face, face_number: int, face_count: int
-) -> Record:
-    """Fill ``folder`` with a copy of the photograph and its record."""
+def _copied(folder: Path, photo: Path) -> tuple[str, str]:
+    """Copy a photograph into ``folder``; return its name there and its hash."""
     suffix = photo.suffix if _SUFFIX.fullmatch(photo.suffix) else ""
     copy = folder / "photo"
     shutil.copyfile(photo, copy)
     copy.chmod(0o600)
     sha256 = file_sha256(copy)
-    copy = copy.rename(folder / f"photo-{sha256[:16]}{suffix}")
+    return copy.replace(folder / f"photo-{sha256[:16]}{suffix}").name, sha256
+
+
+def _write(
+    folder: Path,
+    name: str,
+    photo: Path,
+    face: Face,
+    face_number: int,
+    face_count: int,
+    more: Sequence[tuple[Path, Face]],
+) -> Record:
+    """Fill ``folder`` with copies of the photographs and their record."""
+    copy, sha256 = _copied(folder, photo)
+    further = []
+    for other, other_face in more:
+        other_copy, other_sha256 = _copied(folder, other)
+        further.append(
+            MorePhoto(photo=other_copy, sha256=other_sha256, face=FaceNumbers.of(other_face))
+        )
     record = Record(
-        schema_version=SCHEMA_VERSION,
+        schema_version=SCHEMA_VERSION if further else 1,
         name=name,
-        photo=copy.name,
+        photo=copy,
         sha256=sha256,
         face_number=face_number,
         face_count=face_count,
         face=FaceNumbers.of(face),
         added=datetime.now(UTC).replace(microsecond=0),
         program_version=__version__,
+        more=further,
     )
     write_whole(folder / RECORD, record)
     return record
@@ -370,6 +425,9 @@ def _stored(folder: Path, record: Record) -> StoredAvatar:
         face_count=record.face_count,
         added=record.added,
         program_version=record.program_version,
+        more=tuple(
+            StoredPhoto(folder / more.photo, more.sha256, more.face.face()) for more in record.more
+        ),
     )
 
 

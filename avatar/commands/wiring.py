@@ -11,6 +11,7 @@ from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
+from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import ViewedGenerator
 from avatar.generate.framing import Framing
 from avatar.generate.group import GroupGenerator
@@ -113,15 +114,30 @@ def make_generator(
 ) -> ViewedGenerator:
     """Return the generator called ``name`` for all that is to move in ``avatar``.
 
-    Raises ``UsageError`` for an unknown engine, and for one that cannot animate several faces.
+    Raises ``UsageError`` for an unknown engine, and for one that cannot animate all of it.
     """
     make = engine(name)
-    if not avatar.others:
+    if not (avatar.others or avatar.more):
         return make(avatar.photo, avatar.face, framing, size_px, settings)
-    if name != "portrait":
+    check_single(name, avatar)
+    if avatar.more:
+        photos = [(avatar.photo, avatar.face), *avatar.more]
+        return AlbumGenerator(photos, framing, size_px, settings)
+    faces = [avatar.face, *avatar.others]
+    return GroupGenerator(avatar.photo, faces, framing, size_px, settings)
+
+
+def check_single(name: str, avatar: AvatarPhoto) -> None:
+    """Raise ``UsageError`` when engine ``name`` takes one face of one photograph, not these."""
+    if name == "portrait":
+        return
+    if avatar.others:
         raise UsageError(
             f"--engine {name} animates one face; found --face all with {1 + len(avatar.others)} "
             "faces. Choose one, --face N, or take --engine portrait."
         )
-    faces = [avatar.face, *avatar.others]
-    return GroupGenerator(avatar.photo, faces, framing, size_px, settings)
+    if avatar.more:
+        raise UsageError(
+            f"--engine {name} animates one photograph; found {1 + len(avatar.more)} of "
+            f"{avatar.name}. Give one of them, or take --engine portrait."
+        )

@@ -127,8 +127,8 @@ class AlbumGenerator:
 def _wanted(pose: Pose) -> Float32:
     """Return the features of the pose that is to be drawn, float32 (6,)."""
     # However wild the motion, its numbers must have squares.
-    landmarks_px, centre_px = np.clip(pose.landmarks_px, *_FINITE), np.clip(pose.centre_px, *_FINITE)
-    centred = (landmarks_px - centre_px) * _FLIP
+    points = np.clip(np.vstack([pose.landmarks_px, pose.centre_px]), *_FINITE)
+    centred = (points[:-1] - points[-1]) * _FLIP
     shape = centred @ pose.rotation / np.float32(max(pose.scale_px, 1e-3))
     return features(shape.astype(np.float32), pose.rotation)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from avatar.commands.avatars import MIN_FACE_PX, choose_all, open_avatar
-from avatar.errors import PhotoError
+from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 
 
@@ -51,6 +51,60 @@ def test_all_faces_that_are_large_enough_are_taken_and_said(portrait_face: Face)
     assert choose_all("us", faces[:1], _silent) == faces[:1]
     with pytest.raises(PhotoError, match="at least 64 pixels"):
         choose_all("us", [faces[2]] * 2, _silent)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, portrait: UInt8Image) -> Path:
+    """A folder with two photographs of one person, and a note."""
+    path = tmp_path_factory.mktemp("person") / "grace"
+    path.mkdir()
+    Image.fromarray(portrait).save(path / "1 front.jpg")
+    Image.fromarray(np.ascontiguousarray(portrait[:, ::-1])).save(path / "2 mirrored.png")
+    (path / "notes.txt").write_text("not a photograph")
+    return path
+
+
+def test_photographs_of_one_person_are_opened_together(folder: Path, face_model: Path) -> None:
+    said: list[str] = []
+    one, other = folder / "1 front.jpg", folder / "2 mirrored.png"
+    by_folder = open_avatar(folder, face_model, said.append)
+    by_names = open_avatar(f"{one}+{other}", face_model, said.append)
+    assert (by_folder.name, by_names.name) == ("grace", "1 front")
+    for opened in (by_folder, by_names):
+        assert len(opened.more) == 1
+        assert opened.more[0][0].shape == opened.photo.shape
+    assert len(said) == 2
+    assert "not checked" in said[0]
+
+
+def test_a_file_may_have_a_plus_in_its_name(
+    tmp_path: Path, portrait: UInt8Image, face_model: Path
+) -> None:
+    Image.fromarray(portrait).save(tmp_path / "me+you.png")
+    opened = open_avatar(str(tmp_path / "me+you.png"), face_model, _silent)
+    assert (opened.name, opened.more) == ("me+you", ())
+
+
+def test_each_of_several_photographs_must_be_usable(
+    folder: Path, tmp_path: Path, face_model: Path
+) -> None:
+    front = folder / "1 front.jpg"
+    Image.new("RGB", (300, 300)).save(tmp_path / "nobody.png")
+    with pytest.raises(PhotoError, match=r"nobody\.png, found none"):
+        open_avatar(f"{front}+{tmp_path / 'nobody.png'}", face_model, _silent)
+    with pytest.raises(PhotoError, match=r"absent\.png, found nothing"):
+        open_avatar(f"{front}+{tmp_path / 'absent.png'}", face_model, _silent)
+    with pytest.raises(PhotoError, match="at most 5 photographs"):
+        open_avatar("+".join([str(front)] * 6), face_model, _silent)
+    with pytest.raises(PhotoError, match="found none"):
+        open_avatar(make_empty(tmp_path), face_model, _silent)
+    with pytest.raises(UsageError, match="the largest face of each"):
+        open_avatar(folder, face_model, _silent, number="all")
+
+
+def make_empty(tmp_path: Path) -> Path:
+    (tmp_path / "empty").mkdir()
+    return tmp_path / "empty"
 
 
 def test_a_tiny_face_is_an_error_that_gives_its_size(

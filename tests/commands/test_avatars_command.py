@@ -148,3 +148,23 @@ def test_names_work_where_photographs_do(
     assert "Did you mean `Grace`" in said
     animate = ["animate", "--driving", "absent.mp4", "--out", "a.mp4"]
     assert avatar(*animate, "--avatar", "Grace")[0] == 2
+
+
+def test_several_photographs_of_one_person_are_added_and_drive_together(
+    avatar: Avatar, root: Path, portrait: UInt8Image
+) -> None:
+    Path("us").mkdir()
+    Image.fromarray(np.ascontiguousarray(portrait[:, ::-1])).save("us/2.png")
+    status, _, said = avatar("avatars", "add", "me.jpg", "us", "--name", "Grace")
+    assert status == 0, said
+    assert "2 photographs of one person" in said
+    assert "not checked" in said
+    status, out, _ = avatar("avatars", "show", "Grace")
+    assert status == 0
+    assert "photo 2" in out
+    with Driver(avatar="Grace", size_px=(256, 256)) as driver:
+        frame = driver.step(np.ascontiguousarray(portrait), 1)
+    assert frame is not None
+    status, _, said = avatar("avatars", "add", "me.jpg", "us", "--name", "Two", "--face", "2")
+    assert status != 0
+    assert "the largest face of each" in said

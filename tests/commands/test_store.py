@@ -231,13 +231,64 @@ def test_a_broken_record_is_named_with_what_to_do(
     assert same(store.load("Anna").face, portrait_face)
 
 
+def another(tmp_path: Path, portrait: UInt8Image, name: str, light: int) -> Path:
+    path = tmp_path / name
+    Image.fromarray(portrait // 4 * light).save(path)
+    return path
+
+
+def test_several_photographs_are_one_avatar(
+    store: AvatarStore, tmp_path: Path, photo: Path, portrait: UInt8Image, portrait_face: Face
+) -> None:
+    darker, dark = (another(tmp_path, portrait, f"{k}.png", k) for k in (2, 3))
+    face = replace(portrait_face, blendshapes=portrait_face.blendshapes * np.float32(0.5))
+    more = [(darker, face), (dark, portrait_face)]
+    stored = store.add("Anna", photo, portrait_face, more=more)
+    assert [path.read_bytes() for path, _ in stored.photos] == [
+        path.read_bytes() for path in (photo, darker, dark)
+    ]
+    opened = open_avatar("Anna", NO_FACE_MODEL, silent, store=store)
+    assert [image.shape for image, _ in opened.more] == [portrait.shape] * 2
+    assert same(opened.more[0][1], face)
+    assert same(opened.more[1][1], portrait_face)
+
+
+def test_one_photograph_is_stored_so_that_older_programs_read_it(
+    store: AvatarStore, photo: Path, portrait_face: Face
+) -> None:
+    one = store.add("Anna", photo, portrait_face)
+    assert json.loads((one.folder / RECORD).read_text())["schema_version"] == 1
+    two = store.add("Berta", photo, portrait_face, more=[(photo, portrait_face)])
+    assert json.loads((two.folder / RECORD).read_text())["schema_version"] == 2
+
+
+def test_replacing_several_photographs_leaves_none_of_the_old(
+    store: AvatarStore, tmp_path: Path, photo: Path, portrait: UInt8Image, portrait_face: Face
+) -> None:
+    second = another(tmp_path, portrait, "second.png", 3)
+    store.add("Anna", photo, portrait_face, more=[(second, portrait_face)])
+    stored = store.add("Anna", second, portrait_face, replace=True)
+    assert stored.more == ()
+    assert len(list(stored.folder.iterdir())) == 2
+
+
+def test_any_changed_photograph_of_several_is_an_error(
+    store: AvatarStore, tmp_path: Path, photo: Path, portrait: UInt8Image, portrait_face: Face
+) -> None:
+    second = another(tmp_path, portrait, "second.png", 3)
+    stored = store.add("Anna", photo, portrait_face, more=[(second, portrait_face)])
+    stored.more[0].photo.write_bytes(b"other")
+    with pytest.raises(PhotoError, match="was changed since"):
+        store.load("Anna")
+
+
 def test_a_newer_record_is_named_with_what_to_do(
     store: AvatarStore, photo: Path, portrait_face: Face
 ) -> None:
     stored = store.add("Anna", photo, portrait_face)
-    change_record(stored, schema_version=2, program_version="9.1")
+    change_record(stored, schema_version=3, program_version="9.1")
     with pytest.raises(
-        UsageError, match=r"newer program \(schema 2, program 9.1\).*Update"
+        UsageError, match=r"newer program \(schema 3, program 9.1\).*Update"
     ) as seen:
         store.load("Anna")
     assert str(stored.folder / RECORD) in str(seen.value)
