@@ -496,8 +496,50 @@ def devices() -> None:
 
 
 @app.command()
-def doctor(face_model: FaceModelOption = None) -> None:
+def doctor(
+    face_model: FaceModelOption = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="Build, compare and time the networks of --engine on this machine's card instead, "
+            "and write a report to attach to an issue.",
+        ),
+    ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="NAME", help="With --gpu: liveportrait or fomm, an installed one."
+        ),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help="With --gpu: openvino or onnxruntime do the same on the processor.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "int8"],
+        typer.Option("--precision", help="With --gpu: how exactly they compute."),
+    ] = "auto",
+    report: Annotated[
+        Path,
+        typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
+    ] = Path("avatar-gpu-report.txt"),
+    force: ForceOption = None,
+) -> None:
     """Check this machine: what works, what does not, and the line that mends it."""
+    if gpu:
+        from avatar.commands.doctor_gpu import doctor_gpu
+        from avatar.commands.terminal import say
+
+        status = doctor_gpu(
+            engine=engine, backend=backend, precision=precision, report=report,
+            force=bool(force), say=say,
+        )  # fmt: skip
+        raise typer.Exit(status)
     from avatar.commands.doctor import doctor as command
 
     raise typer.Exit(command(face_model))

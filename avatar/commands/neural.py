@@ -56,7 +56,7 @@ class NeuralEngine:
         self._target = choose_target(options.backend, options.precision)
         say(str(self._target.choice))
         self._networks = Networks(
-            lambda model: open_model(model, folder, self._target, progress=_Progress(say), say=say),
+            lambda model: open_model(model, folder, self._target, progress=Progress(say), say=say),
             f"{_weights(folder)} {self._target.choice.backend} {self._target.precision}",
         )
         self._features = FeatureCache(feature_folder(), say)
@@ -127,7 +127,7 @@ def _weights(folder: Path) -> str:
     return " ".join(sorted(file.sha256 for file in record.files))
 
 
-class _Progress:
+class Progress:
     """Says how far a long piece of work has come, a quarter at a time."""
 
     def __init__(self, say: Say) -> None:
@@ -135,6 +135,7 @@ class _Progress:
         self._told: dict[str, int] = {}
 
     def __call__(self, what: str, share: float) -> None:
+        """Take what is being done and the share of it that is done."""
         quarter = int(share * 4)
         if quarter > self._told.get(what, 0):
             self._told[what] = quarter

@@ -102,10 +102,11 @@ class FirstOrder:
 
     def draw(self, networks: Networks, source: Source, points: Values) -> UInt8Image:
         """See ``Family``."""
-        feeds = {name: source.values[name] for name in ("small", "features")}
+        still = {name: source.values[name] for name in ("small", "features")}
+        feeds: dict[str, Float32] = {}
         for side, values in (("source", source.values), ("driving", points)):
             feeds |= {f"{side}_{name}": values[name][None] for name in _POINTS}
-        picture: UInt8Image = networks.infer(_FRAME, feeds)["picture"]
+        picture: UInt8Image = networks.infer(_FRAME, feeds, still)["picture"]
         return picture
 
 

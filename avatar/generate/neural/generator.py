@@ -168,9 +168,9 @@ class NeuralGenerator:
             return motion.network
         if motion.track is None:
             return None
-        if motion.reference is not None:
+        if motion.reference is not None and motion.reference.camera is not None:
             before = motion.reference
-        else:
+        else:  # a reference that was measured and not seen: the first picture stands for it
             before = self._reference[0] if self._reference is not None else motion.track
         if self._reference is None or before is not self._reference[0]:
             self._driver.reset()

@@ -167,12 +167,12 @@ class LivePortrait:
 
     def draw(self, networks: Networks, source: Source, points: Values) -> UInt8Image:
         """See ``Family``."""
+        still = {"feature_3d": source.values["feature_3d"]}
         feeds = {
-            "feature_3d": source.values["feature_3d"],
             "kp_source": self.rest(source)["points"][None],
             "kp_driving": np.ascontiguousarray(points["points"][None]),
         }
-        picture: UInt8Image = networks.infer(_FRAME, feeds)["picture"]
+        picture: UInt8Image = networks.infer(_FRAME, feeds, still)["picture"]
         return picture
 
     def _stitched(self, networks: Networks, rest: Float32, driving: Float32) -> Float32:

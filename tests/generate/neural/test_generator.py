@@ -161,6 +161,16 @@ def test_tracks_without_pictures_move_by_their_geometry(
     assert apart(generator.generate(moved).image, rest) > 1
 
 
+def test_a_reference_without_a_picture_gives_way_to_the_first_picture(
+    generator: NeuralGenerator, portrait: UInt8Image, portrait_face: Face
+) -> None:
+    measured = FaceTrack(0, 0, portrait_face)
+    first, now = seen(portrait, portrait_face), seen(darker(portrait), portrait_face, 1)
+    rest = generator.generate(driven(first, measured)).image
+    assert generator.seen is not None
+    assert apart(generator.generate(driven(now, measured)).image, rest) > 1
+
+
 def test_landmarks_that_are_no_face_are_not_looked_at(
     generator: NeuralGenerator, portrait: UInt8Image, portrait_face: Face
 ) -> None:

@@ -1,0 +1,111 @@
+"""``avatar doctor --gpu``: what it says without a card, and that its report is anonymous."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from pathlib import Path
+
+import pytest
+
+from avatar.commands import doctor_gpu as module
+from avatar.commands.doctor_gpu import Weights, anonymous, describe, doctor_gpu, examine
+from avatar.commands.models.builds import choose_target
+from avatar.errors import AvatarError, UsageError
+from engines.tensorrt import find_gpu
+
+PARTS = tuple(f"liveportrait/stitching_retargeting_module/{part}" for part in ("lip", "eye"))
+
+
+@pytest.fixture(autouse=True)
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "models"
+    monkeypatch.setenv("AVATAR_MODELS", str(root))
+    return root
+
+
+def check(report: Path, said: list[str], **options: object) -> int:
+    given: dict[str, object] = {
+        "engine": "liveportrait", "backend": "auto", "precision": "auto", "report": report,
+        "force": False, "say": said.append,
+    }  # fmt: skip
+    return doctor_gpu(**(given | options))  # type: ignore[arg-type]
+
+
+def test_without_a_card_it_says_why_and_what_works_instead(tmp_path: Path) -> None:
+    try:
+        find_gpu()
+    except AvatarError:
+        pass
+    else:
+        pytest.skip("this machine has a card")
+    said: list[str] = []
+    report = tmp_path / "report.txt"
+    assert check(report, said) == 1
+    text = "\n".join(said)
+    assert "no NVIDIA card can be used here" in text
+    assert "--backend openvino" in text
+    assert "backend onnxruntime" in text
+    assert "no NVIDIA card" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_models_are_built_compared_and_timed(backend: str) -> None:
+    pytest.importorskip("torch", reason="the reference is PyTorch's")
+    pytest.importorskip(backend, reason=f"{backend} is an extra")
+    from engines.networks.seeded import seeded
+
+    said: list[str] = []
+    weights = Weights(None, {name: seeded(name) for name in PARTS})
+    verdicts = list(examine(PARTS, weights, choose_target(backend), said.append))
+    assert [verdict.name for verdict in verdicts] == list(PARTS)
+    assert all(verdict.right and verdict.ms > 0 for verdict in verdicts)
+    assert sum("relative" in line for line in said) == 2
+
+
+def test_a_backend_that_computes_something_else_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the reference is PyTorch's")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
+    from engines.networks.seeded import seeded
+
+    good, bad = ({name: seeded(name, seed) for name in PARTS} for seed in (0, 1))
+    real = module._open
+    monkeypatch.setattr(module, "models_of", lambda family: PARTS)
+    monkeypatch.setattr(module, "_weights", lambda family: Weights(None, good))
+    monkeypatch.setattr(
+        module, "_open", lambda name, weights, *rest: real(name, Weights(None, bad), *rest)
+    )
+    monkeypatch.setitem(module.measure.FRAMES, "liveportrait", PARTS)
+    said: list[str] = []
+    assert check(tmp_path / "report.txt", said, backend="onnxruntime") == 1
+    assert any(line.startswith("WRONG here") for line in said)
+
+
+def test_an_existing_report_and_an_unknown_engine_are_refused(tmp_path: Path) -> None:
+    report = tmp_path / "report.txt"
+    report.write_text("mine")
+    with pytest.raises(UsageError, match="--force"):
+        check(report, [])
+    with pytest.raises(UsageError, match="liveportrait or fomm"):
+        check(tmp_path / "other.txt", [], engine="portrait")
+    assert report.read_text() == "mine"
+
+
+def test_the_machine_is_described_without_failing() -> None:
+    lines = list(describe())
+    assert any(line.startswith("card: ") for line in lines)
+    assert sum(line.startswith("backend ") for line in lines) == 4
+
+
+def test_the_report_names_nobody_and_no_folder(no_models: Path) -> None:
+    user, host = getpass.getuser(), platform.node()
+    text = anonymous(
+        f"{Path.home()}/clips/a.mp4; {no_models}/liveportrait/w.pth; /srv/{user}/x/y.onnx; "
+        f"C:\\Users\\{user}\\file.dll; on {host}; https://www.nvidia.com/drivers"
+    )
+    for private in (str(Path.home()) + "/", str(no_models), "/srv/", "Users", f" {host};"):
+        assert private not in text
+    assert "https://www.nvidia.com/drivers" in text
+    assert "y.onnx" in text
