@@ -124,10 +124,49 @@ EngineOption = Annotated[
     ),
 ]  # fmt: skip
 _NEURAL = "Engines liveportrait, fomm"
+_DRIVING = "How far it goes along"
 StrengthOption = Annotated[
     float | None,
-    typer.Option("--strength", rich_help_panel=_NEURAL,
+    typer.Option("--strength", rich_help_panel=_DRIVING,
                  help=_default("How far the avatar goes along, 0 to 2.", "strength")),
+]  # fmt: skip
+WeightOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--weight", metavar="REGION=NUMBER", rich_help_panel=_DRIVING,
+        help="How far one part goes along, 0 to 2: pose, mouth, eyes, brows. Give several. "
+             "portrait only.",
+    ),
+]  # fmt: skip
+ExaggerateOption = Annotated[
+    float | None,
+    typer.Option("--exaggerate", rich_help_panel=_DRIVING,
+                 help=_default("Small expressions grow by so much, 1 to 3. portrait only.",
+                               "exaggerate")),
+]  # fmt: skip
+MaxTurnOption = Annotated[
+    float | None,
+    typer.Option("--max-turn", metavar="DEGREES", rich_help_panel=_DRIVING,
+                 help="The head never turns further, about any axis. portrait only."),
+]  # fmt: skip
+LockHeadOption = Annotated[
+    bool | None,
+    typer.Option("--lock-head/--no-lock-head", rich_help_panel=_DRIVING,
+                 help="Only the face moves. portrait only."),
+]  # fmt: skip
+ReferenceOption = Annotated[
+    Literal["auto", "first", "key", "profile"] | None,
+    typer.Option(
+        "--reference", rich_help_panel=_DRIVING,
+        help=_default("Which face of yours stands for the photograph's: auto, the most neutral of "
+                      "the first two seconds; first, the first; key, what you choose with X or R; "
+                      "profile, the resting face of --profile.", "reference"),
+    ),
+]  # fmt: skip
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", rich_help_panel=_DRIVING,
+                 help="What `avatar calibrate` learnt of your face."),
 ]  # fmt: skip
 RegionsOption = Annotated[
     list[str] | None,
@@ -242,7 +281,13 @@ def run(
     smoothing: SmoothingOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
+    reference: ReferenceOption = None,
+    profile: ProfileOption = None,
     strength: StrengthOption = None,
+    weight: WeightOption = None,
+    exaggerate: ExaggerateOption = None,
+    max_turn: MaxTurnOption = None,
+    lock_head: LockHeadOption = None,
     regions: RegionsOption = None,
     stitching: StitchingOption = None,
     retarget_eyes: RetargetEyesOption = None,
@@ -330,7 +375,13 @@ def animate(
     smoothing: SmoothingOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
+    reference: ReferenceOption = None,
+    profile: ProfileOption = None,
     strength: StrengthOption = None,
+    weight: WeightOption = None,
+    exaggerate: ExaggerateOption = None,
+    max_turn: MaxTurnOption = None,
+    lock_head: LockHeadOption = None,
     regions: RegionsOption = None,
     stitching: StitchingOption = None,
     retarget_eyes: RetargetEyesOption = None,

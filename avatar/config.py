@@ -15,6 +15,7 @@ Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
 
 
 Region = Literal["expression", "pose", "lips", "eyes"]
+WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
 NEURAL_ENGINES = ("liveportrait", "fomm")
 """The engines that run published networks, by the names of their families."""
 
@@ -23,9 +24,9 @@ NEURAL_ENGINES = ("liveportrait", "fomm")
 class NeuralOptions:
     """What can be chosen about the neural engines.
 
-    ``strength``: how far the avatar goes along, 1 as far as the driver. ``regions``: what of the
-    driver's face drives the avatar; the expression has lips and eyes in it. ``stitching``: keep
-    the shoulders still. ``retarget_eyes``, ``retarget_lips``: shut lids and open lips as far as
+    ``strength``: how far the avatar goes along, 1 as far as the driver; any engine heeds it.
+    ``regions``: what of the driver's face drives the avatar; the expression has lips and eyes in
+    it. ``stitching``: keep the shoulders still. ``retarget_eyes``, ``retarget_lips``: shut lids and open lips as far as
     the driver's are, by networks of their own. ``variant``: other weights, "animals". ``crop``:
     the photograph's square as ``X,Y,SIZE`` where no face is to be looked for. ``backend`` and
     ``precision``: what runs the networks, see docs/engines.md.
@@ -52,10 +53,12 @@ class NeuralOptions:
 class LiveConfig(NeuralOptions):
     """Every option of ``avatar run``; a config file has the same names.
 
-    Those of ``NeuralOptions`` are for the neural engines alone.
+    Those of ``NeuralOptions`` but ``strength`` are for the neural engines alone.
 
     ``avatar``: photographs, the first is shown first. ``camera``: index, device, file, address
     or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
+    ``weight``: ``REGION=NUMBER`` for parts of the movement, see ``weights``. ``max_turn``: degrees.
+    ``profile``: name of a stored profile of the driver.
     """
 
     avatar: tuple[str, ...] = ("builtin",)
@@ -68,6 +71,12 @@ class LiveConfig(NeuralOptions):
     fps: float = 30.0
     mirror: bool = False
     smoothing: Literal["off", "light", "strong"] = "light"
+    reference: Literal["auto", "first", "key", "profile"] = "auto"
+    profile: str | None = None
+    weight: tuple[str, ...] = ()
+    exaggerate: float = 1.0
+    max_turn: float | None = None
+    lock_head: bool = False
     mouth: Literal["auto", "driver", "teeth"] = "auto"
     shading: float = 1.0
     label: bool = True
@@ -88,8 +97,25 @@ class LiveConfig(NeuralOptions):
             raise UsageError(f"--shading: expected 0 to 1, found {self.shading:g}")
         if self.seconds is not None and self.seconds <= 0:
             raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
+        self._check_driving()
         if not self.avatar or not self.out:
             raise UsageError("at least one --avatar and one --out are needed")
+
+    def _check_driving(self) -> None:
+        parse_weights(self.weight)
+        if not 1 <= self.exaggerate <= 3:
+            raise UsageError(f"--exaggerate: expected 1 to 3, found {self.exaggerate:g}")
+        if self.max_turn is not None and not 0 <= self.max_turn <= 90:
+            raise UsageError(f"--max-turn: expected 0 to 90 degrees, found {self.max_turn:g}")
+        if self.reference == "profile" and self.profile is None:
+            raise UsageError(
+                "--reference profile needs --profile NAME; `avatar profiles list` shows the names"
+            )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Return the weight of each region that was given one."""
+        return parse_weights(self.weight)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -112,6 +138,29 @@ def parse_size(text: str) -> tuple[int, int]:
             f"found {text!r}"
         )
     return size
+
+
+def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
+    """Return the regions' weights of ``REGION=NUMBER``: pose, mouth, eyes, brows; 0 to 2.
+
+    Raises ``UsageError``.
+    """
+    weights: dict[str, float] = {}
+    for text in texts:
+        region, _, number = text.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = float("nan")
+        if region not in WEIGHTED_REGIONS or not 0 <= value <= 2:
+            raise UsageError(
+                f"--weight: expected REGION=NUMBER with one of {', '.join(WEIGHTED_REGIONS)} and a "
+                f"number from 0 to 2, such as mouth=1.3; found {text!r}"
+            )
+        if region in weights:
+            raise UsageError(f"--weight: each region only once, found {region} again")
+        weights[region] = value
+    return weights
 
 
 def parse_face(text: str) -> int | Literal["all"]:
@@ -157,7 +206,7 @@ def _read(path: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
             raise ConfigError(f"{path}: unknown key `{key}`.{hint}")
-    for key in ("avatar", "out", "regions"):
+    for key in ("avatar", "out", "regions", "weight"):
         if isinstance(normal.get(key), str):
             normal[key] = [normal[key]]
     return normal

@@ -17,6 +17,7 @@ from avatar import __version__
 from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
+from avatar.commands.retargeting import make_retargeter
 from avatar.commands.run import ended_by_signals
 from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
 from avatar.commands.terminal import say
@@ -26,7 +27,6 @@ from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
-from avatar.motion.retarget import FaceRetargeter
 from avatar.motion.template import Recording, Template
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.sources.timing import FilmTiming, film_timing
@@ -163,7 +163,7 @@ def _motions(
     source: FrameSource, tracker: Tracker, look: FirstLook, config: LiveConfig
 ) -> Generator[Motion, None, None]:
     """Yield how the avatar has to move in every frame of ``source``."""
-    retargeter = FaceRetargeter(config.motion, config.smoothing)
+    retargeter = make_retargeter(config)
     if look.reference is not None:
         retargeter.begin_with(look.reference)
     coming = _ahead(tracked(_frames(source, config.seconds), tracker, look.tracks))
@@ -173,8 +173,8 @@ def _motions(
 
 
 def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
-    """Look for the reference; absolute motion does without."""
-    if config.motion == "absolute":
+    """Look for the reference; absolute motion does without, and so does another choice."""
+    if config.motion == "absolute" or config.reference != "auto":
         return FirstLook(None, ())
     with _film(driving) as source:
         return look_ahead(_frames(source, config.seconds), tracker)

@@ -15,6 +15,7 @@ from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.generate.framing import Framing
 from avatar.generate.mouth import MouthInside
 from avatar.generate.portrait import PortraitSettings
+from avatar.motion.driving import UNCHANGED, Driving
 from avatar.motion.retarget import FaceRetargeter, MotionMode, Reference, Smoothing
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
@@ -32,7 +33,7 @@ class Driver:
     ``smoothing``: ``off``, ``light`` or ``strong``. ``size_px``: (width, height) of the pictures;
     None takes the photo's own, or 512×512 for a portrait. ``face_model``: the landmarker's file.
     ``reference``: what relative motion starts from: ``auto`` the most neutral face of the first
-    two seconds, ``first`` the first face.
+    two seconds, ``first`` the first face. ``driving``: how far the portrait goes along.
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1.
     ``neural``: options of the engines ``liveportrait`` and ``fomm``.
@@ -57,6 +58,7 @@ class Driver:
         size_px: tuple[int, int] | None = None,
         face_model: Path | None = None,
         reference: Reference = "auto",
+        driving: Driving = UNCHANGED,
         mouth: MouthInside = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
         neural: NeuralOptions = DEFAULTS,
@@ -66,7 +68,7 @@ class Driver:
             engine, PortraitSettings(mouth, shading), neural, smoothing, _say
         )
         self._size_px, self._face_model = size_px, face_model
-        self._retargeter = FaceRetargeter(motion, smoothing, reference)
+        self._retargeter = FaceRetargeter(motion, smoothing, reference, driving=driving)
         self._open = ExitStack()
         self._tracker: FaceLandmarker | None = None
         self._generator: Generator | None = None

@@ -13,12 +13,12 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
+from avatar.commands.retargeting import make_retargeter
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
-from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
 from avatar.sinks import create_sink
@@ -66,16 +66,15 @@ class LiveSession:
         all_sinks = list(sinks) or self._sinks(clock)
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         model = find_face_model(config.face_model)
+        self._retargeter = make_retargeter(
+            config, MeasuredDelay(self.recorder, lambda: self._shown_in)
+        )
         photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
         self._deck = Deck(
             [photo.name for photo in photos],
             [engine.make(photo, config.frame, config.size_px) for photo in photos],
         )
-        self._retargeter = FaceRetargeter(
-            config.motion,
-            config.smoothing,
-            delay_s=MeasuredDelay(self.recorder, lambda: self._shown_in),
-        )
+        self._photos = photos
         self._labeller = create_labeller(
             size_px=config.size_px,
             text=config.label_text,
@@ -153,6 +152,15 @@ class LiveSession:
         """Take the next face as the reference of relative motion."""
         self._retargeter.take_reference()
 
+    def search_reference(self) -> None:
+        """Begin or end the search for the moment at which the driver looks most like the avatar."""
+        if self._retargeter.searching:
+            self._retargeter.search_reference(None)
+            self._say("reference: kept as it is")
+        else:
+            self._retargeter.search_reference(self._photos[self._deck.index].face)
+            self._say("reference: looking for the moment at which you look most like the avatar")
+
     def press(self, key: str) -> None:
         """Do what a key of the preview window stands for; unknown keys do nothing."""
         if key.isdecimal():
@@ -162,6 +170,7 @@ class LiveSession:
             "n": lambda: self._deck.step(1),
             "p": lambda: self._deck.step(-1),
             "x": self.take_reference,
+            "r": self.search_reference,
             "m": self._toggle_mirror,
             "+": lambda: self._deck.zoom(_ZOOM_STEP),
             "-": lambda: self._deck.zoom(1 / _ZOOM_STEP),

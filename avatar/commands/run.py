@@ -29,7 +29,7 @@ def run(config: LiveConfig) -> int:
     say(f"avatar {', '.join(config.avatar)} from {config.camera} to {', '.join(config.out)}")
     if "preview" in config.out:
         say(
-            "keys: 1–9 N P avatar · X reference · M mirror · + − arrows view · "
+            "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "
             "F overlay · L label · Q quit"
         )
     else:

@@ -98,6 +98,8 @@ def _option(name: str) -> str:
 def _check_unused(name: str, options: NeuralOptions) -> None:
     """Raise ``UsageError`` when an option was given that the engine would not heed."""
     for field in dataclasses.fields(NeuralOptions):
+        if field.name == "strength":  # the retargeter's, where the engine has none of its own
+            continue
         if getattr(options, field.name) != getattr(DEFAULTS, field.name):
             raise UsageError(
                 f"{_option(field.name)} is for --engine {' or '.join(NEURAL_ENGINES)}; "

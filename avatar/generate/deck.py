@@ -61,6 +61,11 @@ class Deck:
         return self._generators[0].size_px
 
     @property
+    def index(self) -> int:
+        """Return which avatar is shown, from 0."""
+        return self._current
+
+    @property
     def name(self) -> str:
         """Return the name of the avatar that is shown."""
         return self._names[self._current]

@@ -18,17 +18,26 @@ from avatar.frames import (
     Motion,
     Presence,
 )
-from avatar.motion.head import HeadShape, decompose, decompose_like, eye_opening, iris_offset
+from avatar.motion.driving import UNCHANGED, Driven, Driving
+from avatar.motion.head import (
+    HeadShape,
+    decompose,
+    decompose_like,
+    eye_opening,
+    iris_offset,
+    proper_rotation,
+)
 from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.motion.smooth import HeadSmoother
 from avatar.motion.smooth import Smoothing as Smoothing
 
 MotionMode = Literal["relative", "absolute"]
-Reference = Literal["auto", "first"]
+Reference = Literal["auto", "first", "key", "profile"]
 
 HOLD_NS = 500_000_000
 REFERENCE_SEARCH_NS = 2_000_000_000
+CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
 # A shut eye of MediaPipe's still has this share of its open lids' distance (measured on blinks).
 _SHUT_SHARE = 0.25
@@ -87,6 +96,16 @@ def neutrality(face: Face) -> float:
     return float(face.blendshapes[_EXPRESSIVE].sum()) + 2.0 * turned
 
 
+def difference(face: Face, other: Face) -> float:
+    """Return how differently two people hold and move their faces, free of their proportions.
+
+    The sum over the expressions' blendshapes, and twice the angle between the heads in radians.
+    """
+    turn = proper_rotation(face.pose[:3, :3]) @ proper_rotation(other.pose[:3, :3]).T
+    apart = np.abs(face.blendshapes[_EXPRESSIVE] - other.blendshapes[_EXPRESSIVE]).sum()
+    return float(apart) + 2.0 * float(np.linalg.norm(vector_from_rotation(turn)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Reference:
     """The driver's face that stands for the photograph's."""
@@ -104,7 +123,9 @@ class FaceRetargeter:
     most neutral face of the first two tracked seconds, and of the next moment after
     ``take_reference``.
     ``smoothing``: strength of the 1€ filters on shape, pose and blendshapes.
-    ``reference``: ``first`` takes the first tracked face, whatever its look.
+    ``reference``: ``auto`` as said; ``first`` and ``key`` take the first tracked face, whatever
+    its look, and change it only when asked to.
+    ``driving``: how far the avatar goes along.
     ``delay_s``: asked for every face: how much later than its capture it will be seen. Pose and
     place are predicted by that much.
     """
@@ -115,15 +136,21 @@ class FaceRetargeter:
         smoothing: Smoothing = "light",
         reference: Reference = "auto",
         *,
+        driving: Driving = UNCHANGED,
         delay_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._absolute = mode == "absolute"
         self._smooth = HeadSmoother(smoothing)
         self._delay_s = delay_s
+        self._drive = Driven(driving)
         self._reference: _Reference | None = None
         self._reference_score = np.inf
         self._search_until_ns: int | None = None
-        self._asked = reference == "first"
+        self._searches = reference == "auto"
+        self._asked = False
+        self._wanted: Face | None = None
+        self._wanted_score = np.inf
+        self._last_seen_ns: int | None = None
         self._last_face: Motion | None = None
         self._idle_since_ns: int | None = None
         self._shown: Motion | None = None
@@ -133,7 +160,22 @@ class FaceRetargeter:
 
     def take_reference(self) -> None:
         """Take the next tracked face as the reference; safe from any thread."""
+        self._wanted = None
         self._asked = True
+
+    def search_reference(self, photo: Face | None) -> None:
+        """From now on take every face that looks more like ``photo`` as the reference.
+
+        ``photo``: the avatar's face: where the driver does as it does, both move alike from there.
+        None ends the search. Safe from any thread.
+        """
+        self._wanted_score = np.inf
+        self._wanted = photo
+
+    @property
+    def searching(self) -> bool:
+        """Return whether a better reference is being looked for."""
+        return self._wanted is not None
 
     def begin_with(self, track: FaceTrack) -> None:
         """Keep the face of ``track`` as the reference; to be called before the first frame.
@@ -147,8 +189,11 @@ class FaceRetargeter:
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
 
-        A face with non-finite numbers counts as no face.
+        A face with non-finite numbers counts as no face, and a track that is older than the last
+        one as none. A clock that jumped back by more than a second counts as a new one.
         """
+        if track is not None and self._is_stale(track.timestamp_ns):
+            track = None
         face = track.face if track is not None else None
         if track is not None and face is not None and _finite(face):
             motion = self._tracked(track, face, now_ns)
@@ -156,7 +201,21 @@ class FaceRetargeter:
             index = track.index if track is not None else -1
             motion = self._untracked(index, now_ns)
         self._shown = self._smooth_jump(motion, now_ns)
-        return self._shown
+        return self._drive(self._shown, self._reference.head if self._reference else None)
+
+    def _is_stale(self, timestamp_ns: int) -> bool:
+        """Return whether a track comes too late to be of use, and remember the newest."""
+        last_ns = self._last_seen_ns
+        if last_ns is not None and last_ns - CLOCK_JUMP_NS < timestamp_ns <= last_ns:
+            return True
+        if last_ns is not None and timestamp_ns < last_ns:
+            # A new clock: what was timed by the old one is over.
+            self._from = self._idle_since_ns = None
+            self._search_until_ns = timestamp_ns if self._search_until_ns is not None else None
+            if self._last_face is not None:
+                self._last_face = replace(self._last_face, timestamp_ns=timestamp_ns)
+        self._last_seen_ns = timestamp_ns
+        return False
 
     def _tracked(self, track: FaceTrack, face: Face, now_ns: int) -> Motion:
         returned = self._last_face is not None and self._idle_since_ns is not None
@@ -213,9 +272,11 @@ class FaceRetargeter:
 
     def _update_reference(self, track: FaceTrack, face: Face, now_ns: int) -> None:
         if self._search_until_ns is None:
-            self._search_until_ns = now_ns + REFERENCE_SEARCH_NS
+            self._search_until_ns = now_ns + (REFERENCE_SEARCH_NS if self._searches else -1)
         asked, self._asked = self._asked, False
         score = neutrality(face) if asked or now_ns <= self._search_until_ns else np.inf
+        if self._is_better_match(face):
+            asked = True
         if self._reference is None or asked or score < 0.9 * self._reference_score:
             # Absolute motion does not depend on the reference: nothing jumps.
             if self._reference is not None and not self._absolute:
@@ -225,6 +286,17 @@ class FaceRetargeter:
             self._reference_score = score
             if asked:
                 self._search_until_ns = now_ns
+
+    def _is_better_match(self, face: Face) -> bool:
+        """Return whether ``face`` looks more like the wanted one than any before."""
+        wanted = self._wanted
+        if wanted is None:
+            return False
+        score = difference(face, wanted)
+        if score >= 0.9 * self._wanted_score:
+            return False
+        self._wanted_score = score
+        return True
 
     def _relative_motion(self, track: FaceTrack, face: Face) -> Motion:
         assert self._reference is not None

@@ -29,7 +29,7 @@ _ARROWS = {
 }  # fmt: skip
 _KEYPAD = {0xFFAB: "+", 0xFFAD: "-", **{0xFFB0 + digit: str(digit) for digit in range(1, 10)}}
 _SIGNS = {"=": "+", "_": "-"}  # the same keys with or without Shift
-_KEYS = frozenset("123456789npxm+-flq")
+_KEYS = frozenset("123456789npxrm+-flq")
 
 
 def key_name(code: int) -> str | None:
@@ -53,7 +53,7 @@ def key_name(code: int) -> str | None:
 class PreviewSink:
     """Shows frames in a window no larger than the screen; must live in the main thread.
 
-    ``on_key`` hears the keys "1" to "9", "n", "p", "x", "m", "+", "-", "left", "right", "up",
+    ``on_key`` hears the keys "1" to "9", "n", "p", "x", "r", "m", "+", "-", "left", "right", "up",
     "down", "f", "l" and "q"; closing the window counts as "q". ``overlay_text`` is asked before
     each frame; what it returns is written on the window only, below the label's corner.
     Entering raises ``SinkUnavailableError`` where there is no display.

@@ -1,0 +1,50 @@
+"""From options to a retargeter: driving, reference and profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
+from avatar.errors import UsageError
+from avatar.motion.driving import Driving
+from avatar.motion.retarget import FaceRetargeter
+
+# What the neural engines, which look at the driver's pixels themselves, cannot heed.
+_PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")
+
+
+def make_retargeter(
+    config: LiveConfig, delay_s: Callable[[], float] = lambda: 0.0
+) -> FaceRetargeter:
+    """Return the retargeter that ``config`` describes.
+
+    ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed.
+    """
+    return FaceRetargeter(
+        config.motion,
+        config.smoothing,
+        config.reference,
+        driving=driving(config),
+        delay_s=delay_s,
+    )
+
+
+def driving(config: LiveConfig) -> Driving:
+    """Return how far the avatar goes along. Raises ``UsageError``."""
+    if config.engine in NEURAL_ENGINES:
+        for name in _PORTRAIT_ONLY:
+            if getattr(config, name) != getattr(DEFAULTS, name):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is for --engine portrait; {config.engine} takes "
+                    "the movement from your picture itself. Leave it out; --strength and --region "
+                    "are what it heeds."
+                )
+        # These engines apply the strength themselves.
+        return Driving()
+    return Driving(
+        strength=config.strength,
+        **config.weights,
+        exaggerate=config.exaggerate,
+        max_turn_deg=config.max_turn,
+        lock_head=config.lock_head,
+    )

@@ -1,0 +1,50 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avatar.commands.retargeting import driving, make_retargeter
+from avatar.config import LiveConfig, load_config
+from avatar.errors import AvatarError, UsageError
+from avatar.motion.driving import UNCHANGED, Driving
+
+
+def test_options_become_driving() -> None:
+    config = LiveConfig(
+        strength=0.8, weight=("mouth=1.3", "pose=0"), exaggerate=1.5, max_turn=20, lock_head=True
+    )
+    assert driving(config) == Driving(0.8, 0.0, 1.3, 1.0, 1.0, 1.5, 20, True)
+    assert driving(LiveConfig()) == UNCHANGED
+
+
+def test_they_can_stand_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('weight = "brows=0.5"\nmax-turn = 15\nreference = "first"\n', encoding="utf-8")
+    config = load_config(path, {})
+    assert config.weights == {"brows": 0.5}
+    assert config.max_turn == 15
+    make_retargeter(config)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"weight": ("nose=1",)}, "one of pose, mouth, eyes, brows"),
+        ({"weight": ("mouth=much",)}, "a number from 0 to 2"),
+        ({"weight": ("mouth=nan",)}, "a number from 0 to 2"),
+        ({"weight": ("mouth=1", "mouth=2")}, "only once"),
+        ({"exaggerate": 0.5}, "expected 1 to 3"),
+        ({"max_turn": -1.0}, "0 to 90 degrees"),
+        ({"strength": 3.0}, "expected 0 to 2"),
+        ({"reference": "profile"}, "needs --profile NAME"),
+    ],
+)
+def test_impossible_values_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        LiveConfig(**options)
+
+
+def test_what_an_engine_does_not_heed_is_refused() -> None:
+    with pytest.raises(AvatarError, match="--lock-head is for --engine portrait"):
+        driving(LiveConfig(engine="liveportrait", lock_head=True))
+    assert driving(LiveConfig(engine="liveportrait", strength=0.5)) == UNCHANGED
