@@ -9,7 +9,7 @@ import typer
 
 from avatar import __version__
 from avatar.config import DEFAULTS, LiveConfig, parse_face
-from avatar.errors import AvatarError
+from avatar.errors import AvatarError, UsageError
 
 app = typer.Typer(
     name="avatar",
@@ -591,6 +591,8 @@ def doctor(
             force=bool(force), say=say,
         )  # fmt: skip
         raise typer.Exit(status)
+    if engine or force or (backend, precision) != ("auto", "auto"):
+        raise UsageError("--engine, --backend, --precision and --force are for doctor --gpu")
     from avatar.commands.doctor import doctor as command
 
     raise typer.Exit(command(face_model))

@@ -216,8 +216,9 @@ def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None])
     if engine.cpu_frame_s is not None:
         say(
             f"{name} on a CPU takes about {engine.cpu_frame_s:g} s a frame (measured on two "
-            f"cores): expect {1 / engine.cpu_frame_s:.1f} fps. For a call it needs an NVIDIA "
-            "card; `avatar animate` takes its time, and --engine portrait is fast here"
+            f"idle cores): expect {1 / engine.cpu_frame_s:.1f} fps at most, and less where the "
+            "cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
+            "its time, and --engine portrait is fast here"
         )
 
 

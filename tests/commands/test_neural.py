@@ -104,7 +104,7 @@ def test_liveportrait_animates_a_clip(models: Path, shared_media: Path, tmp_path
         assert make("liveportrait", clip, out, avatar=avatar, **options) == 0
         assert len(frames_of(out)) == 2
     finally:
-        shutil.rmtree(models / "builds", ignore_errors=True)  # half a gigabyte
+        shutil.rmtree(models / "builds" / "liveportrait", ignore_errors=True)  # half a gigabyte
 
 
 @pytest.mark.slow
