@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from avatar.commands.terminal import say as _say
-from avatar.commands.wiring import open_engine
+from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
@@ -65,7 +65,7 @@ class Driver:
     ) -> None:
         self._avatar, self._framing = avatar, frame
         self._engine = open_engine(
-            engine, PortraitSettings(mouth, shading), neural, smoothing, _say
+            engine, PortraitSettings(mouth, shading, default_mattes()), neural, smoothing, _say
         )
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(motion, smoothing, reference, driving=driving)

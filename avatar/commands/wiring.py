@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.commands.terminal import say as tell
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
@@ -15,6 +16,7 @@ from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import ViewedGenerator
 from avatar.generate.framing import Framing
 from avatar.generate.group import GroupGenerator
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.motion.retarget import Smoothing
 
@@ -27,7 +29,14 @@ ENGINES: dict[str, MakeGenerator] = {"portrait": PortraitGenerator}
 
 def portrait_settings(config: LiveConfig) -> PortraitSettings:
     """Return what ``config`` says of the portrait engine."""
-    return PortraitSettings(config.mouth, config.shading)
+    return PortraitSettings(config.mouth, config.shading, default_mattes())
+
+
+def default_mattes() -> MatteCache:
+    """Return where this user's outlines are kept."""
+    from platformdirs import user_cache_path
+
+    return MatteCache(user_cache_path("webcam-avatar") / "mattes", tell)
 
 
 def engine(name: str) -> MakeGenerator:

@@ -20,7 +20,7 @@ from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.choice import SourceChooser, features
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import Framing, View, default_size, make_canvas
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings, mattes_for
 from avatar.motion.head import decompose, iris_offset
 from avatar.motion.retarget import still
 
@@ -49,7 +49,7 @@ class AlbumGenerator:
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = _USUAL,
     ) -> None:
-        self._photos, self._framing = photos, framing
+        self._photos, self._framing, self._settings = photos, framing, settings
         self._size_px = size_px or default_size(photos[0][0], framing)
         plain = replace(settings, shading=0.0)
         self._drawers = [
@@ -92,8 +92,10 @@ class AlbumGenerator:
     def _lay_out(self) -> None:
         photo, face = self._photos[0]
         canvas = make_canvas(photo, face, self._framing, self._size_px, self._view)
-        first = first_source(canvas)
-        self.sources = [first, *(further_source(first, *more) for more in self._photos[1:])]
+        mattes = mattes_for(self._settings, self._view)
+        first = first_source(canvas, mattes)
+        further = [further_source(first, *more, mattes) for more in self._photos[1:]]
+        self.sources = [first, *further]
         heads = [decompose(source.canvas.face) for source in self.sources]
         for drawer, source in zip(self._drawers, self.sources, strict=True):
             drawer.lay_on(source.canvas, source.layers)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avatar.frames import Face, Float32, UInt8Image
 from avatar.generate.framing import Canvas
 from avatar.generate.matte import FaceFrame, Layers, face_frame, split_layers
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import lay_over
 from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.motion.head import HeadShape, decompose
@@ -35,16 +36,22 @@ class Source:
     layers: Layers
 
 
-def first_source(canvas: Canvas) -> Source:
-    """Return the photograph whose place, body and background all share."""
-    head = decompose(canvas.face)
-    return Source(canvas, split_layers(canvas.image, canvas.face.landmarks_px, head))
+def first_source(canvas: Canvas, mattes: MatteCache | None = None) -> Source:
+    """Return the photograph whose place, body and background all share.
+
+    ``mattes``: where outlines are kept.
+    """
+    landmarks = canvas.face.landmarks_px
+    layers = split_layers(canvas.image, landmarks, decompose(canvas.face), mattes=mattes)
+    return Source(canvas, layers)
 
 
-def further_source(first: Source, photo: UInt8Image, face: Face) -> Source:
+def further_source(
+    first: Source, photo: UInt8Image, face: Face, mattes: MatteCache | None = None
+) -> Source:
     """Return another photograph of the same person with its head in the first one's place.
 
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels.
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes``: where outlines are kept.
     """
     main = decompose(first.canvas.face)
     size_px = first.canvas.image.shape[1], first.canvas.image.shape[0]
@@ -56,7 +63,7 @@ def further_source(first: Source, photo: UInt8Image, face: Face) -> Source:
     landmarks = placed.landmarks_px + np.array([0, above, 0], np.float32)
     image = _warped(photo, matrix, taller)
     gain = _skin(first.canvas.image, first.canvas.face.landmarks_px) / _skin(image, landmarks)
-    cut = split_layers(_in_light(image, gain), landmarks, decompose(placed))
+    cut = split_layers(_in_light(image, gain), landmarks, decompose(placed), mattes=mattes)
     crown = cut.crown_px + above
     inside = _covered(photo, matrix, taller)
     inside = np.concatenate([np.repeat(inside[:1], cut.crown_px, axis=0), inside])

@@ -22,7 +22,7 @@ from avatar.generate.framing import Framing, View, default_size, make_canvases
 from avatar.generate.matte import Layers, face_frame, split_layers
 from avatar.generate.mesh import Box
 from avatar.generate.overlay import box_around
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings, lay_over
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings, lay_over, mattes_for
 from avatar.generate.topology import EYE_RINGS, INNER_LIPS
 from avatar.motion.head import decompose
 from avatar.motion.retarget import still
@@ -46,7 +46,7 @@ class GroupGenerator:
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = _USUAL,
     ) -> None:
-        self._photo, self._framing = photo, framing
+        self._photo, self._framing, self._settings = photo, framing, settings
         self._size_px = size_px or default_size(photo, framing)
         # The nearest person first.
         self._faces = sorted(faces, key=_extent_px, reverse=True)
@@ -93,9 +93,10 @@ class GroupGenerator:
         # What each person stands in: the picture without those nearer than them.
         self._rests: list[UInt8Image] = []
         picture = canvases[0].image
+        mattes = mattes_for(self._settings, self._view)
         for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
             landmarks = canvas.face.landmarks_px
-            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :])
+            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes)
             person.lay_on(replace(canvas, image=picture), layers)
             self._layers.append(layers)
             self._rests.append(picture)

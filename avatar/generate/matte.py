@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.fill import fill_unknown
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.topology import FACE_OVAL
 from avatar.motion.head import HeadShape
 
@@ -37,6 +38,11 @@ class FaceFrame:
     right: Float32
     up: Float32
     half_px: Float32
+
+    @property
+    def arrays(self) -> tuple[Float32, ...]:
+        """Return all its numbers."""
+        return self.centre_px, self.right, self.up, self.half_px
 
     def coordinates(self, points_px: Float32) -> Float32:
         """Return (u, v) of points, float32 (..., 2) each."""
@@ -88,14 +94,20 @@ def split_layers(
     landmarks_px: Float32,
     head: HeadShape,
     others: Sequence[FaceFrame] = (),
+    mattes: MatteCache | None = None,
 ) -> Layers:
     """Split ``image``, uint8 (H, W, 3) RGB, into person and background.
 
     ``landmarks_px``: float32 (478, 3) in its pixels. ``others``: further faces in the picture,
-    which count as background.
+    which count as background. ``mattes``: where outlines are kept from one start to the next.
     """
     frame = face_frame(landmarks_px, head)
-    alpha = _alpha(image, landmarks_px, frame, others)
+
+    def cut() -> Float32:
+        return _alpha(image, landmarks_px, frame, others)
+
+    frames = [part for face in (frame, *others) for part in face.arrays]
+    alpha = cut() if mattes is None else mattes.matte([image, landmarks_px, *frames], cut)
     plate = fill_unknown(image, 1 - _grown(alpha, 0.07 * float(frame.half_px[1])))
     # What is left of the picture once the background's share is taken away: laid over each other
     # again, both give the photograph back exactly, whatever the cut.

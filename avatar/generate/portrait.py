@@ -15,6 +15,7 @@ from avatar.generate.deform import FaceDeformer, Pose, usable
 from avatar.generate.eyes import EyeLayer
 from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
 from avatar.generate.matte import Layers, split_layers
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.mesh import Box, HeadMesh
 from avatar.generate.mouth import MouthInside, MouthLayer
 from avatar.generate.raster import fixed_point
@@ -31,11 +32,17 @@ class PortraitSettings:
     """What can be chosen about the portrait engine.
 
     ``mouth``: what shows between the lips, see ``MouthLayer``. ``shading``: how much of the
-    driver's creases the avatar gets, 0 to 1.
+    driver's creases the avatar gets, 0 to 1. ``mattes``: where outlines are kept.
     """
 
     mouth: MouthInside = DEFAULTS.mouth
     shading: float = DEFAULTS.shading
+    mattes: MatteCache | None = None
+
+
+def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
+    """Return where outlines are kept: only those of the view that every start begins with."""
+    return settings.mattes if view == View() else None
 
 
 class PortraitGenerator:
@@ -94,7 +101,10 @@ class PortraitGenerator:
     def _lay_out(self) -> None:
         canvas = make_canvas(self._photo, self._face, self._framing, self._size_px, self._view)
         head = decompose(canvas.face)
-        self.lay_on(canvas, split_layers(canvas.image, canvas.face.landmarks_px, head))
+        landmarks = canvas.face.landmarks_px
+        mattes = mattes_for(self._settings, self._view)
+        layers = split_layers(canvas.image, landmarks, head, mattes=mattes)
+        self.lay_on(canvas, layers)
 
     def lay_on(self, canvas: Canvas, layers: Layers) -> None:
         """Animate the face of ``canvas``, in place of the photograph's own layout.
