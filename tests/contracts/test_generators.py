@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from avatar.commands.neural import feature_folder
-from avatar.commands.wiring import ENGINES
+from avatar.commands.wiring import ENGINES, default_mattes
 from avatar.config import NEURAL_ENGINES
 from avatar.frames import Face, Motion, Presence, UInt8Image
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
+from avatar.generate.portrait import PortraitSettings
 from avatar.motion.retarget import still
 from avatar.motion.rotation import rotation_from_vector
 from avatar.stages import Generator
@@ -26,11 +27,16 @@ def _deck(photo: UInt8Image, face: Face) -> Generator:
     return Deck(["a", "b"], [ENGINES["portrait"](photo, face, "portrait", SIZE_PX)] * 2)
 
 
+def _settings() -> PortraitSettings:
+    """Return settings with which the same people are cut out once for all tests."""
+    return PortraitSettings(mattes=default_mattes())
+
+
 def _group(photo: UInt8Image, face: Face) -> Generator:
     """The photograph twice side by side: two faces on one canvas."""
     aside = face.landmarks_px + np.array([photo.shape[1], 0, 0], np.float32)
     faces = [face, replace(face, landmarks_px=aside)]
-    return GroupGenerator(np.hstack([photo, photo]), faces, "photo", SIZE_PX)
+    return GroupGenerator(np.hstack([photo, photo]), faces, "photo", SIZE_PX, _settings())
 
 
 def _album(photo: UInt8Image, face: Face) -> Generator:
@@ -40,7 +46,7 @@ def _album(photo: UInt8Image, face: Face) -> Generator:
     other = replace(
         face, landmarks_px=face.landmarks_px * np.float32(0.5), image_size_px=(width, height)
     )
-    return AlbumGenerator([(photo, face), (small, other)], "portrait", SIZE_PX)
+    return AlbumGenerator([(photo, face), (small, other)], "portrait", SIZE_PX, _settings())
 
 
 MAKERS: dict[str, Make] = {
