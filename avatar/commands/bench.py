@@ -239,6 +239,8 @@ def _summary(
             "camera": config.camera,
             "avatar": list(config.avatar),
             "engine": config.engine,
+            "backend": config.backend,
+            "precision": config.precision,
             "motion": config.motion,
             "frame": config.frame,
             "camera_size": "×".join(map(str, CAMERA_SIZE_PX)),

@@ -32,6 +32,8 @@ from avatar.motion.retarget import Smoothing, still
 _FARTHEST = 4.0
 # A head unit in half sides of the square, where no face was looked for: that of faces.
 _USUAL_UNIT = 0.37
+# One more whenever `encode` comes to give other numbers for the same picture.
+_ENCODING = 1
 _RETURN_NS, _IDLE_NS = 350_000_000, 1_050_000_000
 
 
@@ -132,7 +134,7 @@ class NeuralGenerator:
         picture = self._crop.cut(self._photo, INPUT_PX)
         values = self._features.get(
             picture,
-            f"{self._family.name} {self._networks.identity}",
+            f"{self._family.name} {_ENCODING} {self._networks.identity}",
             self._family.source_shapes,
             lambda: self._family.encode(self._networks, picture),
         )

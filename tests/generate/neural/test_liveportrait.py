@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from avatar.config import NeuralOptions
-from avatar.frames import Float32, NetworkMotion
+from avatar.frames import Face, Float32, NetworkMotion
 from avatar.generate.neural import liveportrait
+from avatar.generate.neural.crop import eye_ratios, lip_ratio
 from avatar.generate.neural.family import Source
 from avatar.generate.neural.liveportrait import (
     EYES,
@@ -186,6 +190,47 @@ def test_stitching_adds_its_outputs_to_the_keypoints_and_its_last_two_to_x_and_y
     assert found == pytest.approx(plain + change, abs=1e-5)
     rest = family.rest(source)["points"]
     assert given_inputs[0][0] == pytest.approx(np.concatenate([rest.ravel(), plain.ravel()]))
+
+
+class Recorded(ToyRunner):
+    """A runner that adds 1 to what it gives, and keeps what it was given."""
+
+    fed: dict[str, Float32]
+
+    def _infer(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        self.fed[self.name.rsplit("/", 1)[1]] = feeds["input"][0]
+        return {name: value + 1 for name, value in super()._infer(feeds).items()}
+
+
+@pytest.mark.parametrize("shut", [0.0, 0.5, 1.0])
+def test_eyes_and_lips_are_retargeted_by_ratios_in_place_of_the_expression(
+    portrait_face: Face, shut: float
+) -> None:
+    Recorded.fed = {}
+    source, then, now = random_source(1), random_pose(2), random_pose(3)
+    source = Source(source.values, portrait_face, 0.3)
+    now |= {"closure": np.full(2, shut, np.float32), "lips": np.array([0.4], np.float32)}
+    motion = NetworkMotion("liveportrait", now, then)
+    options = NeuralOptions(stitching=False, retarget_eyes=True, retarget_lips=True)
+    networks = Networks(Recorded, "recorded")
+    with networks:
+        family = LivePortrait(options)
+        found = family.driven(networks, source, motion, absolute=False)["points"]
+    rest = family.rest(source)["points"].ravel()
+    own = eye_ratios(portrait_face)
+    eye, lip = Recorded.fed["eye"], Recorded.fed["lip"]
+    assert eye == pytest.approx([*rest, own[1], own[0], own.mean() * (1 - shut)], abs=1e-6)
+    assert lip == pytest.approx([*rest, *lip_ratio(portrait_face), 0.4], abs=1e-6)
+    pose = driven_pose(source.values, motion, options.regions, absolute=False)
+    parts = [*EYES, *LIPS]
+    pose["expression"][parts] = source.values["expression"][parts]
+    assert found == pytest.approx(keypoints(source.values["canonical"], pose) + 2, abs=1e-5)
+
+
+def test_a_picture_without_a_face_has_no_ratios_to_retarget_by() -> None:
+    options = NeuralOptions(stitching=False, retarget_eyes=True, retarget_lips=True)
+    source, then, now = random_source(1), random_pose(2), random_pose(3)
+    assert np.isfinite(driven(source, now, then, options)).all()
 
 
 def test_the_networks_of_every_frame_are_only_those_asked_for() -> None:
