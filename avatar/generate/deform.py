@@ -9,7 +9,7 @@ import numpy as np
 
 from avatar.frames import Float32, Motion
 from avatar.generate.framing import Canvas, driver_to_canvas
-from avatar.generate.topology import EYE_RINGS
+from avatar.generate.topology import EYE_RINGS, INNER_LIPS
 from avatar.motion.head import HeadShape, compose, decompose, eye_opening
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 
@@ -21,9 +21,18 @@ _FRONTAL = math.radians(12)
 _SHIFT_LIMIT = 0.9
 _SCALE_LIMITS = (0.75, 1.35)
 _MOUTH_CORNERS = (61, 291)
+# The nose's base and the chin.
+_LOWER_FACE = (2, 152)
 _EYE_CORNERS = ((263, 362), (33, 133))
 # Lids meet nearer to the lower lid; its share of the way.
 _LOWER_LID_SHARE = 0.15
+# Lids open wider than in the photograph by this share at the most: what they would bare, white all
+# around the iris, no photograph shows.
+_WIDEST_LID = -0.15
+# Shares of the driver's expression for relative motion: full below the nose; brows and lids on
+# another person's bones look like another person; temples and the bridge of the nose are bone,
+# and what moves there is the tracker's error on a turned head.
+_UPPER_FACE, _TEMPLES, _BRIDGE = 0.5, 0.2, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +62,7 @@ class FaceDeformer:
         self._face = canvas.face
         self.head: HeadShape = decompose(canvas.face)
         shape = self.head.shape
+        self._expressive = _expressiveness(shape)
         self._mouth_weight = _nearness(shape, shape[list(_MOUTH_CORNERS)].mean(axis=0), 0.8)
         self._eye_weights = [
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
@@ -78,7 +88,7 @@ class FaceDeformer:
     def _relative(self, motion: Motion) -> Pose:
         head = self.head
         shape = head.shape + self._fitted_expression(motion)
-        shape = self._with_lids(shape, motion.eye_closure)
+        shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
@@ -116,10 +126,14 @@ class FaceDeformer:
         expression = motion.expression
         if not motion.neutral.any():
             return expression
-        gain = np.ones((len(expression), 1), np.float32)
-        gain += self._mouth_weight * (self._ratio(motion.neutral, _MOUTH_CORNERS) - 1)
+        gain = self._expressive.copy()
+        # A mouth's corners go by its width, a jaw by the length of the face below the nose too.
+        sideways = self._ratio(motion.neutral, _MOUTH_CORNERS)
+        down = (sideways + self._ratio(motion.neutral, _LOWER_FACE)) / 2
+        stretch = np.array([sideways, down, sideways], np.float32)
+        gain = gain * (1 + self._mouth_weight * (stretch - 1))
         for weight, corners in zip(self._eye_weights, _EYE_CORNERS, strict=True):
-            gain += weight * (self._ratio(motion.neutral, corners) - 1)
+            gain *= 1 + weight * (self._ratio(motion.neutral, corners) - 1)
         return (expression * gain).astype(np.float32)
 
     def _ratio(self, neutral: Float32, ends: tuple[int, int]) -> np.float32:
@@ -137,7 +151,8 @@ class FaceDeformer:
             # Corners carry what moves the whole eye, such as a raised cheek.
             carried = (shape - self.head.shape)[ring[[0, 8]]].mean(axis=0) * np.float32(0.5)
             gap = rest_lower - rest_upper
-            out[upper] = rest_upper + gap * np.float32(shut * (1 - _LOWER_LID_SHARE)) + carried
+            closing = max(float(shut), _WIDEST_LID) * (1 - _LOWER_LID_SHARE)
+            out[upper] = rest_upper + gap * np.float32(closing) + carried
             raised = max(float(shut), 0.0) * _LOWER_LID_SHARE
             out[lower] = rest_lower - gap * np.float32(raised) + carried
         return out
@@ -157,6 +172,38 @@ def _with_shut_lids(shape: Float32, motion: Motion) -> Float32:
         upper, lower = ring[1:8], ring[15:8:-1]
         out[upper] = shape[lower] + (shape[upper] - shape[lower]) * np.float32(share)
     return out
+
+
+def _with_lips_apart(shape: Float32) -> Float32:
+    """Let lips meet where a motion would push them through each other.
+
+    A driver whose lips are parted at the reference and then close moves closed lips of a
+    photograph beyond each other.
+    """
+    upper, lower = INNER_LIPS[1:10], INNER_LIPS[19:10:-1]
+    crossed = np.maximum(shape[lower, 1] - shape[upper, 1], 0) / 2
+    if not crossed.any():
+        return shape
+    out = shape.copy()
+    out[upper, 1] += crossed
+    out[lower, 1] -= crossed
+    return out
+
+
+def _expressiveness(shape: Float32) -> Float32:
+    """Return how much of an expression each landmark takes, float32 (478, 1), 0 to 1."""
+    x, y = shape[:, 0], shape[:, 1]
+    nose, brow_y = shape[1, 1], shape[168, 1]
+    eyes_y = shape[[33, 133, 362, 263], 1].mean()
+    half = float(np.abs(shape[[234, 454], 0]).mean())
+    below_nose = np.clip((nose + 0.1 - y) / 0.3, 0, 1)
+    upper = _UPPER_FACE + (1 - _UPPER_FACE) * below_nose
+    above_cheeks = np.clip((y - (eyes_y - 0.5)) / 0.6, 0, 1)
+    temple = np.clip((np.abs(x) / half - 0.6) / 0.35, 0, 1) * above_cheeks
+    along = np.clip((y - nose + 0.2) / 0.3, 0, 1) * np.clip((brow_y + 0.15 - y) / 0.2, 0, 1)
+    bridge = np.exp(-((x / 0.25) ** 2)) * along
+    firm = 1 - (1 - _TEMPLES) * temple - (1 - _BRIDGE) * bridge
+    return np.asarray(upper * np.clip(firm, 0.1, 1), np.float32)[:, None]
 
 
 def _nearness(shape: Float32, centre: Float32, reach: float) -> Float32:

@@ -17,8 +17,11 @@ from avatar.generate.topology import INNER_LIPS, ring_triangles
 # Cheeks, upper lip and chin: skin beside the mouth, lit as the mouth is.
 _SKIN = np.array([50, 280, 205, 425, 206, 426, 203, 423, 164, 18, 200, 199])
 _GAIN_LIMITS = (0.35, 2.2)
+_HUE_SHARE, _LIGHT_POWER = 0.4, 0.6
 _GAIN_MEMORY = 0.7
 _LIGHT_EVERY = 4
+# A mouth drawn smaller than this share of its size is averaged first.
+_SHRUNK = 0.75
 # Both polygons are widened alike, so that the soft edge has colours on both sides.
 _WIDENED = np.float32(1.06)
 
@@ -56,18 +59,17 @@ class DriverMouth:
         camera, face = track.camera, track.face
         if camera is None or face is None:
             return None
-        source = camera.image
-        height, width = source.shape[:2]
         theirs = _widened(face.landmarks_px[INNER_LIPS, :2])
         ours = _widened(lips_px[:, :2]) - np.array(box[:2], np.float32)
+        mouth, inside = _cut(camera.image, theirs, _width(ours) / _width(theirs))
         colours = np.ones((len(INNER_LIPS), 3), np.float32)
-        colours[:, :2] = np.clip(theirs / np.array([width, height], np.float32), 0, 1)
+        colours[:, :2] = inside
         buffer = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
         draw_triangles(buffer, ours, self._triangles, colours)
-        at = np.ascontiguousarray(buffer[..., :2]) * np.array([width, height], np.float32)
-        at -= np.float32(0.5)
-        taken = sample(source, at)
-        return np.asarray(np.clip(taken * self._light(source, face.landmarks_px), 0, 255), np.uint8)
+        size = np.array(mouth.shape[1::-1], np.float32)
+        taken = sample(mouth, np.ascontiguousarray(buffer[..., :2]) * size - np.float32(0.5))
+        light = self._light(camera.image, face.landmarks_px)
+        return np.asarray(np.clip(taken * light, 0, 255), np.uint8)
 
     def _light(self, source: UInt8Image, landmarks_px: Float32) -> Float32:
         """Return what the driver's colours are multiplied by, float32 (3,); changes slowly."""
@@ -75,13 +77,37 @@ class DriverMouth:
         if self._gain is not None and self._calls % _LIGHT_EVERY:
             return self._gain
         ratio = self._skin / np.maximum(skin_colour(source, landmarks_px), 8.0)
-        # Half of the hue: teeth in warm light are warm, but not the colour of skin.
+        # Not all of the hue: teeth in warm light are warm, but not the colour of skin. Not all of
+        # the brightness: a dark painting's teeth are its brightest spot all the same.
         grey = float(ratio.mean())
-        gain = np.clip(0.5 * ratio + 0.5 * grey, *_GAIN_LIMITS).astype(np.float32)
+        tint = _HUE_SHARE * (ratio / grey - 1) + 1
+        gain = np.asarray(np.clip(grey**_LIGHT_POWER * tint, *_GAIN_LIMITS), np.float32)
         if self._gain is not None:
             gain = self._gain * np.float32(_GAIN_MEMORY) + gain * np.float32(1 - _GAIN_MEMORY)
         self._gain = gain
         return gain
+
+
+def _cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, Float32]:
+    """Cut the mouth out of ``image``, shrunk where it is drawn smaller, and the lips in its shares.
+
+    Averaging before a mouth is drawn small keeps teeth from breaking up into dots.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    low = np.clip(lips_px.min(axis=0) - 4, 0, (width - 2, height - 2)).astype(int)
+    high = np.clip(lips_px.max(axis=0) + 5, low + 2, (width, height)).astype(int)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    if ratio < _SHRUNK:
+        size = np.maximum(np.round((high - low) * ratio), 2).astype(int)
+        part = np.asarray(cv2.resize(part, size.tolist(), interpolation=cv2.INTER_AREA), np.uint8)
+    inside = np.clip((lips_px - low) / (high - low), 0, 1)
+    return part, inside.astype(np.float32)
+
+
+def _width(lips_px: Float32) -> float:
+    return max(float(np.linalg.norm(lips_px[0] - lips_px[len(lips_px) // 2])), 1.0)
 
 
 def _widened(points: Float32) -> Float32:

@@ -74,6 +74,9 @@ class EyeLayer:
         )
         soft = np.clip((self._radius_px - distance) / max(0.12 * self._radius_px, 1.0) + 0.5, 0, 1)
         self._iris_alpha = (soft * 255).astype(np.uint8)
+        # Where the photo's own iris has to go: the disc and its dark rim.
+        wide = np.clip(1.5 - (distance / max(self._radius_px, 1.0) - 1.0) / 0.2, 0, 1)
+        self._own_iris = (wide * 255).astype(np.uint8)
 
     def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
         """Draw the eye into ``image``, in place, where ``pose`` has it."""
@@ -102,8 +105,11 @@ class EyeLayer:
         iris = cv2.warpAffine(self._iris_patch, look, size, flags=flags, borderMode=border)
         alpha = cv2.warpAffine(self._iris_alpha, look, size, flags=flags)
         blend_into(eye, (0, 0, *size), np.asarray(iris, np.uint8), np.asarray(alpha, np.uint8))
-        mask = polygon_mask(ring_px, box, feather_px=0.6)
-        blend_into(image, box, eye, (mask * drawn).astype(np.uint8))
+        # Corners, lashes and the lid's shadow stay the photo's own.
+        left = cv2.warpAffine(self._own_iris, place, size, flags=flags)
+        mask = polygon_mask(ring_px, box, feather_px=0.6) * drawn
+        changed = np.asarray(cv2.max(left, alpha), np.float32) / 255
+        blend_into(image, box, eye, (mask * changed).astype(np.uint8))
 
     def _look(
         self, place: NDArray[np.float64], pose: Pose, motion: Motion, origin: Float32

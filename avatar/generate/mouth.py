@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from avatar.frames import Float32, Motion, UInt8Image
+from avatar.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose, lips_gap_px
 from avatar.generate.driver_mouth import DriverMouth, skin_colour
 from avatar.generate.overlay import Box, blend_into, box_around, polygon_mask
@@ -16,7 +16,12 @@ from avatar.motion.head import HeadShape, compose
 # The drawn mouth's own picture: 240 units across the corners.
 _PATCH_W, _PATCH_H = 240, 130
 _TEETH_TOP, _TEETH_LENGTH = 6, 34
-_OWN_TEETH_SHARE = 0.12
+# Lips parted by this share of the mouth's width show what is behind them; teeth are at least this
+# bright against skin.
+_PARTED_SHARE = 0.10
+_TEETH_LIGHT = 0.85
+# Up to so many times their distance in the photo, lips keep the teeth that show there.
+_OWN_REACH = 1.6
 
 MouthInside = Literal["auto", "driver", "teeth"]
 
@@ -26,7 +31,7 @@ class MouthLayer:
 
     ``inside``: ``driver`` takes it from the driver's picture, ``teeth`` draws it in the
     photograph's light (upper teeth fixed to the skull, lower teeth to the jaw), ``auto`` keeps
-    what a photo with parted lips shows of its own, else takes the driver's. Where there is no
+    the teeth that a photo shows of its own, else takes the driver's. Where there is no
     driver's picture (an idle avatar, a replayed track), it is drawn.
     """
 
@@ -41,8 +46,8 @@ class MouthLayer:
         corners = head.shape[[78, 308]]
         self._width = float(np.linalg.norm(corners[0] - corners[1]))
         # A photo whose own teeth show keeps them: the mesh bends what lies between its lips.
-        own = inside == "auto" and self._rest_gap > _OWN_TEETH_SHARE * self._width
-        self._own = own
+        parted = self._rest_gap > _PARTED_SHARE * self._width
+        self._own = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
         self._driver = None if inside == "teeth" else DriverMouth(skin_colour(canvas, landmarks_px))
         self._skull = corners.mean(axis=0).astype(np.float32)
         self._skull[1] = head.shape[13, 1]
@@ -54,13 +59,15 @@ class MouthLayer:
 
     def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
         """Draw what shows between the lips into ``image``, in place."""
-        if self._own:
-            return
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
         # Lips that touch in the photo still have landmarks a little apart.
         opened = gap - min(self._rest_gap, 0.04 * self._width) * pose.scale_px
         strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
+        if self._own:
+            # Bent much wider than they were photographed, teeth would be stretched.
+            wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
+            strength *= float(np.clip((wider - _OWN_REACH) / 0.5, 0, 1))
         lips_px = pose.landmarks_px[INNER_LIPS]
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
@@ -68,6 +75,8 @@ class MouthLayer:
         patch = None
         if self._driver is not None and motion.track is not None:
             patch = self._driver.draw(motion.track, lips_px, box)
+            if patch is not None:
+                strength *= _parted(motion.track)
         mask = polygon_mask(lips_px, box, feather_px=max(0.6, 0.012 * unit))
         if patch is None:
             patch = self._drawn(pose, box)
@@ -123,6 +132,36 @@ class MouthLayer:
         border = cv2.BORDER_REPLICATE if picture.ndim == 3 else cv2.BORDER_CONSTANT
         warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
         return np.asarray(warped, np.uint8)
+
+
+def _parted(track: FaceTrack) -> float:
+    """Return 1 where the driver's lips stand apart, falling to 0 where they touch.
+
+    Lips that touch have no inside: drawn between parted lips of a photograph they would be a smear.
+    """
+    assert track.face is not None
+    points = track.face.landmarks_px
+    width = max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1.0)
+    return float(np.clip(lips_gap_px(points) / (0.06 * width) - 0.25, 0, 1))
+
+
+def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
+    """Return whether between the lips there is something as bright as skin, and no redder."""
+    lips_px = landmarks_px[INNER_LIPS]
+    box = box_around(lips_px, 0, canvas)
+    if box is None:
+        return False
+    inside = polygon_mask(lips_px, box) > 200
+    if not inside.any():
+        return False
+    pixels = canvas[box[1] : box[3], box[0] : box[2]][inside].astype(np.float32)
+    skin = skin_colour(canvas, landmarks_px)
+    light = np.percentile(pixels.mean(axis=1), 80)
+    bright = pixels[pixels.mean(axis=1) >= light].mean(axis=0)
+    redness = float(bright[0] / max(bright[1:].mean(), 1.0))
+    return bool(
+        bright.mean() > _TEETH_LIGHT * skin.mean() and redness < skin[0] / max(skin[1:].mean(), 1.0)
+    )
 
 
 def _light(canvas: UInt8Image, landmarks_px: Float32) -> Float32:

@@ -19,22 +19,22 @@ from avatar.generate.raster import sample
 from avatar.generate.topology import (
     EYE_RINGS,
     FACE_OVAL,
-    OUTER_LIPS,
+    INNER_LIPS,
     SURFACE_COUNT,
     surface_triangles,
 )
 from avatar.motion.rotation import vector_from_rotation
 
-_CELLS = 80
+_CELLS = 128
 _LIMITS = (0.62, 1.45)
 # The newest frame's share: camera noise averages out, a crease still comes within 0.1 s.
 _NEW_SHARE = 0.9
 _EVERY = 3
 _DARK = 10.0  # levels added to both pictures, so that noise in shadows is not amplified
-_RELATIVE_SHARE = 0.4
+_RELATIVE_SHARE = 0.2
 _UNITY = 128  # a ratio of 1 in 8 bits
 # Skin that turns away is seen at too few pixels; radians.
-_TURN_FULL, _TURN_NONE = math.radians(14), math.radians(34)
+_TURN_FULL, _TURN_NONE = math.radians(30), math.radians(60)
 
 
 class FineShading:
@@ -79,12 +79,12 @@ class FineShading:
             middle = points.mean(axis=0)
             return polygon_mask(middle + (points - middle) * np.float32(grow), self._box)
 
-        skin = covered(FACE_OVAL, 0.93)
-        for ring in EYE_RINGS:
-            skin = np.minimum(skin, 255 - covered(ring, 1.45))
-        skin = np.minimum(skin, 255 - covered(OUTER_LIPS, 1.12))
+        # Lips count as skin: light on them changes with their shape.
+        skin = covered(FACE_OVAL, 0.97)
+        for ring in (*EYE_RINGS, INNER_LIPS):
+            skin = np.minimum(skin, 255 - covered(ring, 1.15))
         cells = cv2.resize(skin, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
-        soft = cv2.GaussianBlur(cells.astype(np.float32) / 255, (0, 0), 2.2)
+        soft = cv2.GaussianBlur(cells.astype(np.float32) / 255, (0, 0), 1.5)
         return np.asarray(np.clip(soft * 2 - 1, 0, 1), np.float32)
 
     def apply(self, motion: Motion) -> NDArray[np.uint8]:
