@@ -20,6 +20,8 @@ from avatar.track.landmarker import detect_faces
 MIN_FACE_PX = 64
 # More cost memory and start-up time, and are seldom nearer.
 MAX_PHOTOS = 5
+# A face enlarged more than twice looks soft beside the others.
+SOFT_SHARE = 0.5
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FaceChoice = int | Literal["all"]
 
@@ -143,14 +145,21 @@ def _album(
             "photographs closer, or give one of them."
         )
     found = [_chosen(p.name, *_with_faces(p, face_model, say, cache), say, 1) for p in paths]
-    say(together_note(len(found)))
+    say_together([path.name for path in paths], [photo.face for photo in found], say)
     first, more = found[0], tuple((other.photo, other.face) for other in found[1:])
     return AvatarPhoto(name.rstrip("+"), first.photo, first.face, more=more)
 
 
-def together_note(count: int) -> str:
-    """Return what the user should know of photographs that are taken together."""
-    return f"{count} photographs of one person; that all show the same one is not checked"
+def say_together(names: Sequence[str], faces: Sequence[Face], say: Callable[[str], None]) -> None:
+    """Say what the user should know of photographs of one person that are taken together."""
+    say(f"{len(names)} photographs of one person; that all show the same one is not checked")
+    first_px = _face_px(faces[0])
+    for name, face in zip(names[1:], faces[1:], strict=True):
+        if _face_px(face) < SOFT_SHARE * first_px:
+            say(
+                f"the face in {name} has {_face_px(face):.0f} pixels, in {names[0]} "
+                f"{first_px:.0f}: it will look soft whenever it is shown"
+            )
 
 
 def _chosen(

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.clock import MonotonicClock
-from avatar.commands.avatars import check_count, choose_face, photos_in, together_note
+from avatar.commands.avatars import check_count, choose_face, photos_in, say_together
 from avatar.commands.face_numbers import head_turn_deg
 from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
@@ -64,7 +64,8 @@ def add(
     took_s = (clock.now_ns() - start_ns) / 1e9
     say(f"{'replaced' if replaced else 'added'} {stored.name} in {took_s:.1f} s: {_found(stored)}")
     if others:
-        say(together_note(1 + len(others)))
+        names = [photo.name, *(path.name for path in further)]
+        say_together(names, [chosen, *(other for _, other in others)], say)
     yaw_deg = head_turn_deg(chosen)[0]
     if abs(yaw_deg) > TURNED_DEG:
         say(

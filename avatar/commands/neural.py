@@ -104,12 +104,14 @@ def open_cropped(avatar: str | Path | UInt8Image, crop: str, say: Say) -> Avatar
         path = found.photo if isinstance(found, StoredAvatar) else found
         name = found.name if isinstance(found, StoredAvatar) else found.stem
         photo = load_photo(path)
+        more = found.more if isinstance(found, StoredAvatar) else ()
     else:
-        name, photo = "picture", avatar
+        name, photo, more = "picture", avatar, ()
     photo_px = photo.shape[1], photo.shape[0]
     square = manual_crop(crop, photo_px)
     # As much of the square as a face takes of one that was found.
-    return AvatarPhoto(name, photo, stand_in_face(square, LivePortrait.source_scale, photo_px))
+    face = stand_in_face(square, LivePortrait.source_scale, photo_px)
+    return AvatarPhoto(name, photo, face, more=tuple((load_photo(p.photo), p.face) for p in more))
 
 
 def feature_folder() -> Path:

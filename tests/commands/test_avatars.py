@@ -102,6 +102,18 @@ def test_each_of_several_photographs_must_be_usable(
         open_avatar(folder, face_model, _silent, number="all")
 
 
+def test_a_photograph_with_a_much_smaller_face_is_told(
+    folder: Path, tmp_path: Path, portrait: UInt8Image, face_model: Path
+) -> None:
+    Image.fromarray(portrait).resize((205, 240)).save(tmp_path / "small.png")
+    said: list[str] = []
+    opened = open_avatar(f"{folder / '1 front.jpg'}+{tmp_path / 'small.png'}", face_model,
+                         said.append)  # fmt: skip
+    assert len(opened.more) == 1
+    assert "small.png" in said[-1]
+    assert "soft" in said[-1]
+
+
 def make_empty(tmp_path: Path) -> Path:
     (tmp_path / "empty").mkdir()
     return tmp_path / "empty"
