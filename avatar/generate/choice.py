@@ -16,7 +16,7 @@ from avatar.motion.head import eye_opening
 
 # What counts as one unit of distance: yaw and pitch in radians, the lips' distance in mouth
 # widths, a smile in eye distances, the eyes' opening in eye widths, brows in eye distances.
-_UNITS = np.array([math.radians(12), math.radians(12), 0.22, 0.10, 0.16, 0.04], np.float32)
+_UNITS = np.array([math.radians(12), math.radians(12), 0.22, 0.08, 0.16, 0.04], np.float32)
 _BROWS, _LIDS = [107, 66, 336, 296], [33, 133, 362, 263]
 # A head photographed from the side shows its far side badly when it is turned to the front: so
 # much more counts what it would have to turn back.
