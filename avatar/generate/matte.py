@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.fill import fill_unknown
 from avatar.generate.matte_cache import MatteCache
+from avatar.generate.raster import sample
 from avatar.generate.topology import FACE_OVAL
 from avatar.motion.head import HeadShape
 
@@ -24,6 +25,10 @@ from avatar.motion.head import HeadShape
 _FACE_PX = 90.0
 _REACH = 3.4
 _ROUNDS = 5
+# Hair that the cut may have lost: rays it is looked for along; L*a*b* distances (8 bits a channel)
+# that are no edge, that are still skin, and by which hair is darker than skin.
+_RAYS = 72
+_UNSEEN, _SKIN_LIKE, _DARKER = 14.0, 40.0, 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +191,7 @@ def _grab_cut(
     for operation, size in ((cv2.MORPH_CLOSE, 7), (cv2.MORPH_OPEN, 5)):
         ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
         person = np.asarray(cv2.morphologyEx(person, operation, ball), np.uint8)
-    return person
+    return _with_hair(person, image, frame)
 
 
 def _seeds(
@@ -200,12 +205,12 @@ def _seeds(
     uv = frame.coordinates(places)
     u, v = np.abs(uv[..., 0]), uv[..., 1]
     seeds = np.full(shape[:2], cv2.GC_PR_BGD, np.uint8)
-    hair = (u / 1.45) ** 2 + ((v - 0.25) / 1.6) ** 2 < 1
+    hair = (u / 1.5) ** 2 + ((v - 0.2) / 1.8) ** 2 < 1
     below = np.maximum(-1.1 - v, 0)
     body = (v < -0.8) & (u < 0.65 + 3.0 * below)
     seeds[hair | body] = cv2.GC_PR_FGD
     seeds[((u / 2.3) ** 2 + ((v - 0.3) / 2.4) ** 2 > 1) & (v > -1.2)] = cv2.GC_BGD
-    skull = (u / 1.0) ** 2 + ((v - 0.12) / 1.2) ** 2 < 1
+    skull = (u / 1.04) ** 2 + ((v - 0.1) / 1.35) ** 2 < 1
     neck = (u < 0.45) & (v < -0.7) & (v > -1.45)
     chest = u < np.clip((-1.2 - v) * 2.2, 0, 1.2)
     seeds[(skull & (v > -0.2)) | neck | chest] = cv2.GC_FGD
@@ -215,6 +220,45 @@ def _seeds(
     shrunk = oval_px.mean(axis=0) + (oval_px - oval_px.mean(axis=0)) * np.float32(0.97)
     cv2.fillPoly(seeds, [np.round(shrunk).astype(np.int32)], cv2.GC_FGD)
     return seeds
+
+
+def _with_hair(person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame) -> NDArray[np.uint8]:
+    """Add the hair that a cut by colour lost, to uint8 (h, w) of 0 and 1.
+
+    Dark hair before a dark wall is cut where nothing is to be seen. Along rays from the face
+    over the upper half of the head, a cut with the same colour on both sides is not believed,
+    nor one where skin ends at something dark: there hair is taken to reach as far as it usually
+    does. What is wrongly added has the wall's own colour, so its moving does not show.
+    """
+    import cv2
+
+    angles = np.linspace(np.radians(-15), np.radians(195), _RAYS)
+    rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+
+    def along(picture: NDArray[np.float32], reach: NDArray[np.floating]) -> NDArray[np.float32]:
+        points = frame.pixels((rays[:, None] * reach[..., None]).astype(np.float32)) - 0.5
+        return np.asarray(sample(picture, points.astype(np.float32)), np.float32)
+
+    reaches = np.arange(0.3, 2.6, 0.03)
+    outside = along(person.astype(np.float32), np.tile(reaches, (_RAYS, 1))) < 0.5
+    outside[:, -1] = True
+    cut = reaches[np.argmax(outside, axis=1)]
+    usual = 1 / np.hypot(rays[:, 0] / 1.4, rays[:, 1] / 1.85)
+    within = along(lab, cut[:, None] - np.linspace(0.06, 0.2, 5)).mean(axis=1)
+    beyond = along(lab, cut[:, None] + np.linspace(0.08, 0.25, 5)).mean(axis=1)
+    same = np.linalg.norm(within - beyond, axis=1) < _UNSEEN
+    skin = np.median(along(lab, np.full((_RAYS, 1), 0.4))[:, 0], axis=0)
+    hairline = np.linalg.norm(within - skin, axis=1) < _SKIN_LIKE
+    hairline &= (skin[0] - beyond[:, 0] > _DARKER) & (rays[:, 1] > 0.5)
+    doubted = np.convolve((same | hairline) & (cut < usual), np.full(9, 1 / 9), "same")
+    reach = np.where(doubted > 0.4, np.maximum(cut, usual), cut)
+    reach = np.convolve(np.pad(reach, 3, "edge"), np.full(7, 1 / 7), "valid")
+    rim = frame.pixels((rays * reach[:, None]).astype(np.float32)).round().astype(np.int32)
+    middle = frame.centre_px.round().astype(np.int32)
+    for k in np.flatnonzero((doubted[:-1] > 0.3) & (doubted[1:] > 0.3)):
+        cv2.fillConvexPoly(person, np.stack([middle, rim[k], rim[k + 1]]), (1,))
+    return person
 
 
 def _grown(alpha: Float32, by_px: float) -> Float32:

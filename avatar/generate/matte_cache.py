@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avatar.frames import Float32
 
 # One more whenever `split_layers` comes to cut the same picture otherwise.
-_CUT = 1
+_CUT = 2
 _KEPT = 64
 
 
