@@ -33,6 +33,10 @@ avatars_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(avatars_app, name="avatars")
+profiles_app = typer.Typer(
+    help="What `avatar calibrate` learnt of people: numbers, no pictures.", no_args_is_help=True
+)
+app.add_typer(profiles_app, name="profiles")
 models_app = typer.Typer(
     help="Published networks for --engine: fetch, import and prepare them for this machine.",
     no_args_is_help=True,
@@ -536,6 +540,72 @@ def bench(
     from avatar.commands.bench import bench as command
 
     raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot))
+
+
+@app.command()
+def calibrate(
+    camera: Annotated[
+        str,
+        typer.Option("--camera", metavar="CAMERA", help="Camera, video file, address or demo."),
+    ] = "0",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What to call the profile.")
+    ] = "me",
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="Ask for nothing: watch a recording for the same acts, in any order.",
+        ),
+    ] = False,
+    window: Annotated[
+        bool, typer.Option("--window/--no-window", help="Show the prompts in a window, too.")
+    ] = True,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with signals before and after."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a profile of the same name.")
+    ] = False,
+    face_model: FaceModelOption = None,
+) -> None:
+    """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
+    from avatar.commands.calibrate import calibrate as command
+
+    raise typer.Exit(
+        command(
+            camera, name, unattended=unattended, window=window, html=html, force=force,
+            face_model=face_model,
+        )
+    )  # fmt: skip
+
+
+@profiles_app.command("list")
+def profiles_list() -> None:
+    """List the profiles."""
+    from avatar.commands.profiles import list_profiles
+
+    raise typer.Exit(list_profiles())
+
+
+ProfileArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile.")]
+
+
+@profiles_app.command("compare")
+def profiles_compare(first: ProfileArgument, second: ProfileArgument) -> None:
+    """Show two profiles side by side, the greatest differences first."""
+    from avatar.commands.profiles import compare
+
+    raise typer.Exit(compare(first, second))
+
+
+@profiles_app.command("remove")
+def profiles_remove(name: ProfileArgument) -> None:
+    """Delete a profile."""
+    from avatar.commands.profiles import remove
+
+    raise typer.Exit(remove(name))
 
 
 @app.command()

@@ -17,7 +17,7 @@ from avatar import __version__
 from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
-from avatar.commands.retargeting import make_retargeter
+from avatar.commands.retargeting import chosen_reference, make_retargeter
 from avatar.commands.run import ended_by_signals
 from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
 from avatar.commands.terminal import say
@@ -174,7 +174,7 @@ def _motions(
 
 def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
     """Look for the reference; absolute motion does without, and so does another choice."""
-    if config.motion == "absolute" or config.reference != "auto":
+    if config.motion == "absolute" or chosen_reference(config) != "auto":
         return FirstLook(None, ())
     with _film(driving) as source:
         return look_ahead(_frames(source, config.seconds), tracker)

@@ -25,7 +25,7 @@ from avatar.sinks import create_sink
 from avatar.sources import create_source
 from avatar.sources.mirror import MirroredSource
 from avatar.sources.reconnect import ReconnectingSource
-from avatar.stages import FrameSink, FrameSource, Generator
+from avatar.stages import FrameSink, FrameSource, Generator, Tracker
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
@@ -38,7 +38,8 @@ class LiveSession:
 
     Everything that can be wrong with the options is raised by the constructor; ``run`` opens
     devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
-    put something around the generator: for programs that bring their own.
+    put something around the generator, ``wrap_tracker`` around the tracker: for programs that
+    bring their own. ``overlay`` is what stands in the preview instead of the frame rate.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class LiveSession:
         sinks: Sequence[FrameSink] = (),
         recorder: Recorder | None = None,
         wrap_generator: Callable[[Generator], Generator] = lambda generator: generator,
+        wrap_tracker: Callable[[Tracker], Tracker] = lambda tracker: tracker,
+        overlay: Callable[[], str] | None = None,
     ) -> None:
         self.config = config
         self.recorder = recorder or Recorder()
         self._say = say
         self._overlay = False
+        self._overlay_of = overlay
         _limit_opencv_threads()
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
@@ -87,7 +91,7 @@ class LiveSession:
         self._shown_in = all_sinks[0].name
         self._pipeline = Pipeline(
             self._mirror,
-            FaceLandmarker(model),
+            wrap_tracker(FaceLandmarker(model)),
             self._retargeter,
             wrap_generator(self._deck),
             self._labeller,
@@ -200,6 +204,8 @@ class LiveSession:
 
     def overlay_text(self) -> str:
         """Return the preview's overlay, empty while it is off: frame rate, latency, drops."""
+        if self._overlay_of is not None:
+            return self._overlay_of()
         if not self._overlay:
             return ""
         spans = self.recorder.latest(f"capture→{self._shown_in}", 31)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from avatar.commands.profiles import default_profiles
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
-from avatar.motion.retarget import FaceRetargeter
+from avatar.motion.retarget import FaceRetargeter, Reference
 
 # What the neural engines, which look at the driver's pixels themselves, cannot heed.
 _PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")
@@ -18,15 +19,24 @@ def make_retargeter(
 ) -> FaceRetargeter:
     """Return the retargeter that ``config`` describes.
 
-    ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed.
+    ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed and
+    for a profile that is not there or not readable.
     """
     return FaceRetargeter(
         config.motion,
         config.smoothing,
-        config.reference,
+        chosen_reference(config),
+        person=default_profiles().load(config.profile).person() if config.profile else None,
         driving=driving(config),
         delay_s=delay_s,
     )
+
+
+def chosen_reference(config: LiveConfig) -> Reference:
+    """Return the reference: with a profile its resting face, unless another one is asked for."""
+    if config.profile is not None and config.reference == "auto":
+        return "profile"
+    return config.reference
 
 
 def driving(config: LiveConfig) -> Driving:

@@ -110,7 +110,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, what: str = "an avatar") -> str:
     """Return ``name`` in Unicode's composed form, fit to be a folder's name everywhere.
 
     Letters and digits of any script, their marks, space, - and _. Raises ``UsageError``.
@@ -120,14 +120,14 @@ def check_name(name: str) -> str:
     if wrong or not name or name != name.strip(" ") or name.startswith("-"):
         found = f"{name!r}" + (f" with {' '.join(map(repr, wrong))}" if wrong else "")
         raise UsageError(
-            "expected an avatar's name of letters, digits, spaces, - and _, which begins with "
+            f"expected {what}'s name of letters, digits, spaces, - and _, which begins with "
             f"none of space and -, and does not end with a space; found {found}"
         )
     if name.casefold() in RESERVED or _DEVICES.fullmatch(name):
         raise UsageError(f"the name {name!r} means something else already: choose another one")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise UsageError(
-            f"expected an avatar's name of at most {MAX_NAME_BYTES} bytes (UTF-8), found "
+            f"expected {what}'s name of at most {MAX_NAME_BYTES} bytes (UTF-8), found "
             f"{len(name.encode())}: choose a shorter one"
         )
     return name

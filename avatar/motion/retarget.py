@@ -19,11 +19,11 @@ from avatar.frames import (
     Presence,
 )
 from avatar.motion.driving import UNCHANGED, Driven, Driving
+from avatar.motion.expression import KnownPerson, LearningEyes, usual_closure
 from avatar.motion.head import (
     HeadShape,
     decompose,
     decompose_like,
-    eye_opening,
     iris_offset,
     proper_rotation,
 )
@@ -31,6 +31,7 @@ from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.motion.smooth import HeadSmoother
 from avatar.motion.smooth import Smoothing as Smoothing
+from avatar.person import Person
 
 MotionMode = Literal["relative", "absolute"]
 Reference = Literal["auto", "first", "key", "profile"]
@@ -39,9 +40,6 @@ HOLD_NS = 500_000_000
 REFERENCE_SEARCH_NS = 2_000_000_000
 CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
-# A shut eye of MediaPipe's still has this share of its open lids' distance (measured on blinks).
-_SHUT_SHARE = 0.25
-_BLINKS = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]
 _LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDownRight"]]
 _LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
 # An iris looking all the way up or down moves by this share of the eye's width.
@@ -125,7 +123,8 @@ class FaceRetargeter:
     ``smoothing``: strength of the 1€ filters on shape, pose and blendshapes.
     ``reference``: ``auto`` as said; ``first`` and ``key`` take the first tracked face, whatever
     its look, and change it only when asked to.
-    ``driving``: how far the avatar goes along.
+    ``person``: what is known of the driver; ``profile`` takes its resting face and pose as the
+    reference, and the first tracked face's place. ``driving``: how far the avatar goes along.
     ``delay_s``: asked for every face: how much later than its capture it will be seen. Pose and
     place are predicted by that much.
     """
@@ -136,17 +135,24 @@ class FaceRetargeter:
         smoothing: Smoothing = "light",
         reference: Reference = "auto",
         *,
+        person: Person | None = None,
         driving: Driving = UNCHANGED,
         delay_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._absolute = mode == "absolute"
-        self._smooth = HeadSmoother(smoothing)
+        self._smooth = HeadSmoother(smoothing, person.noise if person is not None else None)
+        self._person = person
+        self._known = KnownPerson(person) if person is not None else None
+        self._eyes = LearningEyes()
         self._delay_s = delay_s
         self._drive = Driven(driving)
         self._reference: _Reference | None = None
         self._reference_score = np.inf
         self._search_until_ns: int | None = None
         self._searches = reference == "auto"
+        self._rests = reference == "profile"
+        if self._rests and person is None:
+            raise ValueError("reference: expected a person for `profile`, found None")
         self._asked = False
         self._wanted: Face | None = None
         self._wanted_score = np.inf
@@ -282,10 +288,19 @@ class FaceRetargeter:
             if self._reference is not None and not self._absolute:
                 self._begin_transition(now_ns)
                 self._smooth.reset()
-            self._reference = _Reference(decompose(face), _look_down(face), track)
+            self._reference = self._made_reference(track, face, asked)
             self._reference_score = score
             if asked:
                 self._search_until_ns = now_ns
+
+    def _made_reference(self, track: FaceTrack, face: Face, asked: bool) -> _Reference:
+        head = decompose(face)
+        if self._person is None or not self._rests or asked:
+            return _Reference(head, _look_down(face), track)
+        rest = HeadShape(
+            self._person.neutral, self._person.rest_rotation, head.centre_px, head.scale_px
+        )
+        return _Reference(rest, self._person.rest_look_down, track)
 
     def _is_better_match(self, face: Face) -> bool:
         """Return whether ``face`` looks more like the wanted one than any before."""
@@ -306,18 +321,27 @@ class FaceRetargeter:
             head, face.blendshapes, track.timestamp_ns, self._delay_s()
         )
         shift_px = head.centre_px[:2] - reference.centre_px[:2]
+        expression = head.shape - reference.shape
+        if self._known is not None:
+            blendshapes = self._known.scores(blendshapes, head.shape)
+            expression = self._known.expression(expression)
+            shut = self._known.closure(
+                head.shape, self._known.scores(face.blendshapes, head.shape)
+            )
+        else:
+            shut = self._eyes(head.shape, reference.shape, face.blendshapes, track.timestamp_ns)
         return Motion(
             timestamp_ns=track.timestamp_ns,
             index=track.index,
             presence=Presence.TRACKED,
             absolute=False,
-            expression=head.shape - reference.shape,
+            expression=expression,
             neutral=reference.shape,
             rotation=head.rotation @ reference.rotation.T,
             translation=shift_px / np.float32(reference.scale_px),
             scale=head.scale_px / reference.scale_px,
             blendshapes=blendshapes,
-            eye_closure=_closure(face, head.shape, reference.shape),
+            eye_closure=shut,
             gaze=_gaze_change(face, head.shape, self._reference),
             track=track,
             reference=self._reference.track,
@@ -329,6 +353,13 @@ class FaceRetargeter:
         head, blendshapes = self._smooth(
             decompose(face), face.blendshapes, track.timestamp_ns, self._delay_s()
         )
+        if self._known is not None:
+            blendshapes = self._known.scores(blendshapes, head.shape)
+            shut = self._known.closure(
+                head.shape, self._known.scores(face.blendshapes, head.shape)
+            )
+        else:
+            shut = usual_closure(head.shape, reference.shape, face.blendshapes)
         return Motion(
             timestamp_ns=track.timestamp_ns,
             index=track.index,
@@ -340,7 +371,7 @@ class FaceRetargeter:
             translation=np.ascontiguousarray(head.centre_px[:2]),
             scale=head.scale_px,
             blendshapes=blendshapes,
-            eye_closure=_closure(face, head.shape, reference.shape),
+            eye_closure=shut,
             gaze=iris_offset(head.shape),
             track=track,
             reference=self._reference.track,
@@ -359,20 +390,6 @@ class FaceRetargeter:
             self._from = None
             return motion
         return blend(self._from, motion, t * t * (3 - 2 * t))
-
-
-def _closure(face: Face, shape: Float32, reference: Float32) -> Float32:
-    """Return how far each lid is shut, from its own distance and from the blink blendshape.
-
-    The distance is exact for open eyes but never reaches zero; the blendshape knows a shut eye
-    but also rises when the driver looks down. Both must agree for a half-shut lid; near the
-    end the blendshape closes it.
-    """
-    open_now, open_then = eye_opening(shape), np.maximum(eye_opening(reference), 0.05)
-    by_distance = (1 - open_now / open_then) / (1 - _SHUT_SHARE)
-    by_score = np.clip((face.blendshapes[_BLINKS] - 0.35) / 0.3, 0.0, 1.0)
-    closure = np.clip(by_distance, -0.4, 1.0)
-    return np.maximum(closure, np.where(closure > 0.35, by_score, closure)).astype(np.float32)
 
 
 def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:

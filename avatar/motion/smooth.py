@@ -25,15 +25,10 @@ from avatar.motion.head import EYES, HeadShape
 from avatar.motion.predict import Predictor
 from avatar.motion.regions import blendshape_regions, signal_groups
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
+from avatar.person import NOISE_OF_SECOND_DIFFERENCE
 
 T = TypeVar("T", float, NDArray[np.floating])
 Smoothing = Literal["off", "light", "strong"]
-
-GROUPS = (
-    "left eye", "right eye", "irises", "brows", "mouth", "face",
-    "mouth scores", "eye scores", "brow scores", "turn", "place",
-)  # fmt: skip
-"""Parts that share a speed: landmarks, blendshapes, rotation vector, place with log scale."""
 
 # Standard deviations of a still face, MediaPipe on 640×480 (`avatar bench --motion`): head units,
 # scores, radians, head units.
@@ -44,11 +39,11 @@ TYPICAL_NOISE = np.array(
 _MOUTH, _TURN, _PLACE = 4, 9, 10
 # Measured noise may differ from the typical by these factors; more is movement.
 _NOISE_LIMITS = (0.5, 8.0)
+# That of a profile is believed as far: somebody may have moved while it was made.
+_KNOWN_LIMITS = (0.3, 4.0)
 # The noise is what the stillest fifth of the recent frames shows. It is followed in steps of this
 # share, larger ones in the first second.
 _QUANTILE, _NOISE_STEP, _FIRST_HURRY = 0.2, 0.05, 6.0
-# The standard deviation of a still face against its second differences' (MediaPipe, measured).
-_NOISE_OF_BEND = 0.9
 _SPEED_CUTOFF_HZ = 1.5
 _CAMERA_FPS = 30.0
 # Lids and lips that move so fast are not smoothed: head units a second, and from one frame to the
@@ -75,13 +70,17 @@ STRENGTHS = {"light": Strength(0.5, 1.0), "strong": Strength(0.3, 0.2)}
 class HeadSmoother:
     """Filters a head and its blendshapes, and carries pose and place on.
 
-    ``noise``: float32 (11,), standard deviations of ``GROUPS``; None measures while running.
+    ``noise``: float32 (11,), standard deviations of ``SIGNAL_GROUPS``; None measures while running.
     ``off`` filters nothing but still predicts.
     """
 
     def __init__(self, smoothing: Smoothing, noise: Float32 | None = None) -> None:
         self._strength = None if smoothing == "off" else STRENGTHS[smoothing]
-        known = TYPICAL_NOISE if noise is None else noise
+        known = (
+            TYPICAL_NOISE
+            if noise is None
+            else np.clip(noise, _KNOWN_LIMITS[0] * TYPICAL_NOISE, _KNOWN_LIMITS[1] * TYPICAL_NOISE)
+        )
         self._noise_speed: NDArray[np.floating] = _noise_speed(known)
         self._limits = [limit * self._noise_speed for limit in _NOISE_LIMITS]
         self._measures = noise is None
@@ -173,7 +172,7 @@ class HeadSmoother:
         if not self._measures:
             return
         bend = value - 2 * self._raw + self._raw_before
-        seen = _noise_speed(np.sqrt(self._mean(bend * bend))) * _NOISE_OF_BEND
+        seen = _noise_speed(np.sqrt(self._mean(bend * bend))) * NOISE_OF_SECOND_DIFFERENCE
         self._hurry = max(1.0, 0.93 * self._hurry)
         step = np.where(seen > self._noise_speed, _QUANTILE, _QUANTILE - 1) * (
             _NOISE_STEP * self._hurry

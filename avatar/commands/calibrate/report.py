@@ -1,0 +1,129 @@
+"""What a calibration changes, as one HTML page: signals before and after. No picture of anybody."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.commands.profiles import figures
+from avatar.errors import SinkError
+from avatar.frames import BLENDSHAPE_INDEX, FaceTrack, Motion, Presence
+from avatar.motion.retarget import FaceRetargeter
+from avatar.motion.rotation import vector_from_rotation
+from calibrate import Profile, Recording
+
+_SIGNALS = (
+    "left lid (0 open, 1 shut)", "right lid", "smile", "jaw", "brows", "pucker",
+    "yaw in degrees", "pitch in degrees",
+)  # fmt: skip
+
+
+def write_report(
+    path: Path, name: str, profile: Profile, tracks: Sequence[FaceTrack], recording: Recording,
+    missing: Sequence[str],
+) -> None:  # fmt: skip
+    """Write the page. Raises ``SinkError`` when the disk fails."""
+    before = _signals(tracks, FaceRetargeter("relative", "light"))
+    after = _signals(
+        tracks, FaceRetargeter("relative", "light", "profile", person=profile.person())
+    )
+    picture = _png(before, after, recording)
+    try:
+        path.write_text(_page(name, profile, picture, missing), encoding="utf-8")
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _signals(tracks: Sequence[FaceTrack], retargeter: FaceRetargeter) -> NDArray[np.float64]:
+    """Return (N, 9): seconds, then ``_SIGNALS``."""
+    motions = [retargeter.retarget(track, track.timestamp_ns) for track in tracks]
+    first_ns = tracks[0].timestamp_ns
+    return np.array(
+        [
+            [(motion.timestamp_ns - first_ns) / 1e9, *_row(motion)]
+            for motion in motions
+            if motion.presence is Presence.TRACKED
+        ]
+    )
+
+
+def _row(motion: Motion) -> list[float]:
+    def score(*names: str) -> float:
+        return float(np.mean([motion.blendshapes[BLENDSHAPE_INDEX[name]] for name in names]))
+
+    turn = np.degrees(vector_from_rotation(motion.rotation))
+    return [
+        float(motion.eye_closure[0]),
+        float(motion.eye_closure[1]),
+        score("mouthSmileLeft", "mouthSmileRight"),
+        score("jawOpen"),
+        score("browInnerUp", "browOuterUpLeft", "browOuterUpRight"),
+        score("mouthPucker"),
+        float(turn[1]),
+        float(turn[0]),
+    ]
+
+
+def _png(before: NDArray[np.float64], after: NDArray[np.float64], recording: Recording) -> bytes:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 1.7 * len(_SIGNALS)), layout="constrained")
+    axes: Any = figure.subplots(len(_SIGNALS), 1, sharex=True)
+    for k, (axis, name) in enumerate(zip(axes, _SIGNALS, strict=True), start=1):
+        axis.plot(before[:, 0], before[:, k], color="0.55", linewidth=1, label="before")
+        axis.plot(after[:, 0], after[:, k], color="tab:blue", linewidth=1.2, label="after")
+        axis.set_ylabel(name, fontsize="small")
+        axis.grid(alpha=0.3)
+    _name_steps(axes[0], recording)
+    axes[-1].set_xlabel("time in s")
+    axes[0].legend(loc="upper right", ncols=2, fontsize="small")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=95)
+    return data.getvalue()
+
+
+def _name_steps(axis: Any, recording: Recording) -> None:
+    """Write each step's name where its samples begin; steps in any order overlap too much."""
+    steps = recording.steps
+    if not len(recording) or sum(steps.values()) > len(recording):
+        return
+    first_s = recording.times_s[0]
+    for name in steps:
+        at_s = recording.times_s[recording.of(name)][0] - first_s
+        axis.annotate(
+            name, (at_s, 1.02), xycoords=("data", "axes fraction"), fontsize="small", rotation=30
+        )
+
+
+def _page(name: str, profile: Profile, picture: bytes, missing: Sequence[str]) -> str:
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{value:.4g}</td></tr>"
+        for key, value in figures(profile).items()
+    )
+    talk = "".join(
+        f"<li>{html.escape(entry.of)} shows in {html.escape(entry.shows_in)}: "
+        f"{entry.share:.0%}</li>"
+        for entry in profile.cross_talk
+    )
+    left_out = f"<p>Not seen, so the usual values stay: {html.escape(', '.join(missing))}.</p>"
+    image = base64.b64encode(picture).decode("ascii")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>Calibration of {html.escape(name)}</title>"
+        "<style>body{font:15px system-ui;margin:2em auto;max-width:1100px}img{width:100%}"
+        "td,th{padding:.15em .8em;text-align:right}th{text-align:left;font-weight:normal}</style>"
+        f"<h1>Calibration of {html.escape(name)}</h1>"
+        "<p>The same recording, driven without the profile (grey) and with it (blue). Numbers "
+        "only: nothing of the camera's pictures is kept.</p>"
+        + (left_out if missing else "")
+        + f'<img alt="Signals before and after" src="data:image/png;base64,{image}">'
+        + (f"<h2>Cross-talk that is taken out</h2><ul>{talk}</ul>" if talk else "")
+        + f"<h2>All figures</h2><table>{rows}</table></html>"
+    )

@@ -1,0 +1,179 @@
+"""``avatar calibrate`` and ``avatar profiles`` on the built-in performer and on broken files."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avatar.commands.calibrate import calibrate
+from avatar.commands.calibrate.watch import Watcher, look_at
+from avatar.commands.profiles import ProfileStore, compare, list_profiles, remove
+from avatar.commands.retargeting import chosen_reference, make_retargeter
+from avatar.config import LiveConfig
+from avatar.errors import UsageError
+from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
+from avatar.motion.head import decompose
+from avatar.motion.regions import signal_groups
+from calibrate import Problem, Profile, Recording, Session, fit
+from tests.calibrate.people import MadeUpPerson, follow
+from tests.sources.films import make_film
+
+
+@pytest.fixture(scope="module")
+def profile(portrait_face: Face) -> Profile:
+    person = MadeUpPerson(decompose(portrait_face).shape)
+    session = Session()
+    follow(person, session)
+    samples, steps = session.samples
+    recording = Recording(samples, steps, signal_groups(person.shape), (640, 480))
+    return fit(recording, datetime(2026, 1, 1, tzinfo=UTC), "test")
+
+
+@pytest.fixture
+def store(tmp_path: Path, profile: Profile) -> ProfileStore:
+    made = ProfileStore(tmp_path / "profiles")
+    made.save("Zoë 2", profile)
+    return made
+
+
+def test_profiles_are_kept_listed_compared_and_removed(
+    store: ProfileStore, profile: Profile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert store.load("Zoë 2") == profile
+    store.save("other", profile.model_copy(update={"field_of_view_deg": 70.0}))
+    assert store.names() == ["other", "Zoë 2"]
+    assert list_profiles(store) == 0
+    assert compare("Zoë 2", "other", store) == 0
+    shown = capsys.readouterr().out
+    assert "2026-01-01" in shown
+    assert "mouthSmileLeft at its full" in shown
+    assert remove("other", store) == 0
+    assert store.names() == ["Zoë 2"]
+    # Readable by its owner alone, as all that is measured of people.
+    assert store.path("Zoë 2").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"schema_version": 7}', "newer version"),
+        ('{"schema_version": 1}', "broken"),
+        ("[]", "broken"),
+        ("not json", "not valid JSON"),
+        ("", "not valid JSON"),
+        ('{"schema_version": 1, "made": NaN}', "broken"),
+    ],
+)
+def test_a_broken_or_newer_profile_says_what_to_do(
+    store: ProfileStore, content: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.path("bad").write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=f"{said}(.|\n)*avatar calibrate --name bad"):
+        store.load("bad")
+    assert list_profiles(store) == 0
+    assert "not readable" in capsys.readouterr().out
+    assert remove("bad", store) == 0
+
+
+def test_an_unknown_profile_names_the_nearest(store: ProfileStore) -> None:
+    with pytest.raises(UsageError, match=r"Near it: Zoë 2\..*avatar calibrate --name Zoe2"):
+        store.load("Zoe2")
+    with pytest.raises(UsageError, match="a profile's name"):
+        store.load("../x")
+
+
+def test_one_that_is_there_is_not_replaced_unasked(store: ProfileStore) -> None:
+    before = store.path("Zoë 2").read_bytes()
+    with pytest.raises(UsageError, match="--force to replace it"):
+        calibrate("demo", "Zoë 2", unattended=True, store=store)
+    assert store.path("Zoë 2").read_bytes() == before
+
+
+def test_a_profile_reaches_the_retargeter(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    from avatar.commands.profiles import default_profiles
+
+    with pytest.raises(UsageError, match="none called 'me'"):
+        make_retargeter(LiveConfig(profile="me"))
+    default_profiles().save("me", profile)
+    assert chosen_reference(LiveConfig(profile="me")) == "profile"
+    assert chosen_reference(LiveConfig(profile="me", reference="first")) == "first"
+    make_retargeter(LiveConfig(profile="me"))
+
+
+def looked(image: UInt8Image, face: Face, watcher: Watcher | None = None) -> str:
+    """What is said after a second and a half of ``image``."""
+    watcher = watcher or Watcher(Session())
+    for k in range(45):
+        track = FaceTrack(k * 33_333_333, k, face, CameraFrame(image, k * 33_333_333, k))
+        text = watcher.see(track).text
+    return text
+
+
+def test_pictures_that_cannot_be_used_are_told_apart(
+    portrait: UInt8Image, portrait_face: Face
+) -> None:
+    usual = look_at(portrait, portrait_face)
+    assert usual is not None
+    assert looked((portrait * 0.2).astype(np.uint8), portrait_face) == Problem.DARK.value
+    centre = portrait_face.landmarks_px.mean(axis=0)
+    small = Face(
+        (portrait_face.landmarks_px - centre) * np.float32(0.3) + centre,
+        portrait_face.blendshapes,
+        portrait_face.pose, portrait_face.image_size_px,
+    )  # fmt: skip
+    assert looked(portrait, small) == Problem.FAR.value
+    import cv2
+
+    watcher = Watcher(Session())
+    looked(portrait, portrait_face, watcher)
+    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 12), np.uint8)
+    for k in range(45, 90):
+        stamp_ns = k * 33_333_333
+        state = watcher.see(
+            FaceTrack(stamp_ns, k, portrait_face, CameraFrame(blurred, stamp_ns, k))
+        )
+    assert state.text == Problem.BLURRED.value
+
+
+def film_of_the_performer(path: Path, seconds: float) -> None:
+    from avatar.clock import ManualClock
+    from avatar.sinks.mp4 import Mp4Writer
+    from avatar.sources.demo import DemoSource
+
+    with (
+        Mp4Writer(path, (640, 480), 30.0, {"AIGC": "a test"}, preset="ultrafast") as film,
+        DemoSource((640, 480), 30.0, ManualClock()) as source,
+    ):
+        for _ in range(round(seconds * 30)):
+            frame = source.read()
+            assert frame is not None
+            film.write_rgb(frame.image)
+
+
+@pytest.mark.slow
+def test_a_recording_is_calibrated_unattended(tmp_path: Path) -> None:
+    film_of_the_performer(tmp_path / "film.mp4", 12)
+    store, page = ProfileStore(tmp_path / "profiles"), tmp_path / "page.html"
+    status = calibrate(str(tmp_path / "film.mp4"), "drawn", unattended=True, html=page, store=store)
+    assert status == 0
+    profile = store.load("drawn")
+    assert {"rest", "blink", "smile", "jaw", "turn"} <= set(profile.steps)
+    assert profile.left_eye.shut < 0.3 * profile.left_eye.open
+    assert profile.scores["mouthSmileLeft"].measured
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "wink left" in text
+
+
+def test_a_recording_without_a_face_keeps_nothing(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "wall.mp4", 20)
+    store = ProfileStore(tmp_path / "profiles")
+    with pytest.raises(UsageError, match="resting face, found 0"):
+        calibrate(str(film), unattended=True, store=store)
+    assert store.names() == []
