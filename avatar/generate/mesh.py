@@ -24,6 +24,7 @@ from avatar.generate.topology import (
     SURFACE_COUNT,
     surface_triangles,
 )
+from avatar.generate.untangle import FaceUntangler, Folds, RingUntangler
 from avatar.motion.head import HeadShape, compose
 
 # Rings around the oval: size against it, depth behind it in head units, share of the oval's own
@@ -93,7 +94,16 @@ class HeadMesh:
         self.rest = np.concatenate([surface, lashes, oval, self._rings]).astype(np.float32)
         # Behind the edge of a face seen from the side there is what lies at that edge.
         source = np.concatenate([surface, lashes, outline, self._rings]).astype(np.float32)
-        self.triangles = np.concatenate([_lidded_triangles(), _ring_triangles(len(_RINGS))])
+        around = _ring_triangles(len(_RINGS))
+        self.triangles = np.concatenate([_lidded_triangles(), around])
+        face = SURFACE_COUNT + len(_LASHED)
+        self._untangler = RingUntangler(
+            Folds(self.rest, around, head, face), self.rest, around, face, len(FACE_OVAL)
+        )
+        skin = self.triangles[: -len(around)]
+        eyes = np.concatenate(EYE_RINGS)
+        self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
+        self._folds = Folds(self.rest, self.triangles, head, face)
         self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, crown_px)
 
     def vertices(self, pose: Pose) -> Float32:
@@ -105,7 +115,17 @@ class HeadMesh:
         moved = self._rings + (posed - self._rings) * self._ring_weight
         surface = pose.landmarks_px[:SURFACE_COUNT]
         lashes = surface[_LASHED] + self._turned(self._lash_shape, pose.rotation, pose.scale_px)
-        return np.concatenate([surface, lashes, oval, moved]).astype(np.float32)
+        vertices = np.concatenate([surface, lashes, oval, moved]).astype(np.float32)
+        self._skin_untangler.smooth(vertices, pose)
+        # The oval stands in the mesh twice, with the face's colours and with the outline's.
+        around = SURFACE_COUNT + len(_LASHED)
+        vertices[around : around + len(FACE_OVAL)] = vertices[FACE_OVAL]
+        self._untangler.smooth(vertices, pose)
+        return vertices
+
+    def folded(self, pose: Pose) -> int:
+        """Return how many triangles ``pose`` turns inside out; see ``Folds``."""
+        return len(self._folds.of(self.vertices(pose), pose))
 
     @staticmethod
     def _turned(offsets: Float32, rotation: Float32, scale_px: float) -> Float32:

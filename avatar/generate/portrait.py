@@ -144,6 +144,10 @@ class PortraitGenerator:
         """Return where a motion that is ``usable`` puts the head."""
         return self._deformer.pose(motion)
 
+    def folded(self, motion: Motion) -> int:
+        """Return how many of the mesh's triangles ``motion`` turns inside out."""
+        return self._mesh.folded(self.pose(motion)) if usable(motion) else 0
+
     def draw(self, image: UInt8Image, behind: UInt8Image, pose: Pose, motion: Motion) -> list[Box]:
         """Draw what moved into ``image``, which shows the rest already, over ``behind``.
 
