@@ -74,11 +74,11 @@ class State:
 
     @property
     def line(self) -> str:
-        """Return it as one line."""
+        """Return it as it stands in a window."""
         if self.done:
             return self.text
         bar = "●" * round(5 * self.progress) + "○" * (5 - round(5 * self.progress))
-        return f"{self.step}/{self.steps}  {self.text}  {bar}"
+        return f"{self.step}/{self.steps}  {self.text}\n{bar}"
 
 
 class Session:

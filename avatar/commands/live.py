@@ -191,6 +191,9 @@ class LiveSession:
             action()
 
     def _toggle_mirror(self) -> None:
+        if self.config.profile is not None:
+            self._say("mirror: not with a profile, which knows your left from your right")
+            return
         # The reference was seen the other way round; a new one is due.
         self._mirror.mirrored = not self._mirror.mirrored
         self.take_reference()

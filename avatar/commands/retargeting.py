@@ -22,6 +22,11 @@ def make_retargeter(
     ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed and
     for a profile that is not there or not readable.
     """
+    if config.mirror and config.profile is not None:
+        raise UsageError(
+            "--mirror does not go with --profile, which knows your left from your right: leave "
+            "one of them out"
+        )
     return FaceRetargeter(
         config.motion,
         config.smoothing,

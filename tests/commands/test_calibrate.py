@@ -104,6 +104,8 @@ def test_a_profile_reaches_the_retargeter(
     assert chosen_reference(LiveConfig(profile="me")) == "profile"
     assert chosen_reference(LiveConfig(profile="me", reference="first")) == "first"
     make_retargeter(LiveConfig(profile="me"))
+    with pytest.raises(UsageError, match="your left from your right"):
+        make_retargeter(LiveConfig(profile="me", mirror=True))
 
 
 def looked(image: UInt8Image, face: Face, watcher: Watcher | None = None) -> str:

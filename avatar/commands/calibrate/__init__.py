@@ -130,9 +130,7 @@ def _guide(
 ) -> None:  # fmt: skip
     """Run the live loop with prompts until all is done; raises when the driver ends it before."""
     out = "preview" if window and _has_window() else "none"
-    config = LiveConfig(
-        camera=camera, out=(out,), size=_SIZE, motion="relative", face_model=face_model, mirror=True
-    )
+    config = LiveConfig(camera=camera, out=(out,), size=_SIZE, face_model=face_model)
     prompts = _Prompts(watcher)
     live = LiveSession(
         config,
