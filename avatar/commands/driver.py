@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from avatar.commands.terminal import say as _say
+from avatar.commands.profiles import stored_person
 from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
 from avatar.errors import UsageError
@@ -33,7 +34,8 @@ class Driver:
     ``smoothing``: ``off``, ``light`` or ``strong``. ``size_px``: (width, height) of the pictures;
     None takes the photo's own, or 512×512 for a portrait. ``face_model``: the landmarker's file.
     ``reference``: what relative motion starts from: ``auto`` the most neutral face of the first
-    two seconds, ``first`` the first face. ``driving``: how far the portrait goes along.
+    two seconds, ``first`` the first face, ``profile`` the resting face of ``profile``, the name of
+    one that ``avatar calibrate`` made. ``driving``: how far the portrait goes along.
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1.
     ``neural``: options of the engines ``liveportrait`` and ``fomm``.
@@ -59,6 +61,7 @@ class Driver:
         face_model: Path | None = None,
         reference: Reference = "auto",
         driving: Driving = UNCHANGED,
+        profile: str | None = None,
         mouth: MouthInside = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
         neural: NeuralOptions = DEFAULTS,
@@ -68,7 +71,9 @@ class Driver:
             engine, PortraitSettings(mouth, shading, default_mattes()), neural, smoothing, _say
         )
         self._size_px, self._face_model = size_px, face_model
-        self._retargeter = FaceRetargeter(motion, smoothing, reference, driving=driving)
+        self._retargeter = FaceRetargeter(
+            motion, smoothing, reference, person=stored_person(profile), driving=driving
+        )
         self._open = ExitStack()
         self._tracker: FaceLandmarker | None = None
         self._generator: Generator | None = None

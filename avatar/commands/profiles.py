@@ -11,6 +11,7 @@ from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.store import check_name
 from avatar.commands.terminal import say
 from avatar.errors import SinkError, UsageError
+from avatar.person import Person
 from calibrate import SCHEMA_VERSION, Profile
 
 SUFFIX = ".json"
@@ -81,6 +82,11 @@ def default_profiles() -> ProfileStore:
     from platformdirs import user_data_path
 
     return ProfileStore(user_data_path("webcam-avatar") / "profiles")
+
+
+def stored_person(name: str | None) -> Person | None:
+    """Return what retargeting takes of a stored profile; None for None. Raises ``UsageError``."""
+    return None if name is None else default_profiles().load(name).person()
 
 
 def read_profile(path: Path, name: str) -> Profile:

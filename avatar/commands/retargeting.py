@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avatar.commands.profiles import default_profiles
+from avatar.commands.profiles import stored_person
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
@@ -31,7 +31,7 @@ def make_retargeter(
         config.motion,
         config.smoothing,
         chosen_reference(config),
-        person=default_profiles().load(config.profile).person() if config.profile else None,
+        person=stored_person(config.profile),
         driving=driving(config),
         delay_s=delay_s,
     )

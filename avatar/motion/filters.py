@@ -62,7 +62,6 @@ def _alpha(cutoff_hz: float, elapsed_s: float) -> float:
     return ratio / (ratio + 1)
 
 
-# In head units for shape and place, radians for the rotation. The jitter of a still face seen by
-# MediaPipe at 640×480 is about 0.004 head units and 0.003 rad; these keep blinks (0.1 s) whole.
+# For shapes in head units; these keep blinks (0.1 s) whole. A tracked head has a filter of its own,
+# `avatar.motion.smooth`.
 SHAPE = {"light": OneEuro(4.0, 6.0), "strong": OneEuro(1.5, 3.0)}
-POSE = {"light": OneEuro(2.0, 4.0), "strong": OneEuro(0.8, 2.0)}
