@@ -28,8 +28,8 @@ class NeuralOptions:
     ``regions``: what of the driver's face drives the avatar; the expression has lips and eyes in
     it. ``stitching``: keep the shoulders still. ``retarget_eyes``, ``retarget_lips``: shut lids and
     open lips as far as the driver's are, by networks of their own. ``variant``: other weights,
-    "animals". ``crop``: the photograph's square as ``X,Y,SIZE`` where no face is to be looked for. ``backend`` and
-    ``precision``: what runs the networks, see docs/engines.md.
+    "animals". ``crop``: the photograph's square as ``X,Y,SIZE`` where no face is to be looked for.
+    ``backend`` and ``precision``: what runs the networks, see docs/engines.md.
     """
 
     strength: float = 1.0

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from avatar.commands.terminal import say as _say
 from avatar.commands.profiles import stored_person
+from avatar.commands.terminal import say as _say
 from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
 from avatar.errors import UsageError

@@ -325,9 +325,7 @@ class FaceRetargeter:
         if self._known is not None:
             blendshapes = self._known.scores(blendshapes, head.shape)
             expression = self._known.expression(expression)
-            shut = self._known.closure(
-                head.shape, self._known.scores(face.blendshapes, head.shape)
-            )
+            shut = self._known.closure(head.shape, self._known.scores(face.blendshapes, head.shape))
         else:
             shut = self._eyes(head.shape, reference.shape, face.blendshapes, track.timestamp_ns)
         return Motion(
@@ -355,9 +353,7 @@ class FaceRetargeter:
         )
         if self._known is not None:
             blendshapes = self._known.scores(blendshapes, head.shape)
-            shut = self._known.closure(
-                head.shape, self._known.scores(face.blendshapes, head.shape)
-            )
+            shut = self._known.closure(head.shape, self._known.scores(face.blendshapes, head.shape))
         else:
             shut = usual_closure(head.shape, reference.shape, face.blendshapes)
         return Motion(
