@@ -9,6 +9,7 @@ import numpy as np
 from avatar.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose, lips_gap_px
 from avatar.generate.driver_mouth import DriverMouth, skin_colour
+from avatar.generate.grain import Grain
 from avatar.generate.overlay import Box, blend_into, box_around, polygon_mask
 from avatar.generate.topology import INNER_LIPS
 from avatar.motion.head import HeadShape, compose
@@ -51,6 +52,7 @@ class MouthLayer:
         self._driver = None if inside == "teeth" else DriverMouth(skin_colour(canvas, landmarks_px))
         self._skull = corners.mean(axis=0).astype(np.float32)
         self._skull[1] = head.shape[13, 1]
+        self._grain = Grain(canvas, landmarks_px)
         light = _light(canvas, landmarks_px)
         self._cavity = _draw_cavity(light)
         self._upper, self._upper_alpha = _draw_teeth(light, _TEETH_LENGTH, 1.0)
@@ -81,6 +83,7 @@ class MouthLayer:
         if patch is None:
             patch = self._drawn(pose, box)
             _shade_edges(patch, mask)
+        patch = self._grain.lay_on(patch, lips_px[0, :2] - np.array(box[:2], np.float32))
         blend_into(image, box, patch, (mask * strength).astype(np.uint8))
 
     def _drawn(self, pose: Pose, box: Box) -> UInt8Image:
