@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from avatar.commands.live import LiveSession
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.config import LiveConfig, load_config
 from avatar.errors import AvatarError, UsageError
@@ -48,3 +49,13 @@ def test_what_an_engine_does_not_heed_is_refused() -> None:
     with pytest.raises(AvatarError, match="--lock-head is for --engine portrait"):
         driving(LiveConfig(engine="liveportrait", lock_head=True))
     assert driving(LiveConfig(engine="liveportrait", strength=0.5)) == UNCHANGED
+
+
+@pytest.mark.slow
+def test_the_key_r_begins_and_ends_the_search(face_model: Path) -> None:
+    said: list[str] = []
+    session = LiveSession(LiveConfig(camera="demo", out=("none",), size="320x240"), said.append)
+    session.press("r")
+    assert "looking for the moment" in said[-1]
+    session.press("r")
+    assert "kept as it is" in said[-1]

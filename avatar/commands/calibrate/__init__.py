@@ -36,7 +36,8 @@ __all__ = ["calibrate"]
 
 DEFAULT_NAME = "me"
 _UNATTENDED_S = 90.0
-# A recording cannot be asked again: without a resting face in it there is no profile.
+# Between the inner lips, head units: somebody who speaks all the time never rests.
+_PARTED_LIPS = 0.1
 _SIZE = "960x720"
 
 
@@ -92,6 +93,11 @@ def _keep(
         say(f"seen in part: {', '.join(partly)}")
     if missing:
         say(f"not seen, the usual values stay: {', '.join(missing)}")
+    if profile.lips.closed > _PARTED_LIPS:
+        say(
+            "the lips were parted even in the calmest moment: the avatar will press its own "
+            "together. Calibrate again with a moment of rest, or use --reference first"
+        )
     say(f"kept as {path} (numbers only); use it: avatar run --profile {name}")
     if html is not None:
         from avatar.commands.calibrate.report import write_report
