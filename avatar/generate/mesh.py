@@ -21,6 +21,7 @@ from avatar.generate.raster import draw_triangles, sample
 from avatar.generate.topology import (
     EYE_RINGS,
     FACE_OVAL,
+    INNER_LIPS,
     SURFACE_COUNT,
     surface_triangles,
 )
@@ -100,10 +101,10 @@ class HeadMesh:
         self._untangler = RingUntangler(
             Folds(self.rest, around, head, face), self.rest, around, face, len(FACE_OVAL)
         )
-        skin = self.triangles[: -len(around)]
+        skin = _without_openings(self.triangles[: -len(around)])
         eyes = np.concatenate(EYE_RINGS)
         self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
-        self._folds = Folds(self.rest, self.triangles, head, face)
+        self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
         self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, crown_px)
 
     def vertices(self, pose: Pose) -> Float32:
@@ -236,6 +237,17 @@ def _lidded_triangles() -> NDArray[np.int32]:
     # At the corners a quad is a triangle.
     whole = [len(set(t)) == 3 for t in band.tolist()]
     return np.concatenate([skin, band[whole]]).astype(np.int32)
+
+
+def _without_openings(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the triangles without those between lids and between lips.
+
+    They have no sides: shut, they are flat, and what shows in them open is drawn over them.
+    """
+    inside = np.zeros(len(triangles), bool)
+    for ring in (*EYE_RINGS, INNER_LIPS):
+        inside |= np.isin(triangles, ring).all(axis=1)
+    return triangles[~inside]
 
 
 def _ring_triangles(rings: int) -> NDArray[np.int32]:

@@ -19,7 +19,7 @@ _FLAT_AT_REST, _FLAT_TURNED = 1.0, 0.5
 # A triangle that the turning alone leaves less of its area than this is seen edge-on: which side
 # it shows is the turning's doing.
 _FACING = 0.15
-_ROUNDS, _ALONE_ROUNDS = 40, 4
+_ROUNDS, _ALONE_ROUNDS = 30, 4
 _YIELD = 0.7
 _FLIP = np.array([1, -1, -1], np.float32)
 
@@ -36,28 +36,34 @@ class Folds:
         self, rest: Float32, triangles: NDArray[np.int32], head: HeadShape, face: int
     ) -> None:
         self._triangles, self._head, self._face = triangles, head, face
-        self._used = np.unique(triangles)
+        self._corners = tuple(np.ascontiguousarray(triangles[:, k]) for k in range(3))
         self._offset = ((rest - head.centre_px) * _FLIP).astype(np.float32)
         area = self._area(rest[:, :2])
         self._side = np.sign(area)
         self._whole = np.abs(area) > _FLAT_AT_REST
-        self._facing = np.abs(area) * np.float32(_FACING)
+        self._facing = np.abs(area) * _FACING
 
-    def of(self, vertices: Float32, pose: Pose) -> NDArray[np.intp]:
-        """Return which triangles fold; ``vertices``: float32 (N, 3), pixels, as posed."""
+    def of(self, vertices: Float32, pose: Pose, alone: Float32 | None = None) -> NDArray[np.intp]:
+        """Return which triangles fold; ``vertices``: float32 (N, 3), pixels, as posed.
+
+        ``alone``: ``turned_alone(pose)``, where it is known already.
+        """
         area = self._area(vertices[:, :2])
         turned = (area * self._side < -_FLAT_TURNED) & self._whole
         if not turned.any():
             return np.zeros(0, np.intp)
-        alone = self._area(self.turned_alone(pose))
+        facing = self._area(self.turned_alone(pose) if alone is None else alone)
         zoom = (pose.scale_px / self._head.scale_px) ** 2
-        found = np.flatnonzero(turned & (alone * self._side > self._facing * np.float32(zoom)))
+        found = np.flatnonzero(turned & (facing * self._side > self._facing * zoom))
         return found[[not hidden for hidden in self._hidden(vertices, found)]]
 
-    def _area(self, points: Float32) -> Float32:
-        a, b, c = (points[self._triangles[:, k]] for k in range(3))
-        across = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1])
-        return np.asarray((across - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])) / 2, np.float32)
+    def _area(self, points: Float32) -> NDArray[np.float64]:
+        """Return the triangles' signed areas, px²."""
+        # In double precision the square of no float32 overflows.
+        x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
+        a, b, c = self._corners
+        ax, ay = x[a], y[a]
+        return ((x[b] - ax) * (y[c] - ay) - (y[b] - ay) * (x[c] - ax)) / 2
 
     def turned_alone(self, pose: Pose) -> Float32:
         """Return where the vertices were if all of them turned with the head, float32 (N, 2)."""
@@ -117,7 +123,8 @@ class FaceUntangler:
         if not len(folded):
             return
         count = len(self._free)
-        alone = self._folds.turned_alone(pose)[:count]
+        everything_alone = self._folds.turned_alone(pose)
+        alone = everything_alone[:count]
         moved = np.zeros((count + 1, 2), np.float32)
         moving = np.zeros(count + 1, bool)
         for k in range(_ROUNDS):
@@ -136,7 +143,7 @@ class FaceUntangler:
                 chosen = np.flatnonzero(moving[:count] & self._free)
                 mean = moved[self._near[chosen]].sum(axis=1) / self._degree[chosen, None]
                 vertices[chosen, :2] = alone[chosen] + mean
-            folded = self._folds.of(vertices, pose)
+            folded = self._folds.of(vertices, pose, everything_alone)
             if not len(folded):
                 return
 
