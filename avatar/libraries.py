@@ -23,7 +23,7 @@ class SystemLibrary:
     """A shared library and the package that brings it.
 
     ``part`` is what needs it: nothing runs without "core"; "preview" opens windows, "sound"
-    plays and records.
+    plays and records, "pipewire" is a virtual camera. A field may name several packages.
     """
 
     soname: str
@@ -47,6 +47,8 @@ SYSTEM_LIBRARIES: tuple[SystemLibrary, ...] = (
     SystemLibrary("libSM.so.6", "preview", "libsm6", "libSM", "libsm"),
     SystemLibrary("libICE.so.6", "preview", "libice6", "libICE", "libice"),
     SystemLibrary("libportaudio.so.2", "sound", "libportaudio2", "portaudio", "portaudio"),
+    # The PipeWire camera; with the services, without which the library is of no use
+    SystemLibrary("libpipewire-0.3.so.0", "pipewire", *3 * ("pipewire wireplumber",)),
 )
 
 _INSTALL = {

@@ -33,6 +33,12 @@ def _virtual(request: _Request) -> FrameSink:
     return VirtualSink(request.size_px, request.fps, request.argument or None)
 
 
+def _pipewire(request: _Request) -> FrameSink:
+    from avatar.sinks.pipewire import PipeWireSink
+
+    return PipeWireSink(request.size_px, request.fps, request.argument or None)
+
+
 def _preview(request: _Request) -> FrameSink:
     from avatar.sinks.preview import PreviewSink
 
@@ -66,12 +72,13 @@ def _memory(request: _Request) -> FrameSink:
 # Kind: (may have or must have an argument, or None; how it is made).
 _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "virtual": ("may", _virtual),
+    "pipewire": ("may", _pipewire),
     "preview": (None, _preview),
     "file": ("must", _file),
     "none": (None, _none),
     "memory": (None, _memory),
 }
-_SPELLINGS = "virtual, virtual:DEVICE, preview, file:PATH, none"
+_SPELLINGS = "virtual, virtual:DEVICE, pipewire, preview, file:PATH, none"
 
 
 def sink_kinds() -> tuple[str, ...]:
@@ -92,7 +99,8 @@ def create_sink(
 ) -> FrameSink:
     """Return the output that ``spec`` names, not yet entered.
 
-    ``spec``: ``virtual``, ``virtual:DEVICE``, ``preview``, ``file:PATH``, ``none`` or ``memory``.
+    ``spec``: ``virtual``, ``virtual:DEVICE``, ``pipewire``, ``pipewire:NAME``, ``preview``,
+    ``file:PATH``, ``none`` or ``memory``.
     ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
     label among them; a file without them is a programming error. ``force``: a file may be
     replaced. ``clock`` is for outputs that keep time; those of today follow the frames' own.
