@@ -25,11 +25,13 @@ from avatar.generate.topology import (
 )
 from avatar.motion.rotation import vector_from_rotation
 
-_CELLS = 128
+# Cells across the face: where its own driver's creases are reproduced, and where they are a hint.
+_FINE_CELLS, _COARSE_CELLS = 128, 64
 _LIMITS = (0.62, 1.45)
 # The newest frame's share: camera noise averages out, a crease still comes within 0.1 s.
 _NEW_SHARE = 0.9
 _EVERY = 3
+_SOFT_SHARE = 0.012  # of the face's width: how softly skin ends
 _DARK = 10.0  # levels added to both pictures, so that noise in shadows is not amplified
 _RELATIVE_SHARE = 0.2
 _UNITY = 128  # a ratio of 1 in 8 bits
@@ -61,14 +63,21 @@ class FineShading:
         self._box: Box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         self._rows = slice(self._box[1] + crown_px, self._box[3] + crown_px)
         self._columns = slice(self._box[0], self._box[2])
-        self._points = ((surface - low) * (_CELLS / (high - low))).astype(np.float32)
-        self._corners, self._shares = _anchors(self._points)
-        self._skin = self._skin_weight(landmarks_px)
+        self._places = ((surface - low) / (high - low)).astype(np.float32)
+        self._landmarks_px = landmarks_px
+        self._cells = 0
         self._reference: Float32 | None = None
         self._reference_shape: Float32 | None = None
-        self._ratio = np.ones((_CELLS, _CELLS), np.float32)
         self._plain = True
         self._calls = 0
+
+    def _divide(self, cells: int) -> None:
+        """Divide the face into ``cells`` × ``cells``; nothing is kept of other cells."""
+        self._cells = cells
+        self._corners, self._shares = _anchors(self._places * np.float32(cells), cells)
+        self._skin = self._skin_weight(self._landmarks_px)
+        self._ratio = np.ones((cells, cells), np.float32)
+        self._reference_shape = None
 
     def _skin_weight(self, landmarks_px: Float32) -> Float32:
         """Return where there is skin and nothing that moves over it, float32 (cells, cells)."""
@@ -83,8 +92,9 @@ class FineShading:
         skin = covered(FACE_OVAL, 0.97)
         for ring in (*EYE_RINGS, INNER_LIPS):
             skin = np.minimum(skin, 255 - covered(ring, 1.15))
-        cells = cv2.resize(skin, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
-        soft = cv2.GaussianBlur(cells.astype(np.float32) / 255, (0, 0), 1.5)
+        cells = cv2.resize(skin, (self._cells, self._cells), interpolation=cv2.INTER_AREA)
+        reach = _SOFT_SHARE * self._cells
+        soft = cv2.GaussianBlur(cells.astype(np.float32) / 255, (0, 0), reach)
         return np.asarray(np.clip(soft * 2 - 1, 0, 1), np.float32)
 
     def apply(self, motion: Motion) -> NDArray[np.uint8]:
@@ -96,6 +106,9 @@ class FineShading:
         self._calls += 1
         if not motion.absolute and self._calls % _EVERY != 1:
             return self._person if self._plain else self._shaded
+        cells = _FINE_CELLS if motion.absolute else _COARSE_CELLS
+        if cells != self._cells:
+            self._divide(cells)
         wanted = self._wanted(motion)
         if wanted is None and self._plain:
             return self._person
@@ -148,30 +161,30 @@ class FineShading:
         grey = cv2.cvtColor(image[low[1] : high[1], low[0] : high[0]], cv2.COLOR_RGB2GRAY)
         span = (high - low).astype(np.float32)
         # A cell covers several pixels of a near face; averaging them is free of aliasing.
-        small = cv2.resize(grey, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(grey, (self._cells, self._cells), interpolation=cv2.INTER_AREA)
         # Each cell stands at fixed shares of three landmarks, so it follows them wherever they are.
-        cells = ((points - low) * (_CELLS / span)).astype(np.float32)
+        cells = ((points - low) * (self._cells / span)).astype(np.float32)
         at = np.einsum("nk,nkc->nc", self._shares, cells[self._corners])
-        at = at.reshape(_CELLS, _CELLS, 2) - np.float32(0.5)
+        at = at.reshape(self._cells, self._cells, 2) - np.float32(0.5)
         taken = sample(small, at)
         smooth = cv2.GaussianBlur(taken.astype(np.float32), (0, 0), 0.9)
         return np.asarray(smooth + np.float32(_DARK), np.float32)
 
 
-def _anchors(points: Float32) -> tuple[NDArray[np.intp], Float32]:
+def _anchors(points: Float32, cells: int) -> tuple[NDArray[np.intp], Float32]:
     """Return which three landmarks hold each cell, and with which shares.
 
     ``points``: float32 (468, 2), the landmarks in cells. Returns intp (cells², 3) and float32
     (cells², 3), barycentric; cells outside the face are held by landmark 0.
     """
-    corners = np.zeros((_CELLS, _CELLS, 3), np.intp)
-    shares = np.zeros((_CELLS, _CELLS, 3), np.float32)
+    corners = np.zeros((cells, cells, 3), np.intp)
+    shares = np.zeros((cells, cells, 3), np.float32)
     shares[..., 0] = 1
     for triangle in surface_triangles().astype(np.intp):
         a, b, c = points[triangle].astype(np.float64)
         area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
         low = np.maximum(np.floor(np.minimum(np.minimum(a, b), c) - 0.5).astype(int), 0)
-        high = np.minimum(np.ceil(np.maximum(np.maximum(a, b), c) + 0.5).astype(int), _CELLS)
+        high = np.minimum(np.ceil(np.maximum(np.maximum(a, b), c) + 0.5).astype(int), cells)
         if abs(area) < 1e-9 or (high <= low).any():
             continue
         y, x = np.mgrid[low[1] : high[1], low[0] : high[0]] + 0.5
