@@ -9,10 +9,9 @@ from typing import Protocol
 
 from avatar.frames import UInt8Image
 from avatar.sinks.conversion import I420Converter, Letterbox, RgbRows, Yuy2Converter
-from avatar.sinks.spa import VideoFormat
+from avatar.sinks.spa import I420, RGB, YUY2, VideoFormat
 
-_I420, _YUY2, _RGB = 2, 4, 15
-_NAMES = {_I420: "I420", _YUY2: "YUY2", _RGB: "RGB"}
+_NAMES = {I420: "I420", YUY2: "YUY2", RGB: "RGB"}
 # What programs ask of cameras, beside the picture's own size.
 _USUAL_SIZES_PX = ((1920, 1080), (1280, 720), (960, 540), (640, 480), (640, 360), (320, 240))
 
@@ -22,9 +21,9 @@ class _Converter(Protocol):
 
 
 _CONVERTERS: dict[int, Callable[[tuple[int, int]], _Converter]] = {
-    _I420: I420Converter,
-    _YUY2: Yuy2Converter,
-    _RGB: RgbRows,
+    I420: I420Converter,
+    YUY2: Yuy2Converter,
+    RGB: RgbRows,
 }
 
 
@@ -39,7 +38,7 @@ def offered_formats(size_px: tuple[int, int], fps: float) -> list[VideoFormat]:
         VideoFormat(pixels, size, (rate.numerator, rate.denominator))
         for size in (size_px, *smaller)
         for pixels in _CONVERTERS
-        if pixels != _I420 or _i420_is_unambiguous(size)
+        if pixels != I420 or _i420_is_unambiguous(size)
     ]
 
 
@@ -66,9 +65,9 @@ class Layout:
 def layout_of(video: VideoFormat) -> Layout:
     """Return how pictures of ``video`` lie in memory, without gaps between rows and planes."""
     width, height = video.size_px
-    if video.pixels == _I420:
+    if video.pixels == I420:
         return Layout(width * height * 3 // 2, width)
-    stride = width * 2 if video.pixels == _YUY2 else width * 3 + -width * 3 % 4
+    stride = width * 2 if video.pixels == YUY2 else width * 3 + -width * 3 % 4
     return Layout(stride * height, stride)
 
 

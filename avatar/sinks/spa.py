@@ -16,12 +16,15 @@ PARAM_ENUM_FORMAT = 3
 PARAM_FORMAT = 4
 PARAM_BUFFERS = 5
 PARAM_META = 6
+I420, YUY2, RGB = 2, 4, 15
 
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
 _CHOICE_RANGE, _CHOICE_FLAGS = 1, 4
 _OBJECT_FORMAT, _OBJECT_BUFFERS, _OBJECT_META = 0x40003, 0x40004, 0x40005
 _MEDIA_TYPE, _MEDIA_SUBTYPE = 1, 2
 _VIDEO_FORMAT, _VIDEO_SIZE, _VIDEO_FRAMERATE = 0x20001, 0x20003, 0x20004
+_VIDEO_COLOR_RANGE, _VIDEO_COLOR_MATRIX = 0x2000C, 0x2000D
+_RANGE_LIMITED, _MATRIX_BT601 = 2, 4
 _TYPE_VIDEO, _SUBTYPE_RAW = 2, 1
 _BUFFERS_BUFFERS, _BUFFERS_BLOCKS, _BUFFERS_SIZE, _BUFFERS_STRIDE = 1, 2, 3, 4
 _BUFFERS_DATA_TYPE = 6
@@ -49,19 +52,22 @@ class VideoFormat:
 def format_pod(video: VideoFormat) -> bytes:
     """Return ``video`` as one of the formats that a port offers.
 
-    Every value is fixed: browsers leave out formats with a choice of sizes.
+    Every value is fixed: browsers leave out formats with a choice of sizes. The colours of all but
+    RGB are said to be those of ``conversion.py``: BT.601, limited range.
     """
-    return _object(
-        _OBJECT_FORMAT,
-        PARAM_ENUM_FORMAT,
-        {
-            _MEDIA_TYPE: _id(_TYPE_VIDEO),
-            _MEDIA_SUBTYPE: _id(_SUBTYPE_RAW),
-            _VIDEO_FORMAT: _id(video.pixels),
-            _VIDEO_SIZE: _pod(_RECTANGLE, _PAIR.pack(*video.size_px)),
-            _VIDEO_FRAMERATE: _pod(_FRACTION, _PAIR.pack(*video.fps)),
-        },
-    )
+    values = {
+        _MEDIA_TYPE: _id(_TYPE_VIDEO),
+        _MEDIA_SUBTYPE: _id(_SUBTYPE_RAW),
+        _VIDEO_FORMAT: _id(video.pixels),
+        _VIDEO_SIZE: _pod(_RECTANGLE, _PAIR.pack(*video.size_px)),
+        _VIDEO_FRAMERATE: _pod(_FRACTION, _PAIR.pack(*video.fps)),
+    }
+    if video.pixels != RGB:
+        values |= {
+            _VIDEO_COLOR_RANGE: _id(_RANGE_LIMITED),
+            _VIDEO_COLOR_MATRIX: _id(_MATRIX_BT601),
+        }
+    return _object(_OBJECT_FORMAT, PARAM_ENUM_FORMAT, values)
 
 
 def parse_format(pod: bytes) -> VideoFormat | None:
