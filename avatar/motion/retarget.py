@@ -37,6 +37,8 @@ MotionMode = Literal["relative", "absolute"]
 Reference = Literal["auto", "first", "key", "profile"]
 
 HOLD_NS = 500_000_000
+# Landmarks farther away than so many pictures, or a smaller face, are the tracker's error.
+_FARTHEST, _LEAST_FACE_PX = 10, 4.0
 REFERENCE_SEARCH_NS = 2_000_000_000
 CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
@@ -188,20 +190,20 @@ class FaceRetargeter:
 
         For recordings, whose most neutral face can be looked for before anything is drawn.
         """
-        if track.face is not None and _finite(track.face):
+        if track.face is not None and _plausible(track.face):
             self._reference = _Reference(decompose(track.face), _look_down(track.face), track)
             self._reference_score = 0.0
 
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
 
-        A face with non-finite numbers counts as no face, and a track that is older than the last
+        A face of impossible numbers counts as no face, and a track that is older than the last
         one as none. A clock that jumped back by more than a second counts as a new one.
         """
         if track is not None and self._is_stale(track.timestamp_ns):
             track = None
         face = track.face if track is not None else None
-        if track is not None and face is not None and _finite(face):
+        if track is not None and face is not None and _plausible(face):
             motion = self._tracked(track, face, now_ns)
         else:
             index = track.index if track is not None else -1
@@ -405,9 +407,12 @@ def _look_down(face: Face) -> Float32:
     return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
 
 
-def _finite(face: Face) -> bool:
-    return bool(
-        np.isfinite(face.landmarks_px).all()
-        and np.isfinite(face.blendshapes).all()
-        and np.isfinite(face.pose).all()
-    )
+def _plausible(face: Face) -> bool:
+    """Return whether all numbers are finite and the landmarks lie where a camera sees a face."""
+    width, height = face.image_size_px
+    points = face.landmarks_px
+    if not np.abs(points).max() < _FARTHEST * max(width, height):  # false for NaN as well
+        return False
+    if float(np.ptp(points[:, :2], axis=0).max()) < _LEAST_FACE_PX:
+        return False
+    return bool(np.isfinite(face.blendshapes).all() and np.isfinite(face.pose).all())

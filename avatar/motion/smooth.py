@@ -133,7 +133,7 @@ class HeadSmoother:
     def _filtered(self, value: Float32, elapsed_s: float) -> Float32:
         if self._groups is None:
             self._groups = _element_groups(value[: 3 * LANDMARK_COUNT].reshape(-1, 3))
-            self._share = (1 / np.bincount(self._groups)).astype(np.float32)
+            self._share = (1 / np.maximum(np.bincount(self._groups), 1)).astype(np.float32)
         if self._value is None:
             self._value = self._raw = self._raw_before = value
             self._speed = np.zeros_like(value)
