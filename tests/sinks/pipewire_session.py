@@ -1,4 +1,4 @@
-"""A PipeWire of the test's own: daemon, message bus and session manager in a folder of their own."""
+"""A PipeWire for one test: daemon, message bus and session manager in a folder of their own."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class PipeWireSession:
 
     def spawn(self, *command: str) -> None:
         """Start a program that lives until ``kill`` or the session's end."""
-        with (self._folder / f"{command[0]}.log").open("ab") as log:
+        with (self._folder / f"{Path(command[0]).name}.log").open("ab") as log:
             self._running[command[0]] = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -168,7 +167,7 @@ def test_a_reader_that_wants_another_format_does_not_disturb_the_first(
 
 
 def test_the_camera_has_its_name_and_goes_when_left(session: PipeWireSession) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(10):
         with PipeWireSink(SIZE, FPS, 'My "own", née {camera}') as sink:
             assert sink.device == 'My "own", née {camera}'
@@ -177,7 +176,7 @@ def test_the_camera_has_its_name_and_goes_when_left(session: PipeWireSession) ->
             assert "née {camera}" in said
             assert 'media.role = "Camera"' in said
         wait_until(lambda: session.cameras() == 0, "the camera's end")
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
     assert not [t for t in threading.enumerate() if "avatar" in t.name]
 
 
