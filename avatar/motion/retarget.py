@@ -46,6 +46,7 @@ _LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDow
 _LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
 # An iris looking all the way up or down moves by this share of the eye's width.
 _LOOK_REACH = np.float32(0.1)
+_BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 # Expressions count against a neutral face; looking somewhere does not.
 _EXPRESSIVE = [
     i for i, name in enumerate(BLENDSHAPE_NAMES) if name != "_neutral" and "eyeLook" not in name
@@ -93,7 +94,13 @@ def neutrality(face: Face) -> float:
     """Return how far ``face`` is from a neutral look into the camera; 0 is perfectly neutral."""
     head = decompose(face)
     turned = float(np.linalg.norm(vector_from_rotation(head.rotation)))
-    return float(face.blendshapes[_EXPRESSIVE].sum()) + 2.0 * turned
+    # Parted lips and half-shut eyes weigh more than their scores say: taken for neutral, they
+    # would keep the avatar's mouth shut and its eyes open for good.
+    mouth = np.linalg.norm(head.shape[13] - head.shape[14])
+    parted = float(mouth / max(float(np.linalg.norm(head.shape[61] - head.shape[291])), 1e-3))
+    shut = float(face.blendshapes[_BLINKS].sum())
+    expressive = float(face.blendshapes[_EXPRESSIVE].sum())
+    return expressive + 2.0 * turned + 8.0 * parted + 2.0 * shut
 
 
 def difference(face: Face, other: Face) -> float:
