@@ -265,7 +265,7 @@ def run(
             "--out",
             metavar="OUT",
             help=_default(
-                "Where frames go: virtual, virtual:DEVICE, preview, file:PATH or none. "
+                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, file:PATH or none. "
                 "Give several to serve several.",
                 "out",
             ),

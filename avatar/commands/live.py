@@ -125,6 +125,7 @@ class LiveSession:
             )
             for spec in config.out
         ]
+                say=self._say,
 
     @property
     def clock(self) -> Clock:

@@ -25,12 +25,17 @@ class _Request:
     overlay_text: Callable[[], str] | None
     metadata: Mapping[str, str]
     force: bool
+    say: Callable[[str], None]
 
 
 def _virtual(request: _Request) -> FrameSink:
+    if not request.argument:
+        from avatar.sinks.any_camera import AnyCameraSink
+
+        return AnyCameraSink(request.size_px, request.fps, request.say)
     from avatar.sinks.virtual import VirtualSink
 
-    return VirtualSink(request.size_px, request.fps, request.argument or None)
+    return VirtualSink(request.size_px, request.fps, request.argument)
 
 
 def _pipewire(request: _Request) -> FrameSink:
@@ -96,6 +101,7 @@ def create_sink(
     overlay_text: Callable[[], str] | None = None,
     metadata: Mapping[str, str] | None = None,
     force: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> FrameSink:
     """Return the output that ``spec`` names, not yet entered.
 
@@ -103,7 +109,8 @@ def create_sink(
     ``file:PATH``, ``none`` or ``memory``.
     ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
     label among them; a file without them is a programming error. ``force``: a file may be
-    replaced. ``clock`` is for outputs that keep time; those of today follow the frames' own.
+    replaced. ``say`` is told what was chosen where there is a choice. ``clock`` is for outputs that
+    keep time; those of today follow the frames' own.
     Raises ``UsageError`` for anything else, naming the nearest.
     """
     del clock
@@ -115,7 +122,7 @@ def create_sink(
         raise UsageError(f"The output {spec!r} needs a path after the colon, as in file:talk.mp4.")
     if wants is None and colon:
         raise UsageError(f"The output {kind!r} takes nothing after it; found {spec!r}.")
-    return make(_Request(argument, size_px, fps, on_key, overlay_text, metadata or {}, force))
+    return make(_Request(argument, size_px, fps, on_key, overlay_text, metadata or {}, force, say))
 
 
 def _unknown(spec: str, kind: str) -> str:

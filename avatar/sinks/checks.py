@@ -5,6 +5,9 @@ from __future__ import annotations
 from avatar.errors import SinkError, UsageError
 from avatar.frames import LabelledFrame, UInt8Image
 
+# The end of what is said where a virtual camera fails.
+ELSEWHERE = "To go on without a virtual camera: --out preview."
+
 
 def checked_image(
     frame: LabelledFrame, size_px: tuple[int, int], *, sink: str, entered: bool

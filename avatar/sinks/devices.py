@@ -11,7 +11,7 @@ from typing import Literal
 
 from avatar.sinks import v4l2
 
-State = Literal["free", "busy", "no permission", "unknown"]
+State = Literal["free", "busy", "stuck", "no permission", "unknown"]
 
 _SYSFS = Path("/sys/class/video4linux")
 _OBS_CLSID = "{A3FCE0F5-3493-419F-958A-ABA1250EC20B}"
@@ -24,13 +24,17 @@ class OutputDevice:
     """A virtual camera that frames can be sent to.
 
     ``device`` is what ``--out virtual:DEVICE`` takes, ``name`` what meeting programs show.
-    ``holders`` are the programs seen to have it open; they may be readers.
+    ``holders`` are the programs seen to have it open; they may be readers. "stuck": an earlier
+    writer left it so that none can open it (v4l2loopback before 0.13). ``always_reads``: it calls
+    itself a camera also without a writer, which some programs take for broken, and Chrome for
+    none (v4l2loopback without ``exclusive_caps=1``).
     """
 
     device: str
     name: str
     state: State
     holders: tuple[str, ...] = ()
+    always_reads: bool = False
 
 
 def list_outputs() -> list[OutputDevice]:
@@ -54,7 +58,7 @@ def install_hint() -> str:
             "Install OBS Studio 28 or newer (30 or newer from macOS 13 on), start it once, press "
             "'Start Virtual Camera' once and allow its extension; then close OBS."
         )
-    if _module_installed():
+    if module_installed():
         return f"v4l2loopback is installed but not loaded. Run: {_MODPROBE}"
     return f"Install v4l2loopback: {_linux_package_line()}; then run: {_MODPROBE}"
 
@@ -88,8 +92,19 @@ def _linux_output(entry: Path) -> OutputDevice | None:
         os.close(descriptor)
     if capability.driver != v4l2.LOOPBACK_DRIVER:
         return None
-    state: State = "busy" if _is_fed(entry) else "free"
-    return OutputDevice(str(device), capability.card, state, tuple(v4l2.holders(device)))
+    return OutputDevice(
+        str(device),
+        capability.card,
+        _loopback_state(entry, capability),
+        tuple(v4l2.holders(device)),
+        capability.is_capture and capability.is_output,
+    )
+
+
+def _loopback_state(entry: Path, capability: v4l2.Capability) -> State:
+    if _is_fed(entry):
+        return "busy"
+    return "free" if capability.is_output else "stuck"
 
 
 def _is_fed(entry: Path) -> bool:
@@ -110,7 +125,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _module_installed() -> bool:
+def module_installed() -> bool:
+    """Tell whether v4l2loopback lies ready for the running kernel."""
     modules = Path("/lib/modules") / platform.release()
     return any(modules.rglob("v4l2loopback.ko*"))
 

@@ -10,11 +10,10 @@ from typing import Self
 from avatar.errors import AvatarError, SinkLostError, SinkUnavailableError
 from avatar.frames import LabelledFrame
 from avatar.sinks.camera_format import FormatConverter, describe, offered_formats
-from avatar.sinks.checks import checked_image, expect_even
+from avatar.sinks.checks import ELSEWHERE, checked_image, expect_even
 from avatar.sinks.pipewire_stream import PipeWireStream
 
 NAME = "Avatar"
-_ELSEWHERE = "To go on without a virtual camera: --out preview."
 
 
 class PipeWireSink:
@@ -56,14 +55,14 @@ class PipeWireSink:
         if not sys.platform.startswith("linux"):
             raise SinkUnavailableError(
                 f"PipeWire is Linux' own; here, --out virtual uses the virtual camera of OBS. "
-                f"{_ELSEWHERE}"
+                f"{ELSEWHERE}"
             )
         try:
             self._stream = PipeWireStream(
                 self._camera_name or NAME, offered_formats(self._size_px, self._fps)
             )
         except AvatarError as error:
-            raise type(error)(f"{error}. {_ELSEWHERE}") from error
+            raise type(error)(f"{error}. {ELSEWHERE}") from error
         return self
 
     def __exit__(
@@ -85,7 +84,7 @@ class PipeWireSink:
         if stream.lost is not None:
             raise SinkLostError(
                 f"PipeWire went away: {stream.lost}. When it is back, the camera is too, "
-                f"by itself. {_ELSEWHERE}"
+                f"by itself. {ELSEWHERE}"
             )
         video = stream.agreed
         if video is None:

@@ -16,14 +16,20 @@ _VIDIOC_QUERYCAP = 0x80685600
 _VIDIOC_STREAMON = 0x40045612
 _BUF_TYPE_VIDEO_OUTPUT = 2
 _CAPABILITY = struct.Struct("16s32s32sIII12x")
+_CAP_CAPTURE, _CAP_OUTPUT, _CAP_DEVICE_CAPS = 0x1, 0x2, 0x80000000
 
 
 @dataclass(frozen=True)
 class Capability:
-    """What a device says of itself; ``card`` is the name that programs show."""
+    """What a device says of itself; ``card`` is the name that programs show.
+
+    ``is_capture``: programs may read pictures from it now; ``is_output``: one may write them.
+    """
 
     driver: str
     card: str
+    is_capture: bool
+    is_output: bool
 
 
 def query_capability(descriptor: int) -> Capability:
@@ -32,8 +38,14 @@ def query_capability(descriptor: int) -> Capability:
 
     reply = bytearray(_CAPABILITY.size)
     fcntl.ioctl(descriptor, _VIDIOC_QUERYCAP, reply)
-    driver, card, *_ = _CAPABILITY.unpack(reply)
-    return Capability(_text(driver), _text(card))
+    driver, card, _, _, whole, of_node = _CAPABILITY.unpack(reply)
+    capabilities = of_node if whole & _CAP_DEVICE_CAPS else whole
+    return Capability(
+        _text(driver),
+        _text(card),
+        bool(capabilities & _CAP_CAPTURE),
+        bool(capabilities & _CAP_OUTPUT),
+    )
 
 
 def stream_on(descriptor: int) -> None:

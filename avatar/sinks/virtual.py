@@ -17,11 +17,10 @@ from avatar.errors import (
 )
 from avatar.frames import LabelledFrame
 from avatar.sinks import v4l2
-from avatar.sinks.checks import checked_image, expect_even
+from avatar.sinks.checks import ELSEWHERE, checked_image, expect_even
 from avatar.sinks.conversion import I420Converter
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
 
-_ELSEWHERE = "To go on without a virtual camera: --out preview."
 # What pyvirtualcam says of a device that an earlier writer left unusable (v4l2loopback < 0.13).
 _STUCK = "is not a video output device"
 _BUSY = "already in use"
@@ -92,7 +91,7 @@ class VirtualSink:
         except (OSError, RuntimeError) as error:
             raise SinkLostError(
                 f"The virtual camera {self._camera.device} is gone: {error}. "
-                f"Connect or start it again; it is tried again by itself. {_ELSEWHERE}"
+                f"Connect or start it again; it is tried again by itself. {ELSEWHERE}"
             ) from error
 
     def _open(self, pyvirtualcam: Any) -> Any:
@@ -115,7 +114,7 @@ class VirtualSink:
         if not outputs:
             wanted = f" {self._device}" if self._device else ""
             raise SinkUnavailableError(
-                f"There is no virtual camera{wanted} on this system. {install_hint()}. {_ELSEWHERE}"
+                f"There is no virtual camera{wanted} on this system. {install_hint()}. {ELSEWHERE}"
             )
         if self._device is None:
             return sorted(outputs, key=lambda output: output.state != "free")
@@ -125,7 +124,7 @@ class VirtualSink:
             listed = ", ".join(f"{output.device} ({output.name})" for output in outputs)
             raise SinkUnavailableError(
                 f"{self._device} is not a virtual camera. Found: {listed}. "
-                f"Use --out virtual:{outputs[0].device}. {_ELSEWHERE}"
+                f"Use --out virtual:{outputs[0].device}. {ELSEWHERE}"
             )
         return named
 
@@ -169,7 +168,7 @@ def _import_pyvirtualcam() -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             f"The virtual camera needs the package pyvirtualcam, which does not load: {error}. "
-            f"Run: pip install --force-reinstall pyvirtualcam. {_ELSEWHERE}"
+            f"Run: pip install --force-reinstall pyvirtualcam. {ELSEWHERE}"
         ) from error
     return pyvirtualcam
 
@@ -192,11 +191,11 @@ def _refused(device: str | None, reason: str) -> str:
     if "permission" in reason.lower():
         return (
             f"You may not open {wanted}. Run: sudo usermod -aG video $USER, then log in again. "
-            f"{_ELSEWHERE}"
+            f"{ELSEWHERE}"
         )
     if device is None:
-        return f"No virtual camera could be opened: {reason}. {install_hint()}. {_ELSEWHERE}"
-    return f"The virtual camera {device} could not be opened: {reason}. {_ELSEWHERE}"
+        return f"No virtual camera could be opened: {reason}. {install_hint()}. {ELSEWHERE}"
+    return f"The virtual camera {device} could not be opened: {reason}. {ELSEWHERE}"
 
 
 def _in_use(device: str) -> str:
@@ -205,5 +204,5 @@ def _in_use(device: str) -> str:
     who = f" Programs that have it open: {', '.join(found)}." if found else ""
     return (
         f"{device} is in use by another program that writes to it.{who} "
-        f"Close that program, or name another device (avatar devices lists them). {_ELSEWHERE}"
+        f"Close that program, or name another device (avatar devices lists them). {ELSEWHERE}"
     )

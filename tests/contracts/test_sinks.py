@@ -16,13 +16,16 @@ from avatar.clock import ManualClock
 from avatar.errors import SinkError, UsageError
 from avatar.frames import GeneratedFrame, LabelledFrame, Presence
 from avatar.label import VisibleLabel, file_metadata
-from avatar.sinks import create_sink, sink_kinds
+from avatar.sinks import any_camera, create_sink, sink_kinds
+from avatar.sinks.any_camera import AnyCameraSink
 from avatar.sinks.file import FileSink
 from avatar.sinks.memory import MemorySink
 from avatar.sinks.none import NullSink
+from avatar.sinks.pipewire import PipeWireSink
 from avatar.sinks.preview import PreviewSink
 from avatar.sinks.virtual import VirtualSink
 from avatar.stages import FrameSink
+from tests.sinks.pipewire_session import PipeWireSession
 
 SIZE = (160, 120)
 STEP_NS = 33_333_333
@@ -74,11 +77,14 @@ SINKS: dict[str, Callable[[Path], FrameSink]] = {
     "none": lambda tmp_path: NullSink(SIZE),
     "file": file,
     "virtual": virtual,
+    "any camera": lambda tmp_path: AnyCameraSink(SIZE, 30, lambda line: None),
+    "pipewire": lambda tmp_path: PipeWireSink(SIZE, 30),
     "preview": preview,
 }
+NEED_PIPEWIRE = {"any camera", "pipewire"}
 ROWS = [
-    pytest.param(make, id=kind, marks=[pytest.mark.real] if kind == "preview" else [])
-    for kind, make in SINKS.items()
+    pytest.param(kind, id=kind, marks=[pytest.mark.real] if kind == "preview" else [])
+    for kind in SINKS
 ]
 
 
@@ -87,9 +93,22 @@ def labelled(index: int = 0, size_px: tuple[int, int] = SIZE) -> LabelledFrame:
     return LABEL.label(GeneratedFrame(image, index * STEP_NS, index, Presence.TRACKED))
 
 
+@pytest.fixture(scope="module")
+def pipewire() -> Iterator[PipeWireSession]:
+    """The service alone: nobody reads here (tests/sinks/test_pipewire_real.py does)."""
+    with PipeWireSession(managed=False) as session:
+        yield session
+
+
 @pytest.fixture(params=ROWS)
-def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FrameSink]:
-    made: FrameSink = request.param(tmp_path)
+def sink(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FrameSink]:
+    if request.param in NEED_PIPEWIRE:
+        for key, value in request.getfixturevalue("pipewire").environment.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setattr(any_camera, "list_outputs", list)
+    made = SINKS[request.param](tmp_path)
     yield made
     made.__exit__(None, None, None)
 
@@ -165,8 +184,10 @@ def make(spec: str, **options: Any) -> FrameSink:
     [
         ("memory", MemorySink),
         ("none", NullSink),
-        ("virtual", VirtualSink),
+        ("virtual", AnyCameraSink),
         ("virtual:/dev/video9", VirtualSink),
+        ("pipewire", PipeWireSink),
+        ("pipewire:My camera", PipeWireSink),
         ("preview", PreviewSink),
         ("file:a:b.mp4", FileSink),
     ],

@@ -153,7 +153,7 @@ def test_without_a_device_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
 def test_the_hint_is_for_this_distribution(
     monkeypatch: pytest.MonkeyPatch, release: dict[str, str], line: str
 ) -> None:
-    monkeypatch.setattr(devices, "_module_installed", lambda: False)
+    monkeypatch.setattr(devices, "module_installed", lambda: False)
     monkeypatch.setattr(devices.platform, "freedesktop_os_release", lambda: release)
     hint = install_hint()
     assert line in hint
@@ -162,7 +162,7 @@ def test_the_hint_is_for_this_distribution(
 
 @LINUX
 def test_an_installed_module_only_needs_loading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_module_installed", lambda: True)
+    monkeypatch.setattr(devices, "module_installed", lambda: True)
     assert "not loaded" in install_hint()
     assert "apt" not in install_hint()
 
