@@ -253,9 +253,11 @@ def test_a_mistake_gets_one_message(arguments: list[str], status: int, words: li
 @pytest.mark.skipif(
     sys.platform != "linux" or any(Path("/dev").glob("video*")), reason="needs no video device"
 )
-def test_without_a_virtual_camera_the_error_says_what_to_install() -> None:
-    message = is_error(avatar("run", "--camera", "demo"), 1)
+def test_without_a_virtual_camera_the_error_says_what_to_install(tmp_path: Path) -> None:
+    without_pipewire = {"PIPEWIRE_RUNTIME_DIR": str(tmp_path)}
+    message = is_error(avatar("run", "--camera", "demo", **without_pipewire), 1)
     assert "v4l2loopback" in message
+    assert "pipewire" in message
     assert "--out preview" in message
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from avatar.errors import AvatarError, SinkUnavailableError, UsageError
+from avatar.errors import AvatarError, SinkUnavailableError
 from avatar.frames import LabelledFrame
-from avatar.sinks.checks import ELSEWHERE
+from avatar.sinks.checks import ELSEWHERE, expect_even
 from avatar.sinks.devices import install_hint, list_outputs
 from avatar.sinks.pipewire import PipeWireSink
 from avatar.sinks.virtual import VirtualSink
@@ -69,22 +69,19 @@ class AnyCameraSink:
 
     def _choose(self) -> _Camera:
         """Return the first camera that can be entered, entered."""
+        expect_even(self._size_px, "The virtual camera")
         if not sys.platform.startswith("linux"):
             camera = VirtualSink(self._size_px, self._fps).__enter__()
             self._say(f'virtual camera: choose "{camera.device}" in the call')
             return camera
-        reasons = []
         try:
             return self._loopback()
-        except UsageError:
-            raise
         except AvatarError as error:
-            reasons.append(_reason(error))
+            loopback = _reason(error)
         try:
-            return self._pipewire(reasons[0])
+            return self._pipewire(loopback)
         except AvatarError as error:
-            reasons.append(_reason(error))
-        loopback, pipewire = reasons
+            pipewire = _reason(error)
         raise SinkUnavailableError(
             f"There is no virtual camera on this system. {loopback} "
             f"Or without a kernel module: {pipewire} "

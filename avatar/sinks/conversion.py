@@ -85,7 +85,10 @@ class Letterbox:
         self._same = source_px == target_px
         (width, height), (room_x, room_y) = source_px, target_px
         scale = min(room_x / width, room_y / height)
-        self._fit = min(room_x, round(width * scale)), min(room_y, round(height * scale))
+        self._fit = (
+            max(1, min(room_x, round(width * scale))),
+            max(1, min(room_y, round(height * scale))),
+        )
         left, top = (room_x - self._fit[0]) // 2, (room_y - self._fit[1]) // 2
         self._canvas = np.zeros((room_y, room_x, 3), np.uint8)
         self._window = self._canvas[top : top + self._fit[1], left : left + self._fit[0]]
