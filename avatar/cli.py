@@ -172,6 +172,32 @@ ProfileOption = Annotated[
     typer.Option("--profile", metavar="NAME", rich_help_panel=_DRIVING,
                  help="What `avatar calibrate` learnt of your face."),
 ]  # fmt: skip
+_SOUND = "Sound"
+MicOption = Annotated[
+    str | None,
+    typer.Option("--mic", metavar="DEVICE", rich_help_panel=_SOUND,
+                 help="Your microphone; off by default. `avatar devices` lists them."),
+]  # fmt: skip
+SpeakerOption = Annotated[
+    str | None,
+    typer.Option("--speaker", metavar="DEVICE", rich_help_panel=_SOUND,
+                 help="Where your voice goes, in step with the picture: a virtual cable."),
+]  # fmt: skip
+AvOffsetOption = Annotated[
+    float | None,
+    typer.Option("--av-offset", metavar="MS", rich_help_panel=_SOUND,
+                 help=_default("Sound so much later than measured; negative: earlier.",
+                               "av_offset")),
+]  # fmt: skip
+DriveOption = Annotated[
+    Literal["video", "audio", "both", "auto"] | None,
+    typer.Option(
+        "--drive", rich_help_panel=_SOUND,
+        help=_default("What moves the mouth: video, your face; audio, your voice, with no camera "
+                      "at all; auto, your voice while no face is seen; both, as auto, and lips "
+                      "that close with your p, b and m. portrait only.", "drive"),
+    ),
+]  # fmt: skip
 RegionsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -300,6 +326,10 @@ def run(
     crop: CropOption = None,
     backend: BackendOption = None,
     precision: PrecisionOption = None,
+    mic: MicOption = None,
+    speaker: SpeakerOption = None,
+    av_offset: AvOffsetOption = None,
+    drive: DriveOption = None,
     label_text: LabelTextOption = None,
     label_corner: LabelCornerOption = None,
     no_label: NoLabelOption = False,

@@ -59,6 +59,9 @@ class LiveConfig(NeuralOptions):
     or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
     ``weight``: ``REGION=NUMBER`` for parts of the movement, see ``weights``. ``max_turn``: degrees.
     ``profile``: name of a stored profile of the driver.
+    ``mic``, ``speaker``: sound devices, None for no sound. ``av_offset``: milliseconds that sound
+    comes later than measured. ``drive``: what moves the mouth: the face, the voice, both, or
+    (auto) the voice where no face is seen.
     """
 
     avatar: tuple[str, ...] = ("builtin",)
@@ -79,6 +82,10 @@ class LiveConfig(NeuralOptions):
     lock_head: bool = False
     mouth: Literal["auto", "driver", "teeth"] = "auto"
     shading: float = 1.0
+    mic: str | None = None
+    speaker: str | None = None
+    av_offset: float = 0.0
+    drive: Literal["video", "audio", "both", "auto"] = "video"
     label: bool = True
     label_text: str = "AI"
     label_corner: Corner = "top-right"
@@ -98,6 +105,7 @@ class LiveConfig(NeuralOptions):
         if self.seconds is not None and self.seconds <= 0:
             raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
         self._check_driving()
+        self._check_sound()
         if not self.avatar or not self.out:
             raise UsageError("at least one --avatar and one --out are needed")
 
@@ -110,6 +118,24 @@ class LiveConfig(NeuralOptions):
         if self.reference == "profile" and self.profile is None:
             raise UsageError(
                 "--reference profile needs --profile NAME; `avatar profiles list` shows the names"
+            )
+
+    def _check_sound(self) -> None:
+        if not -1000 <= self.av_offset <= 1000:
+            raise UsageError(
+                f"--av-offset: expected −1000 to 1000 milliseconds, found {self.av_offset:g}"
+            )
+        if self.speaker is not None and self.mic is None:
+            raise UsageError("--speaker needs --mic: `avatar devices` shows the microphones")
+        if self.drive != "video" and self.mic is None:
+            raise UsageError(
+                f"--drive {self.drive} needs --mic, whose voice moves the mouth: `avatar devices` "
+                "shows the microphones"
+            )
+        if self.drive != "video" and self.engine in NEURAL_ENGINES:
+            raise UsageError(
+                f"--drive {self.drive} is for --engine portrait; {self.engine} takes the movement "
+                "from your picture itself. Leave it out, or choose --engine portrait"
             )
 
     @property

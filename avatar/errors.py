@@ -17,6 +17,9 @@
     ├── SinkError                where frames go
     │   ├── SinkUnavailableError the device or path cannot be opened
     │   └── SinkLostError        it worked and then went away; may come back
+    ├── SoundError               microphone and speaker
+    │   ├── SoundNotFoundError   no such device
+    │   └── SoundBusyError       the device is there but cannot be opened
     └── EngineError              a compiled network could not be built, read or run
 
 Each message says what was expected, what was found, and what to do.
@@ -92,6 +95,20 @@ class SinkUnavailableError(SinkError):
 
 class SinkLostError(SinkError):
     """The output worked and then went away; it may come back."""
+
+
+class SoundError(AvatarError):
+    """Microphone and speaker."""
+
+
+class SoundNotFoundError(SoundError):
+    """There is no such microphone or speaker."""
+
+    exit_status = 2
+
+
+class SoundBusyError(SoundError):
+    """The microphone or speaker exists but cannot be opened."""
 
 
 class EngineError(AvatarError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
 from avatar.commands.retargeting import make_retargeter
+from avatar.commands.sound import open_sound
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
@@ -89,6 +91,7 @@ class LiveSession:
             outputs=[sink.name for sink in all_sinks],
         )
         self._shown_in = all_sinks[0].name
+        self.sound = open_sound(config, self.recorder, lambda: self._shown_in, clock, say)
         self._pipeline = Pipeline(
             self._mirror,
             wrap_tracker(FaceLandmarker(model)),
@@ -122,10 +125,10 @@ class LiveSession:
                 overlay_text=self.overlay_text,
                 metadata=metadata,
                 force=config.force,
+                say=self._say,
             )
             for spec in config.out
         ]
-                say=self._say,
 
     @property
     def clock(self) -> Clock:
@@ -147,7 +150,8 @@ class LiveSession:
         # What stands when frames begin to flow stays to the end; the collector need not walk it
         # again and again, which would cost milliseconds in the middle of a call.
         gc.freeze()
-        self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+        with self.sound or nullcontext():
+            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
 
     def stop(self) -> None:
         """End the session; safe from any thread."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from avatar.commands.live import LiveSession
 from avatar.commands.process import age_s
+from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.errors import SinkError, UsageError
@@ -65,6 +66,8 @@ def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 def _report(session: LiveSession, path: Path | None) -> None:
     summary = {"first_frame_s": _first_frame_s(session), **summarise(session.recorder)}
+    if session.sound is not None:
+        summary["sound"] = asdict(session.sound.report)
     for sink, values in summary["sinks"].items():
         latency = values["latency"]
         if values["delivery"]["frames"]:
@@ -73,6 +76,8 @@ def _report(session: LiveSession, path: Path | None) -> None:
                 f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
                 f"(95 %: {latency['p95_ms']:.0f} ms)"
             )
+    if session.sound is not None:
+        say(sound_summary(session.sound.report))
     say(f"dropped {summary['dropped_share']:.1%} of {summary['counts'].get('captured', 0)} frames")
     say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")
     if path is not None:
