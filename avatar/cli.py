@@ -680,8 +680,25 @@ def doctor(
         typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
     ] = Path("avatar-gpu-report.txt"),
     force: ForceOption = None,
+    camera: Annotated[
+        bool,
+        typer.Option(
+            "--camera",
+            help="The virtual cameras that this system can have, and what each needs, instead. "
+            "Looks only; loads and installs nothing.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="With --camera: free v4l2loopback devices that no program can open any more.",
+        ),
+    ] = False,
 ) -> None:
     """Check this machine: what works, what does not, and the line that mends it."""
+    if gpu and camera:
+        raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
     if gpu:
         from avatar.commands.doctor_gpu import doctor_gpu
         from avatar.commands.terminal import say
@@ -693,6 +710,12 @@ def doctor(
         raise typer.Exit(status)
     if engine or force or (backend, precision) != ("auto", "auto"):
         raise UsageError("--engine, --backend, --precision and --force are for doctor --gpu")
+    if camera:
+        from avatar.commands.doctor_camera import doctor_camera
+
+        raise typer.Exit(doctor_camera(repair))
+    if repair:
+        raise UsageError("--repair is for doctor --camera")
     from avatar.commands.doctor import doctor as command
 
     raise typer.Exit(command(face_model))

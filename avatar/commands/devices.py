@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
+from avatar.sinks.pipewire_service import look_for_pipewire
 from avatar.sources.devices import CameraInfo, list_cameras
 
 
 def devices() -> int:
     """Print the cameras and the virtual cameras of this machine; the exit status is 0."""
-    report(list_cameras(), list_outputs())
+    report(list_cameras(), list_outputs(), pipewire=look_for_pipewire().is_usable)
     return 0
 
 
-def report(cameras: Sequence[CameraInfo], outputs: Sequence[OutputDevice]) -> None:
-    """Print both lists; where one is empty, what to do about it."""
+def report(
+    cameras: Sequence[CameraInfo], outputs: Sequence[OutputDevice], *, pipewire: bool = False
+) -> None:
+    """Print both lists; where one is empty, what to do about it.
+
+    ``pipewire``: a camera in PipeWire can be shown.
+    """
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
@@ -24,8 +30,10 @@ def report(cameras: Sequence[CameraInfo], outputs: Sequence[OutputDevice]) -> No
         console.print(_table("Cameras", "--camera", rows))
     else:
         console.print("No camera found. Use --camera demo, or --camera FILE.", soft_wrap=True)
-    if outputs:
-        rows = [(f"virtual:{output.device}", output.name, _state(output)) for output in outputs]
+    rows = [(f"virtual:{output.device}", output.name, _state(output)) for output in outputs]
+    if pipewire:
+        rows.append(("pipewire", "Avatar (PipeWire)", "free"))
+    if rows:
         console.print(_table("Virtual cameras", "--out", rows))
     else:
         console.print(f"No virtual camera found. {install_hint()}", soft_wrap=True)

@@ -15,6 +15,7 @@ from typing import Literal
 from avatar.errors import AvatarError
 from avatar.libraries import install_line, missing_libraries, system_family
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
+from avatar.sinks.pipewire_service import look_for_pipewire
 from avatar.sources.devices import list_cameras
 from avatar.track.face_model import find_face_model
 
@@ -181,9 +182,16 @@ def check_cameras() -> list[Check]:
 def check_outputs() -> list[Check]:
     """List the virtual cameras, or say how this system gets one."""
     outputs = list_outputs()
-    if outputs:
-        return [_check_output(output) for output in outputs]
-    detail = "none found, so --out virtual cannot work; --out preview and --out file:PATH can"
+    checks = [_check_output(output) for output in outputs]
+    if look_for_pipewire().is_usable:
+        detail = "PipeWire (--out pipewire); `avatar doctor --camera` says which programs see it"
+        checks.append(Check("Virtual camera", "ok", detail))
+    if checks:
+        return checks
+    detail = (
+        "none found, so --out virtual cannot work; --out preview and --out file:PATH can. "
+        "`avatar doctor --camera` lists every way"
+    )
     return [Check("Virtual camera", "warn", detail, install_hint())]
 
 
@@ -194,6 +202,9 @@ def _check_output(output: OutputDevice) -> Check:
         return Check("Virtual camera", "warn", f"{detail}: in use by {holders}", "close it first")
     if output.state == "no permission":
         return Check("Virtual camera", "warn", f"{detail}: this user may not open it", JOIN_VIDEO)
+    if output.state == "stuck":
+        detail += ": an earlier program left it unusable for others; --out virtual repairs it"
+        return Check("Virtual camera", "warn", detail, "avatar doctor --camera --repair")
     return Check("Virtual camera", "ok", detail)
 
 

@@ -14,9 +14,6 @@ from avatar.sinks.devices import install_hint, list_outputs
 from avatar.sinks.pipewire import PipeWireSink
 from avatar.sinks.virtual import VirtualSink
 
-READERS_OF_PIPEWIRE = (
-    "Firefox, Chrome and Chromium once they are told to use PipeWire, OBS, GNOME and KDE programs"
-)
 _Camera = VirtualSink | PipeWireSink
 
 
@@ -100,9 +97,10 @@ class AnyCameraSink:
     def _pipewire(self, reason: str) -> PipeWireSink:
         camera = PipeWireSink(self._size_px, self._fps).__enter__()
         self._say(
-            f'virtual camera: choose "{camera.device}" in the call (PipeWire). '
-            f"{READERS_OF_PIPEWIRE} see it; others, such as Zoom, need v4l2loopback. "
-            f"Not taken here because: {reason}"
+            f'virtual camera: choose "{camera.device}" in the call (PipeWire). OBS and GNOME '
+            "programs see it, Firefox and Chrome once they are set so; programs that read "
+            f"/dev/video* alone need v4l2loopback, which is not in use here: {reason} "
+            "`avatar doctor --camera` explains both"
         )
         return camera
 

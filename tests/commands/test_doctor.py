@@ -24,7 +24,10 @@ from avatar.commands.doctor import (
 )
 from avatar.commands.speed import Speed
 from avatar.sinks.devices import OutputDevice
+from avatar.sinks.pipewire_service import PipeWireService
 from avatar.sources.devices import CameraInfo
+
+NO_PIPEWIRE = PipeWireService(False, False, None, False)
 
 
 def test_this_machine_passes_what_its_environment_brings() -> None:
@@ -124,6 +127,7 @@ def test_memory(free_kb: int, state: str, tmp_path: Path) -> None:
 )
 def test_outputs(output: OutputDevice, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "list_outputs", lambda: [output])
+    monkeypatch.setattr(module, "look_for_pipewire", lambda: NO_PIPEWIRE)
     (check,) = check_outputs()
     assert says in check.detail
     assert (check.state == "ok") == (output.state == "free")
@@ -131,6 +135,7 @@ def test_outputs(output: OutputDevice, says: str, monkeypatch: pytest.MonkeyPatc
 
 def test_no_output_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "list_outputs", list)
+    monkeypatch.setattr(module, "look_for_pipewire", lambda: NO_PIPEWIRE)
     (check,) = check_outputs()
     assert check.state == "warn" and check.remedy
 
