@@ -34,7 +34,7 @@ def virtual_machine() -> list[str]:
 def test_frames_reach_another_program_and_the_device_opens_again(
     virtual_machine: list[str],
 ) -> None:
-    inside = [sys.executable, str(Path(__file__).with_name("v4l2_round_trip.py"))]
+    inside = [sys.executable, "-m", "tests.sinks.v4l2_round_trip"]
     environment = {"WORK": "/tmp/v4l2-vm-sinks", **os.environ}
     done = subprocess.run(
         [*virtual_machine, *inside],
