@@ -13,9 +13,12 @@ from pathlib import Path
 LOOPBACK_DRIVER = "v4l2 loopback"
 
 _VIDIOC_QUERYCAP = 0x80685600
+_VIDIOC_G_FMT = 0xC0D05604
 _VIDIOC_STREAMON = 0x40045612
 _BUF_TYPE_VIDEO_OUTPUT = 2
 _CAPABILITY = struct.Struct("16s32s32sIII12x")
+# v4l2_format of 64-bit systems: type, a gap, then v4l2_pix_format's width and height.
+_FORMAT = struct.Struct("I4xII192x")
 _CAP_CAPTURE, _CAP_OUTPUT, _CAP_DEVICE_CAPS = 0x1, 0x2, 0x80000000
 
 
@@ -46,6 +49,20 @@ def query_capability(descriptor: int) -> Capability:
         bool(capabilities & _CAP_CAPTURE),
         bool(capabilities & _CAP_OUTPUT),
     )
+
+
+def picture_size(descriptor: int) -> tuple[int, int] | None:
+    """Return the (width, height) of what is written to an open device, None where it says none."""
+    import fcntl
+
+    request = bytearray(_FORMAT.size)
+    struct.pack_into("I", request, 0, _BUF_TYPE_VIDEO_OUTPUT)
+    try:
+        fcntl.ioctl(descriptor, _VIDIOC_G_FMT, request)
+    except OSError:
+        return None
+    _, width, height = _FORMAT.unpack(request)
+    return width, height
 
 
 def stream_on(descriptor: int) -> None:

@@ -143,6 +143,11 @@ class VirtualSink:
             v4l2.heal(path)
             camera = self._open_device(pyvirtualcam, output.device)
         for descriptor in v4l2.own_descriptors(path) - before:
+            size_px = v4l2.picture_size(descriptor)
+            if size_px is not None and size_px != self._size_px:
+                # A reader keeps the size it began with; other pictures would reach it as noise.
+                camera.close()
+                raise SinkUnavailableError(_other_size(output.device, size_px))
             v4l2.stream_on(descriptor)
             self._descriptor = descriptor
         return camera
@@ -196,6 +201,16 @@ def _refused(device: str | None, reason: str) -> str:
     if device is None:
         return f"No virtual camera could be opened: {reason}. {install_hint()}. {ELSEWHERE}"
     return f"The virtual camera {device} could not be opened: {reason}. {ELSEWHERE}"
+
+
+def _other_size(device: str, size_px: tuple[int, int]) -> str:
+    """Say that readers hold ``device`` to ``size_px``, and which programs those are."""
+    found = ", ".join(v4l2.holders(Path(device))) or "another program"
+    width, height = size_px
+    return (
+        f"{device} is still being watched at {width}×{height} pixels by {found}, so it takes no "
+        f"other size. Close that program, or use --size {width}x{height}. {ELSEWHERE}"
+    )
 
 
 def _in_use(device: str) -> str:

@@ -10,6 +10,7 @@ import itertools
 import subprocess
 import sys
 import time
+from select import select
 
 from avatar.commands.doctor_camera import doctor_camera
 from avatar.errors import SinkUnavailableError
@@ -145,6 +146,38 @@ def check_resolution_change() -> None:
     assert said == [f'virtual camera: choose "AvatarCam" in the call (v4l2loopback, {DEVICE})']
 
 
+def check_another_size_under_a_reader() -> None:
+    """Who still watches keeps the device's size; another is refused and not shown as noise."""
+    with VirtualSink(SIZE, 30) as sink:
+        sink.write(numbered(1, SIZE))
+        reader = subprocess.Popen([*HERE, "hold"], stdout=subprocess.PIPE, text=True)
+        assert reader.stdout is not None
+        while reader.poll() is None and not select([reader.stdout], [], [], 0.1)[0]:
+            sink.write(numbered(1, SIZE))
+    try:
+        VirtualSink(OTHER_SIZE, 30).__enter__()
+    except SinkUnavailableError as error:
+        say(error)
+        assert "320×240 pixels by python" in str(error) and "--size 320x240" in str(error)
+    else:
+        raise AssertionError("a size that the reader does not have was taken")
+    with VirtualSink(SIZE, 30) as sink:
+        sink.write(numbered(1, SIZE))
+    reader.kill()
+    reader.communicate()
+    with VirtualSink(OTHER_SIZE, 30) as sink:
+        write_until_read(sink, OTHER_SIZE)
+
+
+def hold() -> None:
+    """Read one frame, say so, and keep the device until killed."""
+    import cv2
+
+    capture = cv2.VideoCapture(DEVICE, cv2.CAP_V4L2)
+    say("has one" if capture.read()[0] else "has none")
+    time.sleep(600)
+
+
 def crash() -> None:
     """Leave the device as a writer does that was killed."""
     subprocess.run([sys.executable, "-c", CRASH], check=False)
@@ -187,6 +220,7 @@ def main() -> None:
     check_rounds()
     check_busy()
     check_resolution_change()
+    check_another_size_under_a_reader()
     check_after_a_crash()
     check_repair()
     check_wrong_device()
@@ -199,5 +233,7 @@ if __name__ == "__main__":
             read(float(patience))
         case ["refused"]:
             refused()
+        case ["hold"]:
+            hold()
         case _:
             main()
