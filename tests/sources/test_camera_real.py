@@ -52,7 +52,7 @@ def test_everything_below_and_the_contract_in_a_virtual_machine() -> None:
     tests = ["tests/sources/test_camera_real.py", "tests/contracts/test_sources.py"]
     run = ["-m", "pytest", "--color=no", "-k", "camera", f"--junitxml={report}", *tests]
     done = subprocess.run(
-        [str(script), "env", f"{INSIDE}=1", sys.executable, *run],
+        [str(script), "env", f"{INSIDE}={work}", sys.executable, *run],
         cwd=ROOT,
         env=os.environ | {"WORK": str(work), "MODULES": "vivid", "LIMIT": "400"},
         capture_output=True,
@@ -63,6 +63,7 @@ def test_everything_below_and_the_contract_in_a_virtual_machine() -> None:
     cases = ElementTree.parse(report).getroot().iter("testcase")
     passed = {case.get("name") for case in cases if len(case) == 0}
     assert "test_frames_rise_and_are_the_newest" in passed
+    assert "test_a_camera_whose_driver_is_unloaded_comes_back_with_it" in passed
     assert "test_indices_count_and_timestamps_rise[camera]" in passed
 
 
@@ -173,6 +174,27 @@ def test_a_camera_plugged_in_again_comes_back() -> None:
         before = read_until(source, lambda f: f is not None)
         press_disconnect()
         read_until(source, lambda _: bool(events))
+        after = read_until(source, lambda f: f is not None)
+    assert before is not None
+    assert after is not None
+    assert after.index > before.index
+    assert after.timestamp_ns > before.timestamp_ns
+    assert [e.split()[0] for e in events] == ["lost", "back"]
+
+
+@inside
+def test_a_camera_whose_driver_is_unloaded_comes_back_with_it() -> None:
+    (module,) = Path(os.environ[INSIDE], "img/lib/modules", os.uname().release).rglob("vivid.ko")
+    clock, events = MonotonicClock(), []
+    camera = CameraSource(CAMERA, (640, 480), 30.0, clock)
+    with ReconnectingSource(camera, clock, events.append) as source:
+        before = read_until(source, lambda f: f is not None)
+        Path("/sys/bus/platform/drivers/vivid/unbind").write_text("vivid.0")
+        read_until(source, lambda _: bool(events))
+        subprocess.run(["rmmod", "vivid"], check=True)
+        assert not list_cameras()
+        assert all(source.read() is None for _ in range(8))
+        subprocess.run(["insmod", module], check=True)
         after = read_until(source, lambda f: f is not None)
     assert before is not None
     assert after is not None
