@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from avatar.errors import SinkUnavailableError
+from avatar.errors import MissingDependencyError, SinkUnavailableError
 from avatar.frames import UInt8Image
+from avatar.libraries import SYSTEM_LIBRARIES, install_line, system_family
 from avatar.sinks import libpipewire as pw
 from avatar.sinks import spa
 from avatar.sinks.camera_format import Layout, is_offered, layout_of
@@ -93,7 +94,7 @@ class PipeWireStream:
         library = self._library
         self._loop = library.pw_thread_loop_new(b"avatar-camera", None) or None
         if self._loop is None:
-            raise SinkUnavailableError(_not_usable("no thread could be made"))
+            raise MissingDependencyError(_incomplete("no loop"))
         self._stream = (
             library.pw_stream_new_simple(
                 library.pw_thread_loop_get_loop(self._loop),
@@ -105,7 +106,7 @@ class PipeWireStream:
             or None
         )
         if self._stream is None:
-            raise SinkUnavailableError(_not_usable("its client library could not be set up"))
+            raise MissingDependencyError(_incomplete("no stream"))
         array, _kept = pw.pods([spa.format_pod(video) for video in formats])
         result = library.pw_stream_connect(
             self._stream,
@@ -186,6 +187,14 @@ def _properties(name: str) -> bytes:
         "{ media.class = Video/Source, media.role = Camera, node.virtual = true, "
         f'node.name = "avatar-camera", node.description = "{quoted}", node.nick = "{quoted}" }}'
     ).encode()
+
+
+def _incomplete(what: str) -> str:
+    packages = [library for library in SYSTEM_LIBRARIES if library.part == "pipewire"]
+    return (
+        f"PipeWire's library is installed without its plug-ins or settings: it makes {what}. "
+        f"To install the rest: {install_line(packages, system_family())}"
+    )
 
 
 def _not_running(reason: str) -> str:

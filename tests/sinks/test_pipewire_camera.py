@@ -208,6 +208,17 @@ def test_without_its_service_it_says_what_to_start(
     assert not look_for_pipewire().answers
 
 
+@LINUX
+@pytest.mark.parametrize("part", ["PIPEWIRE_CONFIG_DIR", "PIPEWIRE_MODULE_DIR"])
+def test_half_an_installation_is_told(
+    part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    needs_library()
+    monkeypatch.setenv(part, str(tmp_path))
+    with pytest.raises(MissingDependencyError, match=r"without its plug-ins.*wireplumber"):
+        PipeWireSink((64, 64), 30).__enter__()
+
+
 def needs_library() -> None:
     try:
         ctypes.CDLL(libpipewire.SONAME)
