@@ -15,7 +15,7 @@ from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
 from avatar.commands.retargeting import make_retargeter
-from avatar.commands.sound import open_sound
+from avatar.commands.sound import LiveSound
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
@@ -25,9 +25,10 @@ from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
 from avatar.sinks import create_sink
 from avatar.sources import create_source
+from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
 from avatar.sources.reconnect import ReconnectingSource
-from avatar.stages import FrameSink, FrameSource, Generator, Tracker
+from avatar.stages import FrameSink, FrameSource, Generator, Retargeter, Tracker
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
@@ -91,11 +92,15 @@ class LiveSession:
             outputs=[sink.name for sink in all_sinks],
         )
         self._shown_in = all_sinks[0].name
-        self.sound = open_sound(config, self.recorder, lambda: self._shown_in, clock, say)
+        retargeter: Retargeter = self._retargeter
+        self.sound: LiveSound | None = None
+        if config.mic is not None:
+            self.sound = LiveSound(config, self.recorder, lambda: self._shown_in, clock, say)
+            retargeter = self.sound.drive(retargeter, photos[0].face)
         self._pipeline = Pipeline(
             self._mirror,
             wrap_tracker(FaceLandmarker(model)),
-            self._retargeter,
+            retargeter,
             wrap_generator(self._deck),
             self._labeller,
             all_sinks,
@@ -107,6 +112,8 @@ class LiveSession:
 
     def _source(self, clock: Clock) -> FrameSource:
         config = self.config
+        if config.drive == "audio":
+            return AbsentSource(clock)
         source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
         return ReconnectingSource(source, clock, self._say)
 

@@ -27,7 +27,8 @@ def run(config: LiveConfig) -> int:
     if config.stats is not None:
         check_writable(config.stats, "--stats")
     session = LiveSession(config, say)
-    say(f"avatar {', '.join(config.avatar)} from {config.camera} to {', '.join(config.out)}")
+    moved_by = "no camera" if config.drive == "audio" else config.camera
+    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {', '.join(config.out)}")
     if "preview" in config.out:
         say(
             "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "

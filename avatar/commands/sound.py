@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from avatar.clock import Clock
 from avatar.commands.profiles import default_profiles
 from avatar.config import LiveConfig
+from avatar.frames import Face
+from avatar.motion.head import decompose
+from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
 from avatar.sound.passthrough import Passthrough, SoundReport
+from avatar.sound.voice import SpokenMouth, VoiceListener
+from avatar.stages import Retargeter
 
 _SPANS = 61
 # Before the first picture is delivered.
@@ -42,17 +49,58 @@ class PictureDelay:
         return max(0.0, inside_s + lag_s + camera_s + self._by_hand_s)
 
 
-def open_sound(
-    config: LiveConfig, recorder: Recorder, sink: Callable[[], str], clock: Clock,
-    say: Callable[[str], None],
-) -> Passthrough | None:  # fmt: skip
-    """Return the session's sound, not yet opened; None where none is asked for."""
-    if config.mic is None:
-        return None
-    delay = PictureDelay(
-        recorder, sink, camera_s=_camera_delay_s(config), by_hand_s=config.av_offset / 1e3
-    )
-    return Passthrough(config.mic, config.speaker, clock=clock, say=say, delay_s=delay)
+class LiveSound:
+    """The sound of one session: the way to the speaker, and the mouth that is heard.
+
+    ``sink``: the name of the output whose pictures the sound has to match. A context manager.
+    """
+
+    def __init__(
+        self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str], clock: Clock,
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        assert config.mic is not None
+        self._config = config
+        self._driven: VoiceDriven | None = None
+        self._mouth = SpokenMouth()
+        listener = VoiceListener(self._mouth) if config.drive != "video" else None
+        delay = PictureDelay(
+            recorder, sink, camera_s=_camera_delay_s(config), by_hand_s=config.av_offset / 1e3,
+            shown_lag_s=lambda: self._driven.lag_s if self._driven is not None else 0.0,
+        )  # fmt: skip
+        self.path = Passthrough(
+            config.mic, config.speaker, clock=clock, say=say, delay_s=delay, listener=listener
+        )
+
+    @property
+    def report(self) -> SoundReport:
+        """Return how it went until now."""
+        return self.path.report
+
+    def drive(self, retargeter: Retargeter, face: Face) -> Retargeter:
+        """Return ``retargeter`` with the mouth that is heard, as ``--drive`` says.
+
+        ``face``: the avatar's.
+        """
+        config = self._config
+        if config.drive == "video":
+            return retargeter
+        strength = config.strength * config.weights.get("mouth", 1.0)
+        shape = decompose(face).shape
+        self._driven = VoiceDriven(retargeter, self._mouth.at, config.drive, shape, strength)
+        return self._driven
+
+    def __enter__(self) -> Self:
+        self.path.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.path.__exit__(kind, error, trace)
 
 
 def _camera_delay_s(config: LiveConfig) -> float:
