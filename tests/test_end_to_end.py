@@ -108,7 +108,8 @@ def test_a_recording_has_rate_and_length_and_is_marked(recording: tuple[Path, Pa
         assert video.average_rate == 30
         times = [Fraction(f.pts) * f.time_base for f in container.decode(video=0)]
     assert set(np.diff(times)) == {Fraction(1, 30)}
-    assert times[-1] - times[0] == pytest.approx(3, abs=0.25)
+    # Real time goes on while a busy machine comes to an end; less than was asked for is a fault.
+    assert 2.75 < times[-1] - times[0] < 5
     assert mark_of(recording[0])["Label"] == "1"
     assert mark_of(recording[0])["ContentProducer"].startswith("webcam-avatar")
 
