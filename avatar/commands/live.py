@@ -95,7 +95,7 @@ class LiveSession:
         retargeter: Retargeter = self._retargeter
         self.sound: LiveSound | None = None
         if config.mic is not None:
-            self.sound = LiveSound(config, self.recorder, lambda: self._shown_in, clock, say)
+            self.sound = LiveSound(config, self.recorder, lambda: self._shown_in, say)
             retargeter = self.sound.drive(retargeter, photos[0].face)
         self._pipeline = Pipeline(
             self._mirror,

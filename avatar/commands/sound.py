@@ -6,15 +6,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from avatar.clock import Clock
 from avatar.commands.profiles import default_profiles
 from avatar.config import LiveConfig
 from avatar.frames import Face
 from avatar.motion.head import decompose
 from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
-from avatar.sound.passthrough import Passthrough, SoundReport
-from avatar.sound.voice import SpokenMouth, VoiceListener
+from avatar.sound.passthrough import SoundReport
+from avatar.sound.process import SoundProcess
+from avatar.sound.voice import SpokenMouth
 from avatar.stages import Retargeter
 
 _SPANS = 61
@@ -56,26 +56,29 @@ class LiveSound:
     """
 
     def __init__(
-        self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str], clock: Clock,
+        self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str],
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
         assert config.mic is not None
         self._config = config
         self._driven: VoiceDriven | None = None
         self._mouth = SpokenMouth()
-        listener = VoiceListener(self._mouth) if config.drive != "video" else None
         delay = PictureDelay(
             recorder, sink, camera_s=_camera_delay_s(config), by_hand_s=config.av_offset / 1e3,
             shown_lag_s=lambda: self._driven.lag_s if self._driven is not None else 0.0,
         )  # fmt: skip
-        self.path = Passthrough(
-            config.mic, config.speaker, clock=clock, say=say, delay_s=delay, listener=listener
+        self._process = SoundProcess(
+            config.mic,
+            config.speaker,
+            say=say,
+            delay_s=delay,
+            mouth=self._mouth if config.drive != "video" else None,
         )
 
     @property
     def report(self) -> SoundReport:
         """Return how it went until now."""
-        return self.path.report
+        return self._process.report
 
     def drive(self, retargeter: Retargeter, face: Face) -> Retargeter:
         """Return ``retargeter`` with the mouth that is heard, as ``--drive`` says.
@@ -91,7 +94,7 @@ class LiveSound:
         return self._driven
 
     def __enter__(self) -> Self:
-        self.path.__enter__()
+        self._process.__enter__()
         return self
 
     def __exit__(
@@ -100,7 +103,7 @@ class LiveSound:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.path.__exit__(kind, error, trace)
+        self._process.__exit__(kind, error, trace)
 
 
 def _camera_delay_s(config: LiveConfig) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,8 +22,6 @@ from avatar.sound.timeline import Timeline
 LOST_S = 1.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
 _TURN_S = 0.02
-# A callback has few milliseconds; Python would let it wait for five until another thread yields.
-_SWITCH_S = 0.001
 _DELAY_EVERY = 25
 # What the speaker may keep waiting: at first, and what it grows to when sound is lost.
 _OUT_LATENCY_S, _OUT_LATENCY_LIMIT_S = 0.015, 0.08
@@ -126,8 +123,6 @@ class Passthrough:
     def __enter__(self) -> Self:
         self._stop.clear()
         self._open()
-        self._switch_s = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
         self._thread = threading.Thread(target=self._serve, name="sound", daemon=True)
         self._thread.start()
         return self
@@ -143,7 +138,6 @@ class Passthrough:
         if self._thread is not None:
             self._thread.join(timeout=5.0)
             self._thread = None
-            sys.setswitchinterval(self._switch_s)
         self._close()
 
     @property
