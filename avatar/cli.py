@@ -640,7 +640,7 @@ def profiles_remove(name: ProfileArgument) -> None:
 
 @app.command()
 def devices() -> None:
-    """List cameras and outputs."""
+    """List cameras, outputs, microphones and speakers."""
     from avatar.commands.devices import devices as command
 
     raise typer.Exit(command())

@@ -16,6 +16,7 @@ from avatar.errors import AvatarError
 from avatar.libraries import install_line, missing_libraries, system_family
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.sinks.pipewire_service import look_for_pipewire
+from avatar.sound.devices import KINDS, NO_CABLE, is_cable, list_sound
 from avatar.sources.devices import list_cameras
 from avatar.track.face_model import find_face_model
 
@@ -66,6 +67,7 @@ def run_checks(face_model: Path | None = None) -> list[Check]:
         *check_cameras(),
         *check_outputs(),
         *check_display(),
+        check_sound(),
         *check_permissions(),
         *check_memory(),
         check_speed(face_model) if usable else _unmeasured_speed(),
@@ -228,6 +230,28 @@ def check_display() -> list[Check]:
         line = install_line(missing, system_family())
         return [Check("Display", "warn", f"--out preview lacks {names}", line)]
     return [Check("Display", "ok", os.environ["DISPLAY"])]
+
+
+def check_sound() -> Check:
+    """Check that a microphone could be used; only ``--mic`` needs one."""
+    missing = missing_libraries("sound")
+    if missing:
+        names = ", ".join(library.soname for library in missing)
+        line = install_line(missing, system_family())
+        return Check("Sound", "warn", f"--mic lacks {names}; pictures need no sound", line)
+    try:
+        devices = list_sound()
+    except AvatarError as error:
+        return Check("Sound", "warn", f"--mic cannot work: {error}")
+    mics, speakers = (sum(d.serves(kind) for d in devices) for kind in KINDS)
+    if not mics:
+        detail = "no microphone found; only --mic needs one"
+        remedy = "plug one in, or start the sound server (PipeWire, PulseAudio)"
+        return Check("Sound", "warn", detail, remedy)
+    detail = f"{mics} microphones, {speakers} speakers, listed by `avatar devices`"
+    if any(map(is_cable, devices)):
+        return Check("Sound", "ok", detail)
+    return Check("Sound", "warn", f"{detail}; none leads into a call", NO_CABLE)
 
 
 def check_permissions(devices: Sequence[Path] | None = None) -> list[Check]:

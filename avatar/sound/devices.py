@@ -19,9 +19,16 @@ from avatar.errors import SoundNotFoundError, UsageError
 from avatar.sound import portaudio
 
 Kind = Literal["mic", "speaker"]
+KINDS: tuple[Kind, ...] = ("mic", "speaker")
 
 _PULSE = "pulse"
-_CABLES = "Cables: VB-CABLE (Windows), BlackHole (macOS), docs/sound.md (Linux)."
+_WAYS_IN = (_PULSE, "pipewire")
+_CABLE_NAMES = ("cable", "blackhole", "loopback", "null", "virtual", "avatar")
+NO_CABLE = (
+    "For a call, sound needs a cable that leads from --speaker to the call's microphone: "
+    "`pactl load-module module-null-sink sink_name=avatar_cable` (Linux), VB-CABLE (Windows), "
+    "BlackHole (macOS)."
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,17 @@ def list_sound() -> list[SoundDevice]:
         for entry in portaudio.query()
     ]  # fmt: skip
     pulse = next((device for device in own if device.name == _PULSE), None)
-    return ([] if pulse is None else served(pulse.index, _pactl("sources"), _pactl("sinks"))) + own
+    if pulse is None:
+        return own
+    nodes = served(pulse.index, _pactl("sources"), _pactl("sinks"))
+    # ALSA's ways into the server lead to the default device, as "default" does.
+    return nodes + [device for device in own if not nodes or device.name not in _WAYS_IN]
+
+
+def is_cable(device: SoundDevice) -> bool:
+    """Return whether a device seems to lead into other programs instead of to ears."""
+    names = f"{device.name} {device.node or ''}".lower()
+    return device.outputs > 0 and any(name in names for name in _CABLE_NAMES)
 
 
 def served(
@@ -143,7 +160,7 @@ def _not_found(devices: Sequence[SoundDevice], spec: str, kind: Kind) -> SoundNo
     names = [d.node or d.name for d in devices]
     near = difflib.get_close_matches(spec, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
-    cable = f" {_CABLES}" if kind == "speaker" else ""
+    cable = f" {NO_CABLE}" if kind == "speaker" and not any(map(is_cable, devices)) else ""
     return SoundNotFoundError(
         f"--{kind}: expected one of {_named(devices)}; found {spec!r}.{hint}{cable}"
     )
