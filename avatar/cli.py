@@ -598,9 +598,26 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", help="Replace a profile of the same name.")
     ] = False,
+    av: Annotated[
+        bool,
+        typer.Option(
+            "--av",
+            help="Measure instead how much later the camera is than --mic, by claps, for sound "
+            "that is in step; kept in the profile.",
+        ),
+    ] = False,
+    mic: Annotated[
+        str | None, typer.Option("--mic", metavar="DEVICE", help="With --av: the microphone.")
+    ] = None,
     face_model: FaceModelOption = None,
 ) -> None:
     """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
+    if av:
+        from avatar.commands.calibrate.sync import calibrate_av
+
+        raise typer.Exit(calibrate_av(camera, mic, name))
+    if mic is not None:
+        raise UsageError("--mic is for calibrate --av")
     from avatar.commands.calibrate import calibrate as command
 
     raise typer.Exit(
