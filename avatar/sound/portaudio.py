@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -19,6 +20,8 @@ from avatar.libraries import missing_library_error
 BLOCK_S = 0.005
 """Length of a block; with two of them as latency, nothing is lost on a busy two-core machine."""
 
+# Blocks after which the least difference of clocks is looked for anew; two rounds count.
+_CLOCK_CALLS = 1000
 _RATES_HZ = (48_000, 44_100)
 _lock = threading.RLock()
 
@@ -89,6 +92,29 @@ def best_rate(index: int, node: str | None, kind: Literal["mic", "speaker"], usu
     return usual_hz
 
 
+class StreamClock:
+    """Turns a stream's own time into ``time.monotonic()``.
+
+    PortAudio notes its time before it calls; how much later Python runs is chance (a millisecond,
+    or thirty on a busy machine). The least difference of the last seconds is the clocks' own.
+    """
+
+    def __init__(self) -> None:
+        self._least = [math.inf, math.inf]
+        self._calls = 0
+
+    def monotonic_s(self, stream_s: float, called_stream_s: float, now_s: float) -> float:
+        """Return the monotonic time of ``stream_s``.
+
+        ``called_stream_s``: the stream's time of this call; ``now_s``: ``time.monotonic()`` in it.
+        """
+        if self._calls % _CLOCK_CALLS == 0:
+            self._least = [self._least[1], math.inf]
+        self._calls += 1
+        self._least[1] = min(self._least[1], now_s - called_stream_s)
+        return stream_s + min(self._least)
+
+
 class _Stream:
     """An open stream with what its callback counts. ``close`` may be called twice."""
 
@@ -137,6 +163,7 @@ class InputStream(_Stream):
         heard: Callable[[Float32, float], None],
     ) -> None:  # fmt: skip
         super().__init__()
+        clock = StreamClock()
 
         def callback(data: Any, frames: int, when: Any, status: Any) -> None:
             self.calls += 1
@@ -144,7 +171,11 @@ class InputStream(_Stream):
             # Some drivers leave the time of capture empty.
             early_s = max(0.0, when.currentTime - when.inputBufferAdcTime)
             early_s = early_s if early_s < 1 else frames / rate_hz
-            heard(data[:, 0].copy(), time.monotonic() - early_s)
+            called_s = when.currentTime
+            heard(
+                data[:, 0].copy(),
+                clock.monotonic_s(called_s - early_s, called_s, time.monotonic()),
+            )
 
         self._open(
             lambda: load().InputStream(
@@ -168,13 +199,16 @@ class OutputStream(_Stream):
         wanted: Callable[[int, float], Float32], latency_s: float,
     ) -> None:  # fmt: skip
         super().__init__()
+        clock = StreamClock()
 
         def callback(data: Any, frames: int, when: Any, status: Any) -> None:
             self.calls += 1
             self.xruns += bool(status.output_underflow)
             late_s = when.outputBufferDacTime - when.currentTime
             late_s = late_s if 0 <= late_s < 2 else latency_s
-            data[:] = np.clip(wanted(frames, time.monotonic() + late_s), -1, 1)[:, None]
+            called_s = when.currentTime
+            heard_s = clock.monotonic_s(called_s + late_s, called_s, time.monotonic())
+            data[:] = np.clip(wanted(frames, heard_s), -1, 1)[:, None]
 
         self._open(
             lambda: load().OutputStream(

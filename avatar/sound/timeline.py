@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# A block counts as this share once it has settled: about a second of blocks.
-_SHARE = 0.005
+# A block counts as this share once it has settled: two seconds of blocks.
+_SHARE = 0.0025
 # A block that is off by so much is no tremble: the device paused, or lost sound.
 _BREAK_S = 0.25
 _BREAK_BLOCKS = 20
