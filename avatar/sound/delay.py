@@ -17,7 +17,7 @@ _CALM_S = 0.002
 # Once following, it goes on to here.
 _SETTLED_S = 0.0003
 # Farther away than this, a cross-fade is kinder than seconds of slightly wrong pitch.
-_FAR_S = 0.06
+_FAR_S = 0.04
 _FASTER = 0.02
 # What stays between the newest sample and the reader: at first; what a shortage adds at most; in
 # all; and how it shrinks again with each block.

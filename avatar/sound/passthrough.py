@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import median
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +23,7 @@ from avatar.sound.timeline import Timeline
 LOST_S = 1.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
 _TURN_S = 0.02
-_DELAY_EVERY = 25
+_DELAY_EVERY, _RECENT = 25, 60
 # What the speaker may keep waiting: at first, and what it grows to when sound is lost.
 _OUT_LATENCY_S, _OUT_LATENCY_LIMIT_S = 0.015, 0.08
 _XRUNS_TOO_MANY = 3
@@ -36,9 +37,9 @@ Listener = Callable[[Float32, int, float], None]
 class SoundReport:
     """How a session's sound went.
 
-    ``delay_ms``: from the microphone to the speaker, at the end; ``wanted_ms``: what it should
-    have been. ``xruns``: blocks that a device lost; ``gaps``: moments without sound to play;
-    ``outages``: how often a device was lost.
+    ``delay_ms``: from the microphone to the speaker, and ``wanted_ms``: what it should have been,
+    each the median of the last half minute. ``xruns``: blocks that a device lost; ``gaps``: moments
+    without sound to play; ``outages``: how often a device was lost.
     """
 
     delay_ms: float
@@ -119,6 +120,7 @@ class Passthrough:
         self._path: DelayedPath | None = None
         self._out_latency_s = _OUT_LATENCY_S
         self._past = SoundReport(0.0, 0.0, 0, 0, 0)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
 
     def __enter__(self) -> Self:
         self._stop.clear()
@@ -143,12 +145,12 @@ class Passthrough:
     @property
     def report(self) -> SoundReport:
         """Return how it went until now."""
-        path, streams = self._path, (self._mic, self._speaker)
+        path, streams, recent = self._path, (self._mic, self._speaker), list(self._recent)
         xruns = sum(stream.xruns for stream in streams if stream is not None)
         return replace(
             self._past,
-            delay_ms=1e3 * path.actual_s if path is not None else self._past.delay_ms,
-            wanted_ms=1e3 * path.delay_s if path is not None else self._past.wanted_ms,
+            delay_ms=1e3 * median(actual for actual, _ in recent) if recent else 0.0,
+            wanted_ms=1e3 * median(wanted for _, wanted in recent) if recent else 0.0,
             xruns=self._past.xruns + xruns,
             gaps=self._past.gaps + (path.gaps if path is not None else 0),
         )
@@ -206,6 +208,7 @@ class Passthrough:
             turn += 1
             if turn % _DELAY_EVERY == 0 and self._path is not None:
                 self._path.delay_s = self._delay_s()
+                self._recent.append((self._path.actual_s, self._path.delay_s))
             streams = [s for s in (self._mic, self._speaker) if s is not None]
             if watch.lost(streams):
                 self._come_back()

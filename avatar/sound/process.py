@@ -73,6 +73,8 @@ class SoundProcess:
         for thread in self._threads:
             thread.join(timeout=5.0)
         self._threads = []
+        # The one that was being started meanwhile, too; and what the threads read from.
+        self._end(self._child)
 
     def _started(self) -> subprocess.Popen[str]:
         """Return a child that plays. Raises what it could not open."""
