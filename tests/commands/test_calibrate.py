@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
 
-from avatar.commands.calibrate import calibrate
+from avatar.commands.calibrate import Learnt, Lesson, calibrate, learn
 from avatar.commands.calibrate.watch import Watcher, look_at
 from avatar.commands.profiles import ProfileStore, compare, list_profiles, remove
 from avatar.commands.retargeting import chosen_reference, make_retargeter
@@ -17,7 +19,7 @@ from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from avatar.motion.head import decompose
 from avatar.motion.regions import signal_groups
-from calibrate import Problem, Profile, Recording, Session, fit
+from calibrate import Problem, Profile, Recording, Session, State, fit
 from tests.calibrate.people import MadeUpPerson, follow
 from tests.sources.films import make_film
 
@@ -179,3 +181,62 @@ def test_a_recording_without_a_face_keeps_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="resting face, found 0"):
         calibrate(str(film), unattended=True, store=store)
     assert store.names() == []
+
+
+@pytest.mark.slow
+def test_a_program_calibrates_in_a_thread_of_its_own(tmp_path: Path) -> None:
+    film_of_the_performer(tmp_path / "film.mp4", 8)
+    states: list[State] = []
+    found: list[Learnt] = []
+    worker = threading.Thread(
+        target=lambda: found.append(
+            learn(str(tmp_path / "film.mp4"), unattended=True, on_state=states.append)
+        )
+    )
+    worker.start()
+    worker.join(120)
+    (learnt,) = found
+    assert "blink" in learnt.seen
+    assert learnt.profile.left_eye.measured
+    assert len(states) == pytest.approx(240, abs=3)
+    progress = [state.progress for state in states]
+    assert progress == sorted(progress)
+    assert progress[-1] == pytest.approx(8 / 90, abs=0.01)
+
+
+@pytest.mark.parametrize("unattended", [True, False])
+def test_a_program_ends_it_before_its_time(unattended: bool) -> None:
+    cancel = threading.Event()
+    states: list[State] = []
+
+    def seen(state: State) -> None:
+        states.append(state)
+        cancel.set()
+
+    with pytest.raises(UsageError, match="no profile was made"):
+        learn("demo", unattended=unattended, on_state=seen, cancel=cancel, say=lambda line: None)
+    assert 1 <= len(states) <= 5
+
+
+def test_a_session_that_has_the_camera_already_can_teach(portrait_face: Face) -> None:
+    person = MadeUpPerson(decompose(portrait_face).shape)
+    lesson = Lesson(unattended=True)
+
+    class Sees:
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *ended: object) -> None:
+            pass
+
+        def track(self, frame: CameraFrame) -> FaceTrack:
+            return FaceTrack(frame.timestamp_ns, frame.index, portrait_face)
+
+    tracker = lesson.wrap(Sees())
+    for k in range(40):
+        frame = CameraFrame(np.zeros((4, 4, 3), np.uint8), k * 33_333_333, k)
+        assert tracker.track(frame).face is portrait_face
+    learnt = lesson.result()
+    assert len(learnt.recording) == 40
+    assert not learnt.seen
+    np.testing.assert_allclose(np.array(learnt.profile.neutral), person.shape, atol=1e-3)
