@@ -198,6 +198,38 @@ DriveOption = Annotated[
                       "that close with your p, b and m. portrait only.", "drive"),
     ),
 ]  # fmt: skip
+_STREAMS = "Streams"
+EncoderOption = Annotated[
+    str | None,
+    typer.Option("--encoder", metavar="NAME", rich_help_panel=_STREAMS,
+                 help=_default("What encodes H.264: auto, nvenc, qsv, amf, videotoolbox, x264.",
+                               "encoder")),
+]  # fmt: skip
+BitrateOption = Annotated[
+    int | None,
+    typer.Option("--bitrate", metavar="KBIT/S", rich_help_panel=_STREAMS,
+                 help="Of the video (default: by size, 3000 for 1280x720 at 30 fps)."),
+]  # fmt: skip
+StreamSizeOption = Annotated[
+    str | None,
+    typer.Option("--stream-size", metavar="WxH", rich_help_panel=_STREAMS,
+                 help="Size that is sent (default: that of --size)."),
+]  # fmt: skip
+StreamPresetOption = Annotated[
+    Literal["twitch", "youtube"] | None,
+    typer.Option("--stream-preset", rich_help_panel=_STREAMS,
+                 help="Bit rates as the service recommends them, and constant."),
+]  # fmt: skip
+StreamKeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--stream-key-file", metavar="FILE", rich_help_panel=_STREAMS,
+                 help="Stream key, to leave out of the address; also AVATAR_STREAM_KEY."),
+]  # fmt: skip
+StreamCaOption = Annotated[
+    Path | None,
+    typer.Option("--stream-ca", metavar="FILE.pem", rich_help_panel=_STREAMS,
+                 help="Certificates to trust in place of the system's."),
+]  # fmt: skip
 RegionsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -291,8 +323,9 @@ def run(
             "--out",
             metavar="OUT",
             help=_default(
-                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, file:PATH or none. "
-                "Give several to serve several.",
+                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, file:PATH, "
+                "rtmp://…, rtmps://…, udp://HOST:PORT, whip:https://… or none. Give several to "
+                "serve several.",
                 "out",
             ),
         ),
@@ -330,6 +363,12 @@ def run(
     speaker: SpeakerOption = None,
     av_offset: AvOffsetOption = None,
     drive: DriveOption = None,
+    encoder: EncoderOption = None,
+    bitrate: BitrateOption = None,
+    stream_size: StreamSizeOption = None,
+    stream_preset: StreamPresetOption = None,
+    stream_key_file: StreamKeyFileOption = None,
+    stream_ca: StreamCaOption = None,
     label_text: LabelTextOption = None,
     label_corner: LabelCornerOption = None,
     no_label: NoLabelOption = False,

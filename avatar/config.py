@@ -62,11 +62,14 @@ class LiveConfig(NeuralOptions):
     ``mic``, ``speaker``: sound devices, None for no sound. ``av_offset``: milliseconds that sound
     comes later than measured. ``drive``: what moves the mouth: the face, the voice, both, or
     (auto) the voice where no face is seen.
+    ``encoder``, ``bitrate`` (kbit/s), ``stream_size`` (``WIDTHxHEIGHT``), ``stream_preset``,
+    ``stream_key_file``, ``stream_ca``: of streams only.
     """
 
     avatar: tuple[str, ...] = ("builtin",)
     camera: str = "0"
-    out: tuple[str, ...] = ("virtual",)
+    # Addresses of streams have keys in them.
+    out: tuple[str, ...] = dataclasses.field(default=("virtual",), repr=False)
     engine: str = "portrait"
     motion: Literal["relative", "absolute"] = "relative"
     frame: Literal["portrait", "photo"] = "portrait"
@@ -86,6 +89,12 @@ class LiveConfig(NeuralOptions):
     speaker: str | None = None
     av_offset: float = 0.0
     drive: Literal["video", "audio", "both", "auto"] = "video"
+    encoder: str = "auto"
+    bitrate: int | None = None
+    stream_size: str | None = None
+    stream_preset: Literal["twitch", "youtube"] | None = None
+    stream_key_file: Path | None = None
+    stream_ca: Path | None = None
     label: bool = True
     label_text: str = "AI"
     label_corner: Corner = "top-right"
@@ -149,19 +158,21 @@ class LiveConfig(NeuralOptions):
         return parse_size(self.size)
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
     """Return (width, height) of ``WIDTHxHEIGHT``; both even, 64 to 4096 pixels.
+
+    ``option``: what the user calls it.
 
     Raises ``UsageError``.
     """
     width, _, height = text.lower().replace("×", "x").partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"--size: expected WIDTHxHEIGHT such as 1280x720, found {text!r}")
+        raise UsageError(f"{option}: expected WIDTHxHEIGHT such as 1280x720, found {text!r}")
     size = int(width), int(height)
     if any(side % 2 or not 64 <= side <= 4096 for side in size):
         raise UsageError(
-            f"--size: expected even numbers from 64 to 4096 (video stores colour for 2×2 pixels), "
-            f"found {text!r}"
+            f"{option}: expected even numbers from 64 to 4096 (video stores colour for 2×2 "
+            f"pixels), found {text!r}"
         )
     return size
 

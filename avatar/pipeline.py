@@ -29,6 +29,7 @@ from avatar.stages import (
     Generator,
     InteractiveSink,
     Labeller,
+    RemoteSink,
     Retargeter,
     Tracker,
 )
@@ -196,6 +197,8 @@ class Pipeline:
         self._tracked.close()
         for outlet in self._outlets:
             outlet.box.close()
+            if isinstance(outlet.sink, RemoteSink):
+                outlet.sink.interrupt()
         for thread in threads:
             if thread.ident is not None:
                 thread.join(timeout=5.0)
@@ -326,6 +329,11 @@ class _Outlet:
         self.first_ns: int | None = None
         self._pipeline = pipeline
         self._opened = False
+        self._settle_ns = round(sink.settle_s * 1e9) if isinstance(sink, RemoteSink) else 0
+        # Since when it has been back, until it counts as back for good; None when it does.
+        self._back_ns: int | None = None
+        self._pause_s = _RETRY_FIRST_S
+        self._said = ""
 
     def open(self) -> None:
         self.sink.__enter__()
@@ -375,9 +383,10 @@ class _Outlet:
             self.sink.write(frame)
         except SinkError as error:
             observer.count(f"failed.{self.sink.name}")
-            self._pipeline.say(f"{self.sink.name}: {error}")
+            self._tell(str(error))
             return self._reopen()
         end_ns = clock.now_ns()
+        self._settle(end_ns)
         self.first_ns = self.first_ns or end_ns
         observer.span(Span(f"sink {self.sink.name}", frame.index, start_ns, end_ns))
         observer.span(Span(f"capture→{self.sink.name}", frame.index, frame.timestamp_ns, end_ns))
@@ -387,13 +396,27 @@ class _Outlet:
     def _reopen(self) -> bool:
         """Close the sink and open it again with growing pauses, until it works or all ends."""
         self.close()
-        pause_s = _RETRY_FIRST_S
-        while not self._pipeline.stopping.wait(pause_s):
+        while not self._pipeline.stopping.wait(self._pause_s):
+            self._pause_s = min(2 * self._pause_s, _RETRY_LAST_S)
             try:
                 self.open()
             except SinkError:
-                pause_s = min(2 * pause_s, _RETRY_LAST_S)
                 continue
-            self._pipeline.say(f"{self.sink.name}: back")
+            self._back_ns = self._pipeline.clock.now_ns()
+            self._settle(self._back_ns)
             return True
         return False
+
+    def _settle(self, now_ns: int) -> None:
+        """Say that the sink is back once it has stayed for as long as it needs to be sure."""
+        if self._back_ns is None or now_ns - self._back_ns < self._settle_ns:
+            return
+        self._back_ns, self._said = None, ""
+        self._pause_s = _RETRY_FIRST_S
+        self._pipeline.say(f"{self.sink.name}: back")
+
+    def _tell(self, trouble: str) -> None:
+        """Say what went wrong, once until it is back."""
+        if trouble != self._said:
+            self._said = trouble
+            self._pipeline.say(f"{self.sink.name}: {trouble}")

@@ -9,7 +9,14 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame, Motion
+from avatar.frames import (
+    CameraFrame,
+    FaceTrack,
+    Float32,
+    GeneratedFrame,
+    LabelledFrame,
+    Motion,
+)
 
 
 class Stage(Protocol):
@@ -114,4 +121,29 @@ class InteractiveSink(FrameSink, Protocol):
 
     def poll(self) -> None:
         """Answer the window's keys and redraws; called often, frames or not."""
+        ...
+
+
+@runtime_checkable
+class RemoteSink(FrameSink, Protocol):
+    """A sink whose receiver is elsewhere: it may be long in coming, and refuse late."""
+
+    settle_s: float
+    """How long frames must have been taken until the receiver counts as there."""
+
+    def interrupt(self) -> None:
+        """End a wait inside ``__enter__`` or ``write``; safe from any thread."""
+        ...
+
+
+class SoundTrack(Protocol):
+    """Sound by the time of its capture, for recordings and streams; one reader each."""
+
+    def read(self, start_ns: int, count: int, now_ns: int) -> Float32 | None:
+        """Return the ``count`` samples to be heard with pictures from ``start_ns`` on.
+
+        float32 (count,), mono, 48 kHz, range [−1, 1]; the caller owns them. Calls follow each
+        other without gaps. None: not known yet, ask again. ``now_ns`` is the newest picture's
+        time: what is still unknown a while after its own time is silence.
+        """
         ...

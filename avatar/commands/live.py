@@ -16,6 +16,7 @@ from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
 from avatar.commands.retargeting import make_retargeter
 from avatar.commands.sound import LiveSound
+from avatar.commands.streams import stream_settings
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
@@ -23,7 +24,8 @@ from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
-from avatar.sinks import create_sink
+from avatar.sinks import create_sink, takes_sound
+from avatar.sinks.streaming.address import redacted
 from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
@@ -70,6 +72,12 @@ class LiveSession:
             config.engine, portrait_settings(config), config, config.smoothing, say
         )
         _warn_of_slowness(engine, config.engine, say)
+        self.sound: LiveSound | None = None
+        if config.mic is not None:
+            self.sound = LiveSound(
+                config, self.recorder, lambda: self._shown_in, say,
+                is_recorded=any(map(takes_sound, config.out)),
+            )  # fmt: skip
         all_sinks = list(sinks) or self._sinks(clock)
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         model = find_face_model(config.face_model)
@@ -93,9 +101,7 @@ class LiveSession:
         )
         self._shown_in = all_sinks[0].name
         retargeter: Retargeter = self._retargeter
-        self.sound: LiveSound | None = None
-        if config.mic is not None:
-            self.sound = LiveSound(config, self.recorder, lambda: self._shown_in, say)
+        if self.sound is not None:
             retargeter = self.sound.drive(retargeter, photos[0].face)
         self._pipeline = Pipeline(
             self._mirror,
@@ -120,7 +126,9 @@ class LiveSession:
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
         if len(set(config.out)) < len(config.out):
-            raise UsageError(f"--out: each output only once, found {', '.join(config.out)}")
+            found = redacted(", ".join(config.out))
+            raise UsageError(f"--out: each output only once, found {found}")
+        stream = stream_settings(config)
         metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
         return [
             create_sink(
@@ -133,6 +141,8 @@ class LiveSession:
                 metadata=metadata,
                 force=config.force,
                 say=self._say,
+                stream=stream,
+                open_track=self.sound.open_track if self.sound is not None else None,
             )
             for spec in config.out
         ]

@@ -20,6 +20,7 @@ from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.errors import SinkError, UsageError
 from avatar.observe import Recorder, delivery, distribution, dropped_share
+from avatar.sinks.streaming.address import redacted
 
 
 def run(config: LiveConfig) -> int:
@@ -28,7 +29,7 @@ def run(config: LiveConfig) -> int:
         check_writable(config.stats, "--stats")
     session = LiveSession(config, say)
     moved_by = "no camera" if config.drive == "audio" else config.camera
-    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {', '.join(config.out)}")
+    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {redacted(', '.join(config.out))}")
     if "preview" in config.out:
         say(
             "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "

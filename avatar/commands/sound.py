@@ -14,8 +14,9 @@ from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
 from avatar.sound.passthrough import SoundReport
 from avatar.sound.process import SoundProcess
+from avatar.sound.track import SoundFeed
 from avatar.sound.voice import SpokenMouth
-from avatar.stages import Retargeter
+from avatar.stages import Retargeter, SoundTrack
 
 _SPANS = 61
 # Before the first picture is delivered.
@@ -43,21 +44,29 @@ class PictureDelay:
         spans = self._recorder.latest(f"capture→{self._sink()}", _SPANS)
         middle_ms = sorted(span.ms for span in spans)[len(spans) // 2] if spans else None
         inside_s = middle_ms / 1e3 if middle_ms is not None else _USUAL_DELAY_S
+        return max(0.0, inside_s + self.before_s())
+
+    def before_s(self) -> float:
+        """Return how much of it lies before the picture's time stamp; negative: sound is earlier.
+
+        That is what remains where sound and pictures are put together by their times.
+        """
         lag_s = self._lag_s()
         # A picture that a voice moves has no camera's delay in it.
         camera_s = self._camera_s if lag_s == 0 else 0.0
-        return max(0.0, inside_s + lag_s + camera_s + self._by_hand_s)
+        return lag_s + camera_s + self._by_hand_s
 
 
 class LiveSound:
     """The sound of one session: the way to the speaker, and the mouth that is heard.
 
-    ``sink``: the name of the output whose pictures the sound has to match. A context manager.
+    ``sink``: the name of the output whose pictures the sound has to match. ``is_recorded``: whether
+    ``open_track`` will be asked for tracks. A context manager.
     """
 
     def __init__(
         self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str],
-        say: Callable[[str], None],
+        say: Callable[[str], None], *, is_recorded: bool = False,
     ) -> None:  # fmt: skip
         assert config.mic is not None
         self._config = config
@@ -67,18 +76,24 @@ class LiveSound:
             recorder, sink, camera_s=_camera_delay_s(config), by_hand_s=config.av_offset / 1e3,
             shown_lag_s=lambda: self._driven.lag_s if self._driven is not None else 0.0,
         )  # fmt: skip
+        self._feed = SoundFeed(delay.before_s)
         self._process = SoundProcess(
             config.mic,
             config.speaker,
             say=say,
             delay_s=delay,
             mouth=self._mouth if config.drive != "video" else None,
+            listener=self._feed.hear if is_recorded else None,
         )
 
     @property
     def report(self) -> SoundReport:
         """Return how it went until now."""
         return self._process.report
+
+    def open_track(self) -> SoundTrack:
+        """Return what is heard from now on, for a recording or a stream."""
+        return self._feed.open_track()
 
     def drive(self, retargeter: Retargeter, face: Face) -> Retargeter:
         """Return ``retargeter`` with the mouth that is heard, as ``--drive`` says.

@@ -9,15 +9,21 @@ from pathlib import Path
 
 from avatar.clock import Clock
 from avatar.errors import UsageError
-from avatar.stages import FrameSink
+from avatar.sinks.sound_encoder import SilentTrack
+from avatar.sinks.streaming.address import parse_address, redacted
+from avatar.sinks.streaming.settings import StreamSettings
+from avatar.stages import FrameSink, SoundTrack
 
-__all__ = ["create_sink", "sink_kinds"]
+__all__ = ["create_sink", "is_stream", "sink_kinds", "takes_sound"]
+
+_STREAMS = ("rtmp", "rtmps", "udp", "whip")
 
 
 @dataclass(frozen=True)
 class _Request:
     """Everything an output may need; ``argument`` is what stands after the colon."""
 
+    kind: str
     argument: str
     size_px: tuple[int, int]
     fps: float
@@ -26,6 +32,8 @@ class _Request:
     metadata: Mapping[str, str]
     force: bool
     say: Callable[[str], None]
+    stream: StreamSettings
+    open_track: Callable[[], SoundTrack] | None
 
 
 def _virtual(request: _Request) -> FrameSink:
@@ -62,6 +70,20 @@ def _file(request: _Request) -> FrameSink:
     )
 
 
+def _stream(request: _Request) -> FrameSink:
+    from avatar.sinks.streaming.sink import StreamSink
+
+    key = request.stream.key if request.kind != "udp" else None
+    return StreamSink(
+        parse_address(request.kind, request.argument, key),
+        request.stream,
+        size_px=request.size_px,
+        fps=request.fps,
+        open_track=request.open_track or SilentTrack,
+        say=request.say,
+    )
+
+
 def _none(request: _Request) -> FrameSink:
     from avatar.sinks.none import NullSink
 
@@ -80,10 +102,24 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "pipewire": ("may", _pipewire),
     "preview": (None, _preview),
     "file": ("must", _file),
+    **dict.fromkeys(_STREAMS, ("must", _stream)),
     "none": (None, _none),
     "memory": (None, _memory),
 }
-_SPELLINGS = "virtual, virtual:DEVICE, pipewire, preview, file:PATH, none"
+_SPELLINGS = (
+    "virtual, virtual:DEVICE, pipewire, preview, file:PATH, rtmp://…, rtmps://…, udp://…, "
+    "whip:https://…, none"
+)
+
+
+def is_stream(spec: str) -> bool:
+    """Return whether ``spec`` names a stream."""
+    return spec.partition(":")[0] in _STREAMS
+
+
+def takes_sound(spec: str) -> bool:
+    """Return whether the output that ``spec`` names has sound as well."""
+    return is_stream(spec) or spec.startswith("file:")
 
 
 def sink_kinds() -> tuple[str, ...]:
@@ -102,15 +138,19 @@ def create_sink(
     metadata: Mapping[str, str] | None = None,
     force: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    stream: StreamSettings | None = None,
+    open_track: Callable[[], SoundTrack] | None = None,
 ) -> FrameSink:
     """Return the output that ``spec`` names, not yet entered.
 
     ``spec``: ``virtual``, ``virtual:DEVICE``, ``pipewire``, ``pipewire:NAME``, ``preview``,
-    ``file:PATH``, ``none`` or ``memory``.
+    ``file:PATH``, ``none``, ``memory``, or the address of a stream: ``rtmp://…``, ``rtmps://…``,
+    ``udp://…``, ``whip:https://…``.
     ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
     label among them; a file without them is a programming error. ``force``: a file may be
-    replaced. ``say`` is told what was chosen where there is a choice. ``clock`` is for outputs that
-    keep time; those of today follow the frames' own.
+    replaced. ``say`` is told what was chosen where there is a choice. ``stream``: how streams are
+    to be. ``open_track``: gives the sound of files and streams, None without a microphone.
+    ``clock`` is for outputs that keep time; those of today follow the frames' own.
     Raises ``UsageError`` for anything else, naming the nearest.
     """
     del clock
@@ -119,13 +159,26 @@ def create_sink(
         raise UsageError(_unknown(spec, kind))
     wants, make = _KINDS[kind]
     if wants == "must" and not argument:
-        raise UsageError(f"The output {spec!r} needs a path after the colon, as in file:talk.mp4.")
+        example = "file:talk.mp4" if kind == "file" else "rtmp://HOST/APP/KEY"
+        raise UsageError(f"The output {spec!r} needs a path after the colon, as in {example}.")
     if wants is None and colon:
-        raise UsageError(f"The output {kind!r} takes nothing after it; found {spec!r}.")
-    return make(_Request(argument, size_px, fps, on_key, overlay_text, metadata or {}, force, say))
+        raise UsageError(f"The output {kind!r} takes nothing after it; found {redacted(spec)!r}.")
+    return make(
+        _Request(
+            kind, argument, size_px, fps, on_key, overlay_text, metadata or {}, force, say,
+            stream or StreamSettings(), open_track,
+        )
+    )  # fmt: skip
 
 
 def _unknown(spec: str, kind: str) -> str:
+    if "://" in spec:
+        nearest = difflib.get_close_matches(kind.lower(), _STREAMS, 1, 0)[0]
+        if kind.startswith("http"):
+            nearest = "whip:"
+        return (
+            f"There is no output {redacted(spec)!r}; known: {_SPELLINGS}. Did you mean {nearest!r}?"
+        )
     if spec.startswith("/dev/"):
         nearest = f"virtual:{spec}"
     elif "." in spec or "/" in spec or "\\" in spec:

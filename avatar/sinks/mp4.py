@@ -22,6 +22,8 @@ from avatar.sinks.conversion import I420Converter
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"]
@@ -201,8 +203,7 @@ class Mp4Writer:
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = self._count
         frame.time_base = 1 / self._rate
-        frame.colorspace, frame.color_range = _MATRIX_BT601, _RANGE_LIMITED
-        frame.color_primaries, frame.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
+        tag_colours(frame)
         try:
             for packet in self._video.encode(frame):
                 self._container.mux(packet)
@@ -232,8 +233,13 @@ def _describe(video: VideoStream, size_px: tuple[int, int], rate: Fraction) -> N
     context = video.codec_context
     context.time_base = 1 / rate
     context.gop_size = max(1, round(_KEYFRAME_SECONDS * rate))
-    context.color_range, context.colorspace = _RANGE_LIMITED, _MATRIX_BT601
-    context.color_primaries, context.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
+    tag_colours(context)
+
+
+def tag_colours(target: VideoFrame | VideoCodecContext) -> None:
+    """Say which colours an ``I420Converter`` makes, on a frame or on a context."""
+    target.color_range, target.colorspace = _RANGE_LIMITED, _MATRIX_BT601
+    target.color_primaries, target.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
 
 
 def _create(path: Path, overwrite: bool) -> None:

@@ -1,8 +1,9 @@
 """The process that plays: started by ``SoundProcess``, it lives until its input ends.
 
-Lines of JSON: ``{"mic", "speaker", "delay_s", "voice"}`` first, then ``{"delay_s"}`` come in;
-``{"ready"}`` or ``{"error", "message"}`` first, then ``{"say"}``, ``{"report"}`` and ``{"mouth"}``
-go out. Times are of the monotonic clock, which all processes of a machine share.
+Lines of JSON: ``{"mic", "speaker", "delay_s", "voice", "heard"}`` first, then ``{"delay_s"}`` come
+in; ``{"ready"}`` or ``{"error", "message"}`` first, then ``{"say"}``, ``{"report"}``, and where
+they were asked for ``{"mouth"}`` and ``{"heard"}`` go out. Times are of the monotonic clock, which
+all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from avatar.clock import MonotonicClock
 from avatar.errors import AvatarError
-from avatar.sound.passthrough import Passthrough
+from avatar.frames import Float32
+from avatar.sound.passthrough import Listener, Passthrough
+from avatar.sound.samples import SampleBlock, packed
+from avatar.sound.timeline import Timeline
 from avatar.sound.voice import VoiceListener
 from avatar.speech import Articulation
 
@@ -54,6 +61,34 @@ class _Heard:
         return kept
 
 
+class _Samples:
+    """Keeps the microphone's samples until they are sent; see ``Passthrough``'s ``listener``."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Float32] = []
+        self._rate_hz = self._count = self._sent = 0
+        self._timeline = Timeline(1)
+        self._lock = threading.Lock()
+
+    def __call__(self, samples: Float32, rate_hz: int, captured_s: float) -> None:
+        with self._lock:
+            if rate_hz != self._rate_hz:
+                self._blocks, self._rate_hz, self._count, self._sent = [], rate_hz, 0, 0
+                self._timeline = Timeline(rate_hz)
+            self._timeline.add(self._count, captured_s)
+            self._count += len(samples)
+            self._blocks.append(samples)
+
+    def take(self) -> SampleBlock | None:
+        with self._lock:
+            if not self._blocks:
+                return None
+            samples, self._blocks = np.concatenate(self._blocks), []
+            first_s = self._timeline.time_s(self._sent)
+            self._sent = self._count
+            return SampleBlock(samples, self._rate_hz, first_s)
+
+
 def main() -> int:
     """Play until the input ends; the exit status is 1 when the devices cannot be opened."""
     # Ctrl-C reaches every program of a terminal; the one that started this one says when to end.
@@ -70,13 +105,15 @@ def main() -> int:
             delay_s = float(json.loads(line)["delay_s"])
         ended.set()
 
+    samples = _Samples() if asked.get("heard") else None
+    voice = VoiceListener(heard) if asked["voice"] else None
     path = Passthrough(
         asked["mic"],
         asked["speaker"],
         clock=MonotonicClock(),
         say=lambda line: out.send(say=line),
         delay_s=lambda: delay_s,
-        listener=VoiceListener(heard) if asked["voice"] else None,
+        listener=_all_of([each for each in (voice, samples) if each is not None]),
     )
     threading.Thread(target=listen, name="orders", daemon=True).start()
     try:
@@ -88,6 +125,9 @@ def main() -> int:
                 mouth = [dataclasses.astuple(articulation) for articulation in heard.take()]
                 if mouth:
                     out.send(mouth=mouth)
+                block = samples.take() if samples is not None else None
+                if block is not None:
+                    out.send(heard=packed(block))
                 if turn % _REPORT_EVERY == 0:
                     out.send(report=dataclasses.asdict(path.report))
     except AvatarError as error:
@@ -96,6 +136,14 @@ def main() -> int:
     except BrokenPipeError:  # nobody is there any more
         return 1
     return 0
+
+
+def _all_of(listeners: Sequence[Listener]) -> Listener | None:
+    def listen(samples: Float32, rate_hz: int, captured_s: float) -> None:
+        for listener in listeners:
+            listener(samples, rate_hz, captured_s)
+
+    return listen if listeners else None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from avatar import errors
 from avatar.errors import AvatarError, SoundError
-from avatar.sound.passthrough import SoundReport
+from avatar.sound.passthrough import Listener, SoundReport
+from avatar.sound.samples import unpacked
 from avatar.sound.voice import SpokenMouth
 from avatar.speech import Articulation
 
@@ -25,8 +26,8 @@ class SoundProcess:
     """A ``Passthrough`` in a child process (``avatar.sound.child``); a context manager.
 
     ``mic``, ``speaker``, ``delay_s``, ``say``: as for ``Passthrough``. ``mouth``: is told what the
-    voice says, where it is given. Entering raises what opening the devices raises. A child that
-    dies is started again with growing pauses; the picture goes on.
+    voice says, ``listener`` hears the samples, each where it is given. Entering raises what opening
+    the devices raises. A child that dies is started again with growing pauses; the picture goes on.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class SoundProcess:
         say: Callable[[str], None],
         delay_s: Callable[[], float] = lambda: 0.0,
         mouth: SpokenMouth | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self._mic, self._speaker = mic, speaker
         self._say, self._delay_s, self._mouth = say, delay_s, mouth
+        self._listener = listener
         self._stop = threading.Event()
         self._child: subprocess.Popen[str] | None = None
         self._threads: list[threading.Thread] = []
@@ -91,6 +94,7 @@ class SoundProcess:
             "speaker": self._speaker,
             "delay_s": self._delay_s(),
             "voice": self._mouth is not None,
+            "heard": self._listener is not None,
         }
         try:
             self._send(child, order)
@@ -134,6 +138,9 @@ class SoundProcess:
     def _take(self, said: dict[str, Any]) -> None:
         if "mouth" in said and self._mouth is not None:
             self._mouth.add([Articulation(*values) for values in said["mouth"]])
+        elif "heard" in said and self._listener is not None:
+            block = unpacked(said["heard"])
+            self._listener(block.samples, block.rate_hz, block.captured_s)
         elif "report" in said:
             self._report = SoundReport(**said["report"])
         elif "say" in said:
