@@ -24,7 +24,7 @@ from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
-from avatar.sinks import create_sink, takes_sound
+from avatar.sinks import create_sink, keeps_alpha, takes_sound
 from avatar.sinks.streaming.address import redacted
 from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
@@ -129,6 +129,8 @@ class LiveSession:
             found = redacted(", ".join(config.out))
             raise UsageError(f"--out: each output only once, found {found}")
         stream = stream_settings(config)
+        if config.background == "transparent":
+            _check_transparency(config.out, self._say)
         metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
         return [
             create_sink(
@@ -240,6 +242,19 @@ class LiveSession:
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
+    black = [spec for spec in outputs if not keeps_alpha(spec)]
+    if len(black) == len(outputs):
+        raise UsageError(
+            f"--background transparent: {' and '.join(black)} cannot carry transparency. Take "
+            "--background green (or #00ff00) there and let the program that receives the picture "
+            "key the colour out (OBS: filter Chroma Key)"
+        )
+    if black:
+        say(f"--background transparent: {' and '.join(black)} shows the avatar on black")
 
 
 def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:

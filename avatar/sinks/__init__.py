@@ -14,7 +14,7 @@ from avatar.sinks.streaming.address import parse_address, redacted
 from avatar.sinks.streaming.settings import StreamSettings
 from avatar.stages import FrameSink, SoundTrack
 
-__all__ = ["create_sink", "is_stream", "sink_kinds", "takes_sound"]
+__all__ = ["create_sink", "is_stream", "keeps_alpha", "sink_kinds", "takes_sound"]
 
 _STREAMS = ("rtmp", "rtmps", "udp", "whip")
 
@@ -106,6 +106,8 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "none": (None, _none),
     "memory": (None, _memory),
 }
+# Kinds whose receivers see what is transparent, or do not look at all.
+_KEEP_ALPHA = frozenset({"none", "memory"})
 _SPELLINGS = (
     "virtual, virtual:DEVICE, pipewire, preview, file:PATH, rtmp://…, rtmps://…, udp://…, "
     "whip:https://…, none"
@@ -125,6 +127,11 @@ def takes_sound(spec: str) -> bool:
 def sink_kinds() -> tuple[str, ...]:
     """Return the names that may stand before the colon."""
     return tuple(_KINDS)
+
+
+def keeps_alpha(spec: str) -> bool:
+    """Return whether the output that ``spec`` names keeps a picture's transparency."""
+    return spec.partition(":")[0] in _KEEP_ALPHA
 
 
 def create_sink(
