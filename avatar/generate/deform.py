@@ -9,6 +9,7 @@ import numpy as np
 
 from avatar.frames import Float32, Motion
 from avatar.generate.framing import Canvas, driver_to_canvas
+from avatar.generate.mouth_fit import MouthFit
 from avatar.generate.topology import EYE_RINGS, INNER_LIPS
 from avatar.motion.head import HeadShape, compose, decompose, eye_opening
 from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
@@ -67,6 +68,7 @@ class FaceDeformer:
         self._eye_weights = [
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
         ]
+        self._mouth_fit = MouthFit(canvas.face, shape)
         self._turn_limit = _turn_limit(self.head.rotation)
         self._driver_map: tuple[float, Float32] | None = None
 
@@ -87,7 +89,7 @@ class FaceDeformer:
 
     def _relative(self, motion: Motion) -> Pose:
         head = self.head
-        shape = head.shape + self._fitted_expression(motion)
+        shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)

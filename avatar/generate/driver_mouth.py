@@ -22,8 +22,10 @@ _GAIN_MEMORY = 0.7
 _LIGHT_EVERY = 4
 # A mouth drawn smaller than this share of its size is averaged first.
 _SHRUNK = 0.75
-# Both polygons are widened alike, so that the soft edge has colours on both sides.
+# Both polygons are widened, so that the soft edge has colours on both sides.
 _WIDENED = np.float32(1.06)
+# MediaPipe's inner lips lie on the lips: on another face a rim of the driver's would show.
+_NARROWED = np.float32(0.9)
 
 
 def skin_colour(image: UInt8Image, landmarks_px: Float32) -> Float32:
@@ -50,17 +52,20 @@ class DriverMouth:
         self._calls = 0
         self._triangles = ring_triangles(len(INNER_LIPS))
 
-    def draw(self, track: FaceTrack, lips_px: Float32, box: Box) -> UInt8Image | None:
+    def draw(
+        self, track: FaceTrack, lips_px: Float32, box: Box, *, exact: bool
+    ) -> UInt8Image | None:
         """Return the box's pixels with the driver's mouth bent into ``lips_px``.
 
-        ``lips_px``: float32 (20, 2 or 3), the avatar's inner lips on the canvas. None when the
-        track has no picture, as a replayed one.
+        ``lips_px``: float32 (20, 2 or 3), the avatar's inner lips on the canvas. ``exact``: they
+        are the driver's own, so that the rim of these belongs there. None when the track has no
+        picture, as a replayed one.
         """
         camera, face = track.camera, track.face
         if camera is None or face is None:
             return None
-        theirs = _widened(face.landmarks_px[INNER_LIPS, :2])
-        ours = _widened(lips_px[:, :2]) - np.array(box[:2], np.float32)
+        theirs = _scaled(face.landmarks_px[INNER_LIPS, :2], _WIDENED if exact else _NARROWED)
+        ours = _scaled(lips_px[:, :2], _WIDENED) - np.array(box[:2], np.float32)
         mouth, inside = _cut(camera.image, theirs, _width(ours) / _width(theirs))
         colours = np.ones((len(INNER_LIPS), 3), np.float32)
         colours[:, :2] = inside
@@ -110,6 +115,6 @@ def _width(lips_px: Float32) -> float:
     return max(float(np.linalg.norm(lips_px[0] - lips_px[len(lips_px) // 2])), 1.0)
 
 
-def _widened(points: Float32) -> Float32:
+def _scaled(points: Float32, share: np.float32) -> Float32:
     middle = points.mean(axis=0)
-    return np.asarray(middle + (points - middle) * _WIDENED, np.float32)
+    return np.asarray(middle + (points - middle) * share, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose, lips_gap_px
@@ -23,6 +24,10 @@ _PARTED_SHARE = 0.10
 _TEETH_LIGHT = 0.85
 # Up to so many times their distance in the photo, lips keep the teeth that show there.
 _OWN_REACH = 1.6
+# The shadow of lips on what lies behind them: how far it reaches, in mouth widths, its light at
+# the lips' very edge and how fast that grows inwards; red light passes through lips.
+_RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.04, -0.1, 1.3
+_RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
 MouthInside = Literal["auto", "driver", "teeth"]
 
@@ -76,13 +81,17 @@ class MouthLayer:
             return
         patch = None
         if self._driver is not None and motion.track is not None:
-            patch = self._driver.draw(motion.track, lips_px, box)
+            # The driver's own lips, reproduced, have their own shadow.
+            exact = motion.absolute
+            patch = self._driver.draw(motion.track, lips_px, box, exact=exact)
             if patch is not None:
                 strength *= _parted(motion.track)
         mask = polygon_mask(lips_px, box, feather_px=max(0.6, 0.012 * unit))
         if patch is None:
             patch = self._drawn(pose, box)
             _shade_edges(patch, mask)
+        elif not motion.absolute:
+            patch = _with_rim(patch, mask, unit)
         patch = self._grain.lay_on(patch, lips_px[0, :2] - np.array(box[:2], np.float32))
         blend_into(image, box, patch, (mask * strength).astype(np.uint8))
 
@@ -210,6 +219,19 @@ def _draw_teeth(light: Float32, length: float, width: float) -> tuple[UInt8Image
     colour = ivory * (1 - gum[..., None]) + pink * gum[..., None]
     colour = colour * shade[..., None] * light
     return np.clip(colour, 0, 255).astype(np.uint8), (alpha * 255).astype(np.uint8)
+
+
+def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UInt8Image:
+    """Return a driver's mouth in the shadow of the avatar's lips.
+
+    Drawn small, the driver's own shadow is averaged away, and painted lips often have no contour:
+    without it bright teeth look like a part of the skin. ``mask``: uint8 (h, w), the inside.
+    """
+    import cv2
+
+    depth = cv2.GaussianBlur(mask, (0, 0), max(0.6, _RIM_REACH * width_px)).astype(np.float32) / 255
+    light = np.clip(_RIM_LIGHT + _RIM_GROWTH * depth, 0, 1)[..., None] ** _RIM_HUE
+    return np.asarray(patch * light, np.uint8)
 
 
 def _shade_edges(patch: UInt8Image, mask: UInt8Image) -> None:

@@ -23,6 +23,15 @@ INNER_LIPS: Indices = np.array(
 OUTER_LIPS: Indices = np.array(
     [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
 )
+# All four rings of each lip, without the corners.
+UPPER_LIP: Indices = np.array(
+    [0, 11, 12, 13, 37, 38, 39, 40, 41, 42, 72, 73, 74, 80, 81, 82, 183, 184, 185, 191, 267, 268,
+     269, 270, 271, 272, 302, 303, 304, 310, 311, 312, 407, 408, 409, 415]
+)  # fmt: skip
+LOWER_LIP: Indices = np.array(
+    [14, 15, 16, 17, 77, 84, 85, 86, 87, 88, 89, 90, 91, 95, 96, 146, 178, 179, 180, 181, 307, 314,
+     315, 316, 317, 318, 319, 320, 321, 324, 325, 375, 402, 403, 404, 405]
+)  # fmt: skip
 # Each eye's edge from the outer corner over the upper lid to the inner corner and back.
 LEFT_EYE: Indices = np.array(
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249]

@@ -30,18 +30,18 @@ def region_shares(shape: Float32) -> Float32:
     widths = [float(np.linalg.norm(shape[outer] - shape[inner])) for outer, inner, *_ in EYES]
     for centre, width in zip(centres, widths, strict=True):
         far = np.linalg.norm(shape[:, :2] - centre[:2], axis=1) / max(width, 1e-3)
-        near = 1 - _smooth_step((far - _EYE_REACH) / _EYE_BORDER)
+        near = 1 - smooth_step((far - _EYE_REACH) / _EYE_BORDER)
         shares[:, EYE_REGION] = np.maximum(shares[:, EYE_REGION], near)
     shares[_IRISES:, EYE_REGION] = 1
     rest = 1 - shares[:, EYE_REGION]
     below = (shape[_SUBNASALE, 1] - shape[:, 1]) / _MOUTH_BORDER
-    shares[:, MOUTH] = rest * _smooth_step(below + 0.5)
+    shares[:, MOUTH] = rest * smooth_step(below + 0.5)
     above = (shape[:, 1] - centres[:, 1].mean()) / _BROW_BORDER
-    shares[:, BROWS] = rest * _smooth_step(above)
+    shares[:, BROWS] = rest * smooth_step(above)
     return shares
 
 
-def _smooth_step(t: NDArray[np.floating]) -> Float32:
+def smooth_step(t: NDArray[np.floating]) -> Float32:
     """Return 0 below 0, 1 above 1, and a smooth way between."""
     t = np.clip(t, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
