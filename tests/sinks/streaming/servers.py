@@ -138,11 +138,16 @@ class Player:
     """
 
     def __init__(self, address: str, **options: str) -> None:
-        self.played = Played()
+        self.sessions: list[Played] = []
         self._address = address
         self._options = {"probesize": "200000", "analyzeduration": "1000000", **options}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+
+    @property
+    def played(self) -> Played:
+        """The session that is played, or was last."""
+        return self.sessions[-1] if self.sessions else Played()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -159,7 +164,8 @@ class Player:
     def _run(self) -> None:
         while not self._stop.wait(0.05):
             with suppress(FFmpegError), self._open() as container:
-                play(container, self.played, self._stop.is_set)
+                self.sessions.append(Played())
+                play(container, self.sessions[-1], self._stop.is_set)
 
     def _open(self) -> Any:
         return av.open(self._address, timeout=(8, 2), options=self._options)

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from avatar.clock import MonotonicClock
 from avatar.errors import SinkLostError, SinkUnavailableError
+from avatar.label import file_metadata
 from avatar.sinks import create_sink
 from avatar.sinks.streaming.settings import StreamSettings
 from avatar.stages import FrameSink, RemoteSink
@@ -26,9 +28,10 @@ from tests.sinks.streaming.servers import (
     RtmpServer,
     TlsProxy,
     free_port,
+    play,
     self_signed,
 )
-from tests.sinks.streaming.show import FPS, ClickTrack, perform
+from tests.sinks.streaming.show import FPS, FRAME_NS, ClickTrack, perform, picture
 
 SIZE = (640, 360)
 KEY = "s3cr3t-k3y"
@@ -194,3 +197,19 @@ def test_a_wait_for_a_server_can_be_ended() -> None:
         sink.interrupt()
         with pytest.raises(SinkUnavailableError, match="interrupted"), sink:
             pass
+
+
+def test_a_recording_has_the_sound_where_it_belongs(tmp_path: Path) -> None:
+    path = tmp_path / "talk.mp4"
+    sink = create_sink(
+        f"file:{path}", size_px=SIZE, fps=FPS, clock=MonotonicClock(),
+        metadata=file_metadata("test", "1"), open_track=lambda: ClickTrack(FRAME_NS),
+    )  # fmt: skip
+    with sink:
+        for index in range(90):
+            sink.write(picture(index, SIZE, FRAME_NS))
+    played = Played()
+    with av.open(str(path)) as container:
+        play(container, played)
+    check(played, 90)
+    assert played.sound_s == pytest.approx(3.0, abs=0.05)
