@@ -206,6 +206,35 @@ def test_one_sink_that_fails_is_reopened_and_the_others_go_on(portrait_face: Fac
     assert said == ["weak: the receiver left", "weak: back"]
 
 
+class Remote(Sink):
+    """Takes frames for a while each time before it turns out that nobody wanted them."""
+
+    settle_s = 0.1
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__("remote", enough=40)
+        self.refusals, self.interrupted = refusals, 0
+
+    def write(self, frame: LabelledFrame) -> None:
+        super().write(frame)
+        if self.refusals:
+            self.refusals -= 1
+            raise SinkLostError("the key is refused")
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+
+
+def test_a_receiver_that_refuses_late_is_told_once_until_it_stays(portrait_face: Face) -> None:
+    remote = Remote(refusals=3)
+    made, recorder, said = pipeline(Source(10**6), [remote], Tracker(portrait_face), fps=120)
+    run_until(made, remote.has_enough)
+    assert said == ["remote: the key is refused", "remote: back"]
+    assert recorder.counts()["failed.remote"] == 3
+    assert remote.entered == 4
+    assert remote.interrupted == 1, "the end of the session"
+
+
 def test_a_sink_that_cannot_open_at_the_start_is_the_users_error(portrait_face: Face) -> None:
     class Absent(Sink):
         def __enter__(self) -> Self:

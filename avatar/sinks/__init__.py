@@ -67,6 +67,7 @@ def _file(request: _Request) -> FrameSink:
         fps=request.fps,
         metadata=request.metadata,
         force=request.force,
+        open_track=request.open_track,
     )
 
 

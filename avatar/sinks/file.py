@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,7 @@ from avatar.errors import SinkError
 from avatar.frames import LabelledFrame
 from avatar.sinks.checks import checked_image
 from avatar.sinks.mp4 import Mp4Writer
+from avatar.stages import SoundTrack
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ class FileSink:
     Time counts from the first frame's capture timestamp. A frame goes to the nearest slot; slots
     that no frame reached show the picture before them, and a frame whose slot is taken is left
     out. So the file lasts as long as the capture did, to within a frame.
+
+    ``open_track``: gives the sound to be recorded; without it the file has none.
 
     The path is not overwritten unless ``force``; entered again after a loss, the sink goes on in
     a new file beside the first (``talk-2.mp4``), so nothing recorded is lost.
@@ -35,12 +38,14 @@ class FileSink:
         fps: float,
         metadata: Mapping[str, str],
         force: bool = False,
+        open_track: Callable[[], SoundTrack] | None = None,
     ) -> None:
         self._first = self._path = path
         self._size_px = size_px
         self._fps = fps
         self._metadata = metadata
         self._force = force
+        self._open_track = open_track
         self._parts = 0
         self._writer: Mp4Writer | None = None
         self._start_ns = 0
@@ -62,6 +67,8 @@ class FileSink:
         writer = Mp4Writer(
             self._path, self._size_px, self._fps, self._metadata, overwrite=overwrite
         )
+        if self._open_track is not None:
+            writer.record_sound(self._open_track())
         self._writer = writer.__enter__()
         self._parts += 1
         return self
@@ -87,6 +94,7 @@ class FileSink:
         assert writer is not None
         if writer.frame_count == 0:
             self._start_ns = frame.timestamp_ns
+            writer.begin_sound(self._start_ns)
         slot = round((frame.timestamp_ns - self._start_ns) * self._fps / 1e9)
         if slot < writer.frame_count:
             return

@@ -19,6 +19,8 @@ from avatar.errors import SinkError, SinkLostError, SinkUnavailableError, UsageE
 from avatar.frames import UInt8Image
 from avatar.sinks.checks import expect_even
 from avatar.sinks.conversion import I420Converter
+from avatar.sinks.sound_encoder import SoundEncoder, configure_sound
+from avatar.stages import SoundTrack
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -34,6 +36,7 @@ _MUXER = {
     "flush_packets": "1",
 }
 _KEYFRAME_SECONDS = 2
+_SOUND_KBPS = 128
 # ISO/IEC 23091-2 code points: sRGB pictures, converted with the BT.601 matrix, limited range.
 _PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
 # Sound that MP4 players know as it is; any other is encoded anew as AAC.
@@ -81,7 +84,8 @@ class Mp4Writer:
             self._options["bf"] = "0"
         self._overwrite = overwrite
         self._audio_path: Path | None = None
-        self._audio: _AudioTrack | None = None
+        self._audio: _AudioTrack | _LiveSound | None = None
+        self._track: SoundTrack | None = None
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
         self._converter: I420Converter | None = None
@@ -110,6 +114,17 @@ class Mp4Writer:
             has_audio = bool(source.streams.audio)
         self._audio_path = path if has_audio else None
         return has_audio
+
+    def record_sound(self, track: SoundTrack) -> None:
+        """Add the sound of ``track``; call before entering, and ``begin_sound`` before a frame."""
+        if self._container is not None:
+            raise RuntimeError("Mp4Writer: record_sound() comes before entering")
+        self._track = track
+
+    def begin_sound(self, start_ns: int) -> None:
+        """Say what the first frame's time is for the track; without a track nothing happens."""
+        if isinstance(self._audio, _LiveSound):
+            self._audio.begin(start_ns)
 
     def __enter__(self) -> Self:
         expect_even(self._size_px, f"The video {self._path}")
@@ -191,6 +206,8 @@ class Mp4Writer:
         self._video = video
         if self._audio_path is not None:
             self._audio = _AudioTrack(self._audio_path, self._container)
+        elif self._track is not None:
+            self._audio = _LiveSound(self._track, self._container)
         self._container.start_encoding()
         self._converter = I420Converter(self._size_px)
         self._count = 0
@@ -330,6 +347,36 @@ def _start_s(source: InputContainer) -> Fraction:
         if not covers and stream.start_time is not None and stream.time_base:
             return stream.start_time * stream.time_base
     return Fraction(source.start_time or 0, 1_000_000)
+
+
+class _LiveSound:
+    """The sound of a microphone, handed over as far as it is known."""
+
+    def __init__(self, track: SoundTrack, output: OutputContainer) -> None:
+        from av.audio.stream import AudioStream
+
+        stream = output.add_stream("aac")
+        assert isinstance(stream, AudioStream)
+        configure_sound(stream.codec_context, "aac", _SOUND_KBPS)
+        self._encoder = SoundEncoder(stream.encode, "aac", track)
+        self._start_ns = self._end_ns = 0
+
+    def begin(self, start_ns: int) -> None:
+        """Sound captured at ``start_ns`` goes with the first frame."""
+        self._start_ns = start_ns
+        self._encoder.start(start_ns)
+
+    def write_until(self, end_s: Fraction, output: OutputContainer) -> None:
+        """Write what is known of everything before ``end_s`` seconds of video."""
+        self._end_ns = self._start_ns + round(end_s * 1_000_000_000)
+        output.mux(self._encoder.until(self._end_ns))
+
+    def finish(self, output: OutputContainer) -> None:
+        """Write the rest up to the last picture's end: silence where nothing came."""
+        output.mux([*self._encoder.until(self._end_ns, is_last=True), *self._encoder.flush()])
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class _AudioTrack:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SoundCodec = Literal["aac", "libopus"]
 RATE_HZ = 48_000
+# Later than any track waits for.
+_NEVER_NS = 3_600_000_000_000
 _BLOCKS = {"aac": 1024, "libopus": 960}
 _FORMATS = {"aac": "fltp", "libopus": "flt"}
 
@@ -55,24 +57,30 @@ class SoundEncoder:
         """Begin with what was captured at ``start_ns``; call before the first ``until``."""
         self._start_ns, self._count = start_ns, 0
 
-    def until(self, end_ns: int) -> list[Packet[Any]]:
+    def until(self, end_ns: int, *, is_last: bool = False) -> list[Packet[Any]]:
         """Return the packets of all that is known up to ``end_ns``, the newest picture's time.
 
-        What the track still waits for comes with a later call.
+        What the track still waits for comes with a later call; ``is_last``: there is none.
         """
+        now_ns = end_ns + _NEVER_NS if is_last else end_ns
         size = _BLOCKS[self._codec]
         packets: list[Packet[Any]] = []
         while (at_ns := self._time_ns(self._count)) + size * 1e9 / RATE_HZ <= end_ns:
-            samples = self._track.read(at_ns, size, end_ns)
+            samples = self._track.read(at_ns, size, now_ns)
             if samples is None:
                 break
-            packets += self._encode(self._frame(samples))
+            packets += self._kept(self._encode(self._frame(samples)))
             self._count += size
         return packets
 
     def flush(self) -> list[Packet[Any]]:
         """Return what the encoder holds back."""
-        return self._encode(None)
+        return self._kept(self._encode(None))
+
+    @staticmethod
+    def _kept(packets: list[Packet[Any]]) -> list[Packet[Any]]:
+        """Leave out what lies before the start: it only warms decoders up, and moves pictures."""
+        return [packet for packet in packets if packet.pts is None or packet.pts >= 0]
 
     def _time_ns(self, sample: int) -> int:
         return self._start_ns + round(sample * 1e9 / RATE_HZ)

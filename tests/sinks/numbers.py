@@ -17,14 +17,23 @@ COLOUR = (200, 60, 30)
 LABEL = VisibleLabel()
 
 
-def numbered(index: int, size_px: tuple[int, int]) -> LabelledFrame:
-    """Return a labelled frame of ``size_px`` (width, height) that carries ``index``."""
+def numbered(
+    index: int,
+    size_px: tuple[int, int],
+    timestamp_ns: int | None = None,
+    colour: tuple[int, int, int] = COLOUR,
+) -> LabelledFrame:
+    """Return a labelled frame of ``size_px`` (width, height) that carries ``index``.
+
+    Numbers begin again after ``LAST``.
+    """
     width, height = size_px
-    image = np.full((height, width, 3), COLOUR, np.uint8)
+    image = np.full((height, width, 3), colour, np.uint8)
     for bit in range(BITS):
         left, right = bit * width // BITS, (bit + 1) * width // BITS
         image[height * 4 // 5 :, left:right] = 255 * (index >> bit & 1)
-    return LABEL.label(GeneratedFrame(image, index, index, Presence.TRACKED))
+    time_ns = index if timestamp_ns is None else timestamp_ns
+    return LABEL.label(GeneratedFrame(image, time_ns, index, Presence.TRACKED))
 
 
 def number(image: UInt8Image) -> int:

@@ -165,6 +165,10 @@ class H264Encoder:
             frame.pict_type = PictureType.I
         return self._encode(frame)
 
+    def restart(self) -> None:
+        """Make the next picture a keyframe."""
+        self._due_ns = None
+
     def _is_due(self, time_ns: int) -> bool:
         """Return whether a keyframe is due: those are at multiples of two seconds, or nearest."""
         every_ns = round(KEYFRAME_S * 1e9)

@@ -47,6 +47,7 @@ class FifoSender:
     ) -> None:  # fmt: skip
         import av
 
+        self.wants_keyframe = False
         self._container: OutputContainer | None = av.open(
             _url(address), "w", format="fifo", container_options=_options(address, ca_file)
         )

@@ -14,7 +14,7 @@ from avatar.sinks.conversion import I420Converter, Letterbox
 from avatar.sinks.sound_encoder import SoundCodec, SoundEncoder
 from avatar.sinks.streaming.address import StreamAddress
 from avatar.sinks.streaming.encoders import H264Encoder, VideoPlan, choose_encoder
-from avatar.sinks.streaming.network import why_unreachable
+from avatar.sinks.streaming.network import ANSWER_S, why_unreachable
 from avatar.sinks.streaming.settings import StreamSettings
 from avatar.stages import SoundTrack
 
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 
 class Sender(Protocol):
-    """What takes packets to a receiver. ``video`` and ``sound`` encode for it."""
+    """What takes packets to a receiver. ``video`` and ``sound`` encode for it.
 
+    ``wants_keyframe``: set by it when the next picture must be whole, cleared by who encodes it.
+    """
+
+    wants_keyframe: bool
     video: Callable[[Any], list[Packet[Any]]]
     sound: Callable[[Any], list[Packet[Any]]]
 
@@ -46,8 +50,8 @@ class StreamSink:
     the stream begins anew, with headers and a keyframe.
     """
 
-    settle_s = 3.0
-    """Servers refuse a key only after the connection stands."""
+    settle_s = ANSWER_S + 2
+    """A server may connect and say nothing, or refuse the key only then."""
 
     def __init__(
         self,
@@ -117,9 +121,11 @@ class StreamSink:
 
     def _sender(self, encoder: str) -> Sender:
         from avatar.sinks.streaming.fifo import FifoSender
+        from avatar.sinks.streaming.whip import WhipSender
 
+        make = WhipSender if self._address.kind == "whip" else FifoSender
         kbps = self._settings.service.sound_kbps
-        return FifoSender(self._address, encoder, self._plan, kbps, self._settings.ca_file)
+        return make(self._address, encoder, self._plan, kbps, self._settings.ca_file)
 
     @property
     def _codec(self) -> SoundCodec:
@@ -133,7 +139,7 @@ class StreamSink:
         after = "trying again, other outputs go on"
         session = self._session
         if session is not None and session.seconds > self.settle_s:
-            return f"the server is gone ({found}); {after}"
+            return f"the stream ended ({found}); {after}"
         trouble = self._unreachable()
         if trouble is not None:
             return f"{trouble}; {after}"
@@ -172,6 +178,9 @@ class _Session:
         elif now_ns <= self._last_ns:
             return
         self._last_ns = now_ns
+        if self._sender.wants_keyframe:
+            self._sender.wants_keyframe = False
+            self._video.restart()
         planes = self._converter.convert(self._letterbox.fit(frame.image))
         packets = self._video.encode(planes, now_ns - self._start_ns)
         self._sender.send([*packets, *self._sound.until(now_ns)])
