@@ -207,6 +207,18 @@ DriveOption = Annotated[
                       "that close with your p, b and m. portrait only.", "drive"),
     ),
 ]  # fmt: skip
+HotkeysOption = Annotated[
+    bool | None,
+    typer.Option("--hotkeys/--no-hotkeys",
+                 help="Listen for keys while another window has the focus: ctrl+alt+1 to 9 avatar, "
+                      "N and P next and previous, X reference, R search, M mirror, Q quit."),
+]  # fmt: skip
+HotkeyOption = Annotated[
+    list[str] | None,
+    typer.Option("--hotkey", metavar="ACTION=KEYS",
+                 help="Another key for one of them, such as reference=ctrl+shift+f9; nothing after "
+                      "the = for none. Give several."),
+]  # fmt: skip
 RegionsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -344,6 +356,8 @@ def run(
     label_corner: LabelCornerOption = None,
     no_label: NoLabelOption = False,
     acknowledge_disclosure_duty: AcknowledgeOption = None,
+    hotkeys: HotkeysOption = None,
+    hotkey: HotkeyOption = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="End after so many seconds.")
     ] = None,
