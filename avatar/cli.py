@@ -37,6 +37,11 @@ profiles_app = typer.Typer(
     help="What `avatar calibrate` learnt of people: numbers, no pictures.", no_args_is_help=True
 )
 app.add_typer(profiles_app, name="profiles")
+autostart_app = typer.Typer(
+    help="Start `avatar run --config FILE` with your desktop session (Linux).",
+    no_args_is_help=True,
+)
+app.add_typer(autostart_app, name="autostart")
 models_app = typer.Typer(
     help="Published networks for --engine: fetch, import and prepare them for this machine.",
     no_args_is_help=True,
@@ -239,6 +244,18 @@ StreamCaOption = Annotated[
     typer.Option("--stream-ca", metavar="FILE.pem", rich_help_panel=_STREAMS,
                  help="Certificates to trust in place of the system's."),
 ]  # fmt: skip
+HotkeysOption = Annotated[
+    bool | None,
+    typer.Option("--hotkeys/--no-hotkeys",
+                 help="Listen for keys while another window has the focus: ctrl+alt+1 to 9 avatar, "
+                      "N and P next and previous, X reference, R search, M mirror, Q quit."),
+]  # fmt: skip
+HotkeyOption = Annotated[
+    list[str] | None,
+    typer.Option("--hotkey", metavar="ACTION=KEYS",
+                 help="Another key for one of them, such as reference=ctrl+shift+f9; nothing after "
+                      "the = for none. Give several."),
+]  # fmt: skip
 RegionsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -383,6 +400,8 @@ def run(
     label_corner: LabelCornerOption = None,
     no_label: NoLabelOption = False,
     acknowledge_disclosure_duty: AcknowledgeOption = None,
+    hotkeys: HotkeysOption = None,
+    hotkey: HotkeyOption = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="End after so many seconds.")
     ] = None,
@@ -850,6 +869,48 @@ def avatars_remove(name: NameArgument) -> None:
     from avatar.commands.avatars_command import remove
 
     raise typer.Exit(remove(name))
+
+
+@autostart_app.command("install")
+def autostart_install(
+    config: Annotated[
+        Path,
+        typer.Option("--config", metavar="FILE.toml", help="The options of `avatar run`."),
+    ],
+    by: Annotated[
+        Literal["systemd", "desktop"] | None,
+        typer.Option(
+            "--by",
+            help="systemd: a user unit, started again when it fails; desktop: a file in the "
+            "autostart folder (default: systemd where your session has it).",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that you changed.")
+    ] = False,
+) -> None:
+    """Write the unit or the autostart file, and switch it on."""
+    from avatar.commands.autostart import install
+
+    raise typer.Exit(install(config, by, force=force))
+
+
+@autostart_app.command("status")
+def autostart_status() -> None:
+    """Say what is installed and whether it runs."""
+    from avatar.commands.autostart import status
+
+    raise typer.Exit(status())
+
+
+@autostart_app.command("remove")
+def autostart_remove(
+    force: Annotated[bool, typer.Option("--force", help="Delete a file that you changed.")] = False,
+) -> None:
+    """Stop it and delete what was written."""
+    from avatar.commands.autostart import remove
+
+    raise typer.Exit(remove(force=force))
 
 
 @models_app.command("list")

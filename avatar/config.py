@@ -61,7 +61,8 @@ class LiveConfig(NeuralOptions):
     ``background``: ``photo``, ``blur``, ``transparent``, a colour, or a picture's path.
     ``profile``: name of a stored profile of the driver.
     ``mic``, ``speaker``: sound devices, None for no sound. ``av_offset``: milliseconds that sound
-    comes later than measured. ``drive``: what moves the mouth: the face, the voice, both, or
+    comes later than measured. ``hotkeys``: listen for keys without focus; ``hotkey``:
+    ``ACTION=KEYS`` that change them. ``drive``: what moves the mouth: the face, the voice, both, or
     (auto) the voice where no face is seen.
     ``encoder``, ``bitrate`` (kbit/s), ``stream_size`` (``WIDTHxHEIGHT``), ``stream_preset``,
     ``stream_key_file``, ``stream_ca``: of streams only.
@@ -101,6 +102,8 @@ class LiveConfig(NeuralOptions):
     label_text: str = "AI"
     label_corner: Corner = "top-right"
     acknowledge_disclosure_duty: bool = False
+    hotkeys: bool = False
+    hotkey: tuple[str, ...] = ()
     seconds: float | None = None
     stats: Path | None = None
     face_model: Path | None = None
@@ -245,7 +248,7 @@ def _read(path: Path) -> dict[str, Any]:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
             raise ConfigError(f"{path}: unknown key `{key}`.{hint}")
-    for key in ("avatar", "out", "regions", "weight"):
+    for key in ("avatar", "out", "regions", "weight", "hotkey"):
         if isinstance(normal.get(key), str):
             normal[key] = [normal[key]]
     return normal

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {
     "cv2", "mediapipe", "av", "pyvirtualcam", "PIL", "scipy", "matplotlib", "sounddevice",
     "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "cuda", "huggingface_hub",
+    "pynput",
 }  # fmt: skip
 
 

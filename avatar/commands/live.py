@@ -14,6 +14,7 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
+from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
@@ -78,6 +79,8 @@ class LiveSession:
                 config, self.recorder, lambda: self._shown_in, say,
                 is_recorded=any(map(takes_sound, config.out)),
             )  # fmt: skip
+        keys = key_map(config.hotkey)
+        self._hotkeys = Hotkeys(keys, self.press, say) if config.hotkeys or config.hotkey else None
         all_sinks = list(sinks) or self._sinks(clock)
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         model = find_face_model(config.face_model)
@@ -169,7 +172,7 @@ class LiveSession:
         # What stands when frames begin to flow stays to the end; the collector need not walk it
         # again and again, which would cost milliseconds in the middle of a call.
         gc.freeze()
-        with self.sound or nullcontext():
+        with self.sound or nullcontext(), self._hotkeys or nullcontext():
             self._pipeline.run(seconds if seconds is not None else self.config.seconds)
 
     def stop(self) -> None:

@@ -98,15 +98,18 @@ class AlbumGenerator:
 
     def _lay_out(self) -> None:
         photo, face = self._photos[0]
-        canvas = make_canvas(photo, face, self._framing, self._size_px, self._view)
+        background = self._settings.background
+        canvas = make_canvas(
+            photo, face, self._framing, self._size_px, self._view, standing=background.another
+        )
         mattes = mattes_for(self._settings, self._view)
-        first = first_source(canvas, mattes)
-        further = [further_source(first, *more, mattes) for more in self._photos[1:]]
+        apart = background.another
+        first = first_source(canvas, mattes, apart=apart)
+        further = [further_source(first, *more, mattes, apart=apart) for more in self._photos[1:]]
         self.sources = [first, *further]
         heads = [decompose(source.canvas.face) for source in self.sources]
         for drawer, source in zip(self._drawers, self.sources, strict=True):
             drawer.lay_on(source.canvas, source.layers)
-        background = self._settings.background
         self._behind = background.behind(first.layers.plate)
         self._rests = [
             source.canvas.image if background.own else at_rest(self._behind, source.layers)

@@ -36,22 +36,32 @@ class Source:
     layers: Layers
 
 
-def first_source(canvas: Canvas, mattes: MatteCache | None = None) -> Source:
+def first_source(
+    canvas: Canvas, mattes: MatteCache | None = None, *, apart: bool = False
+) -> Source:
     """Return the photograph whose place, body and background all share.
 
-    ``mattes``: where outlines are kept.
+    ``mattes``: where outlines are kept. ``apart``: people are to stand before another background.
     """
     landmarks = canvas.face.landmarks_px
-    layers = split_layers(canvas.image, landmarks, decompose(canvas.face), mattes=mattes)
+    within = canvas.photo_rect if apart else None
+    head = decompose(canvas.face)
+    layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
     return Source(canvas, layers)
 
 
 def further_source(
-    first: Source, photo: UInt8Image, face: Face, mattes: MatteCache | None = None
+    first: Source,
+    photo: UInt8Image,
+    face: Face,
+    mattes: MatteCache | None = None,
+    *,
+    apart: bool = False,
 ) -> Source:
     """Return another photograph of the same person with its head in the first one's place.
 
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes``: where outlines are kept.
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes`` and ``apart`` as for
+    ``first_source``.
     """
     main = decompose(first.canvas.face)
     size_px = first.canvas.image.shape[1], first.canvas.image.shape[0]
@@ -63,7 +73,10 @@ def further_source(
     landmarks = placed.landmarks_px + np.array([0, above, 0], np.float32)
     image = _warped(photo, matrix, taller)
     gain = _skin(first.canvas.image, first.canvas.face.landmarks_px) / _skin(image, landmarks)
-    cut = split_layers(_in_light(image, gain), landmarks, decompose(placed), mattes=mattes)
+    # What the photograph does not reach is taken away below.
+    within = (0, 0, *taller) if apart else None
+    lit = _in_light(image, gain)
+    cut = split_layers(lit, landmarks, decompose(placed), mattes=mattes, apart_within=within)
     crown = cut.crown_px + above
     inside = _covered(photo, matrix, taller)
     inside = np.concatenate([np.repeat(inside[:1], cut.crown_px, axis=0), inside])

@@ -72,14 +72,21 @@ def default_size(photo: UInt8Image, framing: Framing) -> tuple[int, int]:
 
 
 def make_canvas(
-    photo: UInt8Image, face: Face, framing: Framing, size_px: tuple[int, int], view: View
+    photo: UInt8Image,
+    face: Face,
+    framing: Framing,
+    size_px: tuple[int, int],
+    view: View,
+    *,
+    standing: bool = False,
 ) -> Canvas:
     """Lay the photograph out in the output's size.
 
     ``portrait`` cuts head and shoulders; ``photo`` shows the whole picture. What the photo does
-    not reach is filled with its own blurred enlargement, never left empty.
+    not reach is filled with its own blurred enlargement, never left empty. ``standing``: there is
+    nothing below the photo, so that a person cut out of it does not hover.
     """
-    return make_canvases(photo, [face], framing, size_px, view)[0]
+    return make_canvases(photo, [face], framing, size_px, view, standing=standing)[0]
 
 
 def make_canvases(
@@ -88,11 +95,13 @@ def make_canvases(
     framing: Framing,
     size_px: tuple[int, int],
     view: View,
+    *,
+    standing: bool = False,
 ) -> list[Canvas]:
     """Lay the photograph out once for several of its faces; the canvases share one picture.
 
-    ``portrait`` shows all their heads. Raises ``UsageError`` where these stand too far apart for
-    the output's shape.
+    ``portrait`` shows all their heads. ``standing`` as for ``make_canvas``. Raises ``UsageError``
+    where these stand too far apart for the output's shape.
     """
     width, height = size_px
     photo_h, photo_w = photo.shape[:2]
@@ -103,6 +112,8 @@ def make_canvases(
         scale, left, top = _portrait_placement(faces[0], (photo_w, photo_h), size_px)
     else:
         scale, left, top = _group_placement(faces, (photo_w, photo_h), size_px)
+    if standing:
+        top = max(top, height - photo_h * scale)
     scale, left, top = _apply_view(view, scale, left, top, size_px)
     image = _paint(photo, scale, left, top, size_px)
     rect = (

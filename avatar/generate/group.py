@@ -91,7 +91,16 @@ class GroupGenerator:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        canvases = make_canvases(self._photo, self._faces, self._framing, self._size_px, self._view)
+        background = self._settings.background
+        canvases = make_canvases(
+            self._photo,
+            self._faces,
+            self._framing,
+            self._size_px,
+            self._view,
+            standing=background.another,
+        )
+        within = canvases[0].photo_rect if background.another else None
         heads = [decompose(canvas.face) for canvas in canvases]
         frames = [
             face_frame(canvas.face.landmarks_px, head)
@@ -104,12 +113,11 @@ class GroupGenerator:
         mattes = mattes_for(self._settings, self._view)
         for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
             landmarks = canvas.face.landmarks_px
-            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes)
+            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes, within)
             person.lay_on(replace(canvas, image=picture), layers)
             self._layers.append(layers)
             self._rests.append(picture)
             picture = layers.plate
-        background = self._settings.background
         self._behind = background.behind(picture)
         if not background.own:
             self._rests = self._on(self._behind)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.frames import Float32, UInt8Image
+from avatar.generate.cutout import Rect, cut_out
 from avatar.generate.fill import fill_unknown
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.raster import sample
@@ -100,11 +101,14 @@ def split_layers(
     head: HeadShape,
     others: Sequence[FaceFrame] = (),
     mattes: MatteCache | None = None,
+    apart_within: Rect | None = None,
 ) -> Layers:
     """Split ``image``, uint8 (H, W, 3) RGB, into person and background.
 
     ``landmarks_px``: float32 (478, 3) in its pixels. ``others``: further faces in the picture,
     which count as background. ``mattes``: where outlines are kept from one start to the next.
+    ``apart_within``: given where the person is to stand before another background: the part of
+    ``image`` that is the photograph (``cut_out``). The layers then no longer give the picture back.
     """
     frame = face_frame(landmarks_px, head)
 
@@ -114,12 +118,20 @@ def split_layers(
     frames = [part for face in (frame, *others) for part in face.arrays]
     alpha = cut() if mattes is None else mattes.matte([image, landmarks_px, *frames], cut)
     plate = fill_unknown(image, 1 - _grown(alpha, 0.07 * float(frame.half_px[1])))
+    if apart_within is not None:
+        cut_person = cut_out(image, plate, alpha, float(frame.half_px[1]), apart_within)
+        return _crowned(cut_person, plate, frame)
     # What is left of the picture once the background's share is taken away: laid over each other
     # again, both give the photograph back exactly, whatever the cut.
     own = image - plate * (1 - alpha[..., None])
     person = np.empty((*alpha.shape, 4), np.uint8)
     person[..., :3] = np.clip(own + 0.5, 0, alpha[..., None] * 255 + 0.5)
     person[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
+    return _crowned(person, plate, frame)
+
+
+def _crowned(person: NDArray[np.uint8], plate: UInt8Image, frame: FaceFrame) -> Layers:
+    """Return the layers with what the picture's upper edge cuts off rounded off above it."""
     crown = _crown(person[0], round(0.5 * float(frame.half_px[1])))
     return Layers(np.concatenate([crown, person]), plate, len(crown))
 

@@ -106,12 +106,20 @@ class PortraitGenerator:
         self._lay_out()
 
     def _lay_out(self) -> None:
-        canvas = make_canvas(self._photo, self._face, self._framing, self._size_px, self._view)
+        background = self._settings.background
+        canvas = make_canvas(
+            self._photo,
+            self._face,
+            self._framing,
+            self._size_px,
+            self._view,
+            standing=background.another,
+        )
         head = decompose(canvas.face)
         landmarks = canvas.face.landmarks_px
         mattes = mattes_for(self._settings, self._view)
-        background = self._settings.background
-        layers = split_layers(canvas.image, landmarks, head, mattes=mattes)
+        within = canvas.photo_rect if background.another else None
+        layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
         self.lay_on(canvas, layers)
         self._behind = background.behind(layers.plate)
         self._rest = canvas.image if background.own else at_rest(self._behind, layers)

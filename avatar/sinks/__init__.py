@@ -108,7 +108,7 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "memory": (None, _memory),
 }
 # Kinds whose receivers see what is transparent, or do not look at all.
-_KEEP_ALPHA = frozenset({"none", "memory"})
+_KEEP_ALPHA = frozenset({"none", "memory", "preview"})
 _SPELLINGS = (
     "virtual, virtual:DEVICE, pipewire, preview, file:PATH, rtmp://…, rtmps://…, udp://…, "
     "whip:https://…, none"

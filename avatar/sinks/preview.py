@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from avatar.errors import SinkLostError, SinkUnavailableError
-from avatar.frames import LabelledFrame, UInt8Image
+from avatar.frames import LabelledFrame, UInt8Image, UInt8Mask
 from avatar.sinks.checks import checked_image
 from avatar.sinks.display import check_display, screen_size_px
 
@@ -28,6 +30,7 @@ _ARROWS = {
     0xF702: "left", 0xF700: "up", 0xF703: "right", 0xF701: "down",
 }  # fmt: skip
 _KEYPAD = {0xFFAB: "+", 0xFFAD: "-", **{0xFFB0 + digit: str(digit) for digit in range(1, 10)}}
+_CHECK_PX = 16
 _SIGNS = {"=": "+", "_": "-"}  # the same keys with or without Shift
 _KEYS = frozenset("123456789npxrm+-flq")
 
@@ -55,7 +58,8 @@ class PreviewSink:
 
     ``on_key`` hears the keys "1" to "9", "n", "p", "x", "r", "m", "+", "-", "left", "right", "up",
     "down", "f", "l" and "q"; closing the window counts as "q". ``overlay_text`` is asked before
-    each frame; what it returns is written on the window only, below the label's corner.
+    each frame; what it returns is written on the window only, below the label's corner. A frame
+    with alpha is shown on a checkerboard.
     Entering raises ``SinkUnavailableError`` where there is no display.
     """
 
@@ -98,7 +102,7 @@ class PreviewSink:
         image = checked_image(frame, self._size_px, sink=self.name, entered=window is not None)
         assert window is not None
         text = self._overlay_text() if self._overlay_text is not None else ""
-        window.show(image, text)
+        window.show(image, frame.alpha, text)
         self.poll()
 
     def poll(self) -> None:
@@ -119,6 +123,7 @@ class _Window:
         _give_qt_fonts()
         self._cv2: Any = cv2
         self._bgr: UInt8Image | None = None
+        self._checks: UInt8Mask | None = None
         self._font: FontFace | None = None
         self._closed = False
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
@@ -131,11 +136,16 @@ class _Window:
                 "Use --out file:talk.mp4 or --out virtual."
             ) from error
 
-    def show(self, image: UInt8Image, text: str) -> None:
+    def show(self, image: UInt8Image, alpha: UInt8Mask | None, text: str) -> None:
         """Draw ``image`` (RGB) and ``text``; a window that was closed stays closed."""
         if self._closed:
             return
         self._bgr = self._cv2.cvtColor(image, self._cv2.COLOR_RGB2BGR, dst=self._bgr)
+        if alpha is not None:
+            self._checks = checkerboard(alpha.shape) if self._checks is None else self._checks
+            through = self._cv2.bitwise_not(alpha)
+            shown = self._cv2.multiply(self._checks, through, scale=1 / 255)
+            self._bgr += self._cv2.cvtColor(shown, self._cv2.COLOR_GRAY2BGR)
         if text:
             self._write_text(text)
         try:
@@ -179,6 +189,12 @@ class _Window:
             for offset, colour in (((1, 1), (0, 0, 0)), ((0, 0), (255, 255, 255))):
                 place = (at[0] + offset[0], at[1] + offset[1])
                 cv2.putText(canvas, line, place, colour, self._font, size, 500)
+
+
+def checkerboard(shape: tuple[int, ...]) -> UInt8Mask:
+    """Return grey squares, uint8 (H, W), as picture editors show them where nothing is."""
+    rows, columns = (np.arange(side) // _CHECK_PX % 2 for side in shape)
+    return np.where(rows[:, None] ^ columns, 153, 102).astype(np.uint8)
 
 
 def _fitting(size_px: tuple[int, int], screen_px: tuple[int, int]) -> tuple[int, int]:

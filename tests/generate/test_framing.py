@@ -61,3 +61,16 @@ def test_views_keep_within_limits() -> None:
     for _ in range(100):
         view = view.zoomed(1.2).panned(0.1, -0.1)
     assert view == View(4.0, 1.0, -1.0)
+
+
+@pytest.mark.parametrize("framing", ["portrait", "photo"])
+def test_one_who_is_cut_out_stands_on_the_lower_edge(
+    portrait: UInt8Image, portrait_face: Face, framing: str
+) -> None:
+    low = np.ascontiguousarray(portrait[: int(portrait_face.landmarks_px[152, 1]) + 20])
+    plain, standing = (
+        make_canvas(low, portrait_face, framing, (300, 400), View(), standing=standing)  # type: ignore[arg-type]
+        for standing in (False, True)
+    )
+    assert plain.photo_rect[3] < 400
+    assert standing.photo_rect[3] == 400

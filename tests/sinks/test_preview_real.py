@@ -159,3 +159,18 @@ def press_close_button(window: int) -> None:
     event = ClientMessage(33, 0, 1, display, window, protocols, 32, data)
     x11.XSendEvent(display, ctypes.c_ulong(window), 0, 0, ctypes.byref(event))
     x11.XCloseDisplay(display)
+
+
+def test_preview_shows_squares_where_nothing_is(pressed: list[str]) -> None:
+    nothing = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    with PreviewSink(SIZE, pressed.append) as sink:
+
+        def painted() -> bool:
+            black = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+            frame = GeneratedFrame(black, 0, 0, Presence.TRACKED, nothing.copy())
+            sink.write(LABEL.label(frame))
+            window = visible_windows()
+            middle = screenshot(window[-1])[200:400, 200:400] if window else nothing
+            return bool(abs(int(middle.min()) - 102) < 20 and abs(int(middle.max()) - 153) < 20)
+
+        until(sink, painted)

@@ -1,0 +1,53 @@
+"""Where transparency cannot go it is refused or told, never dropped in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from avatar.commands.animate import animate
+from avatar.commands.driver import Driver
+from avatar.commands.live import LiveSession
+from avatar.config import LiveConfig
+from avatar.errors import UsageError
+from avatar.sinks.memory import MemorySink
+
+
+def test_outputs_without_alpha_are_refused_with_what_to_take() -> None:
+    config = LiveConfig(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
+    with pytest.raises(UsageError, match=r"virtual and file:a\.mp4 cannot .*--background green"):
+        LiveSession(config, print)
+
+
+def test_beside_an_output_with_alpha_the_others_are_named() -> None:
+    said: list[str] = []
+    out = ("memory", "pipewire")
+    LiveSession(LiveConfig(camera="demo", out=out, background="transparent"), said.append)
+    assert "--background transparent: pipewire shows the avatar on black" in said
+
+
+def test_a_film_without_alpha_is_refused(tmp_path: Path) -> None:
+    config = LiveConfig(background="transparent")
+    clip, out = tmp_path / "clip.mp4", tmp_path / "talk.mp4"
+    with pytest.raises(UsageError, match="cannot carry transparency"):
+        animate(config, driving=clip, out=out, size_px=None, audio="none", face=1)
+    assert not out.exists()
+
+
+def test_networks_have_no_other_background() -> None:
+    with pytest.raises(UsageError, match="--background is for --engine portrait"):
+        Driver("builtin", "fomm", background="green")
+
+
+def test_what_is_no_background_is_told_at_the_start() -> None:
+    with pytest.raises(UsageError, match="--background: expected photo"):
+        LiveSession(LiveConfig(background="gren"), print, sinks=[MemorySink((1280, 720))])
+
+
+def test_alpha_travels_through_the_live_loop_to_the_sink() -> None:
+    sink = MemorySink((320, 240))
+    config = LiveConfig(camera="demo", size="320x240", background="transparent", seconds=1.0)
+    LiveSession(config, print, sinks=[sink]).run()
+    frame = sink.frames[-1]
+    assert frame.alpha is not None
+    assert frame.alpha.min() == 0
+    assert frame.alpha.max() == 255
