@@ -6,6 +6,7 @@ import gc
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,13 +15,14 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
-from avatar.commands.retargeting import make_retargeter
+from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
+from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
 from avatar.sinks import create_sink
@@ -28,11 +30,16 @@ from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
 from avatar.sources.reconnect import ReconnectingSource
-from avatar.stages import FrameSink, FrameSource, Generator, Retargeter, Tracker
+from avatar.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
 CAMERA_SIZE_PX = (640, 480)
+# What may change while running, by what has to be made anew for it.
+_PICTURE = {"avatar", "frame", "mouth", "shading"}
+_MOVEMENT = {"motion", "smoothing", "reference", "profile"}
+_DRIVING = {"strength", "weight", "exaggerate", "max_turn", "lock_head"}
+_LABEL = {"label_text", "label_corner"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -72,7 +79,7 @@ class LiveSession:
         _warn_of_slowness(engine, config.engine, say)
         all_sinks = list(sinks) or self._sinks(clock)
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
-        model = find_face_model(config.face_model)
+        self._model = model = find_face_model(config.face_model)
         self._retargeter = make_retargeter(
             config, MeasuredDelay(self.recorder, lambda: self._shown_in)
         )
@@ -82,15 +89,7 @@ class LiveSession:
             [engine.make(photo, config.frame, config.size_px) for photo in photos],
         )
         self._photos = photos
-        self._labeller = create_labeller(
-            size_px=config.size_px,
-            text=config.label_text,
-            corner=config.label_corner,
-            visible=config.label,
-            acknowledged=config.acknowledge_disclosure_duty,
-            avatar=self._deck.name,
-            outputs=[sink.name for sink in all_sinks],
-        )
+        self._labeller = self._make_labeller(config, [sink.name for sink in all_sinks])
         self._shown_in = all_sinks[0].name
         retargeter: Retargeter = self._retargeter
         self.sound: LiveSound | None = None
@@ -121,21 +120,32 @@ class LiveSession:
         config = self.config
         if len(set(config.out)) < len(config.out):
             raise UsageError(f"--out: each output only once, found {', '.join(config.out)}")
-        metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
-        return [
-            create_sink(
-                spec,
-                size_px=config.size_px,
-                fps=config.fps,
-                clock=clock,
-                on_key=self.press,
-                overlay_text=self.overlay_text,
-                metadata=metadata,
-                force=config.force,
-                say=self._say,
-            )
-            for spec in config.out
-        ]
+        return [self._sink(spec, clock) for spec in config.out]
+
+    def _sink(self, spec: str, clock: Clock) -> FrameSink:
+        config = self.config
+        return create_sink(
+            spec,
+            size_px=config.size_px,
+            fps=config.fps,
+            clock=clock,
+            on_key=self.press,
+            overlay_text=self.overlay_text,
+            metadata=file_metadata(f"webcam-avatar {__version__}", uuid4().hex),
+            force=config.force,
+            say=self._say,
+        )
+
+    def _make_labeller(self, config: LiveConfig, outputs: Sequence[str]) -> Labeller:
+        return create_labeller(
+            size_px=config.size_px,
+            text=config.label_text,
+            corner=config.label_corner,
+            visible=config.label,
+            acknowledged=config.acknowledge_disclosure_duty,
+            avatar=self._deck.name,
+            outputs=outputs,
+        )
 
     @property
     def clock(self) -> Clock:
@@ -163,6 +173,70 @@ class LiveSession:
     def stop(self) -> None:
         """End the session; safe from any thread."""
         self._pipeline.stop()
+
+    @property
+    def outputs(self) -> dict[str, bool]:
+        """Return the outputs by name, and whether each takes pictures at present."""
+        return self._pipeline.outputs
+
+    def attach(self, spec: str) -> str:
+        """Send pictures to ``spec`` too, as ``--out`` names it; return the output's name.
+
+        From any thread while running. Raises ``UsageError`` and what opening it raises.
+        """
+        sink = self._sink(spec, self.clock)
+        self._pipeline.attach(sink)
+        return sink.name
+
+    def detach(self, name: str) -> None:
+        """End the output called ``name``; safe from any thread."""
+        self._pipeline.detach(name)
+
+    def change(self, config: LiveConfig) -> None:
+        """Go on with other options; from one thread at a time, while running.
+
+        The avatar, the movement and the label can change; camera and outputs are not looked at.
+        Raises ``UsageError`` for what has to be chosen before the start, and the errors of an
+        avatar that cannot be opened: then nothing changed.
+        """
+        changed = {
+            field.name for field in fields(config)
+            if getattr(config, field.name) != getattr(self.config, field.name)
+        }  # fmt: skip
+        fixed = changed - _PICTURE - _MOVEMENT - _DRIVING - _LABEL - {"mirror", "camera", "out"}
+        if fixed:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(fixed))
+            raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
+        delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
+        retargeter = make_retargeter(config, delay)  # checks what does not go together
+        if changed & _PICTURE:
+            self._show(config)
+        if changed & _MOVEMENT:
+            self._move_by(retargeter)
+        elif changed & _DRIVING:
+            self._retargeter.drive(driving(config))
+        if changed & _LABEL:
+            self._labeller = self._make_labeller(config, list(self.outputs))
+            self._pipeline.replace(labeller=self._labeller)
+        if "mirror" in changed:
+            self._mirror.mirrored = config.mirror
+            self.take_reference()
+        self.config = config
+
+    def _show(self, config: LiveConfig) -> None:
+        engine = open_engine(
+            config.engine, portrait_settings(config), config, config.smoothing, self._say
+        )
+        photo = engine.open_avatar(config.avatar[0], self._model, self._say)
+        self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
+        self._photos = [photo]
+
+    def _move_by(self, retargeter: FaceRetargeter) -> None:
+        self._retargeter = retargeter
+        moved: Retargeter = retargeter
+        if self.sound is not None:
+            moved = self.sound.drive(retargeter, self._photos[0].face)
+        self._pipeline.replace(retargeter=moved)
 
     def take_reference(self) -> None:
         """Take the next face as the reference of relative motion."""
