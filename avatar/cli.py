@@ -113,6 +113,15 @@ MouthOption = Annotated[
         ),
     ),
 ]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option(
+        "--background", metavar="photo|blur|transparent|COLOUR|FILE",
+        help=_default("Behind the avatar: the photo's own, the same out of focus, nothing, a "
+                      "colour such as green or #00ff00, or a picture. portrait only.",
+                      "background"),
+    ),
+]  # fmt: skip
 ShadingOption = Annotated[
     float | None,
     typer.Option(
@@ -309,6 +318,7 @@ def run(
         typer.Option("--mirror/--no-mirror", help="Move as your mirror image would."),
     ] = None,
     smoothing: SmoothingOption = None,
+    background: BackgroundOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
     reference: ReferenceOption = None,
@@ -407,6 +417,7 @@ def animate(
         ),
     ] = None,
     smoothing: SmoothingOption = None,
+    background: BackgroundOption = None,
     mouth: MouthOption = None,
     shading: ShadingOption = None,
     reference: ReferenceOption = None,

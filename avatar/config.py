@@ -58,6 +58,7 @@ class LiveConfig(NeuralOptions):
     ``avatar``: photographs, the first is shown first. ``camera``: index, device, file, address
     or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
     ``weight``: ``REGION=NUMBER`` for parts of the movement, see ``weights``. ``max_turn``: degrees.
+    ``background``: ``photo``, ``blur``, ``transparent``, a colour, or a picture's path.
     ``profile``: name of a stored profile of the driver.
     ``mic``, ``speaker``: sound devices, None for no sound. ``av_offset``: milliseconds that sound
     comes later than measured. ``drive``: what moves the mouth: the face, the voice, both, or
@@ -80,6 +81,7 @@ class LiveConfig(NeuralOptions):
     exaggerate: float = 1.0
     max_turn: float | None = None
     lock_head: bool = False
+    background: str = "photo"
     mouth: Literal["auto", "driver", "teeth"] = "auto"
     shading: float = 1.0
     mic: str | None = None

@@ -5,6 +5,9 @@ Conventions, for every array here:
 - Images are uint8, shape (H, W, 3), RGB, C-contiguous; row 0 is the top.
 - Pixel coordinates (``_px``) have their origin at the top-left corner of the image,
   x to the right, y down; the centre of the first pixel is (0.5, 0.5).
+- Where a picture has an ``alpha``, uint8 (H, W), 255 is the avatar and 0 nothing, and its colours
+  are already multiplied by it (Porter and Duff 1984): shown without regard to alpha, it stands on
+  black. None is opaque.
 - Landmark depth z has the scale of x and grows away from the camera (MediaPipe's convention).
 - The head frame has x to the right of the picture, y up and z towards the viewer when the
   head looks straight into the camera; its unit is the head unit: the root mean square
@@ -26,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UInt8Image = NDArray[np.uint8]
+UInt8Mask = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
 LANDMARK_COUNT = 478
@@ -57,6 +61,12 @@ def _expect(name: str, array: NDArray[Any], dtype: type, shape: tuple[int | None
             f"{name}: expected {np.dtype(dtype).name} of shape {wanted}, "
             f"found {array.dtype.name} of shape {found}"
         )
+
+
+def _expect_alpha(name: str, alpha: UInt8Mask | None, image: UInt8Image) -> None:
+    """Raise ValueError unless ``alpha`` is None or covers ``image``."""
+    if alpha is not None:
+        _expect(name, alpha, np.uint8, image.shape[:2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,16 +198,19 @@ class GeneratedFrame:
     """A picture of the avatar, not yet marked: no sink takes it.
 
     ``image``: uint8 (H, W, 3) RGB. ``timestamp_ns`` and ``index`` are the camera frame's;
-    ``presence`` says whether a face drove it.
+    ``presence`` says whether a face drove it. ``alpha``: uint8 (H, W) where the background is
+    transparent, see above.
     """
 
     image: UInt8Image
     timestamp_ns: int
     index: int
     presence: Presence
+    alpha: UInt8Mask | None = None
 
     def __post_init__(self) -> None:
         _expect("GeneratedFrame.image", self.image, np.uint8, (None, None, 3))
+        _expect_alpha("GeneratedFrame.alpha", self.alpha, self.image)
 
 
 class Seal:
@@ -209,7 +222,8 @@ class LabelledFrame:
     """A picture that says it is generated: the only thing a sink accepts.
 
     ``image``: uint8 (H, W, 3) RGB. ``label_text`` is what stands in the picture; empty only
-    when the user acknowledged the duty to disclose it themselves.
+    when the user acknowledged the duty to disclose it themselves. ``alpha``: uint8 (H, W) where the
+    background is transparent; the label is opaque in it.
     """
 
     image: UInt8Image
@@ -218,8 +232,10 @@ class LabelledFrame:
     presence: Presence
     label_text: str
     seal: Seal = field(repr=False)
+    alpha: UInt8Mask | None = None
 
     def __post_init__(self) -> None:
         _expect("LabelledFrame.image", self.image, np.uint8, (None, None, 3))
+        _expect_alpha("LabelledFrame.alpha", self.alpha, self.image)
         if not isinstance(self.seal, Seal):
             raise TypeError("LabelledFrame: expected a Seal; only avatar.label makes these frames")

@@ -63,6 +63,7 @@ def animate(
     the errors of the stages.
     """
     _check(driving, out)
+    _check_transparency(config, out)
     driving = driving.expanduser()
     template = open_template(driving, config.engine)
     if save_motion is not None:
@@ -114,6 +115,14 @@ def _check(driving: Path, out: Path) -> None:
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "
             "Name another --out."
+        )
+
+
+def _check_transparency(config: LiveConfig, out: Path) -> None:
+    if config.background == "transparent":
+        raise UsageError(
+            f"--background transparent: {out} is an MP4 file, which cannot carry transparency. "
+            "Take --background green (or #00ff00) and key the colour out where the film is cut"
         )
 
 

@@ -13,6 +13,7 @@ from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
+from avatar.generate.background import parse_background
 from avatar.generate.framing import Framing
 from avatar.generate.mouth import MouthInside
 from avatar.generate.portrait import PortraitSettings
@@ -37,7 +38,8 @@ class Driver:
     two seconds, ``first`` the first face, ``profile`` the resting face of ``profile``, the name of
     one that ``avatar calibrate`` made. ``driving``: how far the portrait goes along.
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
-    of the driver's creases the avatar gets, 0 to 1.
+    of the driver's creases the avatar gets, 0 to 1. ``background``: ``photo``, ``blur``,
+    ``transparent`` (the pictures then have an ``alpha``), a colour, or a picture's path.
     ``neural``: options of the engines ``liveportrait`` and ``fomm``.
 
     Use it as a context manager::
@@ -64,11 +66,16 @@ class Driver:
         profile: str | None = None,
         mouth: MouthInside = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
+        background: str = DEFAULTS.background,
         neural: NeuralOptions = DEFAULTS,
     ) -> None:
         self._avatar, self._framing = avatar, frame
         self._engine = open_engine(
-            engine, PortraitSettings(mouth, shading, default_mattes()), neural, smoothing, _say
+            engine,
+            PortraitSettings(mouth, shading, default_mattes(), parse_background(background)),
+            neural,
+            smoothing,
+            _say,
         )
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(

@@ -25,7 +25,7 @@ from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
-from avatar.sinks import create_sink
+from avatar.sinks import create_sink, keeps_alpha
 from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
@@ -36,7 +36,7 @@ from avatar.track.landmarker import FaceLandmarker
 
 CAMERA_SIZE_PX = (640, 480)
 # What may change while running, by what has to be made anew for it.
-_PICTURE = {"avatar", "frame", "mouth", "shading"}
+_PICTURE = {"avatar", "frame", "mouth", "shading", "background"}
 _MOVEMENT = {"motion", "smoothing", "reference", "profile"}
 _DRIVING = {"strength", "weight", "exaggerate", "max_turn", "lock_head"}
 _LABEL = {"label_text", "label_corner"}
@@ -120,6 +120,8 @@ class LiveSession:
         config = self.config
         if len(set(config.out)) < len(config.out):
             raise UsageError(f"--out: each output only once, found {', '.join(config.out)}")
+        if config.background == "transparent":
+            _check_transparency(config.out, self._say)
         return [self._sink(spec, clock) for spec in config.out]
 
     def _sink(self, spec: str, clock: Clock) -> FrameSink:
@@ -304,6 +306,19 @@ class LiveSession:
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
+    black = [spec for spec in outputs if not keeps_alpha(spec)]
+    if len(black) == len(outputs):
+        raise UsageError(
+            f"--background transparent: {' and '.join(black)} cannot carry transparency. Take "
+            "--background green (or #00ff00) there and let the program that receives the picture "
+            "key the colour out (OBS: filter Chroma Key)"
+        )
+    if black:
+        say(f"--background transparent: {' and '.join(black)} shows the avatar on black")
 
 
 def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:

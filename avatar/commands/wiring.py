@@ -13,6 +13,7 @@ from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.album import AlbumGenerator
+from avatar.generate.background import parse_background
 from avatar.generate.deck import ViewedGenerator
 from avatar.generate.framing import Framing
 from avatar.generate.group import GroupGenerator
@@ -29,7 +30,8 @@ ENGINES: dict[str, MakeGenerator] = {"portrait": PortraitGenerator}
 
 def portrait_settings(config: LiveConfig) -> PortraitSettings:
     """Return what ``config`` says of the portrait engine."""
-    return PortraitSettings(config.mouth, config.shading, default_mattes())
+    background = parse_background(config.background)
+    return PortraitSettings(config.mouth, config.shading, default_mattes(), background)
 
 
 def default_mattes() -> MatteCache:
@@ -93,6 +95,12 @@ def open_engine(
             lambda avatar, framing, size_px: make_generator(
                 name, avatar, framing, size_px, settings
             )
+        )
+    if not settings.background.own:
+        raise UsageError(
+            f"--background is for --engine portrait, which cuts the person out of the photograph; "
+            f"{name} animates a square of the whole picture. Leave it out, or take --engine "
+            "portrait"
         )
     from avatar.commands.neural import NeuralEngine
 

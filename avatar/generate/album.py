@@ -20,7 +20,14 @@ from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.choice import SourceChooser, features
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import Framing, View, default_size, make_canvas
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings, mattes_for
+from avatar.generate.portrait import (
+    Picture,
+    PortraitGenerator,
+    PortraitSettings,
+    at_rest,
+    generated,
+    mattes_for,
+)
 from avatar.motion.head import decompose, iris_offset
 from avatar.motion.retarget import still
 
@@ -99,6 +106,12 @@ class AlbumGenerator:
         heads = [decompose(source.canvas.face) for source in self.sources]
         for drawer, source in zip(self._drawers, self.sources, strict=True):
             drawer.lay_on(source.canvas, source.layers)
+        background = self._settings.background
+        self._behind = background.behind(first.layers.plate)
+        self._rests = [
+            source.canvas.image if background.own else at_rest(self._behind, source.layers)
+            for source in self.sources
+        ]
         # Where each photograph looks, against the first.
         looks = [iris_offset(head.shape) for head in heads]
         self.looks = [looks[0] - look for look in looks]
@@ -116,13 +129,12 @@ class AlbumGenerator:
         image = self._draw(shown.to, pose, motion)
         if shown.since is not None:
             image = _mixed(self._draw(shown.since, pose, motion), image, shown.share)
-        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+        return generated(image, motion)
 
-    def _draw(self, index: int, pose: Pose, motion: Motion) -> UInt8Image:
-        source = self.sources[index]
-        image = source.canvas.image.copy()
+    def _draw(self, index: int, pose: Pose, motion: Motion) -> Picture:
+        image = self._rests[index].copy()
         moved = replace(motion, gaze=motion.gaze + self.looks[index])
-        self._drawers[index].draw(image, source.layers.plate, pose, moved)
+        self._drawers[index].draw(image, self._behind, pose, moved)
         return image
 
 
@@ -135,7 +147,7 @@ def _wanted(pose: Pose) -> Float32:
     return features(shape.astype(np.float32), pose.rotation)
 
 
-def _mixed(below: UInt8Image, above: UInt8Image, share: float) -> UInt8Image:
+def _mixed(below: Picture, above: Picture, share: float) -> Picture:
     import cv2
 
     return np.asarray(cv2.addWeighted(below, 1 - share, above, share, 0), np.uint8)

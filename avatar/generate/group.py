@@ -22,7 +22,15 @@ from avatar.generate.framing import Framing, View, default_size, make_canvases
 from avatar.generate.matte import Layers, face_frame, split_layers
 from avatar.generate.mesh import Box
 from avatar.generate.overlay import box_around
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings, lay_over, mattes_for
+from avatar.generate.portrait import (
+    Picture,
+    PortraitGenerator,
+    PortraitSettings,
+    at_rest,
+    generated,
+    lay_over,
+    mattes_for,
+)
 from avatar.generate.topology import EYE_RINGS, INNER_LIPS
 from avatar.motion.head import decompose
 from avatar.motion.retarget import still
@@ -91,7 +99,7 @@ class GroupGenerator:
         ]
         self._layers: list[Layers] = []
         # What each person stands in: the picture without those nearer than them.
-        self._rests: list[UInt8Image] = []
+        self._rests: list[Picture] = []
         picture = canvases[0].image
         mattes = mattes_for(self._settings, self._view)
         for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
@@ -101,12 +109,24 @@ class GroupGenerator:
             self._layers.append(layers)
             self._rests.append(picture)
             picture = layers.plate
+        background = self._settings.background
+        self._behind = background.behind(picture)
+        if not background.own:
+            self._rests = self._on(self._behind)
+
+    def _on(self, behind: Picture) -> list[Picture]:
+        """Return what each person stands in over ``behind``, the nearest person first."""
+        rests: list[Picture] = []
+        for layers in reversed(self._layers):
+            behind = at_rest(behind, layers)
+            rests.append(behind)
+        return rests[::-1]
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw everybody; the picture is new each time and belongs to the caller."""
         if not usable(motion):
             motion = still(motion.timestamp_ns, motion.index, motion.presence)
-        below = self._layers[-1].plate
+        below = self._behind
         changed: list[Box] = []
         for person, layers, rest in reversed(
             list(zip(self._people, self._layers, self._rests, strict=True))
@@ -118,10 +138,10 @@ class GroupGenerator:
             changed += person.draw(picture, below, pose, motion)
             changed += _feature_boxes(pose, picture)
             below = picture
-        return GeneratedFrame(below, motion.timestamp_ns, motion.index, motion.presence)
+        return generated(below, motion)
 
 
-def _lay_rest(picture: UInt8Image, below: UInt8Image, layers: Layers, box: Box) -> None:
+def _lay_rest(picture: Picture, below: Picture, layers: Layers, box: Box) -> None:
     """Lay a person at rest over ``below`` into the box of ``picture``."""
     x0, y0, x1, y1 = box
     person: NDArray[np.uint8] = layers.person[y0 + layers.crown_px : y1 + layers.crown_px, x0:x1]
@@ -131,7 +151,7 @@ def _lay_rest(picture: UInt8Image, below: UInt8Image, layers: Layers, box: Box) 
         picture[y0:y1, x0:x1] = below[y0:y1, x0:x1]
 
 
-def _feature_boxes(pose: Pose, picture: UInt8Image) -> list[Box]:
+def _feature_boxes(pose: Pose, picture: Picture) -> list[Box]:
     """Return where eyes and mouth were drawn, which may move while the head does not."""
     rings = (*EYE_RINGS, INNER_LIPS)
     boxes = (box_around(pose.landmarks_px[ring], 3, picture) for ring in rings)

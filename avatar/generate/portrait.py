@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avatar.config import DEFAULTS
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.background import PHOTO, Background
 from avatar.generate.deform import FaceDeformer, Pose, usable
 from avatar.generate.eyes import EyeLayer
 from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
@@ -27,17 +28,23 @@ from avatar.motion.retarget import still
 _MAP_CELLS = 213
 
 
+# uint8 (H, W, 3) RGB, or (H, W, 4) RGBA, premultiplied, where the background is transparent.
+Picture = NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class PortraitSettings:
     """What can be chosen about the portrait engine.
 
     ``mouth``: what shows between the lips, see ``MouthLayer``. ``shading``: how much of the
     driver's creases the avatar gets, 0 to 1. ``mattes``: where outlines are kept.
+    ``background``: what stands behind the avatar.
     """
 
     mouth: MouthInside = DEFAULTS.mouth
     shading: float = DEFAULTS.shading
     mattes: MatteCache | None = None
+    background: Background = PHOTO
 
 
 def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
@@ -103,8 +110,11 @@ class PortraitGenerator:
         head = decompose(canvas.face)
         landmarks = canvas.face.landmarks_px
         mattes = mattes_for(self._settings, self._view)
+        background = self._settings.background
         layers = split_layers(canvas.image, landmarks, head, mattes=mattes)
         self.lay_on(canvas, layers)
+        self._behind = background.behind(layers.plate)
+        self._rest = canvas.image if background.own else at_rest(self._behind, layers)
 
     def lay_on(self, canvas: Canvas, layers: Layers) -> None:
         """Animate the face of ``canvas``, in place of the photograph's own layout.
@@ -136,9 +146,9 @@ class PortraitGenerator:
         """Draw the avatar; the picture is new each time and belongs to the caller."""
         if not usable(motion):
             motion = still(motion.timestamp_ns, motion.index, motion.presence)
-        image = self._canvas.image.copy()
-        self.draw(image, self._layers.plate, self.pose(motion), motion)
-        return GeneratedFrame(image, motion.timestamp_ns, motion.index, motion.presence)
+        image = self._rest.copy()
+        self.draw(image, self._behind, self.pose(motion), motion)
+        return generated(image, motion)
 
     def pose(self, motion: Motion) -> Pose:
         """Return where a motion that is ``usable`` puts the head."""
@@ -148,19 +158,20 @@ class PortraitGenerator:
         """Return how many of the mesh's triangles ``motion`` turns inside out."""
         return self._mesh.folded(self.pose(motion)) if usable(motion) else 0
 
-    def draw(self, image: UInt8Image, behind: UInt8Image, pose: Pose, motion: Motion) -> list[Box]:
+    def draw(self, image: Picture, behind: Picture, pose: Pose, motion: Motion) -> list[Box]:
         """Draw what moved into ``image``, which shows the rest already, over ``behind``.
 
-        Both: uint8 (H, W, 3), the canvas's size. Returns the boxes of the head that were drawn;
-        eyes and mouth lie on the face.
+        Both have the canvas's size and as many channels as each other. Returns the boxes of the
+        head that were drawn; eyes and mouth lie on the face, which is opaque.
         """
         boxes = self._warp(image, behind, pose, motion)
-        self._mouth.draw(image, pose, motion)
+        colours = image[..., :3]
+        self._mouth.draw(colours, pose, motion)
         for eye in self._eyes:
-            eye.draw(image, pose, motion)
+            eye.draw(colours, pose, motion)
         return boxes
 
-    def _warp(self, image: UInt8Image, behind: UInt8Image, pose: Pose, motion: Motion) -> list[Box]:
+    def _warp(self, image: Picture, behind: Picture, pose: Pose, motion: Motion) -> list[Box]:
         import cv2
 
         person = self._shading.apply(motion)
@@ -175,13 +186,35 @@ class PortraitGenerator:
         return [box for box, _ in maps]
 
 
-def lay_over(image: UInt8Image, plate: UInt8Image, person: NDArray[np.uint8]) -> None:
+def lay_over(image: Picture, plate: Picture, person: NDArray[np.uint8]) -> None:
     """Write ``person``, uint8 (h, w, 4) premultiplied, over ``plate`` into ``image``."""
     import cv2
 
     through = cv2.bitwise_not(cv2.extractChannel(person, 3))
+    if plate.shape[2] == 4:
+        behind = cv2.multiply(plate, cv2.merge([through] * 4), scale=1 / 255)
+        cv2.add(person, behind, dst=image)
+        return
     behind = cv2.multiply(plate, cv2.cvtColor(through, cv2.COLOR_GRAY2RGB), scale=1 / 255)
     cv2.add(cv2.cvtColor(person, cv2.COLOR_RGBA2RGB), behind, dst=image)
+
+
+def at_rest(behind: Picture, layers: Layers) -> Picture:
+    """Return the person of ``layers`` as photographed, over ``behind``."""
+    rest = behind.copy()
+    lay_over(rest, behind, np.ascontiguousarray(layers.person[layers.crown_px :]))
+    return rest
+
+
+def generated(picture: Picture, motion: Motion) -> GeneratedFrame:
+    """Return a finished picture as the frame of ``motion``, with its alpha apart."""
+    import cv2
+
+    alpha = None
+    if picture.shape[2] == 4:
+        alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
+        picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.uint8)
+    return GeneratedFrame(picture, motion.timestamp_ns, motion.index, motion.presence, alpha)
 
 
 def photo_bounds(face: Face) -> tuple[float, float, float, float]:

@@ -29,7 +29,7 @@ class AcknowledgedNoLabel:
     def label(self, frame: GeneratedFrame) -> LabelledFrame:
         """Return the frame as it is, with an empty ``label_text``."""
         return LabelledFrame(
-            frame.image, frame.timestamp_ns, frame.index, frame.presence, "", seal=_SEAL
+            frame.image, frame.timestamp_ns, frame.index, frame.presence, "", _SEAL, frame.alpha
         )
 
 

@@ -52,12 +52,14 @@ class _Plate:
     """The label drawn for one frame size.
 
     ``colour``: uint16 (h, w, 3), premultiplied by opacity and 256. ``keep``: uint16 (h, w, 3),
-    256 minus the opacity: how much of the picture stays. ``margin_px``: distance from the corner.
+    256 minus the opacity: how much of the picture stays. ``cover``: uint8 (h, w), where the plate
+    is: there a transparent picture becomes opaque. ``margin_px``: distance from the corner.
     ``scratch``: uint16 (h, w, 3), overwritten by each frame.
     """
 
     colour: NDArray[np.uint16]
     keep: NDArray[np.uint16]
+    cover: NDArray[np.uint8]
     scratch: NDArray[np.uint16]
     margin_px: int
     text_height_px: int
@@ -108,17 +110,21 @@ class VisibleLabel:
         return width, height
 
     def label(self, frame: GeneratedFrame) -> LabelledFrame:
-        """Return the frame with the label blended into it.
+        """Return the frame with the label blended into it, opaque where the picture is not.
 
-        Draws into ``frame.image`` itself, or into a copy when that is read-only.
+        Draws into ``frame.image`` and ``frame.alpha`` themselves, or into copies when they are
+        read-only.
         """
-        image = frame.image if frame.image.flags.writeable else frame.image.copy()
+        image, alpha = _writable(frame.image), frame.alpha
         with self._lock:
             height, width = image.shape[:2]
             plate = self._plate((width, height))
             _blend(plate, _region(image, plate, self._corner))
+            if alpha is not None:
+                alpha = _writable(alpha)
+                _cover(plate, _region(alpha, plate, self._corner))
         return LabelledFrame(
-            image, frame.timestamp_ns, frame.index, frame.presence, self._text, seal=_SEAL
+            image, frame.timestamp_ns, frame.index, frame.presence, self._text, _SEAL, alpha
         )
 
     def _plate(self, size_px: tuple[int, int]) -> _Plate:
@@ -135,8 +141,8 @@ class VisibleLabel:
                 f"found {width}×{height}. Choose a larger --size."
             )
         text_height = max(_LEAST_HEIGHT_PX, math.ceil(min(size_px) * _HEIGHT_FRACTION))
-        rgba = _draw_plate(self._text, self._font(text_height), text_height)
-        plate = _premultiplied(rgba, text_height)
+        rgba, cover = _draw_plate(self._text, self._font(text_height), text_height)
+        plate = _premultiplied(rgba, cover, text_height)
         needed_w, needed_h = (n + 2 * plate.margin_px for n in plate.colour.shape[1::-1])
         if needed_w > width or needed_h > height:
             raise UsageError(
@@ -204,10 +210,13 @@ def _ink_height(font: FreeTypeFont, text: str) -> int:
     return round(bottom - top)
 
 
-def _draw_plate(text: str, font: FreeTypeFont, text_height_px: int) -> NDArray[np.float32]:
-    """Return the label as float32 (h, w, 4), RGB and opacity in [0, 1], opacity not multiplied.
+def _draw_plate(
+    text: str, font: FreeTypeFont, text_height_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the label as premultiplied float32 (h, w, 4), opacity in [0, 1], and its outline.
 
-    The text's ink is centred on the plate, whatever the font's own spacing says.
+    The outline, float32 (h, w), is 1 on all of the plate, however much shows through it. The
+    text's ink is centred on the plate, whatever the font's own spacing says.
     """
     from PIL import Image, ImageDraw
 
@@ -236,7 +245,7 @@ def _draw_plate(text: str, font: FreeTypeFont, text_height_px: int) -> NDArray[n
     canvas = np.zeros((small[1], small[0], 4), np.float32)
     canvas = _over(canvas, _PLATE, body_a * _PLATE_OPACITY)
     canvas = _over(canvas, _RIM_COLOUR, rim_a * _RIM_OPACITY)
-    return _over(canvas, _TEXT_COLOUR, ink_a)
+    return _over(canvas, _TEXT_COLOUR, ink_a), body_a
 
 
 def _over(
@@ -249,7 +258,9 @@ def _over(
     return top + below * (1 - opacity[..., None])
 
 
-def _premultiplied(rgba: NDArray[np.float32], text_height_px: int) -> _Plate:
+def _premultiplied(
+    rgba: NDArray[np.float32], cover: NDArray[np.float32], text_height_px: int
+) -> _Plate:
     """Turn premultiplied float RGBA into the integers that ``_blend`` uses.
 
     Opacity is in 256ths, so that dividing is a shift; +128 rounds. An opaque white gives
@@ -262,7 +273,13 @@ def _premultiplied(rgba: NDArray[np.float32], text_height_px: int) -> _Plate:
     room = 65535 - keep.astype(np.int64) * 255
     colour = np.minimum(colour, room).astype(np.uint16)
     margin = round(text_height_px * _MARGIN)
-    return _Plate(colour, keep, np.empty_like(colour), margin, text_height_px)
+    opaque = np.maximum(cover, rgba[..., 3]) * 255
+    solid = np.rint(opaque).astype(np.uint8)
+    return _Plate(colour, keep, solid, np.empty_like(colour), margin, text_height_px)
+
+
+def _writable(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return array if array.flags.writeable else array.copy()
 
 
 def _region(image: UInt8Image, plate: _Plate, corner: Corner) -> UInt8Image:
@@ -280,3 +297,12 @@ def _blend(plate: _Plate, region: UInt8Image) -> None:
     np.add(plate.scratch, plate.colour, out=plate.scratch)
     np.right_shift(plate.scratch, 8, out=plate.scratch)
     np.copyto(region, plate.scratch, casting="unsafe")
+
+
+def _cover(plate: _Plate, region: NDArray[np.uint8]) -> None:
+    """Make ``region`` of an alpha opaque in place where the plate is.
+
+    The plate's own rim is antialiased, so both coverages are combined as 'over' does it.
+    """
+    through = (255 - plate.cover).astype(np.uint16) * (255 - region)
+    np.copyto(region, 255 - (through + 127) // 255, casting="unsafe")

@@ -11,7 +11,7 @@ from avatar.clock import Clock
 from avatar.errors import UsageError
 from avatar.stages import FrameSink
 
-__all__ = ["create_sink", "sink_kinds"]
+__all__ = ["create_sink", "keeps_alpha", "sink_kinds"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,19 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "none": (None, _none),
     "memory": (None, _memory),
 }
+# Kinds whose receivers see what is transparent, or do not look at all.
+_KEEP_ALPHA = frozenset({"none", "memory"})
 _SPELLINGS = "virtual, virtual:DEVICE, pipewire, preview, file:PATH, none"
 
 
 def sink_kinds() -> tuple[str, ...]:
     """Return the names that may stand before the colon."""
     return tuple(_KINDS)
+
+
+def keeps_alpha(spec: str) -> bool:
+    """Return whether the output that ``spec`` names keeps a picture's transparency."""
+    return spec.partition(":")[0] in _KEEP_ALPHA
 
 
 def create_sink(

@@ -281,3 +281,29 @@ def test_chinese_label_is_drawn_where_a_font_for_it_is_installed() -> None:
     except UsageError:
         pytest.skip("no font with Chinese characters on this system")
     assert ink(label, (640, 480)).any()
+
+
+def test_the_label_is_opaque_on_a_transparent_picture() -> None:
+    height, width = 200, 300
+    clear = GeneratedFrame(
+        np.zeros((height, width, 3), np.uint8), 0, 0, Presence.TRACKED,
+        np.zeros((height, width), np.uint8),
+    )  # fmt: skip
+    labelled = VisibleLabel().label(clear)
+    assert labelled.alpha is not None
+    assert (labelled.image.max(axis=2) <= labelled.alpha).all()
+    rows, columns = np.nonzero(labelled.alpha)
+    plate = labelled.alpha[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    middle = plate[len(plate) // 4 : -len(plate) // 4]
+    assert (middle[:, 1:-1] == 255).all()
+    assert plate[0, 0] < 128  # its corners are round
+
+
+def test_the_label_takes_nothing_from_an_opaque_picture() -> None:
+    solid = GeneratedFrame(
+        np.full((200, 300, 3), 90, np.uint8), 0, 0, Presence.TRACKED,
+        np.full((200, 300), 255, np.uint8),
+    )  # fmt: skip
+    labelled = VisibleLabel().label(solid)
+    assert labelled.alpha is not None
+    assert (labelled.alpha == 255).all()
