@@ -300,8 +300,8 @@ def run(
             "--out",
             metavar="OUT",
             help=_default(
-                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, file:PATH or none. "
-                "Give several to serve several.",
+                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, page (for OBS), "
+                "file:PATH or none. Give several to serve several.",
                 "out",
             ),
         ),
@@ -643,6 +643,7 @@ def calibrate(
 def studio(
     avatar: AvatarOption = None,
     camera: CameraOption = None,
+    background: BackgroundOption = None,
     size: SizeOption = None,
     mic: MicOption = None,
     speaker: SpeakerOption = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +26,13 @@ from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
 from avatar.sinks import create_sink, keeps_alpha
+from avatar.sinks.page import PageSink
 from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
 from avatar.sources.reconnect import ReconnectingSource
 from avatar.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
+from avatar.studio.server import need_studio_extra
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
@@ -78,6 +80,10 @@ class LiveSession:
         )
         _warn_of_slowness(engine, config.engine, say)
         all_sinks = list(sinks) or self._sinks(clock)
+        # Pages that somebody brought are served by them.
+        self._own_pages = [] if sinks else [s for s in all_sinks if isinstance(s, PageSink)]
+        if self._own_pages:
+            need_studio_extra()
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         self._model = model = find_face_model(config.face_model)
         self._retargeter = make_retargeter(
@@ -169,8 +175,15 @@ class LiveSession:
         # What stands when frames begin to flow stays to the end; the collector need not walk it
         # again and again, which would cost milliseconds in the middle of a call.
         gc.freeze()
-        with self.sound or nullcontext():
+        with self.sound or nullcontext(), self._pages():
             self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+
+    def _pages(self) -> AbstractContextManager[None]:
+        if not self._own_pages:
+            return nullcontext()
+        from avatar.commands.pages import view_pages
+
+        return view_pages(self._own_pages, self.config.size_px, self._say)
 
     def stop(self) -> None:
         """End the session; safe from any thread."""
@@ -188,6 +201,8 @@ class LiveSession:
         """
         sink = self._sink(spec, self.clock)
         self._pipeline.attach(sink)
+        if self.config.background == "transparent" and not keeps_alpha(spec):
+            self._say(f"background transparent: {sink.name} shows the avatar on black")
         return sink.name
 
     def detach(self, name: str) -> None:

@@ -62,6 +62,15 @@ def _file(request: _Request) -> FrameSink:
     )
 
 
+def _page(request: _Request) -> FrameSink:
+    from avatar.sinks.page import DEFAULT_PORT, Audience, PageSink
+
+    port = request.argument or str(DEFAULT_PORT)
+    if not (port.isdecimal() and int(port) < 65_536):
+        raise UsageError(f"The output page:PORT takes a port's number; found {port!r}.")
+    return PageSink(request.size_px, request.fps, Audience(), int(port))
+
+
 def _none(request: _Request) -> FrameSink:
     from avatar.sinks.none import NullSink
 
@@ -80,12 +89,13 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "pipewire": ("may", _pipewire),
     "preview": (None, _preview),
     "file": ("must", _file),
+    "page": ("may", _page),
     "none": (None, _none),
     "memory": (None, _memory),
 }
 # Kinds whose receivers see what is transparent, or do not look at all.
-_KEEP_ALPHA = frozenset({"none", "memory"})
-_SPELLINGS = "virtual, virtual:DEVICE, pipewire, preview, file:PATH, none"
+_KEEP_ALPHA = frozenset({"page", "none", "memory"})
+_SPELLINGS = "virtual, virtual:DEVICE, pipewire, preview, page, file:PATH, none"
 
 
 def sink_kinds() -> tuple[str, ...]:
@@ -113,7 +123,7 @@ def create_sink(
     """Return the output that ``spec`` names, not yet entered.
 
     ``spec``: ``virtual``, ``virtual:DEVICE``, ``pipewire``, ``pipewire:NAME``, ``preview``,
-    ``file:PATH``, ``none`` or ``memory``.
+    ``page``, ``page:PORT``, ``file:PATH``, ``none`` or ``memory``.
     ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
     label among them; a file without them is a programming error. ``force``: a file may be
     replaced. ``say`` is told what was chosen where there is a choice. ``clock`` is for outputs that

@@ -17,9 +17,12 @@ from typing import Any, Self
 import numpy as np
 
 from avatar.errors import SinkError
-from avatar.frames import LabelledFrame, UInt8Image
+from avatar.frames import LabelledFrame, UInt8Image, UInt8Mask
 from avatar.sinks.checks import checked_image, expect_even
 from avatar.sinks.conversion import I420Converter
+
+DEFAULT_PORT = 8765
+"""Where pages are served."""
 
 KEYFRAME_SECONDS = 2.0
 CLOCK_RATE_HZ = 90_000
@@ -86,12 +89,19 @@ class Audience:
 class PageSink:
     """Encodes frames for ``audience``; while nobody watches it does nothing.
 
-    x264's fastest preset without delay: no picture waits for another, no B-frames.
+    x264's fastest preset without delay: no picture waits for another, no B-frames. ``port``: where
+    the page is to be served by whoever made the sink.
     """
 
-    def __init__(self, size_px: tuple[int, int], fps: float, audience: Audience) -> None:
+    def __init__(
+        self,
+        size_px: tuple[int, int],
+        fps: float,
+        audience: Audience,
+        port: int = DEFAULT_PORT,
+    ) -> None:
         self._size_px, self._fps = size_px, fps
-        self._audience = audience
+        self._audience, self.port = audience, port
         self._entered = False
         self._encoder: _Encoder | None = None
 
@@ -125,11 +135,11 @@ class PageSink:
         if self._audience.is_empty:
             self._encoder = None  # the next who comes begins with a keyframe
             return
-        alpha: UInt8Image | None = getattr(frame, "alpha", None)
-        if self._encoder is None or self._encoder.has_alpha != (alpha is not None):
-            self._encoder = _Encoder(self._size_px, self._fps, alpha is not None)
+        has_alpha = frame.alpha is not None
+        if self._encoder is None or self._encoder.has_alpha != has_alpha:
+            self._encoder = _Encoder(self._size_px, self._fps, has_alpha)
         wish = self._audience.take_keyframe_wish()
-        picture = self._encoder.encode(image, alpha, frame.timestamp_ns, wish)
+        picture = self._encoder.encode(image, frame.alpha, frame.timestamp_ns, wish)
         if picture is not None:
             self._audience.send(picture)
 
@@ -168,7 +178,7 @@ class _Encoder:
         self._last_pts = -1
 
     def encode(
-        self, image: UInt8Image, alpha: UInt8Image | None, timestamp_ns: int, keyframe: bool
+        self, image: UInt8Image, alpha: UInt8Mask | None, timestamp_ns: int, keyframe: bool
     ) -> EncodedPicture | None:
         """Return the encoded picture. Raises ``SinkError`` when the encoder refuses."""
         frame = self._av.VideoFrame.from_ndarray(self._stacked(image, alpha), format="yuv420p")
@@ -187,7 +197,7 @@ class _Encoder:
         data = b"".join(bytes(packet) for packet in packets)
         return EncodedPicture(data, timestamp_ns, any(p.is_keyframe for p in packets))
 
-    def _stacked(self, image: UInt8Image, alpha: UInt8Image | None) -> UInt8Image:
+    def _stacked(self, image: UInt8Image, alpha: UInt8Mask | None) -> UInt8Image:
         """Return I420 planes of the picture, with its opacity below it where it has one."""
         colours = self._colours.convert(image)
         if alpha is None:

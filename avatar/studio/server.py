@@ -16,7 +16,6 @@ from typing import Any, Self
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
 from avatar.studio.security import App
 
-DEFAULT_PORT = 8765
 # What a hand-made request may hold open: pages need a socket, a few pictures and their scripts.
 _MOST_CONNECTIONS = 100
 

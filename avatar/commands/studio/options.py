@@ -7,10 +7,11 @@ from typing import Any, get_args, get_type_hints
 
 from avatar.config import WEIGHTED_REGIONS, LiveConfig, load_config, parse_weights
 from avatar.errors import UsageError
+from avatar.generate.background import WORDS
 
 # By group, in the order of the page. Everything else is chosen when the program starts.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "picture": ("frame", "mouth", "shading"),
+    "picture": ("frame", "background", "mouth", "shading"),
     "movement": (
         "motion", "mirror", "strength", "weight.pose", "weight.mouth", "weight.eyes",
         "weight.brows", "exaggerate", "max_turn", "lock_head", "smoothing", "reference", "profile",
@@ -25,6 +26,9 @@ _RANGES = {
     **{f"weight.{region}": (0.0, 2.0, 0.05) for region in WEIGHTED_REGIONS},
 }
 _LABEL_TEXT_LENGTH = 40
+# A page opens no files: another picture is named when the program starts.
+GREEN = "#00b140"
+_BACKGROUNDS = (*WORDS, GREEN)
 
 
 def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
@@ -34,11 +38,13 @@ def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
     for group, names in GROUPS.items():
         for name in names:
             option = {"name": name, "group": group, "value": _value(config, name)}
-            options.append(option | _kind(name, hints, profiles))
+            options.append(option | _kind(config, name, hints, profiles))
     return options
 
 
-def _kind(name: str, hints: dict[str, Any], profiles: list[str]) -> dict[str, Any]:
+def _kind(
+    config: LiveConfig, name: str, hints: dict[str, Any], profiles: list[str]
+) -> dict[str, Any]:
     if name in _RANGES:
         low, high, step = _RANGES[name]
         return {
@@ -46,6 +52,11 @@ def _kind(name: str, hints: dict[str, Any], profiles: list[str]) -> dict[str, An
         }  # fmt: skip
     if name == "profile":
         return {"kind": "choice", "choices": [None, *profiles]}
+    if name == "background":
+        return {
+            "kind": "choice",
+            "choices": list(dict.fromkeys((*_BACKGROUNDS, config.background))),
+        }
     if name == "label_text":
         return {"kind": "text", "length": _LABEL_TEXT_LENGTH}
     if hints[name] is bool:
@@ -64,6 +75,9 @@ def changed(config: LiveConfig, values: dict[str, Any]) -> LiveConfig:
     unknown = sorted(set(values) - known)
     if unknown:
         raise UsageError(f"the page cannot change {', '.join(unknown)}")
+    background = values.get("background", config.background)
+    if background not in (*_BACKGROUNDS, config.background):
+        raise UsageError(f"expected one of the backgrounds shown, found {background!r}")
     plain = {name: value for name, value in values.items() if not name.startswith("weight.")}
     weights = dict(config.weights)
     weights |= {
