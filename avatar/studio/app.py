@@ -17,6 +17,8 @@ from avatar.studio.security import App, Guard, Rules
 from avatar.studio.upload import MAX_UPLOAD_BYTES, UPLOAD_KINDS
 
 STATIC = Path(__file__).resolve().parent / "static"
+# Said here, since some systems know other kinds for these names, and browsers then refuse them.
+_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 MAX_REQUEST_BYTES = 65_536
 FIGURES_EVERY_S = 0.5
 # A page that takes nothing for so many messages has gone, or sleeps.
@@ -29,9 +31,8 @@ def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str
     ``view``: what the view page is told of the picture.
     """
     from starlette.applications import Starlette
-    from starlette.responses import FileResponse, JSONResponse
-    from starlette.routing import Mount, Route
-    from starlette.staticfiles import StaticFiles
+    from starlette.responses import FileResponse, JSONResponse, Response
+    from starlette.routing import Route
 
     async def watch(request: Any) -> Any:
         return JSONResponse({"sdp": await peers.watch(await _offer(request))})
@@ -42,11 +43,19 @@ def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str
     async def view_page(request: Any) -> Any:
         return FileResponse(STATIC / "view.html")
 
+    async def static(request: Any) -> Any:
+        path = files.get(request.path_params["name"])
+        if path is None:
+            return Response("There is no such file.", 404)
+        return FileResponse(path, media_type=_KINDS[path.suffix])
+
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
+
     routes: list[Any] = [
         Route("/view", view_page),
         Route("/api/view", describe),
         Route("/api/watch", watch, methods=["POST"]),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Route("/static/{name}", static),
     ]
     if control is not None:
         routes += _Studio(control, peers).routes()

@@ -99,6 +99,7 @@ class Peers:
         self._watchers: set[Any] = set()
         self._camera: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def watching(self) -> int:
@@ -122,7 +123,7 @@ class Peers:
         # aiortc keeps a wish for a keyframe for its own encoder; this one is elsewhere.
         transceiver.sender._send_keyframe = self._audience.request_keyframe
         self._watchers.add(connection)
-        self._follow(connection, track.stop)
+        self._follow(connection, lambda: self._watcher_left(connection, track))
         return await self._answer(connection)
 
     async def receive(self, offer: str) -> str:
@@ -134,7 +135,7 @@ class Peers:
         if before is not None:
             self._say("another page is the camera now")
             await before.close()
-        self._follow(connection, self._camera_left)
+        self._follow(connection, lambda: self._camera_left(connection))
         task = asyncio.create_task(_pump(transceiver.receiver.track, self._inbox, self._say))
         self._keep(task)
         return await self._answer(connection)
@@ -143,6 +144,8 @@ class Peers:
         """Leave all pages."""
         connections = [*self._watchers, *([self._camera] if self._camera is not None else [])]
         await asyncio.gather(*(connection.close() for connection in connections))
+        while self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -162,6 +165,8 @@ class Peers:
         try:
             await connection.setRemoteDescription(RTCSessionDescription(description, "offer"))
             (transceiver,) = connection.getTransceivers()
+            if transceiver.mid is None:
+                raise ValueError("no video track")
         except Exception as error:  # whatever a page may send: aiortc has no error of its own
             await connection.close()
             raise UsageError(
@@ -185,27 +190,30 @@ class Peers:
         return str(connection.localDescription.sdp)
 
     def _follow(self, connection: Any, left: Callable[[], None]) -> None:
-        """Tidy up after a page that went away."""
+        """Call ``left`` once when the page has gone, or cannot be reached any more."""
 
-        async def changed() -> None:
-            if connection.connectionState == "failed":
-                await connection.close()
-            if connection.connectionState == "closed":
-                self._watchers.discard(connection)
-                if self._camera is connection:
-                    self._camera = None
-                    left()
-                elif left != self._camera_left:
-                    left()
+        def changed() -> None:
+            # Closed by the page is not closed here: its sockets are still open.
+            if connection.connectionState in ("failed", "closed"):
+                connection.remove_all_listeners("connectionstatechange")
+                left()
+                self._keep(asyncio.create_task(connection.close()), self._closing)
 
         connection.on("connectionstatechange", changed)
 
-    def _camera_left(self) -> None:
-        self._say("the page's camera ended")
+    def _watcher_left(self, connection: Any, track: PictureTrack) -> None:
+        self._watchers.discard(connection)
+        track.stop()
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _camera_left(self, connection: Any) -> None:
+        if self._camera is connection:  # else another page took its place
+            self._camera = None
+            self._say("the page's camera ended")
+
+    def _keep(self, task: asyncio.Task[None], among: set[asyncio.Task[None]] | None = None) -> None:
+        tasks = self._tasks if among is None else among
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
 
 def without_candidates(description: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from avatar.commands.live import LiveSession
 from avatar.errors import AvatarError, UsageError
+from avatar.sinks.checks import ELSEWHERE
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
 IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
@@ -84,7 +85,9 @@ class Outputs:
         try:
             output.sink = session.attach(spec)
         except AvatarError as error:
-            output.wanted, output.problem, output.detail = False, str(error), ""
+            # What the command line would do instead is no help on a page.
+            words = str(error).removesuffix(ELSEWHERE).strip()
+            output.wanted, output.problem, output.detail = False, words, ""
             raise
 
     def _end(self, output: _Output, session: LiveSession) -> None:

@@ -24,6 +24,7 @@ from avatar.commands.studio.watched import Pages, SeenTracker
 from avatar.config import LiveConfig
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import FaceTrack
+from avatar.label import CORNERS
 from avatar.observe import Recorder, dropped_share
 from avatar.sinks.page import Audience, PageSink
 from avatar.sources import create_source
@@ -181,11 +182,19 @@ class Studio:
         }
         if action not in actions:
             raise UsageError(f"expected one of {', '.join(actions)}, found {action!r}")
+        if action == "stop":
+            self._interrupt()
         try:
             with self._acting:
                 actions[action](values)
         finally:
             self._tell_changed()
+
+    def _interrupt(self) -> None:
+        """End a session that is just starting, too: whoever starts it holds the lock."""
+        session = self._session
+        if session is not None:
+            session.stop()
 
     def start(self) -> None:
         """Start a session, and wait until its first picture. Raises ``AvatarError``."""
@@ -202,9 +211,10 @@ class Studio:
         self._session = session
         self._thread = threading.Thread(target=self._run, args=(session,), name="live")
         self._thread.start()
-        self._wait_for_pictures(session)
-        if self._session is None:
-            raise UsageError(self._problem or "the session ended before its first picture")
+        if not self._has_pictures(session, self._thread):
+            if self._problem:
+                raise UsageError(self._problem)
+            return  # stopped meanwhile
         self._set_phase("running")
         self._outputs.begin_all(session)
 
@@ -259,14 +269,14 @@ class Studio:
         self._session = self._source = None
         self._set_phase("stopped")
 
-    def _wait_for_pictures(self, session: LiveSession) -> None:
-        thread = self._thread
-        assert thread is not None
+    def _has_pictures(self, session: LiveSession, thread: threading.Thread) -> bool:
+        """Wait for the first picture; returns False when the session ended before it."""
         until_ns = self._clock.now_ns() + _START_WITHIN_S * 1e9
         while session.first_frame_ns is None and self._clock.now_ns() < until_ns:
             thread.join(0.03)
             if not thread.is_alive():
-                return
+                return False
+        return True
 
     def _set_phase(self, phase: Phase) -> None:
         self._phase = phase
@@ -326,11 +336,15 @@ class Studio:
             raise UsageError(f"the key {key!r} means nothing")
         if key == "m":
             self._go_on_with(replace(self._config, mirror=not self._config.mirror))
+        elif key == "l":
+            at = CORNERS.index(self._config.label_corner) + 1
+            self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
         elif self._session is not None:
             self._session.press(key)
 
     def close(self) -> None:
         """End everything; for the program's end."""
+        self._interrupt()
         with self._acting:
             self.stop()
 

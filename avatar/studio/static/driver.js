@@ -12,7 +12,6 @@ export class Driver {
   #running = false;
   #words = "";
   #asked = false;
-  #url = null;
 
   constructor(canvas, picture, caption) {
     this.canvas = canvas;
@@ -62,18 +61,20 @@ export class Driver {
     this.caption.textContent = `${t("driverCaption")} – ${words}`;
   }
 
-  #show(message) {
-    if (!this.#asked) return;
-    const url = URL.createObjectURL(new Blob([new Uint8Array(message, 2)], { type: "image/jpeg" }));
-    this.picture.src = url;
-    this.picture.hidden = false;
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = url;
+  async #show(message) {
+    const picture = await createImageBitmap(new Blob([new Uint8Array(message, 2)], { type: "image/jpeg" }));
+    if (this.#asked && this.#running) {
+      this.picture.width = picture.width;
+      this.picture.height = picture.height;
+      this.picture.getContext("2d").drawImage(picture, 0, 0);
+      this.picture.hidden = false;
+    }
+    picture.close();
   }
 
   #hide() {
     this.picture.hidden = true;
-    this.picture.removeAttribute("src");
+    this.picture.width = 1;
   }
 
   #paint() {

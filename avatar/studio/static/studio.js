@@ -17,6 +17,8 @@ let state = null;
 let reachable = false;
 let tokenLost = false;
 let sending = null;
+// Whether the program has said since then that it watches a page.
+let confirmed = false;
 // What the page says of its own camera: a key of the table, kept over a change of language.
 let cameraWords = "";
 
@@ -40,8 +42,10 @@ const ask = async (action, values, button) => {
   button?.setAttribute("aria-busy", "true");
   try {
     await act(action, values);
+    return true;
   } catch (error) {
     showTrouble(error);
+    return false;
   } finally {
     button?.removeAttribute("aria-busy");
   }
@@ -72,6 +76,7 @@ new Keys($("help"), $("key-table"), { toggle, ask, gallery: parts.gallery, runni
 
 const beCamera = async () => {
   if (sending) return;
+  confirmed = false;
   if (!navigator.mediaDevices?.getUserMedia) {
     cameraWords = "cameraInsecure";
     return draw();
@@ -112,7 +117,7 @@ const drawCamera = () => {
   }
   if (document.activeElement !== menu || menu.value === "") menu.value = state.camera;
   const hint = $("camera-hint");
-  if (state.camera !== "page") cameraWords = "";
+  if (state.camera !== "page" && !sending) cameraWords = "";
   hint.hidden = !cameraWords;
   hint.replaceChildren(cameraWords ? t(cameraWords) : "");
   if (["cameraElsewhere", "cameraRefused"].includes(cameraWords)) {
@@ -183,7 +188,8 @@ const hear = (message) => {
   state = message;
   if (first) drawLines(state.said);
   if (before && before !== "running" && state.phase === "running") cutout.forget();
-  if (sending && state.camera !== "page") sending.end();
+  if (state.camera === "page") confirmed = true;
+  else if (sending && confirmed) sending.end();
   if (first && state.camera === "page" && state.phase === "running") beCamera();
   draw();
 };
@@ -222,9 +228,11 @@ $("theme-button").addEventListener("click", () => {
 $("start").addEventListener("click", toggle);
 $("reference").addEventListener("click", () => ask("key", { key: "x" }));
 $("camera").addEventListener("change", async ({ target }) => {
-  if (target.value === "page") beCamera();
-  await ask("camera", { camera: target.value });
-  target.value = state.camera;
+  const wanted = target.value;
+  if (await ask("camera", { camera: wanted })) {
+    if (wanted === "page") beCamera();
+    else sending?.end();
+  } else target.value = state.camera;
 });
 $("show-driver").addEventListener("change", ({ target }) => {
   live.tell({ driver: target.checked });

@@ -83,7 +83,7 @@ export default {
   "optionWeight.eyes": "Eyes",
   "optionWeight.brows": "Brows",
   optionExaggerate: "Exaggerate",
-  optionMax_turn: "Furthest turn",
+  optionMax_turn: "Turn limit",
   optionLock_head: "Only the face moves",
   optionSmoothing: "Smoothing",
   optionReference: "Neutral face",
