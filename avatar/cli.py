@@ -349,9 +349,9 @@ def run(
             "--out",
             metavar="OUT",
             help=_default(
-                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, file:PATH, "
-                "rtmp://…, rtmps://…, udp://HOST:PORT, whip:https://… or none. Give several to "
-                "serve several.",
+                "Where frames go: virtual, virtual:DEVICE, pipewire, preview, page (for OBS), "
+                "file:PATH, rtmp://…, rtmps://…, udp://HOST:PORT, whip:https://… or none. Give "
+                "several to serve several.",
                 "out",
             ),
         ),
@@ -695,6 +695,49 @@ def calibrate(
             face_model=face_model,
         )
     )  # fmt: skip
+
+
+@app.command()
+def studio(
+    avatar: AvatarOption = None,
+    camera: CameraOption = None,
+    background: BackgroundOption = None,
+    size: SizeOption = None,
+    mic: MicOption = None,
+    speaker: SpeakerOption = None,
+    drive: DriveOption = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Where the page is; 0: any free port.")
+    ] = 8765,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen",
+            metavar="ADDRESS",
+            help="This machine alone by default. Another address of it, or 0.0.0.0, lets other "
+            "devices in, by TLS and with the token only.",
+        ),
+    ] = "127.0.0.1",
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Open the page in your browser.")
+    ] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Begin at once, without the page's button.")
+    ] = False,
+    face_model: FaceModelOption = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="Options from a file; these win."),
+    ] = None,
+) -> None:
+    """Everything in one page of your browser, served by this machine: avatars, camera, outputs."""
+    given = _given(locals())
+    for name in ("port", "listen", "browser", "start"):
+        del given[name]
+    from avatar.commands.studio import studio as command
+
+    settings = _live_config(config, given)
+    raise typer.Exit(command(settings, port=port, listen=listen, browser=browser, start=start))
 
 
 @profiles_app.command("list")

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from avatar.clock import Clock
-from avatar.errors import SinkError, SourceEndedError
+from avatar.errors import SinkError, SourceEndedError, UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame
 from avatar.observe import Observer, Span, timed
 from avatar.stages import (
@@ -106,7 +106,9 @@ class Pipeline:
         self._error: BaseException | None = None
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._tracked: Mailbox[FaceTrack] = Mailbox()
-        self._outlets = [_Outlet(sink, self) for sink in sinks]
+        # Swapped whole: other threads go through it while an output comes or goes.
+        self._outlets = tuple(_Outlet(sink, self) for sink in sinks)
+        self._steering = threading.Lock()
 
     @property
     def clock(self) -> Clock:
@@ -123,6 +125,45 @@ class Pipeline:
         """Return when the first frame of any sink was delivered; None before that."""
         return min((o.first_ns for o in self._outlets if o.first_ns is not None), default=None)
 
+    @property
+    def outputs(self) -> dict[str, bool]:
+        """Return each output by its name, and whether it takes pictures at present."""
+        return {outlet.sink.name: outlet.is_open for outlet in self._outlets}
+
+    def attach(self, sink: FrameSink) -> None:
+        """Serve ``sink`` too from now on; from any thread while running.
+
+        Raises what entering it raises, and then it is not served; ``UsageError`` for a name that
+        is served already and for a window, which only ``run`` can serve.
+        """
+        with self._steering:
+            if self._stop.is_set():
+                raise UsageError(f"the output {sink.name} came too late: the session has ended")
+            if sink.name in self.outputs:
+                raise UsageError(f"the output {sink.name} is on already")
+            if isinstance(sink, InteractiveSink):
+                raise UsageError(f"the output {sink.name} has to be there from the start")
+            outlet = _Outlet(sink, self)
+            outlet.open()
+            outlet.start(outlet.deliver)
+            self._outlets = (*self._outlets, outlet)
+
+    def detach(self, name: str) -> None:
+        """Leave the output ``name`` once it has what it was given; nothing when there is none."""
+        with self._steering:
+            leaving = [outlet for outlet in self._outlets if outlet.sink.name == name]
+            self._outlets = tuple(o for o in self._outlets if o not in leaving)
+        for outlet in leaving:
+            outlet.finish()
+            outlet.join()
+
+    def replace(
+        self, *, retargeter: Retargeter | None = None, labeller: Labeller | None = None
+    ) -> None:
+        """Move or mark pictures another way, from the next one on; from any thread."""
+        self._retargeter = retargeter or self._retargeter
+        self._labeller = labeller or self._labeller
+
     def say(self, line: str) -> None:
         """Tell the user."""
         self._say(line)
@@ -130,11 +171,6 @@ class Pipeline:
     def stop(self) -> None:
         """End the session; safe from any thread, but not from a signal handler: it takes a lock."""
         self._stop.set()
-
-    @property
-    def stopping(self) -> threading.Event:
-        """Return the event that ends every wait."""
-        return self._stop
 
     def run(self, seconds: float | None = None) -> None:
         """Run until stopped, the source ends, or ``seconds`` have passed since the first frame.
@@ -149,8 +185,7 @@ class Pipeline:
             stages.enter_context(self._source)
             here = [o for o in self._outlets if isinstance(o.sink, InteractiveSink)]
             others = [o for o in self._outlets if o not in here]
-            threads = [threading.Thread(target=o.serve, name=o.sink.name) for o in others]
-            threads += [
+            threads = [
                 threading.Thread(target=self._guarded, args=(loop,), name=name)
                 for name, loop in (
                     ("animate", self._animate), ("track", self._track), ("capture", self._capture),
@@ -169,12 +204,12 @@ class Pipeline:
     ) -> None:
         for outlet in here:
             outlet.open()
-        for thread in threads[: len(others)]:
-            thread.start()
+        for outlet in others:
+            outlet.start(outlet.serve)
         for outlet in others:
             outlet.ready.wait()
         if self._error is None:
-            for thread in threads[len(others) :]:
+            for thread in threads:
                 thread.start()
 
     def _serve_main(self, here: list[_Outlet], seconds: float | None) -> None:
@@ -195,13 +230,15 @@ class Pipeline:
         self._stop.set()
         self._captured.close()
         self._tracked.close()
-        for outlet in self._outlets:
-            outlet.box.close()
-            if isinstance(outlet.sink, RemoteSink):
-                outlet.sink.interrupt()
+        with self._steering:
+            outlets = self._outlets
+        for outlet in outlets:
+            outlet.finish()
         for thread in threads:
             if thread.ident is not None:
                 thread.join(timeout=5.0)
+        for outlet in outlets:
+            outlet.join()
         for outlet in here:
             outlet.close()
 
@@ -334,6 +371,28 @@ class _Outlet:
         self._back_ns: int | None = None
         self._pause_s = _RETRY_FIRST_S
         self._said = ""
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened
+
+    def start(self, body: Callable[[], None]) -> None:
+        """Begin the sink's thread."""
+        self._thread = threading.Thread(target=body, name=self.sink.name)
+        self._thread.start()
+
+    def join(self) -> None:
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+    def finish(self) -> None:
+        """Deliver what waits, try nothing again, and close."""
+        self._ending.set()
+        self.box.close()
+        if isinstance(self.sink, RemoteSink):
+            self.sink.interrupt()
 
     def open(self) -> None:
         self.sink.__enter__()
@@ -357,6 +416,10 @@ class _Outlet:
             return
         finally:
             self.ready.set()
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Deliver to the opened sink until the end, then close it."""
         try:
             while self.serve_once(None):
                 pass
@@ -396,7 +459,7 @@ class _Outlet:
     def _reopen(self) -> bool:
         """Close the sink and open it again with growing pauses, until it works or all ends."""
         self.close()
-        while not self._pipeline.stopping.wait(self._pause_s):
+        while not self._ending.wait(self._pause_s):
             self._pause_s = min(2 * self._pause_s, _RETRY_LAST_S)
             try:
                 self.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -37,9 +38,30 @@ def add(
 ) -> int:
     """Find the face in ``photo`` and store both as an avatar; return the exit status.
 
+    As ``add_photo``; the terminal is told.
+    """
+    stored = add_photo(
+        photo, *more, name=name, face=face, force=force, face_model=face_model, store=store, say=say
+    )
+    say(f"use it: avatar run --avatar {_quoted(stored.name)}")
+    return 0
+
+
+def add_photo(
+    photo: Path,
+    *more: Path,
+    name: str | None = None,
+    face: int = 1,
+    force: bool = False,
+    face_model: Path | None = None,
+    store: AvatarStore | None = None,
+    say: Callable[[str], None],
+) -> StoredAvatar:
+    """Find the face in ``photo`` and store both as an avatar.
+
     ``more``: further photographs of the same person; a folder stands for those in it. ``name``:
     None takes the file's or folder's. ``face``: 1 is the largest. ``force``: replace an avatar of
-    the same name. Raises ``UsageError`` and ``PhotoError``.
+    the same name. ``say`` is told what was found. Raises ``UsageError`` and ``PhotoError``.
     """
     clock = MonotonicClock()
     start_ns = clock.now_ns()
@@ -76,8 +98,7 @@ def add(
     twins = store.twins(stored)
     if twins:
         say(f"the same photograph is stored as {', '.join(twins)}, too")
-    say(f"use it: avatar run --avatar {_quoted(stored.name)}")
-    return 0
+    return stored
 
 
 def _all_photos(given: list[Path], face: int) -> list[Path]:

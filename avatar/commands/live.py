@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +16,7 @@ from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.delay import MeasuredDelay
 from avatar.commands.hotkeys import Hotkeys, key_map
-from avatar.commands.retargeting import make_retargeter
+from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
@@ -23,19 +24,27 @@ from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
+from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
 from avatar.sinks import create_sink, keeps_alpha, takes_sound
+from avatar.sinks.page import PageSink
 from avatar.sinks.streaming.address import redacted
 from avatar.sources import create_source
 from avatar.sources.absent import AbsentSource
 from avatar.sources.mirror import MirroredSource
 from avatar.sources.reconnect import ReconnectingSource
-from avatar.stages import FrameSink, FrameSource, Generator, Retargeter, Tracker
+from avatar.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
+from avatar.studio.server import need_studio_extra
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
 CAMERA_SIZE_PX = (640, 480)
+# What may change while running, by what has to be made anew for it.
+_PICTURE = {"avatar", "frame", "mouth", "shading", "background"}
+_MOVEMENT = {"motion", "smoothing", "reference", "profile"}
+_DRIVING = {"strength", "weight", "exaggerate", "max_turn", "lock_head"}
+_LABEL = {"label_text", "label_corner"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -82,8 +91,12 @@ class LiveSession:
         keys = key_map(config.hotkey)
         self._hotkeys = Hotkeys(keys, self.press, say) if config.hotkeys or config.hotkey else None
         all_sinks = list(sinks) or self._sinks(clock)
+        # Pages that somebody brought are served by them.
+        self._own_pages = [] if sinks else [s for s in all_sinks if isinstance(s, PageSink)]
+        if self._own_pages:
+            need_studio_extra()
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
-        model = find_face_model(config.face_model)
+        self._model = model = find_face_model(config.face_model)
         self._retargeter = make_retargeter(
             config, MeasuredDelay(self.recorder, lambda: self._shown_in)
         )
@@ -93,15 +106,7 @@ class LiveSession:
             [engine.make(photo, config.frame, config.size_px) for photo in photos],
         )
         self._photos = photos
-        self._labeller = create_labeller(
-            size_px=config.size_px,
-            text=config.label_text,
-            corner=config.label_corner,
-            visible=config.label,
-            acknowledged=config.acknowledge_disclosure_duty,
-            avatar=self._deck.name,
-            outputs=[sink.name for sink in all_sinks],
-        )
+        self._labeller = self._make_labeller(config, [sink.name for sink in all_sinks])
         self._shown_in = all_sinks[0].name
         retargeter: Retargeter = self._retargeter
         if self.sound is not None:
@@ -131,26 +136,36 @@ class LiveSession:
         if len(set(config.out)) < len(config.out):
             found = redacted(", ".join(config.out))
             raise UsageError(f"--out: each output only once, found {found}")
-        stream = stream_settings(config)
         if config.background == "transparent":
             _check_transparency(config.out, self._say)
-        metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
-        return [
-            create_sink(
-                spec,
-                size_px=config.size_px,
-                fps=config.fps,
-                clock=clock,
-                on_key=self.press,
-                overlay_text=self.overlay_text,
-                metadata=metadata,
-                force=config.force,
-                say=self._say,
-                stream=stream,
-                open_track=self.sound.open_track if self.sound is not None else None,
-            )
-            for spec in config.out
-        ]
+        return [self._sink(spec, clock) for spec in config.out]
+
+    def _sink(self, spec: str, clock: Clock) -> FrameSink:
+        config = self.config
+        return create_sink(
+            spec,
+            size_px=config.size_px,
+            fps=config.fps,
+            clock=clock,
+            on_key=self.press,
+            overlay_text=self.overlay_text,
+            metadata=file_metadata(f"webcam-avatar {__version__}", uuid4().hex),
+            force=config.force,
+            say=self._say,
+            stream=stream_settings(config),
+            open_track=self.sound.open_track if self.sound is not None else None,
+        )
+
+    def _make_labeller(self, config: LiveConfig, outputs: Sequence[str]) -> Labeller:
+        return create_labeller(
+            size_px=config.size_px,
+            text=config.label_text,
+            corner=config.label_corner,
+            visible=config.label,
+            acknowledged=config.acknowledge_disclosure_duty,
+            avatar=self._deck.name,
+            outputs=outputs,
+        )
 
     @property
     def clock(self) -> Clock:
@@ -172,12 +187,85 @@ class LiveSession:
         # What stands when frames begin to flow stays to the end; the collector need not walk it
         # again and again, which would cost milliseconds in the middle of a call.
         gc.freeze()
-        with self.sound or nullcontext(), self._hotkeys or nullcontext():
+        with self.sound or nullcontext(), self._hotkeys or nullcontext(), self._pages():
             self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+
+    def _pages(self) -> AbstractContextManager[None]:
+        if not self._own_pages:
+            return nullcontext()
+        from avatar.commands.pages import view_pages
+
+        return view_pages(self._own_pages, self.config.size_px, self._say)
 
     def stop(self) -> None:
         """End the session; safe from any thread."""
         self._pipeline.stop()
+
+    @property
+    def outputs(self) -> dict[str, bool]:
+        """Return the outputs by name, and whether each takes pictures at present."""
+        return self._pipeline.outputs
+
+    def attach(self, spec: str) -> str:
+        """Send pictures to ``spec`` too, as ``--out`` names it; return the output's name.
+
+        From any thread while running. Raises ``UsageError`` and what opening it raises.
+        """
+        sink = self._sink(spec, self.clock)
+        self._pipeline.attach(sink)
+        if self.config.background == "transparent" and not keeps_alpha(spec):
+            self._say(f"background transparent: {sink.name} shows the avatar on black")
+        return sink.name
+
+    def detach(self, name: str) -> None:
+        """End the output called ``name``; safe from any thread."""
+        self._pipeline.detach(name)
+
+    def change(self, config: LiveConfig) -> None:
+        """Go on with other options; from one thread at a time, while running.
+
+        The avatar, the movement and the label can change; camera and outputs are not looked at.
+        Raises ``UsageError`` for what has to be chosen before the start, and the errors of an
+        avatar that cannot be opened: then nothing changed.
+        """
+        changed = {
+            field.name for field in fields(config)
+            if getattr(config, field.name) != getattr(self.config, field.name)
+        }  # fmt: skip
+        fixed = changed - _PICTURE - _MOVEMENT - _DRIVING - _LABEL - {"mirror", "camera", "out"}
+        if fixed:
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(fixed))
+            raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
+        delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
+        retargeter = make_retargeter(config, delay)  # checks what does not go together
+        if changed & _PICTURE:
+            self._show(config)
+        if changed & _MOVEMENT:
+            self._move_by(retargeter)
+        elif changed & _DRIVING:
+            self._retargeter.drive(driving(config))
+        if changed & _LABEL:
+            self._labeller = self._make_labeller(config, list(self.outputs))
+            self._pipeline.replace(labeller=self._labeller)
+        if "mirror" in changed:
+            self._mirror.mirrored = config.mirror
+            self.take_reference()
+        self.config = config
+
+    def _show(self, config: LiveConfig) -> None:
+        engine = open_engine(
+            config.engine, portrait_settings(config), config, config.smoothing, self._say
+        )
+        photo = engine.open_avatar(config.avatar[0], self._model, self._say)
+        self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
+        self._photos = [photo]
+
+    def _move_by(self, retargeter: FaceRetargeter) -> None:
+        self._retargeter = retargeter
+        moved: Retargeter = retargeter
+        if self.sound is not None:
+            moved = self.sound.drive(retargeter, self._photos[0].face)
+        self._pipeline.replace(retargeter=moved)
 
     def take_reference(self) -> None:
         """Take the next face as the reference of relative motion."""

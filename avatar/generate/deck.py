@@ -37,6 +37,7 @@ class Deck:
         self._names, self._generators = names, generators
         self._open = ExitStack()
         self._asked = threading.Lock()
+        self._drawing = threading.Lock()
         self._current = 0
         self._view: View | None = None
 
@@ -79,6 +80,23 @@ class Deck:
         """Show the next (1) or the previous (−1) avatar, round and round."""
         self._current = (self._current + by) % len(self._generators)
 
+    def show_only(self, name: str, generator: ViewedGenerator) -> None:
+        """Enter ``generator``, of the same output size, and show it in place of all others.
+
+        From any thread while the deck is entered. Meanwhile the others are shown, and they stay
+        when entering it raises.
+        """
+        if generator.size_px != self.size_px:
+            raise ValueError(f"expected pictures of {self.size_px}, found {generator.size_px}")
+        with ExitStack() as opening:
+            opening.enter_context(generator)
+            kept = opening.pop_all()
+        with self._drawing, self._asked:
+            self._names, self._generators, self._current = [name], [generator], 0
+            self._view = None
+            before, self._open = self._open, kept
+        before.close()
+
     def zoom(self, factor: float) -> None:
         """Show the present avatar closer (above 1) or farther."""
         with self._asked:
@@ -91,9 +109,10 @@ class Deck:
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the chosen avatar."""
-        generator = self._generators[self._current]
-        with self._asked:
-            view, self._view = self._view, None
-        if view is not None:
-            generator.set_view(view)
-        return generator.generate(motion)
+        with self._drawing:
+            generator = self._generators[self._current]
+            with self._asked:
+                view, self._view = self._view, None
+            if view is not None:
+                generator.set_view(view)
+            return generator.generate(motion)

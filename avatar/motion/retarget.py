@@ -187,6 +187,10 @@ class FaceRetargeter:
         self._wanted_score = np.inf
         self._wanted = photo
 
+    def drive(self, driving: Driving) -> None:
+        """Go along differently far from the next face on; the reference stays. From any thread."""
+        self._drive = Driven(driving)
+
     @property
     def searching(self) -> bool:
         """Return whether a better reference is being looked for."""

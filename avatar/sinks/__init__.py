@@ -85,6 +85,15 @@ def _stream(request: _Request) -> FrameSink:
     )
 
 
+def _page(request: _Request) -> FrameSink:
+    from avatar.sinks.page import DEFAULT_PORT, Audience, PageSink
+
+    port = request.argument or str(DEFAULT_PORT)
+    if not (port.isdecimal() and int(port) < 65_536):
+        raise UsageError(f"The output page:PORT takes a port's number; found {port!r}.")
+    return PageSink(request.size_px, request.fps, Audience(), int(port))
+
+
 def _none(request: _Request) -> FrameSink:
     from avatar.sinks.none import NullSink
 
@@ -104,13 +113,14 @@ _KINDS: dict[str, tuple[str | None, Callable[[_Request], FrameSink]]] = {
     "preview": (None, _preview),
     "file": ("must", _file),
     **dict.fromkeys(_STREAMS, ("must", _stream)),
+    "page": ("may", _page),
     "none": (None, _none),
     "memory": (None, _memory),
 }
 # Kinds whose receivers see what is transparent, or do not look at all.
-_KEEP_ALPHA = frozenset({"none", "memory", "preview"})
+_KEEP_ALPHA = frozenset({"page", "none", "memory", "preview"})
 _SPELLINGS = (
-    "virtual, virtual:DEVICE, pipewire, preview, file:PATH, rtmp://…, rtmps://…, udp://…, "
+    "virtual, virtual:DEVICE, pipewire, preview, page, file:PATH, rtmp://…, rtmps://…, udp://…, "
     "whip:https://…, none"
 )
 
@@ -152,8 +162,8 @@ def create_sink(
     """Return the output that ``spec`` names, not yet entered.
 
     ``spec``: ``virtual``, ``virtual:DEVICE``, ``pipewire``, ``pipewire:NAME``, ``preview``,
-    ``file:PATH``, ``none``, ``memory``, or the address of a stream: ``rtmp://…``, ``rtmps://…``,
-    ``udp://…``, ``whip:https://…``.
+    ``page``, ``page:PORT``, ``file:PATH``, ``none``, ``memory``, or the address of a stream:
+    ``rtmp://…``, ``rtmps://…``, ``udp://…``, ``whip:https://…``.
     ``size_px``: (width, height) of all frames. ``metadata``: the tags of a file, the ``AIGC``
     label among them; a file without them is a programming error. ``force``: a file may be
     replaced. ``say`` is told what was chosen where there is a choice. ``stream``: how streams are

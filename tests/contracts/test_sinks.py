@@ -21,6 +21,7 @@ from avatar.sinks.any_camera import AnyCameraSink
 from avatar.sinks.file import FileSink
 from avatar.sinks.memory import MemorySink
 from avatar.sinks.none import NullSink
+from avatar.sinks.page import Audience, PageSink
 from avatar.sinks.pipewire import PipeWireSink
 from avatar.sinks.preview import PreviewSink
 from avatar.sinks.virtual import VirtualSink
@@ -72,6 +73,12 @@ def preview(tmp_path: Path) -> FrameSink:
     return PreviewSink(SIZE)
 
 
+def watched() -> Audience:
+    audience = Audience()
+    audience.subscribe(lambda picture: None)
+    return audience
+
+
 SINKS: dict[str, Callable[[Path], FrameSink]] = {
     "memory": lambda tmp_path: MemorySink(SIZE),
     "none": lambda tmp_path: NullSink(SIZE),
@@ -80,6 +87,7 @@ SINKS: dict[str, Callable[[Path], FrameSink]] = {
     "any camera": lambda tmp_path: AnyCameraSink(SIZE, 30, lambda line: None),
     "pipewire": lambda tmp_path: PipeWireSink(SIZE, 30),
     "preview": preview,
+    "page": lambda tmp_path: PageSink(SIZE, 30, watched()),
 }
 NEED_PIPEWIRE = {"any camera", "pipewire"}
 ROWS = [

@@ -16,8 +16,10 @@ from avatar.frames import CameraFrame
 from avatar.sources.camera import CameraSource
 from avatar.sources.demo import DemoSource
 from avatar.sources.devices import list_cameras
+from avatar.sources.page import PageInbox, PageSource
 from avatar.sources.reconnect import ReconnectingSource
 from avatar.sources.replay import ReplaySource
+from avatar.sources.switched import SwitchedSource
 from avatar.sources.video import VideoSource
 from avatar.stages import FrameSource
 
@@ -55,6 +57,16 @@ def _camera(clock: Clock) -> FrameSource:
     return CameraSource(usable[0].device, (640, 480), 30.0, clock)
 
 
+class FedInbox(PageInbox):
+    """An inbox that has a new picture whenever it is asked."""
+
+    def take(self, timeout_s: float) -> tuple[np.ndarray, int] | None:
+        if isinstance(self._clock, ManualClock):
+            self._clock.advance_ns(33_000_000)
+        self.put(np.full((48, 64, 3), 90, np.uint8))
+        return super().take(timeout_s)
+
+
 KINDS = [
     "replay",
     "video",
@@ -63,7 +75,9 @@ KINDS = [
     "demo",
     "reconnecting replay",
     "reconnecting video",
+    "switched replay",
     "camera",
+    "page",
 ]
 FINITE = [kind for kind in KINDS if "replay" in kind or "video" in kind]
 
@@ -78,6 +92,8 @@ def make(request: pytest.FixtureRequest, film: Path) -> Make:
         "video at a rate": lambda c, loop: VideoSource(str(film), (32, 32), c, loop, fps=12.5),
         "demo": lambda clock, _: DemoSource((160, 120), 30.0, clock),
         "camera": lambda clock, _: _camera(clock),
+        "page": lambda clock, _: PageSource(FedInbox(clock)),
+        "switched replay": lambda c, loop: SwitchedSource(ReplaySource(pictures(), 30.0, c, loop)),
     }
     kind: str = request.param
     inner = table[kind.removeprefix("reconnecting ")]

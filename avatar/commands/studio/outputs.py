@@ -1,0 +1,137 @@
+"""The outputs that the page can start and stop, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from avatar.commands.live import LiveSession
+from avatar.errors import AvatarError, UsageError
+from avatar.sinks.checks import ELSEWHERE
+
+OutputId = Literal["virtual", "pipewire", "file", "stream"]
+IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
+
+
+@dataclass
+class _Output:
+    """One of the page's outputs. ``sink``: its name in the session while it is on."""
+
+    wanted: bool = False
+    address: str = ""
+    sink: str | None = None
+    problem: str = ""
+    detail: str = ""
+
+
+class Outputs:
+    """What is wanted, and what is on. Used from one thread at a time.
+
+    What is wanted before the session runs begins with it. ``films``: the folder for recordings.
+    """
+
+    def __init__(self, films: Path, say: Callable[[str], None]) -> None:
+        self._films, self._say = films, say
+        self._outputs: dict[OutputId, _Output] = {name: _Output() for name in IDS}
+
+    def describe(self, session: LiveSession | None) -> list[dict[str, Any]]:
+        """Return each output with its state: off, waiting, on, lost or failed."""
+        open_now = session.outputs if session is not None else {}
+        return [
+            {"id": name, "state": _state(one, open_now), "detail": one.problem or one.detail}
+            for name, one in self._outputs.items()
+        ]
+
+    def switch(self, name: str, wanted: bool, address: str, session: LiveSession | None) -> None:
+        """Want an output or not, and start or stop it when a session runs.
+
+        Raises ``AvatarError``, which also stands beside the output from then on.
+        """
+        known = next((one for one in IDS if one == name), None)
+        if known is None:
+            raise UsageError(f"expected one of {', '.join(IDS)}, found {name!r}")
+        output = self._outputs[known]
+        output.wanted, output.problem = wanted, ""
+        if known == "stream" and wanted:
+            output.address = _checked_address(address or output.address)
+        if session is None:
+            return
+        if wanted:
+            self._begin(known, output, session)
+        else:
+            self._end(output, session)
+
+    def begin_all(self, session: LiveSession) -> None:
+        """Start everything that is wanted; what fails says so and stays off."""
+        for name, output in self._outputs.items():
+            if output.wanted:
+                try:
+                    self._begin(name, output, session)
+                except AvatarError as error:
+                    self._say(f"{name}: {error}")
+
+    def ended(self) -> None:
+        """Forget what was on: the session is over."""
+        for output in self._outputs.values():
+            output.sink, output.wanted, output.detail = None, False, ""
+
+    def _begin(self, name: OutputId, output: _Output, session: LiveSession) -> None:
+        if output.sink is not None:
+            return
+        spec, output.detail = self._spec(name, output)
+        try:
+            output.sink = session.attach(spec)
+        except AvatarError as error:
+            # What the command line would do instead is no help on a page.
+            words = str(error).removesuffix(ELSEWHERE).strip()
+            output.wanted, output.problem, output.detail = False, words, ""
+            raise
+
+    def _end(self, output: _Output, session: LiveSession) -> None:
+        sink, output.sink, output.detail = output.sink, None, ""
+        if sink is not None:
+            session.detach(sink)
+
+    def _spec(self, name: OutputId, output: _Output) -> tuple[str, str]:
+        """Return what ``--out`` would say, and what the page shows of it: of a stream the host."""
+        if name == "file":
+            self._films.mkdir(parents=True, exist_ok=True)
+            path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
+            return f"file:{path}", str(path)
+        if name == "stream":
+            return output.address, _without_key(output.address)
+        return name, ""
+
+
+def _state(output: _Output, open_now: dict[str, bool]) -> str:
+    if output.problem:
+        return "failed"
+    if output.sink is None:
+        return "waiting" if output.wanted else "off"
+    if output.sink not in open_now:
+        return "off"
+    return "on" if open_now[output.sink] else "lost"
+
+
+def _checked_address(address: str) -> str:
+    """Return a stream's address; a page may not name files or devices of this machine."""
+    scheme = address.partition("://")[0].lower()
+    if "://" not in address and not address.startswith("whip:"):
+        raise UsageError("expected an address such as rtmp://HOST/APP/KEY, found something else")
+    if scheme in ("file", "pipe", "concat", "data"):
+        raise UsageError(f"{scheme}:// is no stream: expected rtmp://, rtmps://, udp:// or whip:")
+    return address
+
+
+def _without_key(address: str) -> str:
+    """Return the part of a stream's address that is no secret: scheme and host."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(address.removeprefix("whip:"))
+        return f"{parts.scheme}://{parts.hostname or ''}"
+    except ValueError:
+        return ""

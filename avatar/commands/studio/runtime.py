@@ -1,0 +1,365 @@
+"""The studio behind the page: one live session that is started, steered and stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from avatar import __version__
+from avatar.clock import Clock, MonotonicClock
+from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
+from avatar.commands.profiles import ProfileStore
+from avatar.commands.store import AvatarStore
+from avatar.commands.studio.calibration import PageCalibration
+from avatar.commands.studio.gallery import Gallery
+from avatar.commands.studio.options import changed, describe
+from avatar.commands.studio.outputs import Outputs
+from avatar.commands.studio.watched import Pages, SeenTracker
+from avatar.config import LiveConfig
+from avatar.errors import AvatarError, UsageError
+from avatar.frames import FaceTrack
+from avatar.label import CORNERS
+from avatar.observe import Recorder, dropped_share
+from avatar.sinks.page import Audience, PageSink
+from avatar.sources import create_source
+from avatar.sources.page import PageInbox, PageSource
+from avatar.sources.reconnect import ReconnectingSource
+from avatar.sources.switched import SwitchedSource
+from avatar.stages import FrameSource, Tracker
+from avatar.studio.control import Event
+
+Phase = Literal["stopped", "starting", "running", "stopping"]
+PAGE_CAMERA = "page"
+_KEPT_LINES = 40
+_KEYS = frozenset(("x", "r", "m", "+", "-", "left", "right", "up", "down", "l"))
+_SPANS = 31
+_START_WITHIN_S = 30.0
+
+
+class Studio:
+    """What ``avatar.studio.control.Control`` asks for, over one ``LiveSession`` at a time.
+
+    ``config``: what the program was started with; its outputs are not looked at. ``log``: told
+    what the pages are told. ``wrap_generator``: as of ``LiveSession``, for measurements.
+    """
+
+    def __init__(
+        self,
+        config: LiveConfig,
+        audience: Audience,
+        *,
+        store: AvatarStore,
+        profiles: ProfileStore,
+        films: Path,
+        log: Callable[[str], None],
+        clock: Clock | None = None,
+        session: Callable[..., LiveSession] = LiveSession,
+    ) -> None:
+        self._config = config
+        self._clock = clock or MonotonicClock()
+        self._audience, self._log, self._make_session = audience, log, session
+        self.inbox = PageInbox(self._clock)
+        self._pages = Pages()
+        self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._profiles = profiles
+        self._gallery = Gallery(store, config.avatar, config.face_model, self.say)
+        self._outputs = Outputs(films, self.say)
+        self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
+        self._acting = threading.Lock()
+        self._phase: Phase = "stopped"
+        self._problem = ""
+        self._camera = config.camera
+        self._cameras: list[dict[str, Any]] = []
+        self._source: SwitchedSource | None = None
+        self._session: LiveSession | None = None
+        self._thread: threading.Thread | None = None
+
+    # --- what the pages are told
+
+    def say(self, line: str) -> None:
+        """Tell the pages and the terminal; from any thread."""
+        self._log(line)
+        self._lines.append(line)
+        self._pages.tell({"type": "said", "line": line})
+
+    def listen(
+        self, hear: Callable[[Event], None], *, pictures: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """See ``Control``."""
+        return self._pages.add(hear, pictures)
+
+    def _tell_changed(self) -> None:
+        self._pages.tell({"type": "changed"})
+
+    def snapshot(self) -> dict[str, Any]:
+        """See ``Control``."""
+        if not self._cameras:
+            self._look_for_cameras()
+        width, height = self._config.size_px
+        return {
+            "version": __version__,
+            "phase": self._phase,
+            "problem": self._problem,
+            "size": [width, height],
+            "camera": self._camera,
+            "cameras": self._cameras,
+            "avatar": self._config.avatar[0],
+            "avatars": self._gallery.list(),
+            "options": describe(self._config, self._profiles.names()),
+            "outputs": self._outputs.describe(self._session),
+            "calibration": self._calibration.describe(),
+            "said": list(self._lines),
+        }
+
+    def _look_for_cameras(self) -> None:
+        from avatar.sources.devices import list_cameras
+
+        found = [
+            {"id": camera.device, "label": camera.name, "problem": camera.problem}
+            for camera in list_cameras()
+        ]
+        known = {PAGE_CAMERA, "demo", *(camera["id"] for camera in found)}
+        if self._config.camera not in known:
+            found.insert(
+                0, {"id": self._config.camera, "label": self._config.camera, "problem": None}
+            )
+        extra = [{"id": name, "label": "", "problem": None} for name in (PAGE_CAMERA, "demo")]
+        self._cameras = [*found, *extra]
+
+    def figures(self) -> dict[str, Any]:
+        """See ``Control``."""
+        session = self._session
+        if session is None or self._phase != "running":
+            return {"running": False}
+        recorder, sink = session.recorder, session.first_sink
+        spans = recorder.latest(f"capture→{sink}", _SPANS)
+        delays = [span.ms for span in spans]
+        stages = ("capture", "track", "retarget", "generate", "label", f"sink {sink}")
+        return {
+            "running": True,
+            "fps": _rate(recorder, sink),
+            "p50": _percentile(delays, 50),
+            "p95": _percentile(delays, 95),
+            "dropped": dropped_share(recorder.counts()),
+            "stages": {
+                stage: _percentile([s.ms for s in recorder.latest(stage, _SPANS)], 50)
+                for stage in stages
+            },
+        }
+
+    def thumbnail(self, avatar: str) -> bytes:
+        """See ``Control``."""
+        return self._gallery.thumbnail(avatar)
+
+    def add_avatar(self, photo: Path, name: str) -> str:
+        """See ``Control``."""
+        with self._acting:
+            added = self._gallery.add(photo, name)
+        self._tell_changed()
+        return added
+
+    # --- what the pages ask for
+
+    def act(self, action: str, values: dict[str, Any]) -> None:
+        """See ``Control``."""
+        actions: dict[str, Callable[[dict[str, Any]], None]] = {
+            "start": lambda _: self.start(),
+            "stop": lambda _: self.stop(),
+            "camera": lambda given: self._use_camera(_text(given, "camera")),
+            "look": lambda _: self._look_for_cameras(),
+            "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
+            "remove": lambda given: self._remove_avatar(_text(given, "avatar")),
+            "options": self._change_options,
+            "output": self._switch_output,
+            "calibrate": self._calibrate,
+            "key": lambda given: self._press(_text(given, "key")),
+        }
+        if action not in actions:
+            raise UsageError(f"expected one of {', '.join(actions)}, found {action!r}")
+        if action == "stop":
+            self._interrupt()
+        try:
+            with self._acting:
+                actions[action](values)
+        finally:
+            self._tell_changed()
+
+    def _interrupt(self) -> None:
+        """End a session that is just starting, too: whoever starts it holds the lock."""
+        session = self._session
+        if session is not None:
+            session.stop()
+
+    def start(self) -> None:
+        """Start a session, and wait until its first picture. Raises ``AvatarError``."""
+        if self._session is not None:
+            return
+        self._problem = ""
+        self._set_phase("starting")
+        try:
+            session = self._new_session()
+        except AvatarError as error:
+            self._problem = str(error)
+            self._set_phase("stopped")
+            raise
+        self._session = session
+        self._thread = threading.Thread(target=self._run, args=(session,), name="live")
+        self._thread.start()
+        if not self._has_pictures(session, self._thread):
+            if self._problem:
+                raise UsageError(self._problem)
+            return  # stopped meanwhile
+        self._set_phase("running")
+        self._outputs.begin_all(session)
+
+    def stop(self) -> None:
+        """Stop the session and wait for its end; nothing when there is none."""
+        session, thread = self._session, self._thread
+        if session is None or thread is None:
+            return
+        self._set_phase("stopping")
+        session.stop()
+        thread.join()
+
+    def _new_session(self) -> LiveSession:
+        config = replace(self._config, out=("none",))
+        self._source = SwitchedSource(self._make_source(self._camera))
+        return self._make_session(
+            config,
+            self.say,
+            clock=self._clock,
+            source=self._source,
+            sinks=[PageSink(config.size_px, config.fps, self._audience)],
+            wrap_tracker=self._watched,
+        )
+
+    def _make_source(self, camera: str) -> FrameSource:
+        if camera == PAGE_CAMERA:
+            return PageSource(self.inbox)
+        source = create_source(
+            camera, size_px=CAMERA_SIZE_PX, fps=self._config.fps, clock=self._clock
+        )
+        return ReconnectingSource(source, self._clock, self.say)
+
+    def _watched(self, tracker: Tracker) -> Tracker:
+        return SeenTracker(tracker, self._pages, self._clock, self._see)
+
+    def _see(self, track: FaceTrack) -> None:
+        self._calibration.see(track)
+
+    def _run(self, session: LiveSession) -> None:
+        problem = ""
+        try:
+            session.run()
+        except AvatarError as error:
+            problem = str(error)
+        except BaseException as error:  # a fault of the program: the pages have to hear of it
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            self.say(problem)
+        self._problem = problem
+        self._calibration.cancel()
+        self._outputs.ended()
+        self._session = self._source = None
+        self._set_phase("stopped")
+
+    def _has_pictures(self, session: LiveSession, thread: threading.Thread) -> bool:
+        """Wait for the first picture; returns False when the session ended before it."""
+        until_ns = self._clock.now_ns() + _START_WITHIN_S * 1e9
+        while session.first_frame_ns is None and self._clock.now_ns() < until_ns:
+            thread.join(0.03)
+            if not thread.is_alive():
+                return False
+        return True
+
+    def _set_phase(self, phase: Phase) -> None:
+        self._phase = phase
+        self._tell_changed()
+
+    def _use_camera(self, camera: str) -> None:
+        known = {entry["id"] for entry in self._cameras}
+        if camera not in known:
+            raise UsageError(f"expected one of the cameras shown, found {camera!r}")
+        if camera == self._camera:
+            return
+        if self._source is not None and self._session is not None:
+            self._source.change(self._make_source(camera))
+            self._session.take_reference()
+        self._camera = camera
+
+    def _use_avatar(self, avatar: str) -> None:
+        config = replace(self._config, avatar=(self._gallery.check_known(avatar),))
+        self._go_on_with(config)
+
+    def _remove_avatar(self, avatar: str) -> None:
+        if avatar == self._config.avatar[0]:
+            raise UsageError(f"{avatar} is shown at present: choose another avatar first")
+        self._gallery.remove(avatar)
+
+    def _change_options(self, values: dict[str, Any]) -> None:
+        self._go_on_with(changed(self._config, values))
+
+    def _go_on_with(self, config: LiveConfig) -> None:
+        if config.mirror and config.profile is not None:
+            raise UsageError("mirror does not go with a profile, which knows your left from right")
+        if self._session is not None:
+            self._session.change(replace(config, out=("none",)))
+        self._config = config
+
+    def _switch_output(self, values: dict[str, Any]) -> None:
+        address = values.get("address", "")
+        self._outputs.switch(
+            _text(values, "id"), values.get("on") is True, str(address), self._session
+        )
+
+    def _calibrate(self, values: dict[str, Any]) -> None:
+        if values.get("on") is not True:
+            self._calibration.end(keep=values.get("keep") is True)
+            return
+        if self._session is None:
+            raise UsageError("calibration needs your face: press Start first")
+        if self._config.mirror:
+            raise UsageError("calibration has to know your left from your right: switch mirror off")
+        self._calibration.begin(
+            _text(values, "name"), unattended=values.get("unattended") is True,
+            recorder=self._session.recorder, replace=values.get("replace") is True,
+        )  # fmt: skip
+
+    def _press(self, key: str) -> None:
+        if key not in _KEYS:
+            raise UsageError(f"the key {key!r} means nothing")
+        if key == "m":
+            self._go_on_with(replace(self._config, mirror=not self._config.mirror))
+        elif key == "l":
+            at = CORNERS.index(self._config.label_corner) + 1
+            self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
+        elif self._session is not None:
+            self._session.press(key)
+
+    def close(self) -> None:
+        """End everything; for the program's end."""
+        self._interrupt()
+        with self._acting:
+            self.stop()
+
+
+def _text(values: dict[str, Any], name: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"the request lacks {name}")
+    return value
+
+
+def _rate(recorder: Recorder, sink: str) -> float | None:
+    ends = [span.end_ns for span in recorder.latest(f"capture→{sink}", _SPANS)]
+    return (len(ends) - 1) * 1e9 / max(ends[-1] - ends[0], 1) if len(ends) > 1 else None
+
+
+def _percentile(values: list[float], share: float) -> float | None:
+    return float(np.percentile(values, share)) if values else None

@@ -1,0 +1,96 @@
+"""The studio's ear at the tracker: points for the pages, and faces for a calibration."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from avatar.clock import Clock
+from avatar.commands.studio.messages import landmarks_message, picture_message
+from avatar.frames import CameraFrame, FaceTrack
+from avatar.stages import Tracker
+from avatar.studio.control import Event
+
+_POINTS_EVERY_NS = 45_000_000
+_PICTURES_EVERY_NS = 95_000_000
+
+
+class Pages:
+    """The pages that listen. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pages: dict[Callable[[Event], None], Callable[[], bool]] = {}
+
+    def add(
+        self, hear: Callable[[Event], None], pictures: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """Tell ``hear`` from now on; return how to end it."""
+        with self._lock:
+            self._pages[hear] = pictures
+
+        def end() -> None:
+            with self._lock:
+                self._pages.pop(hear, None)
+
+        return end
+
+    def tell(self, event: Event) -> None:
+        """Tell every page."""
+        for hear in list(self._pages):
+            hear(event)
+
+    def show(self, make: Callable[[], bytes]) -> None:
+        """Send the driver's picture to the pages that were told to show it; to no other."""
+        hears = [hear for hear, pictures in list(self._pages.items()) if pictures()]
+        if hears:
+            picture = make()
+            for hear in hears:
+                hear(picture)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nobody listens."""
+        return not self._pages
+
+
+class SeenTracker:
+    """A tracker that tells the pages, and whoever else asks, what it saw."""
+
+    def __init__(
+        self, tracker: Tracker, pages: Pages, clock: Clock, also: Callable[[FaceTrack], None]
+    ) -> None:
+        self._tracker, self._pages, self._clock, self._also = tracker, pages, clock, also
+        self._points_ns = self._pictures_ns = 0
+
+    def __enter__(self) -> Self:
+        self._tracker.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._tracker.__exit__(kind, error, trace)
+
+    def track(self, frame: CameraFrame) -> FaceTrack:
+        """Return what is seen in ``frame``."""
+        track = self._tracker.track(frame)
+        self._also(track)
+        if not self._pages.is_empty:
+            self._tell(frame, track)
+        return track
+
+    def _tell(self, frame: CameraFrame, track: FaceTrack) -> None:
+        now_ns = self._clock.now_ns()
+        if now_ns - self._points_ns >= _POINTS_EVERY_NS:
+            self._points_ns = now_ns
+            height, width = frame.image.shape[:2]
+            self._pages.tell(landmarks_message(track, width / height))
+        if now_ns - self._pictures_ns >= _PICTURES_EVERY_NS:
+            self._pictures_ns = now_ns
+            self._pages.show(lambda: picture_message(frame))

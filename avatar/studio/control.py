@@ -1,0 +1,44 @@
+"""What the page may ask for: the one thing that the web server knows of the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+Event = dict[str, Any] | bytes
+"""What a page hears: a dict as JSON, or bytes as they are (``landmarks_message``)."""
+
+
+class Control(Protocol):
+    """The studio behind the page. Every method may be called from any thread and may block."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that the page shows, ready for JSON."""
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """Return how fast and how late the pictures are at present, ready for JSON."""
+        ...
+
+    def act(self, action: str, values: dict[str, Any]) -> None:
+        """Do what a button stands for. Raises ``AvatarError`` in the user's words."""
+        ...
+
+    def add_avatar(self, photo: Path, name: str) -> str:
+        """Store an uploaded photograph; return the avatar's name. Raises ``AvatarError``."""
+        ...
+
+    def thumbnail(self, avatar: str) -> bytes:
+        """Return a small JPEG of an avatar's face. Raises ``AvatarError``."""
+        ...
+
+    def listen(
+        self, hear: Callable[[Event], None], *, pictures: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """Call ``hear`` from now on; return how to end it.
+
+        It is called in any thread and must not wait. ``pictures``: asked whether this page was
+        told to show the driver's own picture.
+        """
+        ...

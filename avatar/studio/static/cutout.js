@@ -1,0 +1,99 @@
+// Puts a picture and its opacity together. H.264 has no alpha: where the avatar is cut out the
+// video is twice as high, colours above, opacity as grey below. A small shader joins them; without
+// transparency the <video> is shown as it is.
+
+const VERTEX = `attribute vec2 corner; varying vec2 at;
+void main() { at = vec2(corner.x, 1.0 - corner.y); gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0); }`;
+// The lowest half row is left out on both sides of the seam, so that neither bleeds into the other.
+const FRAGMENT = `precision mediump float; varying vec2 at; uniform sampler2D picture; uniform float edge;
+void main() {
+  float y = clamp(at.y, edge, 1.0 - edge) * 0.5;
+  float opacity = texture2D(picture, vec2(at.x, y + 0.5)).g;
+  gl_FragColor = vec4(texture2D(picture, vec2(at.x, y)).rgb * opacity, opacity);
+}`;
+
+const compiled = (gl, kind, source) => {
+  const shader = gl.createShader(kind);
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  return shader;
+};
+
+export class Cutout {
+  hasPicture = false;
+  shown = () => {};
+  #gl = null;
+  #edge = null;
+
+  // `size` gives the avatar's [width, height], or nothing while it is not known.
+  constructor(video, canvas, size) {
+    this.video = video;
+    this.canvas = canvas;
+    this.size = size;
+    canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.#gl = null;
+    });
+    this.#next();
+  }
+
+  // The next picture is the first again.
+  forget() {
+    this.hasPicture = false;
+  }
+
+  #next() {
+    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(() => this.#draw());
+    else requestAnimationFrame(() => this.#draw());
+  }
+
+  #draw() {
+    this.#next();
+    const { videoWidth: width, videoHeight: height } = this.video;
+    if (!width) return;
+    const [, own] = this.size() ?? [];
+    const stacked = own ? height === 2 * own : height > width;
+    if (stacked) this.#join(width, height / 2);
+    this.canvas.hidden = !stacked;
+    this.video.classList.toggle("behind", stacked);
+    if (!this.hasPicture) {
+      this.hasPicture = true;
+      this.shown();
+    }
+  }
+
+  #join(width, height) {
+    const gl = (this.#gl ??= this.#prepare());
+    if (!gl) return;
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+      gl.viewport(0, 0, width, height);
+    }
+    gl.uniform1f(this.#edge, 1 / height);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, this.video);
+    gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  #prepare() {
+    const gl = this.canvas.getContext("webgl", { alpha: true, premultipliedAlpha: true, antialias: false });
+    if (!gl) return null;
+    const program = gl.createProgram();
+    gl.attachShader(program, compiled(gl, gl.VERTEX_SHADER, VERTEX));
+    gl.attachShader(program, compiled(gl, gl.FRAGMENT_SHADER, FRAGMENT));
+    gl.linkProgram(program);
+    gl.useProgram(program);
+    gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
+    const corner = gl.getAttribLocation(program, "corner");
+    gl.enableVertexAttribArray(corner);
+    gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    for (const [name, value] of [
+      [gl.TEXTURE_MIN_FILTER, gl.LINEAR], [gl.TEXTURE_MAG_FILTER, gl.LINEAR],
+      [gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE], [gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE],
+    ]) gl.texParameteri(gl.TEXTURE_2D, name, value);
+    this.#edge = gl.getUniformLocation(program, "edge");
+    return gl;
+  }
+}

@@ -1,0 +1,129 @@
+// The avatars to choose from, and adding a photograph.
+import { upload } from "/static/api.js";
+import { current, t } from "/static/i18n.js";
+
+const KINDS = ["image/jpeg", "image/png", "image/webp"];
+const MOST_BYTES = 25_000_000;
+
+export class Gallery {
+  #drawn = "";
+  #state = null;
+
+  constructor(list, status, ask, trouble) {
+    this.list = list;
+    this.status = status;
+    this.ask = ask;
+    this.trouble = trouble;
+    this.#listen();
+  }
+
+  forget() {
+    this.#drawn = "";
+  }
+
+  draw(state) {
+    this.#state = state;
+    const drawn = JSON.stringify([state.avatars, current()]);
+    if (drawn !== this.#drawn) {
+      this.#drawn = drawn;
+      this.list.replaceChildren(...state.avatars.map((avatar) => this.#tile(avatar)));
+    }
+    for (const radio of this.list.querySelectorAll("input")) {
+      radio.checked = radio.value === state.avatar;
+      const remove = radio.closest(".tile").querySelector("button");
+      if (remove) remove.hidden = radio.checked;
+    }
+  }
+
+  // Show avatar number `at`, from 0; round and round where `at` is beyond the end.
+  choose(at, wrap = false) {
+    const usable = this.#state?.avatars.filter(({ fault }) => !fault) ?? [];
+    const avatar = wrap ? usable.at(((at % usable.length) + usable.length) % usable.length) : usable[at];
+    if (avatar && avatar.name !== this.#state.avatar) this.#take(avatar.name);
+  }
+
+  step(by) {
+    const usable = this.#state?.avatars.filter(({ fault }) => !fault) ?? [];
+    this.choose(usable.findIndex(({ name }) => name === this.#state.avatar) + by, true);
+  }
+
+  async #take(name) {
+    this.list.setAttribute("aria-busy", "true");
+    await this.ask("avatar", { avatar: name });
+    this.list.removeAttribute("aria-busy");
+    this.draw(this.#state);
+  }
+
+  #tile({ name, label, stored, fault }) {
+    const tile = document.createElement("div");
+    tile.className = "tile";
+    const choice = document.createElement("label");
+    const radio = document.createElement("input");
+    radio.type = "radio";
+    radio.name = "avatar";
+    radio.value = name;
+    radio.disabled = Boolean(fault);
+    radio.addEventListener("change", () => this.#take(name));
+    const picture = document.createElement("img");
+    picture.alt = "";
+    picture.width = picture.height = 96;
+    picture.loading = "lazy";
+    if (!fault) picture.src = `/api/avatars/${encodeURIComponent(name)}`;
+    const words = document.createElement("span");
+    words.textContent = name === "builtin" ? t("avatarBuiltin") : label;
+    choice.append(radio, picture, words);
+    if (fault) choice.title = fault;
+    tile.append(choice);
+    if (stored) tile.append(this.#remover(name));
+    return tile;
+  }
+
+  #remover(name) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "remove";
+    button.title = t("removeAvatar", { name });
+    button.setAttribute("aria-label", button.title);
+    button.textContent = "×";
+    button.addEventListener("click", () => {
+      if (confirm(t("removeSure", { name }))) this.ask("remove", { avatar: name }, button);
+    });
+    return button;
+  }
+
+  #listen() {
+    const input = document.getElementById("photo");
+    const drop = document.getElementById("drop");
+    input.addEventListener("change", async () => {
+      for (const file of input.files) await this.#add(file);
+      input.value = "";
+    });
+    addEventListener("dragover", (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+    addEventListener("dragleave", () => drop.classList.remove("over"));
+    addEventListener("drop", async (event) => {
+      event.preventDefault();
+      drop.classList.remove("over");
+      for (const file of event.dataTransfer.files) await this.#add(file);
+    });
+  }
+
+  async #add(file) {
+    if (!KINDS.includes(file.type)) return this.trouble(new Error(t("notPhoto", { name: file.name })));
+    if (file.size > MOST_BYTES)
+      return this.trouble(new Error(t("tooLarge", { name: file.name, size: Math.ceil(file.size / 1e6) })));
+    this.status.textContent = t("adding", { name: file.name });
+    try {
+      // Names have letters, digits, spaces, - and _ alone.
+      const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
+      const { name } = await upload(file, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
+      this.status.textContent = t("added", { name });
+      await this.#take(name);
+    } catch (error) {
+      this.status.textContent = "";
+      this.trouble(error);
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// The options, drawn from the program's own description of them.
+import { current, has, t } from "/static/i18n.js";
+
+const GROUPS = { picture: "groupPicture", movement: "groupMovement", label: "groupLabel" };
+
+const wordsOf = (name) => t(`option${name[0].toUpperCase()}${name.slice(1)}`);
+
+const choiceWords = (option, choice) => {
+  if (option.name === "profile" && choice !== null) return choice;
+  return has(`choice.${choice}`) ? t(`choice.${choice}`) : String(choice);
+};
+
+export class Options {
+  #drawn = "";
+  #fields = new Map();
+
+  constructor(root, ask) {
+    this.root = root;
+    this.ask = ask;
+  }
+
+  forget() {
+    this.#drawn = "";
+  }
+
+  draw(options) {
+    const shape = JSON.stringify([options.map(({ value, ...rest }) => rest), current()]);
+    if (shape !== this.#drawn) {
+      this.#drawn = shape;
+      const open = new Set([...this.root.querySelectorAll("details[open]")].map(({ id }) => id));
+      this.#fields.clear();
+      this.root.replaceChildren(...Object.keys(GROUPS).map((group) => this.#group(group, options, open)));
+    }
+    for (const option of options) this.#fields.get(option.name)?.(option.value);
+  }
+
+  #group(group, options, open) {
+    const details = document.createElement("details");
+    details.id = `options-${group}`;
+    details.open = open.size ? open.has(details.id) : group === "movement";
+    const summary = document.createElement("summary");
+    summary.textContent = t(GROUPS[group]);
+    const fields = options.filter((option) => option.group === group).map((option) => this.#field(option));
+    details.append(summary, ...fields);
+    return details;
+  }
+
+  #send(name, value) {
+    this.ask("options", { [name]: value });
+  }
+
+  #field(option) {
+    const label = document.createElement("label");
+    label.className = option.kind === "flag" ? "check" : "field";
+    const words = document.createElement("span");
+    words.textContent = wordsOf(option.name);
+    const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
+    const [control, set] = make.call(this, option);
+    control.dataset.option = option.name;
+    this.#fields.set(option.name, (value) => {
+      // What the user is just changing is not taken out of their hands.
+      if (!control.matches(":active")) set(value);
+    });
+    if (option.kind === "flag") label.append(control, words);
+    else label.append(words, control, ...(control.output ? [control.output] : []));
+    return label;
+  }
+
+  #choice(option) {
+    const menu = document.createElement("select");
+    menu.append(...option.choices.map((choice) => new Option(choiceWords(option, choice), JSON.stringify(choice))));
+    menu.addEventListener("change", () => this.#send(option.name, JSON.parse(menu.value)));
+    return [menu, (value) => { menu.value = JSON.stringify(value); }];
+  }
+
+  #number(option) {
+    const slider = document.createElement("input");
+    slider.type = "range";
+    // Beyond the last step lies "no limit".
+    slider.min = option.min;
+    slider.max = option.optional ? option.max + option.step : option.max;
+    slider.step = option.step;
+    const output = document.createElement("output");
+    slider.output = output;
+    const valueOf = () => (option.optional && slider.valueAsNumber > option.max ? null : slider.valueAsNumber);
+    const show = () => {
+      const value = valueOf();
+      const words = value === null ? t("noLimit") : option.name === "max_turn" ? t("degrees", { n: value })
+        : `${Math.round(value * 100)} %`;
+      output.textContent = words;
+      slider.setAttribute("aria-valuetext", words);
+    };
+    let timer;
+    slider.addEventListener("input", () => {
+      show();
+      clearTimeout(timer);
+      timer = setTimeout(() => this.#send(option.name, valueOf()), 120);
+    });
+    return [slider, (value) => {
+      slider.value = value ?? option.max + option.step;
+      show();
+    }];
+  }
+
+  #flag(option) {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.addEventListener("change", () => this.#send(option.name, box.checked));
+    return [box, (value) => { box.checked = value; }];
+  }
+
+  #text(option) {
+    const field = document.createElement("input");
+    field.type = "text";
+    field.maxLength = option.length;
+    field.addEventListener("change", () => this.#send(option.name, field.value));
+    return [field, (value) => { if (document.activeElement !== field) field.value = value; }];
+  }
+}

@@ -1,0 +1,244 @@
+// The control page: what the program says is drawn, what the user does is asked of it.
+import { Live, act } from "/static/api.js";
+import { Chart } from "/static/chart.js";
+import { Calibration } from "/static/calibration.js";
+import { Cutout } from "/static/cutout.js";
+import { Driver } from "/static/driver.js";
+import { Gallery } from "/static/gallery.js";
+import { apply, current, said, setLanguage, t } from "/static/i18n.js";
+import { Keys } from "/static/keys.js";
+import { Options } from "/static/options.js";
+import { Outputs } from "/static/outputs.js";
+import { Sending, Watching } from "/static/rtc.js";
+
+const $ = (id) => document.getElementById(id);
+
+let state = null;
+let reachable = false;
+let tokenLost = false;
+let sending = null;
+// Whether the program has said since then that it watches a page.
+let confirmed = false;
+// What the page says of its own camera: a key of the table, kept over a change of language.
+let cameraWords = "";
+
+const showTrouble = (error) => {
+  if (error.cause === "token") {
+    tokenLost = true;
+    draw();
+  }
+  const words = error.cause === "unreachable" ? t("coverAway") : error.cause === "token" ? t("coverToken") : error.message;
+  $("trouble").textContent = said(words);
+  $("trouble").hidden = false;
+};
+
+const hideTrouble = () => {
+  $("trouble").hidden = true;
+};
+
+// Ask the program; while it works the button cannot be pressed again.
+const ask = async (action, values, button) => {
+  hideTrouble();
+  button?.setAttribute("aria-busy", "true");
+  try {
+    await act(action, values);
+    return true;
+  } catch (error) {
+    showTrouble(error);
+    return false;
+  } finally {
+    button?.removeAttribute("aria-busy");
+  }
+};
+
+const isRunning = () => state?.phase === "running";
+
+const toggle = () => {
+  if (state?.phase === "stopped") ask("start", {}, $("start"));
+  if (state?.phase === "running" || state?.phase === "starting") ask("stop", {}, $("start"));
+};
+
+const parts = {
+  chart: new Chart($("chart"), $("chart-words"), $("stages")),
+  calibration: new Calibration(ask),
+  driver: new Driver($("points"), $("driver-picture"), $("driver-caption")),
+  gallery: new Gallery($("gallery"), $("add-status"), ask, showTrouble),
+  options: new Options($("options"), ask),
+  outputs: new Outputs($("outputs"), ask),
+};
+const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
+const watching = new Watching($("avatar"), (error) => {
+  if (error.cause === "token") showTrouble(error);
+});
+new Keys($("help"), $("key-table"), { toggle, ask, gallery: parts.gallery, running: isRunning });
+
+// --- this page as the camera
+
+const beCamera = async () => {
+  if (sending) return;
+  confirmed = false;
+  if (!navigator.mediaDevices?.getUserMedia) {
+    cameraWords = "cameraInsecure";
+    return draw();
+  }
+  cameraWords = "cameraOpening";
+  sending = new Sending(() => {
+    sending = null;
+    cameraWords = state?.camera === "page" ? "cameraElsewhere" : "";
+    draw();
+  });
+  draw();
+  try {
+    await sending.begin({ width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } });
+    cameraWords = "cameraSending";
+  } catch (error) {
+    sending?.end();
+    sending = null;
+    cameraWords = "cameraRefused";
+    if (error.name === "Error") showTrouble(error);
+  }
+  draw();
+};
+
+const drawCamera = () => {
+  const menu = $("camera");
+  const entries = state.cameras.map(({ id, label, problem }) => {
+    const words = id === "page" ? t("cameraPage") : id === "demo" ? t("cameraDemo") : label || id;
+    return { id, words: problem ? `${words}: ${problem}` : words, disabled: Boolean(problem) };
+  });
+  const text = JSON.stringify([entries, current()]);
+  if (menu.dataset.drawn !== text) {
+    menu.dataset.drawn = text;
+    menu.replaceChildren(...entries.map(({ id, words, disabled }) => {
+      const option = new Option(words, id);
+      option.disabled = disabled;
+      return option;
+    }));
+  }
+  if (document.activeElement !== menu || menu.value === "") menu.value = state.camera;
+  const hint = $("camera-hint");
+  if (state.camera !== "page" && !sending) cameraWords = "";
+  hint.hidden = !cameraWords;
+  hint.replaceChildren(cameraWords ? t(cameraWords) : "");
+  if (["cameraElsewhere", "cameraRefused"].includes(cameraWords)) {
+    const take = document.createElement("button");
+    take.type = "button";
+    take.textContent = t("cameraTake");
+    take.addEventListener("click", beCamera);
+    hint.append(" ", take);
+  }
+};
+
+// --- drawing
+
+const phase = () => (tokenLost || !reachable || !state ? "away" : state.phase);
+
+const coverWords = () => {
+  if (tokenLost) return t("coverToken");
+  if (!reachable) return state ? t("coverAway") : "";
+  if (state?.phase === "running") return cutout.hasPicture ? "" : t("coverWaiting");
+  if (state?.phase === "stopped" && state.problem) return said(state.problem);
+  return t(state?.phase === "starting" ? "coverStarting" : "coverStopped");
+};
+
+const draw = () => {
+  const now = phase();
+  document.body.dataset.phase = now;
+  $("phase").textContent = t(`phase${now[0].toUpperCase()}${now.slice(1)}`);
+  $("cover").textContent = coverWords();
+  $("cover").hidden = !coverWords();
+  const button = $("start");
+  const stops = now === "running" || now === "starting";
+  button.textContent = t(stops ? "stop" : "start");
+  button.classList.toggle("stops", stops);
+  button.disabled = now === "away" || now === "stopping";
+  $("reference").disabled = now !== "running";
+  if (!state) return;
+  drawCamera();
+  parts.driver.draw(now === "running");
+  parts.gallery.draw(state);
+  parts.options.draw(state.options);
+  parts.outputs.draw(state.outputs);
+  parts.calibration.draw(state, now === "running");
+  parts.chart.draw();
+};
+
+const drawLines = (lines) => {
+  $("said").replaceChildren(...lines.map(item));
+  $("said").scrollTop = $("said").scrollHeight;
+};
+
+const item = (line) => {
+  const entry = document.createElement("li");
+  entry.textContent = said(line);
+  return entry;
+};
+
+const hear = (message) => {
+  if (message instanceof ArrayBuffer) return parts.driver.hear(message);
+  if (message.type === "figures") return parts.chart.add(message);
+  if (message.type === "said") {
+    $("said").append(item(message.line));
+    while ($("said").children.length > 40) $("said").firstChild.remove();
+    $("said").scrollTop = $("said").scrollHeight;
+    return;
+  }
+  const first = state === null;
+  const before = state?.phase;
+  state = message;
+  if (first) drawLines(state.said);
+  if (before && before !== "running" && state.phase === "running") cutout.forget();
+  if (state.camera === "page") confirmed = true;
+  else if (sending && confirmed) sending.end();
+  if (first && state.camera === "page" && state.phase === "running") beCamera();
+  draw();
+};
+
+const live = new Live(hear, async (connected) => {
+  reachable = connected;
+  if (connected) {
+    tokenLost = false;
+    watching.again();
+    hideTrouble();
+  } else {
+    // A closed socket does not say why: ask, since a wrong token has other words.
+    await fetch("/api/view").then(({ status }) => { tokenLost = status === 401; }).catch(() => {});
+  }
+  draw();
+});
+
+// --- what the user does
+
+apply();
+$("language").value = current();
+$("language").addEventListener("change", ({ target }) => {
+  setLanguage(target.value);
+  for (const part of Object.values(parts)) part.forget?.();
+  if (state) drawLines(state.said);
+  draw();
+});
+$("theme-button").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = getComputedStyle(root).getPropertyValue("--is-dark").trim() === "1";
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+  parts.chart.draw();
+  parts.driver.forget();
+});
+$("start").addEventListener("click", toggle);
+$("reference").addEventListener("click", () => ask("key", { key: "x" }));
+$("camera").addEventListener("change", async ({ target }) => {
+  const wanted = target.value;
+  if (await ask("camera", { camera: wanted })) {
+    if (wanted === "page") beCamera();
+    else sending?.end();
+  } else target.value = state.camera;
+});
+$("show-driver").addEventListener("change", ({ target }) => {
+  live.tell({ driver: target.checked });
+  parts.driver.showPicture(target.checked);
+});
+$("avatar").addEventListener("resize", draw);
+cutout.shown = draw;
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => parts.chart.draw());
+draw();
