@@ -123,8 +123,9 @@ EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine", metavar="NAME",
-        help=_default("portrait needs nothing; liveportrait and fomm run published networks, see "
-                      "`avatar models`.", "engine"),
+        help=_default("portrait needs nothing; neural draws an avatar that `avatar train` made; "
+                      "liveportrait and fomm run published networks, see `avatar models`.",
+                      "engine"),
     ),
 ]  # fmt: skip
 _NEURAL = "Engines liveportrait, fomm"
@@ -624,6 +625,59 @@ def calibrate(
         command(
             camera, name, unattended=unattended, window=window, html=html, force=force,
             face_model=face_model,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def train(
+    clip: Annotated[
+        Path | None,
+        typer.Argument(metavar="CLIP", help="Video of one person: half a minute or more, well lit, "
+                       "talking, smiling, blinking, looking around."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What to call the avatar.")
+    ] = "me",
+    rights: Annotated[
+        str | None,
+        typer.Option("--rights", metavar="self|licensed",
+                     help="self: the clip shows you; licensed: whoever it shows has agreed."),
+    ] = None,
+    size: Annotated[
+        Literal["regions", "head"],
+        typer.Option("--size", help="regions: mouth and eyes; head: the whole head, slower."),
+    ] = "regions",
+    minutes: Annotated[float, typer.Option("--minutes", help="How long to train.")] = 20.0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Train up to this step, whatever the time.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="What to train on.")
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what was interrupted, or for longer.")
+    ] = False,
+    share: Annotated[
+        float,
+        typer.Option("--share", help="Learn from this first part of the clip only, 0.2 to 1."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of all random choices.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an avatar of the same name.")
+    ] = False,
+    face_model: FaceModelOption = None,
+) -> None:  # fmt: skip
+    """Learn one person's teeth, eyes and wrinkles from a clip, for --engine neural."""
+    from avatar.commands.train.command import Wish
+    from avatar.commands.train.command import train as command
+
+    raise typer.Exit(
+        command(
+            Wish(
+                name, clip, size, minutes, steps, device, None, resume, rights, share, seed, force,
+                face_model,
+            )
         )
     )  # fmt: skip
 
