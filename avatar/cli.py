@@ -666,9 +666,27 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an avatar of the same name.")
     ] = False,
+    evaluate: Annotated[
+        bool,
+        typer.Option("--evaluate", help="Train nothing: measure the avatar NAME on what it has not "
+                     "seen of CLIP, against the portrait engine."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="With --evaluate: a page and a video."),
+    ] = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
     face_model: FaceModelOption = None,
 ) -> None:  # fmt: skip
     """Learn one person's teeth, eyes and wrinkles from a clip, for --engine neural."""
+    if evaluate:
+        from avatar.commands.train.comparison import compare
+
+        given = {"backend": backend, "precision": precision, "face_model": face_model}
+        raise typer.Exit(compare(name, clip, out, _live_config(None, given)))
+    if out or backend or precision:
+        raise UsageError("--out, --backend and --precision are for train --evaluate")
     from avatar.commands.train.command import Wish
     from avatar.commands.train.command import train as command
 

@@ -239,6 +239,8 @@ class Trainer:
                 f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
                 "Train anew: leave out --resume"
             ) from error
+        for _, optimizer, _ in self._optimizers():
+            optimizer.param_groups[0]["lr"] = self.plan.learning_rate
         self.best = math.inf if facts["best"] is None else float(facts["best"])
         return facts
 

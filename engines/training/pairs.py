@@ -107,7 +107,7 @@ class Pairs:
                 for patch in patches
                 for kind in _KINDS
             }
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise EngineError(
                 f"the prepared pictures in {folder} are not whole ({error}). Delete that folder "
                 "and prepare them again: give the clip without --resume"
