@@ -137,8 +137,9 @@ EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine", metavar="NAME",
-        help=_default("portrait needs nothing; liveportrait and fomm run published networks, see "
-                      "`avatar models`.", "engine"),
+        help=_default("portrait needs nothing; neural draws an avatar that `avatar train` made; "
+                      "liveportrait and fomm run published networks, see `avatar models`.",
+                      "engine"),
     ),
 ]  # fmt: skip
 _NEURAL = "Engines liveportrait, fomm"
@@ -738,6 +739,77 @@ def studio(
 
     settings = _live_config(config, given)
     raise typer.Exit(command(settings, port=port, listen=listen, browser=browser, start=start))
+
+
+@app.command()
+def train(
+    clip: Annotated[
+        Path | None,
+        typer.Argument(metavar="CLIP", help="Video of one person: half a minute or more, well lit, "
+                       "talking, smiling, blinking, looking around."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What to call the avatar.")
+    ] = "me",
+    rights: Annotated[
+        str | None,
+        typer.Option("--rights", metavar="self|licensed",
+                     help="self: the clip shows you; licensed: whoever it shows has agreed."),
+    ] = None,
+    size: Annotated[
+        Literal["regions", "head"],
+        typer.Option("--size", help="regions: mouth and eyes; head: the whole head, slower."),
+    ] = "regions",
+    minutes: Annotated[float, typer.Option("--minutes", help="How long to train.")] = 20.0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Train up to this step, whatever the time.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option("--device", help="What to train on.")
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what was interrupted, or for longer.")
+    ] = False,
+    share: Annotated[
+        float,
+        typer.Option("--share", help="Learn from this first part of the clip only, 0.2 to 1."),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of all random choices.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an avatar of the same name.")
+    ] = False,
+    evaluate: Annotated[
+        bool,
+        typer.Option("--evaluate", help="Train nothing: measure the avatar NAME on what it has not "
+                     "seen of CLIP, against the portrait engine."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="With --evaluate: a page and a video."),
+    ] = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
+    face_model: FaceModelOption = None,
+) -> None:  # fmt: skip
+    """Learn one person's teeth, eyes and wrinkles from a clip, for --engine neural."""
+    if evaluate:
+        from avatar.commands.train.comparison import compare
+
+        given = {"backend": backend, "precision": precision, "face_model": face_model}
+        raise typer.Exit(compare(name, clip, out, _live_config(None, given)))
+    if out or backend or precision:
+        raise UsageError("--out, --backend and --precision are for train --evaluate")
+    from avatar.commands.train.command import Wish
+    from avatar.commands.train.command import train as command
+
+    raise typer.Exit(
+        command(
+            Wish(
+                name, clip, size, minutes, steps, device, None, resume, rights, share, seed, force,
+                face_model,
+            )
+        )
+    )  # fmt: skip
 
 
 @profiles_app.command("list")

@@ -18,6 +18,8 @@ Region = Literal["expression", "pose", "lips", "eyes"]
 WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
 NEURAL_ENGINES = ("liveportrait", "fomm")
 """The engines that run published networks, by the names of their families."""
+TRAINED_ENGINE = "neural"
+"""The engine that runs what ``avatar train`` made."""
 
 
 @dataclass(frozen=True)

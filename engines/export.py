@@ -138,7 +138,7 @@ def export(
     if missing := [n for n in wanted.networks if n not in networks]:
         raise EngineError(f"the model {name} is made from {', '.join(missing)}: load it first")
     module = deployed(name, networks, colour)
-    graph = _exported(module, wanted.spec)
+    graph = exported(module, wanted.spec)
     if form != "native":
         graph = resample.rewrite(graph, form)
     check(graph)
@@ -183,7 +183,11 @@ def deployed(name: str, networks: Mapping[str, nn.Module], colour: Colour = "rgb
     return made.eval().requires_grad_(False)
 
 
-def _exported(module: nn.Module, spec: ModelSpec) -> ModelProto:
+def exported(module: nn.Module, spec: ModelSpec) -> ModelProto:
+    """A module with the inputs and outputs of ``spec``, in its order, as an ONNX graph.
+
+    Raises ``MissingDependencyError`` without PyTorch, onnx or onnxscript.
+    """
     import torch
 
     try:

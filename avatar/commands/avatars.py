@@ -32,7 +32,8 @@ class AvatarPhoto:
 
     ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
     faces of the photograph that move with it. ``more``: further photographs of the same person,
-    each with their face in its pixels.
+    each with their face in its pixels. ``folder``: that of a stored avatar, and ``photo_sha256``
+    its photograph's hash.
     """
 
     name: str
@@ -40,6 +41,8 @@ class AvatarPhoto:
     face: Face
     others: tuple[Face, ...] = ()
     more: tuple[tuple[UInt8Image, Face], ...] = ()
+    folder: Path | None = None
+    photo_sha256: str = ""
 
 
 def open_avatar(
@@ -248,7 +251,9 @@ def _stored_photo(stored: StoredAvatar, number: FaceChoice) -> AvatarPhoto:
                 f"expected a photograph of {face.image_size_px} pixels in {stored.folder}, "
                 f"found {size_px}. Find its face anew: {again} --face {stored.face_number}"
             )
-    return AvatarPhoto(stored.name, photo, stored.face, more=more)
+    return AvatarPhoto(
+        stored.name, photo, stored.face, more=more, folder=stored.folder, photo_sha256=stored.sha256
+    )
 
 
 def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number: int = 1) -> Face:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.commands.terminal import say as tell
-from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig, NeuralOptions
+from avatar.config import DEFAULTS, NEURAL_ENGINES, TRAINED_ENGINE, LiveConfig, NeuralOptions
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.album import AlbumGenerator
@@ -44,7 +44,7 @@ def default_mattes() -> MatteCache:
 def engine(name: str) -> MakeGenerator:
     """Return what makes the generator called ``name``; raises ``UsageError`` for another name."""
     if name not in ENGINES:
-        known = ", ".join((*ENGINES, *NEURAL_ENGINES))
+        known = ", ".join((*ENGINES, TRAINED_ENGINE, *NEURAL_ENGINES))
         raise UsageError(f"--engine: expected one of {known}, found {name!r}")
     return ENGINES[name]
 
@@ -88,6 +88,11 @@ def open_engine(
     Raises ``UsageError`` for another name and for options of another engine, ``EngineError``
     for networks that are not installed.
     """
+    if name == TRAINED_ENGINE:
+        from avatar.commands.trained import TrainedEngine
+
+        _check_unused(name, options, ("backend", "precision"))
+        return OpenEngine(TrainedEngine(options, settings, say).generator)
     if name not in NEURAL_ENGINES:
         engine(name)
         _check_unused(name, options)
@@ -112,10 +117,11 @@ def _option(name: str) -> str:
     return "--region" if name == "regions" else f"--{name.replace('_', '-')}"
 
 
-def _check_unused(name: str, options: NeuralOptions) -> None:
+def _check_unused(name: str, options: NeuralOptions, heeded: tuple[str, ...] = ()) -> None:
     """Raise ``UsageError`` when an option was given that the engine would not heed."""
     for field in dataclasses.fields(NeuralOptions):
-        if field.name == "strength":  # the retargeter's, where the engine has none of its own
+        # Strength is the retargeter's, where the engine has none of its own.
+        if field.name == "strength" or field.name in heeded:
             continue
         if getattr(options, field.name) != getattr(DEFAULTS, field.name):
             raise UsageError(

@@ -1,0 +1,145 @@
+"""Where a trained generator lies, and the card beside its weights that says what it is.
+
+::
+
+    STORE/NAME/avatar.json, photo-….png      the stored avatar: a frame of the clip
+    STORE/NAME/neural/card.json              what ``Card`` says
+    STORE/NAME/neural/weights.safetensors    the averaged weights that did best on held-out frames
+    STORE/NAME/neural/fp32.onnx, …           the same, ready to run
+    STORE/NAME/training/                     pairs, checkpoints and contact sheet; may be deleted
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from avatar import __version__
+from avatar.commands.face_numbers import first_fault
+from avatar.commands.store import Sha256
+from avatar.errors import EngineError
+from engines.training.pairs import RECORD as PAIRS_RECORD
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+PRECISIONS = ("fp32", "fp16", "int8")
+SCHEMA_VERSION: Literal[1] = 1
+Rights = Literal["self", "licensed"]
+Size = Literal["regions", "head"]
+
+
+class Recording(BaseModel):
+    """A clip that was learnt from: no name and no picture, which may say who it is."""
+
+    sha256: Sha256
+    seconds: float
+    frames: int
+    usable: int
+    lost: int
+    blurred: int
+    covered: int
+
+
+class Card(BaseModel):
+    """What ``card.json`` says.
+
+    ``photo_sha256``: the avatar's photograph, which the weights belong to. ``held_out_error``: the
+    best weights' loss on frames that were not learnt from; ``untrained_error``: the same of the
+    portrait engine alone. ``metrics``: what ``--evaluate`` found. ``threads`` are PyTorch's.
+    """
+
+    schema_version: Literal[1]
+    size: Size
+    rights: Rights
+    photo_sha256: Sha256
+    weights_sha256: Sha256
+    data_sha256: Sha256
+    base_sha256: Sha256 | None
+    recordings: list[Recording]
+    trained_share: Annotated[float, Field(gt=0, le=1)]
+    train_pairs: int
+    held_out_pairs: int
+    steps: int
+    seconds: float
+    device: str
+    held_out_error: float
+    untrained_error: float
+    int8_error: float | None
+    seed: int
+    made: AwareDatetime
+    program_version: str
+    torch_version: str
+    metrics: dict[str, dict[str, float]] = {}
+
+
+def neural_folder(avatar: Path) -> Path:
+    """Return where the trained generator of the stored avatar in ``avatar`` lies."""
+    return avatar / "neural"
+
+
+def training_folder(avatar: Path) -> Path:
+    """Return where a training of the stored avatar in ``avatar`` keeps what it needs to go on."""
+    return avatar / "training"
+
+
+def pairs_folder(avatar: Path) -> Path:
+    """Return where its prepared pairs lie."""
+    return training_folder(avatar) / "pairs"
+
+
+def read_card(avatar: Path, photo_sha256: str) -> Card:
+    """Return the card of the generator trained for the stored avatar in ``avatar``.
+
+    Raises ``EngineError`` where there is none, it is broken or newer, or it belongs to another
+    photograph.
+    """
+    path = neural_folder(avatar) / CARD
+    again = f'avatar train --name "{avatar.name}" CLIP --rights self --force'
+    try:
+        values = json.loads(path.read_bytes())
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        card = None if newer else Card.model_validate(values)
+    except FileNotFoundError as error:
+        raise EngineError(_untrained(avatar)) from error
+    except OSError as error:
+        raise EngineError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise EngineError(
+            f"{path} is broken: {first_fault(error)}. Train again: {again}"
+        ) from error
+    if card is None:
+        raise EngineError(
+            f"{path} was written by a newer program (schema {version}); this one, {__version__}, "
+            f"reads schema {SCHEMA_VERSION}. Update this program. Or: {again}"
+        )
+    if card.photo_sha256 != photo_sha256:
+        raise EngineError(
+            f"the generator of {avatar.name} was trained for another photograph than the one that "
+            f"is stored now. Train again: {again}"
+        )
+    return card
+
+
+def _untrained(avatar: Path) -> str:
+    if (training_folder(avatar) / PAIRS_RECORD).exists() or pairs_folder(avatar).exists():
+        return (
+            f"the training of {avatar.name} is not finished: avatar train --name "
+            f'"{avatar.name}" --resume --rights self. Or take --engine portrait'
+        )
+    return (
+        f"--engine neural needs a generator that was trained for {avatar.name}, found none. Train "
+        "one from a clip of the person: avatar train --name NAME CLIP --rights self. Or take "
+        "--engine portrait"
+    )
+
+
+def utc_now() -> datetime:
+    """Return the time for a card."""
+    from datetime import UTC
+
+    return datetime.now(UTC).replace(microsecond=0)

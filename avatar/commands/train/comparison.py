@@ -1,0 +1,210 @@
+"""``avatar train --evaluate`` as a command: figures into the card, frames and a video."""
+
+from __future__ import annotations
+
+import base64
+import html
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from avatar import __version__
+from avatar.commands.face_numbers import write_whole
+from avatar.commands.store import AvatarStore, StoredAvatar, default_store, file_sha256
+from avatar.commands.terminal import say
+from avatar.commands.train.card import CARD, Card, neural_folder, read_card
+from avatar.commands.train.evaluate import Evaluation, Shown, comparison, evaluate
+from avatar.commands.train.prepare import Source, split
+from avatar.commands.train.session import disk_told
+from avatar.commands.train.watch import Watched, watch
+from avatar.commands.trained import TrainedEngine
+from avatar.commands.wiring import portrait_settings
+from avatar.config import LiveConfig
+from avatar.errors import UsageError
+from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
+from avatar.generate.framing import default_size
+from avatar.generate.photo import load_photo
+from avatar.generate.portrait import PortraitGenerator
+from avatar.label import create_labeller, file_metadata
+from avatar.sinks.mp4 import Mp4Writer
+from avatar.stages import Generator
+from avatar.track.face_model import find_face_model
+
+PAGE, VIDEO = "page.html", "side-by-side.mp4"
+_NAMES = {"truth": "camera", "portrait": "portrait engine", "neural": "trained"}
+_TILE_PX = 320
+_FPS = 30.0
+_FIGURES = {
+    "l1": "whole picture, L1",
+    "regions_l1": "mouth and eyes, L1",
+    "aed": "face descriptor (AED)",
+    "akd_px": "landmarks (AKD), px",
+    "flicker": "flicker, ratio to the clip's",
+    "ms": "ms a frame, with the portrait",
+}
+
+
+def compare(
+    name: str,
+    clip: Path | None,
+    out: Path | None,
+    config: LiveConfig,
+    *,
+    store: AvatarStore | None = None,
+) -> int:
+    """Measure the generator of ``name`` on what it has not seen of ``clip``; return the status.
+
+    ``out``: a new folder for a page and a video; None: figures alone. ``config``: the engine's
+    backend and precision. Raises ``UsageError`` and ``EngineError``.
+    """
+    if clip is None:
+        raise UsageError("--evaluate needs a clip: the one trained on, or another of the person")
+    stored = (store or default_store()).load(name)
+    card = read_card(stored.folder, stored.sha256)
+    watched = watch(clip.expanduser(), find_face_model(config.face_model))
+    rest = _unseen(clip, watched, card)
+    say(f"{watched.summary()}; {len(rest)} frames not learnt from")
+    source = source_of(stored)
+    result = _run(stored, source, watched, rest, config, out)
+    for key, before, after, change in comparison(result):
+        say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")
+    metrics = {**card.metrics, **_flat(result)}
+    with disk_told(neural_folder(stored.folder)):
+        write_whole(
+            neural_folder(stored.folder) / CARD, card.model_copy(update={"metrics": metrics})
+        )
+    return 0
+
+
+def _flat(result: Evaluation) -> dict[str, dict[str, float]]:
+    return {name: result.figures(name) for name in result.engines}
+
+
+def _unseen(clip: Path, watched: Watched, card: Card) -> list[int]:
+    """Return the frames that were not learnt from. Raises ``UsageError`` where there are few."""
+    known = {recording.sha256 for recording in card.recordings}
+    learnt = file_sha256(clip.expanduser()) in known
+    rest = split(watched, card.trained_share).rest if learnt else watched.usable
+    if len(rest) < 10:
+        raise UsageError(
+            f"expected frames of {clip} that were not learnt from, found {len(rest)}: the whole "
+            "clip was. Give another clip of the same person, or train with --share 0.7"
+        )
+    return rest
+
+
+def source_of(stored: StoredAvatar) -> Source:
+    """Return a stored avatar's photograph as the moment that motion is counted from."""
+    photo = load_photo(stored.photo)
+    return Source(photo, stored.face, FaceTrack(0, -1, stored.face, CameraFrame(photo, 0, 0)))
+
+
+def _run(
+    stored: StoredAvatar,
+    source: Source,
+    watched: Watched,
+    rest: list[int],
+    config: LiveConfig,
+    out: Path | None,
+) -> Evaluation:
+    from avatar.commands.avatars import AvatarPhoto
+
+    settings = replace(portrait_settings(config), mouth="teeth")
+    size_px = default_size(source.photo, "photo")
+    avatar = AvatarPhoto(
+        stored.name, source.photo, source.face, folder=stored.folder, photo_sha256=stored.sha256
+    )
+    engine = TrainedEngine(config, settings, say)
+    with ExitStack() as stages:
+        portrait = PortraitGenerator(source.photo, source.face, "photo", size_px, settings)
+        generators: dict[str, Generator] = {
+            "portrait": stages.enter_context(portrait),
+            "neural": stages.enter_context(engine.generator(avatar, "photo", size_px)),
+        }
+        if out is None:
+            return evaluate(watched, rest, source, generators)
+        with disk_told(out):
+            out.mkdir()
+        film = stages.enter_context(_Film(out / VIDEO))
+        result = evaluate(watched, rest, source, generators, film.add)
+    with disk_told(out):
+        (out / PAGE).write_text(_page(result), "utf-8")
+    say(f"to look at: {out / PAGE}; it shows the person, keep it to yourself")
+    return result
+
+
+class _Film:
+    """A video of camera, portrait engine and trained generator side by side, labelled."""
+
+    def __init__(self, path: Path) -> None:
+        size_px = (3 * _TILE_PX, _TILE_PX)
+        metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
+        self._writer = Mp4Writer(path, size_px, _FPS, metadata, preset="veryfast")
+        self._labeller = create_labeller(size_px=size_px)
+
+    def __enter__(self) -> _Film:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+    def add(self, shown: Shown) -> None:
+        """Append one frame."""
+        row = np.hstack([_tile(image) for image in _images(shown)])
+        frame = GeneratedFrame(row, 0, 0, Presence.TRACKED)
+        self._writer.write_rgb(self._labeller.label(frame).image)
+
+
+def _images(shown: Shown) -> list[UInt8Image]:
+    return [shown.truth, shown.drawn["portrait"], shown.drawn["neural"]]
+
+
+def _tile(image: UInt8Image) -> UInt8Image:
+    """Return the centred square of a picture, small."""
+    import cv2
+
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    cut = image[top : top + side, left : left + side]
+    small = cv2.resize(cut, (_TILE_PX, _TILE_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _page(result: Evaluation) -> str:
+    """Return a page with the figures, the video and frames: camera, portrait engine, trained."""
+    rows = "".join(
+        f"<tr><th>{html.escape(_FIGURES[key])}</th><td>{before:.4f}</td><td>{after:.4f}</td>"
+        f"<td>{change:+.1%}</td></tr>"
+        for key, before, after, change in comparison(result)
+    )
+    frames = "".join(_figure(shown) for shown in result.shown)
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Trained avatar</title>'
+        "<style>body{font:15px system-ui;margin:2em auto;max-width:1000px;padding:0 1em}"
+        "img,video{width:100%}td,th{padding:.2em .8em;text-align:left}"
+        "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>"
+        "<h1>Trained avatar</h1><p>From left to right: camera, portrait engine, trained. What is "
+        "marked AI is generated. It shows a real person: keep this page to yourself.</p>"
+        "<table><tr><th></th><th>portrait engine</th><th>trained</th><th>change</th></tr>"
+        f'{rows}</table><video src="{VIDEO}" controls loop muted></video>{frames}</html>'
+    )
+
+
+def _figure(shown: Shown) -> str:
+    import cv2
+
+    labeller = create_labeller(size_px=(_TILE_PX, _TILE_PX))
+    truth, *drawn = (_tile(image) for image in _images(shown))
+    marked = [labeller.label(GeneratedFrame(tile, 0, 0, Presence.TRACKED)).image for tile in drawn]
+    strip = np.hstack([truth, *marked])
+    done, data = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    assert done
+    image = base64.b64encode(data.tobytes()).decode("ascii")
+    alt = ", ".join(_NAMES.values())
+    return f'<img alt="{alt}" src="data:image/jpeg;base64,{image}">'

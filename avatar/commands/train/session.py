@@ -1,0 +1,125 @@
+"""A training as the user sees it: progress, contact sheets, checkpoints, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar.clock import Clock
+from avatar.commands.train.sheet import SHEET, write_sheet
+from avatar.errors import UsageError
+
+if TYPE_CHECKING:
+    from engines.training.loop import Losses, Trainer
+
+Say = Callable[[str], None]
+
+_SHOWN_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a training ends: after ``seconds`` of training, or at step ``steps``, if given."""
+
+    seconds: float
+    steps: int | None = None
+
+    def done(self, trainer: Trainer, spent_s: float) -> float:
+        """Return the share of the training that is done."""
+        if self.steps is not None:
+            return trainer.step_count / max(self.steps, 1)
+        return spent_s / max(self.seconds, 1e-9)
+
+
+class Session:
+    """Trains until the budget is spent or ``stop`` is set.
+
+    ``spent_s``: seconds spent before. Every ``every_s`` of training the held-out frames are
+    measured, the contact sheet and the checkpoint are written.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: Path,
+        clock: Clock,
+        say: Say,
+        *,
+        spent_s: float = 0.0,
+        every_s: float = 60.0,
+    ) -> None:
+        self._trainer, self._folder, self._clock, self._say = trainer, folder, clock, say
+        self._every_s = every_s
+        self._before_s = spent_s
+        self._start_ns = clock.now_ns()
+        self._losses: deque[Losses] = deque(maxlen=_SHOWN_STEPS)
+        self.untrained_error = 0.0
+
+    @property
+    def spent_s(self) -> float:
+        """Return the seconds of training so far, those before a resumption among them."""
+        return self._before_s + (self._clock.now_ns() - self._start_ns) / 1e9
+
+    def run(self, budget: Budget, stop: threading.Event) -> None:
+        """Train. Raises ``DivergedError``, and ``UsageError`` when the disk is full."""
+        next_s = self.spent_s + self._every_s
+        start_s = self.spent_s
+        while not stop.is_set() and budget.done(self._trainer, self.spent_s - start_s) < 1:
+            self._losses.append(self._trainer.step())
+            if self.spent_s >= next_s:
+                self._look(budget, start_s)
+                next_s = self.spent_s + self._every_s
+        self._look(budget, start_s)
+
+    def _look(self, budget: Budget, start_s: float) -> None:
+        """Measure, show and keep."""
+        trainer = self._trainer
+        error = trainer.held_out_error()
+        with disk_told(self._folder):
+            best = trainer.keep_best(self._folder, error)
+            write_sheet(trainer, self._folder)
+            self.save()
+        self._say(self._line(budget, start_s, error, best))
+
+    def save(self) -> None:
+        """Write the checkpoint. Raises ``OSError``."""
+        facts = {"spent_s": self.spent_s, "untrained_error": self.untrained_error}
+        self._trainer.save(self._folder, facts)
+
+    def _line(self, budget: Budget, start_s: float, error: float, best: bool) -> str:
+        count = max(len(self._losses), 1)
+        l1 = sum(losses.difference for losses in self._losses) / count
+        critic = sum(losses.critic for losses in self._losses) / count
+        spent = self.spent_s - start_s
+        done = max(budget.done(self._trainer, spent), 1e-6)
+        left_s = max(0.0, spent * (1 - done) / done)
+        return (
+            f"step {self._trainer.step_count}: L1 {l1:.4f}, critic {critic:.2f}, held out "
+            f"{error:.4f}{' (best)' if best else ''} of {self.untrained_error:.4f} before, "
+            f"{left_s / 60:.1f} min left, {SHEET}"
+        )
+
+
+class disk_told:  # noqa: N801  reads as `with disk_told(…)`
+    """Turn what the disk says into a message for the user; what was written before is whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Free some space" if full else "Check the folder's permissions"
+        raise UsageError(
+            f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then go on "
+            "with --resume: the last checkpoint is whole."
+        ) from error

@@ -1,0 +1,1 @@
+"""The project's own generator: the portrait engine's picture, corrected by a trained network."""

@@ -1,0 +1,167 @@
+"""A photograph moved by the portrait engine and corrected by a network that knows the person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.deform import Pose, usable
+from avatar.generate.framing import View
+from avatar.generate.portrait import PortraitGenerator
+from avatar.generate.trained.maps import Mask, draw_maps
+from avatar.generate.trained.placement import (
+    Place,
+    add_back,
+    all_places,
+    cut,
+    usable_place,
+)
+from avatar.motion.head import HeadShape, decompose
+from avatar.motion.retarget import still
+from engines.patches import Patch, border, inputs_of, output_of
+
+if TYPE_CHECKING:
+    from engines.runner import Runner
+
+Matrices = dict[str, list[NDArray[np.float64]]]
+
+
+class PatchCutter:
+    """Cuts a network's patches out of pictures of one avatar, and draws their maps.
+
+    ``head``: the avatar's at rest, as ``decompose`` gives it.
+    """
+
+    def __init__(self, patches: Sequence[Patch], head: HeadShape) -> None:
+        self.patches = tuple(patches)
+        self._places = all_places(patches, head.shape)
+
+    def matrices(self, pose: Pose) -> Matrices | None:
+        """Return where each patch lies; None where a face seen from the edge has no patches."""
+        found = {
+            name: [place.matrix(pose) for place in places] for name, places in self._places.items()
+        }
+        sound = all(usable_place(matrix) for many in found.values() for matrix in many)
+        return found if sound else None
+
+    def pictures(self, image: UInt8Image, matrices: Matrices) -> dict[str, UInt8Image]:
+        """Return the patches' pictures by name, uint8 (count, side, side, 3)."""
+        return {
+            patch.name: np.stack([cut(image, m, patch.side_px) for m in matrices[patch.name]])
+            for patch in self.patches
+        }
+
+    def maps(
+        self, pose: Pose, matrices: Matrices, photo_rect: tuple[int, int, int, int]
+    ) -> dict[str, Mask]:
+        """Return the patches' maps by name, uint8 (count, cells, cells, maps)."""
+        drawn: dict[str, Mask] = {}
+        for name, places in self._places.items():
+            pairs: list[tuple[Place, NDArray[np.float64]]] = list(
+                zip(places, matrices[name], strict=True)
+            )
+            drawn[name] = np.stack(
+                [draw_maps(place, m, pose.landmarks_px, photo_rect) for place, m in pairs]
+            )
+        return drawn
+
+
+class TrainedGenerator:
+    """Draws as ``portrait`` does, then lets a network correct it.
+
+    ``open_runner`` gives the network of ``patches`` (``engines.patches.spec_of``); what it raises
+    passes through when the generator is entered.
+    """
+
+    def __init__(
+        self,
+        portrait: PortraitGenerator,
+        patches: Sequence[Patch],
+        open_runner: Callable[[], Runner],
+    ) -> None:
+        self._portrait, self._patches, self._open_runner = portrait, tuple(patches), open_runner
+        self._borders: dict[str, Float32] = {
+            patch.name: border(patch.side_px)[..., None] for patch in patches
+        }
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(self._portrait)
+            self._runner = opening.enter_context(self._open_runner())
+            self._runner.warm_up()
+            self._open = opening.pop_all()
+        self._cutter = self._new_cutter()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def _new_cutter(self) -> PatchCutter:
+        return PatchCutter(self._patches, decompose(self._portrait.canvas.face))
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return (width, height) of every picture."""
+        return self._portrait.size_px
+
+    @property
+    def view(self) -> View:
+        """Return how the picture is cut at present."""
+        return self._portrait.view
+
+    def set_view(self, view: View) -> None:
+        """Cut the picture anew, from the generating thread."""
+        self._portrait.set_view(view)
+        self._cutter = self._new_cutter()
+
+    def folded(self, motion: Motion) -> int:
+        """Return how many of the mesh's triangles ``motion`` turns inside out."""
+        return self._portrait.folded(motion)
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw the avatar; the picture is new each time and belongs to the caller.
+
+        Raises ``EngineError`` when the runtime fails.
+        """
+        if not usable(motion):
+            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        frame = self._portrait.generate(motion)
+        self._correct(frame.image, self._portrait.pose(motion))
+        return frame
+
+    def _correct(self, image: UInt8Image, pose: Pose) -> None:
+        matrices = self._cutter.matrices(pose)
+        if matrices is None:
+            return
+        pictures = self._cutter.pictures(image, matrices)
+        maps = self._cutter.maps(pose, matrices, self._portrait.canvas.photo_rect)
+        feeds = {}
+        for patch in self._patches:
+            picture, drawn = inputs_of(patch)
+            feeds[picture], feeds[drawn] = pictures[patch.name], maps[patch.name]
+        found = self._runner.infer(feeds)
+        for patch in self._patches:
+            corrected = found[output_of(patch)]
+            for index, matrix in enumerate(matrices[patch.name]):
+                change = self._change(patch, pictures[patch.name][index], corrected[index])
+                add_back(image, change, matrix)
+
+    def _change(
+        self, patch: Patch, picture: UInt8Image, corrected: UInt8Image
+    ) -> NDArray[np.int16]:
+        """Return what is to be added to the picture, int16 (side, side, 3)."""
+        share = corrected[..., 3:] * self._borders[patch.name] * np.float32(1 / 255)
+        change = (corrected[..., :3].astype(np.float32) - picture) * share
+        return np.rint(change).astype(np.int16)

@@ -1,0 +1,97 @@
+"""What a network is told of the driver: masks drawn from the avatar's posed landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.frames import Float32
+from avatar.generate.overlay import polygon_mask
+from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
+from avatar.generate.trained.placement import Place
+
+Mask = NDArray[np.uint8]
+
+# Each brow's outline: its lower edge from the outside, then the upper edge back.
+_BROWS: tuple[Indices, Indices] = (
+    np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300]),
+    np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
+)
+
+
+def draw_maps(
+    place: Place,
+    matrix: NDArray[np.float64],
+    landmarks_px: Float32,
+    photo_rect: tuple[int, int, int, int],
+) -> Mask:
+    """Return the maps of a patch, uint8 (cells, cells, maps), in the order that it names them.
+
+    ``matrix``: the place's, at this pose. ``landmarks_px``: float32 (478, 3), on the canvas.
+    ``photo_rect``: what of the canvas is the photograph: (left, top, right, bottom).
+    """
+    cells = place.patch.cells
+    inverse = np.linalg.inv(matrix[:, :2]) / place.patch.fold
+    points = ((landmarks_px[:, :2] - matrix[:, 2]) @ inverse.T).astype(np.float32)
+    out = np.empty((cells, cells, len(place.patch.maps)), np.uint8)
+    for index, name in enumerate(place.patch.maps):
+        if name == "valid":
+            left, top, right, bottom = photo_rect
+            rect = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+            out[..., index] = _filled((rect - matrix[:, 2]) @ inverse.T, cells)
+        else:
+            out[..., index] = _DRAWN[name](points, place.side, cells)
+    return out
+
+
+def _filled(points: Float32 | NDArray[np.float64], cells: int) -> Mask:
+    # Far outside, OpenCV's fixed-point numbers overflow.
+    near = np.clip(points, -8 * cells, 9 * cells).astype(np.float32)
+    return polygon_mask(near, (0, 0, cells, cells))
+
+
+def _of_sides(
+    draw: Callable[[Float32, int, int], Mask],
+) -> Callable[[Float32, int | None, int], Mask]:
+    """Return what draws one eye's mask, or both where the patch has no side."""
+
+    def drawn(points: Float32, side: int | None, cells: int) -> Mask:
+        if side is not None:
+            return draw(points, side, cells)
+        return np.maximum(draw(points, 0, cells), draw(points, 1, cells))
+
+    return drawn
+
+
+def _lids(points: Float32, side: int, cells: int) -> Mask:
+    return _filled(points[EYE_RINGS[side]], cells)
+
+
+def _brow(points: Float32, side: int, cells: int) -> Mask:
+    return _filled(points[_BROWS[side]], cells)
+
+
+def _iris(points: Float32, side: int, cells: int) -> Mask:
+    """The iris as far as the lids leave it open."""
+    import cv2
+
+    iris = points[IRISES[side]]
+    radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+    disc = np.zeros((cells, cells), np.uint8)
+    middle = np.clip(iris[0] - 0.5, -cells, 2 * cells)
+    at = (round(float(middle[0]) * 16), round(float(middle[1]) * 16))
+    size = round(min(radius, cells) * 16)
+    cv2.circle(disc, at, size, (255,), -1, cv2.LINE_AA, 4)
+    return np.minimum(disc, _lids(points, side, cells))
+
+
+_DRAWN: Mapping[str, Callable[[Float32, int | None, int], Mask]] = {
+    "lips": lambda points, _side, cells: _filled(points[OUTER_LIPS], cells),
+    "inner mouth": lambda points, _side, cells: _filled(points[INNER_LIPS], cells),
+    "oval": lambda points, _side, cells: _filled(points[FACE_OVAL], cells),
+    "lids": _of_sides(_lids),
+    "iris": _of_sides(_iris),
+    "brow": _of_sides(_brow),
+}

@@ -1,0 +1,142 @@
+"""Where a network's patches lie: squares fixed to the skull, so that teeth and lids stand still.
+
+A patch is a square in a plane of the head frame, parallel to the face, through an anchor of the
+avatar's own face at rest. A pose carries it into the picture as a parallelogram: turned and
+foreshortened as the face is. Convention: pixel coordinates as in ``avatar/frames.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.errors import EngineError
+from avatar.frames import Float32, UInt8Image
+from avatar.generate.deform import Pose
+from avatar.generate.overlay import Box
+from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
+from avatar.motion.head import compose
+from engines.patches import Patch
+
+# Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
+_MOUTH_HALF, _MOUTH_UP = 1.0, -0.25
+_EYE_HALF, _EYE_UP = 1.0, 0.25
+_HEAD_HALF, _HEAD_UP = 0.75, 0.06
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A patch of one avatar: ``anchor`` float32 (3,) and ``half`` in the head frame's units.
+
+    ``side``: 0 the person's left eye, 1 the right, None for what there is once. ``mirrored``: seen
+    as in a mirror, so that one network knows one kind of eye.
+    """
+
+    patch: Patch
+    anchor: Float32
+    half: float
+    side: int | None = None
+    mirrored: bool = False
+
+    def matrix(self, pose: Pose) -> NDArray[np.float64]:
+        """Return what carries the patch's pixels onto the canvas, float64 (2, 3)."""
+        unit = 2 * self.half / self.patch.side_px * pose.scale_px
+        across = -unit if self.mirrored else unit
+        right, down = pose.rotation[:2, 0] * across, -pose.rotation[:2, 1] * unit
+        columns = np.array([[right[0], down[0]], [-right[1], -down[1]]], np.float64)
+        at = compose(self.anchor[None], pose.rotation, pose.centre_px, pose.scale_px)[0, :2]
+        shift = at - columns @ np.full(2, self.patch.side_px / 2)
+        return np.hstack([columns, shift[:, None]])
+
+
+def places_of(patch: Patch, shape: Float32) -> list[Place]:
+    """Return the places of a patch on a face, as many as its ``count``.
+
+    ``shape``: float32 (478, 3), the avatar's at rest in the head frame. Raises ``EngineError`` for
+    a patch that faces do not have.
+    """
+    if patch.name == "mouth":
+        width = float(np.linalg.norm(shape[61] - shape[291]))
+        anchor = _raised(shape[OUTER_LIPS].mean(axis=0), _MOUTH_UP * width)
+        return [Place(patch, anchor, _MOUTH_HALF * width)]
+    if patch.name == "eye":
+        return [_eye(patch, shape, side) for side in (0, 1)]
+    if patch.name == "head":
+        oval = shape[FACE_OVAL]
+        height = float(np.ptp(oval[:, 1]))
+        middle = (oval.min(axis=0) + oval.max(axis=0)) / 2
+        anchor = _raised(middle.astype(np.float32), _HEAD_UP * height)
+        return [Place(patch, anchor, _HEAD_HALF * height)]
+    raise EngineError(f"expected a patch called mouth, eye or head, found {patch.name!r}")
+
+
+def _eye(patch: Patch, shape: Float32, side: int) -> Place:
+    corners = shape[EYE_RINGS[side][[0, 8]]]
+    width = float(np.linalg.norm(corners[0] - corners[1]))
+    anchor = _raised(corners.mean(axis=0), _EYE_UP * width)
+    return Place(patch, anchor, _EYE_HALF * width, side, mirrored=side == 0)
+
+
+def _raised(point: Float32, by: float) -> Float32:
+    return np.asarray(point + np.array([0, by, 0], np.float32), np.float32)
+
+
+def all_places(patches: Sequence[Patch], shape: Float32) -> dict[str, list[Place]]:
+    """Return the places of every patch by its name; see ``places_of``."""
+    return {patch.name: places_of(patch, shape) for patch in patches}
+
+
+def usable_place(matrix: NDArray[np.float64]) -> bool:
+    """Return whether a matrix of ``Place`` has an inverse: a face seen from the edge has none."""
+    return bool(np.isfinite(matrix).all()) and abs(float(np.linalg.det(matrix[:, :2]))) > 1e-3
+
+
+def cut(image: UInt8Image, matrix: NDArray[np.float64], side_px: int) -> UInt8Image:
+    """Return the patch's picture, uint8 (side, side, 3)."""
+    import cv2
+
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(
+        image, _centred(matrix), (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(drawn, np.uint8)
+
+
+def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64]) -> None:
+    """Add the patch's ``change``, int16 (side, side, 3), to ``image``, in place.
+
+    A change is added rather than a picture laid over: what stays keeps the picture's sharpness.
+    """
+    import cv2
+
+    box = _bounds(matrix, change.shape[0], image)
+    if box is None:
+        return
+    x0, y0, x1, y1 = box
+    here = matrix.copy()
+    here[:, 2] -= (x0, y0)
+    size = (x1 - x0, y1 - y0)
+    drawn = cv2.warpAffine(change, _centred(here), size, flags=cv2.INTER_LINEAR)
+    part = image[y0:y1, x0:x1]
+    np.copyto(part, np.clip(part + drawn, 0, 255), casting="unsafe")
+
+
+def _bounds(matrix: NDArray[np.float64], side_px: int, image: UInt8Image) -> Box | None:
+    corners = np.array([[0, 0], [side_px, 0], [0, side_px], [side_px, side_px]], np.float64)
+    on_canvas = corners @ matrix[:, :2].T + matrix[:, 2]
+    height, width = image.shape[:2]
+    low = np.clip(np.floor(on_canvas.min(axis=0)), 0, (width, height)).astype(int)
+    high = np.clip(np.ceil(on_canvas.max(axis=0)), 0, (width, height)).astype(int)
+    if (high - low).min() < 1:
+        return None
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def _centred(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix for OpenCV, which counts from the centres of pixels."""
+    out = matrix.copy()
+    out[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+    return out

@@ -1,0 +1,162 @@
+"""The project's own generator: it corrects a warped picture where a warp cannot be right.
+
+Input are a patch of the warped picture and maps drawn from the driving keypoints; output are the
+corrected picture and its blending mask. The correction takes away as much of the warp's own detail
+as it wants (drawn teeth, lids that were bent) and adds its own. Trained against a discriminator
+that sees the maps too (conditional GAN, arXiv 1611.07004; hinge loss, arXiv 1705.02894).
+
+Convention: pictures and maps are float32 in [0, 1], RGB; shapes in comments leave the batch out.
+Dense 3×3 convolutions of few channels: on a CPU they beat depthwise ones of fewer operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
+
+from engines.patches import Patch
+
+_SLOPE = 0.1
+# What is finer than this, pixels of a patch, counts as detail. All patches' sides are multiples.
+_DETAIL_PX = 8
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+
+
+class PatchNet(nn.Module):
+    """A U-Net for one kind of patch.
+
+    ``own`` is what it knows of its person beside what it sees: features at the second level that
+    are the same in every frame. A base for everybody leaves them zero.
+    """
+
+    def __init__(self, patch: Patch) -> None:
+        super().__init__()
+        self.fold = patch.fold
+        fine, *coarse = patch.widths
+        folded = patch.fold**2
+        self.fold_in = nn.Conv2d(3 * folded + len(patch.maps), fine, 1)
+        self.stem = _conv(fine, fine)
+        self.down = nn.ModuleList(_conv(a, b, 2) for a, b in pairwise(patch.widths))
+        self.inner = nn.ModuleList(_conv(width, width) for width in coarse)
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(patch.widths))
+        self.joined = nn.ModuleList(_conv(width, width) for width in patch.widths[:-1])
+        self.out = _conv(fine, 5 * folded)
+        side = patch.cells // 2
+        self.own = nn.Parameter(torch.zeros(1, coarse[0], side, side))
+        with torch.no_grad():  # begins as the warp itself
+            self.out.weight.mul_(0.05)
+            self.out.bias.zero_()
+
+    def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the corrected picture (3, side, side) and its mask in [0, 1] (1, side, side).
+
+        ``picture``: (3, side, side); ``maps``: (M, cells, cells).
+        """
+        folded = functional.pixel_unshuffle(picture, self.fold)
+        x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
+        x = functional.leaky_relu(self.stem(x), _SLOPE)
+        skips = [x]
+        for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
+            x = down(x)
+            x = functional.leaky_relu(x + self.own if level == 0 else x, _SLOPE)
+            x = functional.leaky_relu(x + inner(x), _SLOPE)
+            skips.append(x)
+        skips.pop()
+        for up, joined in zip(reversed(self.up), reversed(self.joined), strict=True):
+            x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
+            x = functional.leaky_relu(x + joined(x), _SLOPE)
+        y = functional.pixel_shuffle(self.out(x), self.fold)
+        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
+        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
+        corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
+        return corrected, torch.sigmoid(y[:, 4:] + 2)
+
+
+class PortraitGan(nn.Module):
+    """The generator: a ``PatchNet`` for each kind of patch."""
+
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        super().__init__()
+        self.patches = tuple(patches)
+        self.nets = nn.ModuleDict({patch.name: PatchNet(patch) for patch in patches})
+
+    def forward(self, name: str, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the corrected picture and mask of the patch ``name``; see ``PatchNet``."""
+        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps)
+        return found
+
+
+class Critic(nn.Module):
+    """The discriminator of one kind of patch: is a window of it real? A score for each 8×8 pixels.
+
+    Sees the picture at full size and the maps; spectral norm (arXiv 1802.05957) keeps it from
+    running away from a generator that has little time.
+    """
+
+    def __init__(self, patch: Patch, widths: Sequence[int] = (24, 48, 64)) -> None:
+        super().__init__()
+        self.fold = patch.fold
+        self.convs = nn.ModuleList()
+        inputs = 3 * 4 + len(patch.maps)
+        for index, width in enumerate(widths):
+            stride = 1 if index == 0 else 2
+            conv = nn.Conv2d(inputs, width, 3, stride, padding=1)
+            self.convs.append(parametrizations.spectral_norm(conv))
+            inputs = width
+        self.score = parametrizations.spectral_norm(nn.Conv2d(inputs, 1, 3, padding=1))
+
+    def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return scores (1, h/8, w/8) and the features of each layer.
+
+        ``picture``: (3, h, w); ``maps``: (M, h/fold, w/fold) of the same window.
+        """
+        folded = functional.pixel_unshuffle(picture, 2)
+        maps = functional.interpolate(maps, size=folded.shape[2:], mode="bilinear")
+        x = torch.cat([folded * 2 - 1, maps], 1)
+        features = []
+        for conv in self.convs:
+            x = functional.leaky_relu(conv(x), 0.2)
+            features.append(x)
+        return self.score(x), features
+
+
+class Critics(nn.Module):
+    """A ``Critic`` for each kind of patch."""
+
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        super().__init__()
+        self.nets = nn.ModuleDict({patch.name: Critic(patch) for patch in patches})
+
+    def forward(self, name: str, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the scores and features of the patch ``name``; see ``Critic``."""
+        found: tuple[Tensor, list[Tensor]] = self.nets[name](picture, maps)
+        return found
+
+
+class Deployed(nn.Module):
+    """The generator with uint8 on both sides, as ``engines.patches.spec_of`` lists them."""
+
+    def __init__(self, gan: PortraitGan) -> None:
+        super().__init__()
+        self.gan = gan
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Pictures and maps of each patch in turn -> its corrected picture and mask."""
+        outputs = []
+        for index, patch in enumerate(self.gan.patches):
+            picture, maps = (
+                value.float().permute(0, 3, 1, 2) * (1 / 255)
+                for value in inputs[2 * index : 2 * index + 2]
+            )
+            corrected, mask = self.gan(patch.name, picture, maps)
+            levels = (torch.cat([corrected, mask], 1) * 255).round().clamp(0, 255)
+            outputs.append(levels.permute(0, 2, 3, 1).to(torch.uint8))
+        return tuple(outputs)

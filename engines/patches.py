@@ -1,0 +1,109 @@
+"""What a network of patches works on: square cuts of a picture, each with maps drawn beside it.
+
+A patch's picture is folded: squares of ``fold`` × ``fold`` pixels become channels, so that the
+network computes on fewer pixels and still sees and draws every one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avatar.errors import EngineError
+from engines.graph import Array, ModelSpec, TensorSpec
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One kind of square and the network that corrects it.
+
+    ``count``: how many of them a picture has; they share one network. ``side_px``: their pictures'
+    side. ``maps``: names of what is drawn beside them, on ``side_px / fold`` cells; the first says
+    where the picture is valid. ``emphasis``: how much an error on each map counts besides 1.
+    ``widths``: channels of the network from fine to coarse, each level half as wide as the one
+    before. ``critic_px``: the window that the discriminator sees.
+    """
+
+    name: str
+    count: int
+    side_px: int
+    fold: int
+    maps: tuple[str, ...]
+    emphasis: tuple[float, ...]
+    widths: tuple[int, ...]
+    critic_px: int
+
+    @property
+    def cells(self) -> int:
+        """Return the side of the maps."""
+        return self.side_px // self.fold
+
+
+def inputs_of(patch: Patch) -> tuple[str, str]:
+    """Return the names of a patch's inputs: its pictures and its maps."""
+    return f"{patch.name}/picture", f"{patch.name}/maps"
+
+
+def output_of(patch: Patch) -> str:
+    """Return the name of a patch's output: the corrected picture and how much of it to take."""
+    return f"{patch.name}/corrected"
+
+
+def spec_of(patches: Sequence[Patch]) -> ModelSpec:
+    """Return what a network of ``patches`` takes and gives, all uint8.
+
+    Pictures (count, side, side, 3) RGB, maps (count, cells, cells, maps); corrected (count, side,
+    side, 4), RGB and its blending mask.
+    """
+    u8 = np.dtype(np.uint8)
+    inputs, outputs = [], []
+    for patch in patches:
+        picture, maps = inputs_of(patch)
+        square = (patch.count, patch.side_px, patch.side_px)
+        cells = (patch.count, patch.cells, patch.cells)
+        inputs.append(TensorSpec(picture, u8, (*square, 3)))
+        inputs.append(TensorSpec(maps, u8, (*cells, len(patch.maps))))
+        outputs.append(TensorSpec(output_of(patch), u8, (*square, 4)))
+    return ModelSpec(tuple(inputs), tuple(outputs))
+
+
+_MOUTH = ("valid", "lips", "inner mouth", "oval")
+_EYE = ("valid", "lids", "iris", "brow")
+
+SIZES: dict[str, tuple[Patch, ...]] = {
+    "regions": (
+        Patch("mouth", 1, 176, 2, _MOUTH, (0.0, 1.0, 2.0, 0.0), (16, 32, 56), 96),
+        Patch("eye", 2, 88, 2, _EYE, (0.0, 2.0, 1.0, 0.0), (16, 32, 56), 64),
+    ),
+    "head": (
+        Patch(
+            "head", 1, 512, 4,
+            ("valid", "lips", "inner mouth", "lids", "iris", "brow", "oval"),
+            (0.0, 1.0, 2.0, 2.0, 1.0, 0.0, 1.0),
+            (24, 48, 64, 96),
+            128,
+        ),
+    ),
+}  # fmt: skip
+"""The sizes that ``avatar train`` makes, by name (docs/training.md)."""
+
+
+def patches_of(size: str) -> tuple[Patch, ...]:
+    """Return the patches of a size; raises ``EngineError`` for an unknown one."""
+    if size not in SIZES:
+        raise EngineError(f"expected one of the sizes {', '.join(SIZES)}, found {size!r}")
+    return SIZES[size]
+
+
+def border(side_px: int, share: float = 0.12) -> Array:
+    """Return how much of a correction counts, float32 (side, side): 1, falling to 0 at the edge.
+
+    A patch ends in a round, so that no straight seam can show.
+    """
+    at = (np.arange(side_px, dtype=np.float32) + 0.5) / side_px * 2 - 1
+    distance = (at[None] ** 4 + at[:, None] ** 4) ** 0.25
+    edge = np.clip((1 - distance) / (2 * share), 0, 1)
+    soft: Array = (edge * edge * (3 - 2 * edge)).astype(np.float32)
+    return soft

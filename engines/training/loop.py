@@ -1,0 +1,342 @@
+"""The training loop: a generator against a discriminator, on pairs that lie on disk.
+
+Every random choice of a step is drawn from the seed and the step's number alone, so that a
+training that goes on from a checkpoint does what it would have done uninterrupted, bit for bit on
+the same machine with the same threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from avatar.errors import EngineError
+from engines.networks.portrait_gan import Critics, PortraitGan
+from engines.patches import Patch, border
+from engines.training import checkpoint
+from engines.training.losses import feature_matching, hinge_critic, pyramid_l1, weighted_l1
+from engines.training.pairs import Batch, Pairs
+
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a training goes; all of it is kept in the checkpoint.
+
+    ``batch``: pairs a step. ``learning_rate`` of generator and discriminator alike. ``adversarial``
+    and ``features``: weights of the discriminator's losses beside the pyramid's, which is 1; they
+    begin after ``warm_up`` steps. ``averaging``: the share of old weights in the averaged ones.
+    """
+
+    seed: int = 0
+    batch: int = 6
+    learning_rate: float = 4e-4
+    warm_up: int = 200
+    adversarial: float = 0.004
+    features: float = 0.06
+    averaging: float = 0.998
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of one step, means over the patches. ``critic`` is 0 while it does not take part yet."""
+
+    step: int
+    difference: float
+    pyramid: float
+    critic: float
+
+
+class DivergedError(EngineError):
+    """A loss is no number any more; what was kept before is whole."""
+
+
+class Trainer:
+    """Trains a ``PortraitGan`` on ``pairs``.
+
+    ``device``: ``cpu`` or ``cuda``. ``base``: weights to begin with, by name.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        plan: Plan,
+        device: str = "cpu",
+        base: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.pairs, self.plan, self._device = pairs, plan, device
+        torch.manual_seed(plan.seed)
+        self.generator = PortraitGan(pairs.patches)
+        if base is not None:
+            load_weights(self.generator, base, "the base")
+        self._critics = Critics(pairs.patches)
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        for network in (self.generator, self._critics, self.averaged):
+            _to(network, device)
+        make = torch.optim.Adam
+        rate = plan.learning_rate
+        self._optimizer = make(self.generator.parameters(), rate, betas=(0.5, 0.99))
+        self._critics_optimizer = make(self._critics.parameters(), rate, betas=(0.5, 0.99))
+        self._borders = {
+            patch.name: torch.from_numpy(border(patch.side_px))[None, None].to(device)
+            for patch in pairs.patches
+        }
+        self.step_count = 0
+        self.best = math.inf
+
+    def step(self) -> Losses:
+        """Learn from one batch. Raises ``DivergedError`` when a loss is no number."""
+        random = np.random.default_rng((self.plan.seed, self.step_count))
+        chosen = random.choice(self.pairs.train, self.plan.batch)
+        sums = np.zeros(3)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._critics_optimizer.zero_grad(set_to_none=True)
+        for patch in self.pairs.patches:
+            given = _Given(self.pairs.batch(patch, chosen), patch, random, self._device)
+            sums += self._learn(patch, given, random)
+        found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
+        if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
+            raise DivergedError(
+                f"training diverged: in step {self.step_count} a loss is no number any more"
+            )
+        nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
+        self._optimizer.step()
+        if self._critics_take_part:
+            self._critics_optimizer.step()
+        self._average()
+        self.step_count += 1
+        return found
+
+    @property
+    def _critics_take_part(self) -> bool:
+        return self.plan.adversarial > 0 and self.step_count >= self.plan.warm_up
+
+    def _learn(self, patch: Patch, given: _Given, random: np.random.Generator) -> tuple[float, ...]:
+        """Add the gradients of one patch; return difference, pyramid and critic's loss."""
+        made = self._made(self.generator, patch, given)
+        difference = weighted_l1(made, given.truth, given.weight)
+        pyramid = pyramid_l1(made, given.truth, given.weight)
+        loss = difference + pyramid
+        against = torch.zeros(())
+        if self._critics_take_part:
+            window = _Window(patch, random)
+            maps = window.of_maps(given.maps)
+            true_window, made_window = window.of(given.truth), window.of(made)
+            score, seen = self._frozen_critic(patch, made_window, maps)
+            real_score, real_seen = self._critics(patch.name, true_window, maps)
+            loss = loss - self.plan.adversarial * score.mean()
+            loss = loss + self.plan.features * feature_matching(seen, real_seen)
+            made_score, _ = self._critics(patch.name, made_window.detach(), maps)
+            against = hinge_critic(real_score, made_score)
+            against.backward()
+        loss.backward()
+        return float(difference.detach()), float(pyramid.detach()), float(against.detach())
+
+    def _frozen_critic(
+        self, patch: Patch, picture: Tensor, maps: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Judge without learning from it, and without counting as an iteration of the norms."""
+        self._critics.requires_grad_(False).eval()
+        found: tuple[Tensor, list[Tensor]] = self._critics(patch.name, picture, maps)
+        self._critics.requires_grad_(True).train()
+        return found
+
+    def _average(self) -> None:
+        # Young averages follow quickly: at first little is worth keeping.
+        keep = min(self.plan.averaging, (1 + self.step_count) / (10 + self.step_count))
+        with torch.no_grad():
+            for old, new in zip(
+                self.averaged.parameters(), self.generator.parameters(), strict=True
+            ):
+                old.lerp_(new, 1 - keep)
+
+    def held_out_error(self) -> float:
+        """Return the averaged weights' pyramid loss on the held-out pairs."""
+        errors = []
+        for patch in self.pairs.patches:
+            for pairs in _chunks(self.pairs.held_out, 8):
+                given = _Given(self.pairs.batch(patch, pairs), patch, None, self._device)
+                with torch.no_grad():
+                    made = self._made(self.averaged, patch, given)
+                errors.append(float(pyramid_l1(made, given.truth, given.weight)))
+        return float(np.mean(errors)) if errors else math.nan
+
+    def look(self, patch: Patch, pairs: Any) -> tuple[Batch, Any]:
+        """Return pairs and what the averaged weights make of them, uint8 (N, side, side, 3)."""
+        batch = self.pairs.batch(patch, pairs)
+        with torch.no_grad():
+            made = self._made(self.averaged, patch, _Given(batch, patch, None, self._device))
+        levels = (made * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
+        return batch, levels.to(torch.uint8).cpu().numpy()
+
+    def _made(self, network: PortraitGan, patch: Patch, given: _Given) -> Tensor:
+        corrected, mask = network(patch.name, given.picture, given.maps)
+        made: Tensor = (
+            given.picture + (corrected - given.picture) * mask * self._borders[patch.name]
+        )
+        return made
+
+    # Keeping and going on
+
+    def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Write the checkpoint. Raises ``OSError``; the one before is whole then."""
+        tensors: dict[str, Tensor] = {}
+        for name, network in self._networks():
+            tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
+        for name, optimizer, network in self._optimizers():
+            tensors |= _optimizer_state(name, optimizer, network)
+        kept = {
+            **facts,
+            "plan": asdict(self.plan),
+            "step": self.step_count,
+            "best": self.best if math.isfinite(self.best) else None,
+            "size": self.pairs.size,
+            "data": self.pairs.sha256,
+        }
+        checkpoint.write(folder / CHECKPOINT, tensors, kept)
+
+    def keep_best(self, folder: Path, error: float) -> bool:
+        """Keep the averaged weights if they are the best so far. Raises ``OSError``."""
+        if not error < self.best:
+            return False
+        self.best = error
+        state = dict(self.averaged.state_dict())
+        facts = {"step": self.step_count, "error": error, "size": self.pairs.size}
+        checkpoint.write(folder / BEST, state, facts)
+        return True
+
+    def resume(self, folder: Path) -> dict[str, Any]:
+        """Go on from the checkpoint in ``folder``; return the facts that it was saved with.
+
+        Raises ``EngineError`` when there is none, it is not whole or belongs to other pictures.
+        """
+        path = folder / CHECKPOINT
+        tensors, facts = checkpoint.read(path)
+        if facts.get("data") != self.pairs.sha256 or facts.get("size") != self.pairs.size:
+            raise EngineError(
+                f"{path} belongs to other pictures than those in {folder}. Train anew: leave out "
+                "--resume"
+            )
+        try:
+            for name, network in self._networks():
+                network.load_state_dict(_section(tensors, name))
+            for name, optimizer, network in self._optimizers():
+                _load_optimizer(name, optimizer, network, tensors)
+            self.plan = Plan(**facts["plan"])
+            self.step_count = int(facts["step"])
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
+                "Train anew: leave out --resume"
+            ) from error
+        for _, optimizer, _ in self._optimizers():
+            optimizer.param_groups[0]["lr"] = self.plan.learning_rate
+        self.best = math.inf if facts["best"] is None else float(facts["best"])
+        return facts
+
+    def _networks(self) -> Iterator[tuple[str, nn.Module]]:
+        yield "generator", self.generator
+        yield "critics", self._critics
+        yield "averaged", self.averaged
+
+    def _optimizers(self) -> Iterator[tuple[str, Any, nn.Module]]:
+        yield "optimizer", self._optimizer, self.generator
+        yield "critics-optimizer", self._critics_optimizer, self._critics
+
+
+class _Given:
+    """A batch as tensors on the device; ``random`` changes its light, None leaves it."""
+
+    def __init__(
+        self, batch: Batch, patch: Patch, random: np.random.Generator | None, device: str
+    ) -> None:
+        def ready(values: Any) -> Tensor:
+            return torch.from_numpy(values).to(device).permute(0, 3, 1, 2).float() / 255
+
+        self.picture, self.maps, self.truth = map(ready, (batch.picture, batch.maps, batch.truth))
+        emphasis = torch.tensor(patch.emphasis, device=device)[None, :, None, None]
+        valid = self.maps[:, :1]
+        cells = valid * (1 + (self.maps * emphasis).sum(1, keepdim=True))
+        self.weight = nn.functional.interpolate(cells, scale_factor=patch.fold, mode="nearest")
+        if random is not None:
+            # One light for both: a person is not always filmed in this one.
+            gain = random.uniform(0.85, 1.15, (len(self.picture), 1, 1, 1)).astype(np.float32)
+            light = torch.from_numpy(gain).to(device)
+            self.picture = (self.picture * light).clamp(0, 1)
+            self.truth = (self.truth * light).clamp(0, 1)
+
+
+class _Window:
+    """A random square of a patch that the discriminator sees: it need not see all at once."""
+
+    def __init__(self, patch: Patch, random: np.random.Generator) -> None:
+        room = (patch.side_px - patch.critic_px) // patch.fold
+        self._y, self._x = (int(v) for v in random.integers(0, room + 1, 2))
+        self._fold, self._cells = patch.fold, patch.critic_px // patch.fold
+
+    def of_maps(self, maps: Tensor) -> Tensor:
+        return maps[:, :, self._y : self._y + self._cells, self._x : self._x + self._cells]
+
+    def of(self, picture: Tensor) -> Tensor:
+        y, x, side = (v * self._fold for v in (self._y, self._x, self._cells))
+        return picture[:, :, y : y + side, x : x + side]
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
+    """Load ``weights`` into ``network``; raises ``EngineError`` when they do not fit."""
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise EngineError(
+            f"expected weights of this size and version of the generator, found others in "
+            f"{origin}: {str(error).splitlines()[-1].strip()}"
+        ) from error
+
+
+def _to(network: nn.Module, device: str) -> None:
+    network.to(device)
+    if device.startswith("cuda"):
+        network.to(memory_format=torch.channels_last)
+
+
+def _chunks(values: Any, size: int) -> Iterator[Any]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _section(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}/"
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _optimizer_state(name: str, optimizer: Any, network: nn.Module) -> dict[str, Tensor]:
+    state = {}
+    for key, parameter in network.named_parameters():
+        for kind, value in optimizer.state.get(parameter, {}).items():
+            state[f"{name}/{key}#{kind}"] = torch.as_tensor(value)
+    return state
+
+
+def _load_optimizer(
+    name: str, optimizer: Any, network: nn.Module, tensors: Mapping[str, Tensor]
+) -> None:
+    found: dict[str, dict[str, Tensor]] = {}
+    for entry, value in _section(tensors, name).items():
+        key, kind = entry.rsplit("#", 1)
+        found.setdefault(key, {})[kind] = value
+    for key, parameter in network.named_parameters():
+        if key in found:
+            optimizer.state[parameter] = {
+                kind: value if kind == "step" else value.to(parameter.device)
+                for kind, value in found[key].items()
+            }

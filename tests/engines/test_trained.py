@@ -1,0 +1,141 @@
+"""A trained generator gives the same pictures whatever runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the reference is PyTorch")
+pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
+
+from avatar.errors import EngineError  # noqa: E402
+from engines import precision, trained  # noqa: E402
+from engines.graph import model_spec  # noqa: E402
+from engines.networks.portrait_gan import Deployed, PortraitGan  # noqa: E402
+from engines.patches import SIZES, inputs_of, output_of, spec_of  # noqa: E402
+from engines.runner import Runner  # noqa: E402
+from engines.training import checkpoint  # noqa: E402
+from tests.engines.training.toys import PATCH  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def network() -> PortraitGan:
+    """Weights from a seed, the last layer's as large as trained ones."""
+    torch.manual_seed(3)
+    network = PortraitGan([PATCH]).eval().requires_grad_(False)
+    network.nets[PATCH.name].out.weight.mul_(20)
+    return network
+
+
+@pytest.fixture(scope="module")
+def graph(network: PortraitGan) -> Any:
+    return trained.graph(network)
+
+
+def feeds(seed: int) -> dict[str, Any]:
+    random = np.random.default_rng(seed)
+    picture, maps = inputs_of(PATCH)
+    shapes = {spec.name: spec.shape for spec in spec_of([PATCH]).inputs}
+    smooth = random.integers(40, 200, (PATCH.count, 1, 1, 3)) + random.integers(
+        -20, 20, shapes[picture]
+    )
+    drawn = random.integers(0, 2, shapes[maps]) * 255
+    return {picture: smooth.astype(np.uint8), maps: drawn.astype(np.uint8)}
+
+
+def reference(network: PortraitGan, given: dict[str, Any]) -> Any:
+    with torch.no_grad():
+        return Deployed(network)(*(torch.from_numpy(v) for v in given.values()))[0].numpy()
+
+
+def open_runner(backend: str, model: Any) -> Runner:
+    pytest.importorskip(backend, reason="the backend under test")
+    if backend == "openvino":
+        from engines.openvino import OpenVinoRunner
+
+        return OpenVinoRunner(model)
+    from engines.onnxruntime import OnnxRuntimeRunner
+
+    return OnnxRuntimeRunner(model)
+
+
+def test_the_graph_has_the_inputs_and_outputs_that_are_promised(graph: Any) -> None:
+    assert model_spec(graph) == spec_of([PATCH])
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_every_backend_draws_what_pytorch_draws(
+    backend: str, network: PortraitGan, graph: Any
+) -> None:
+    with open_runner(backend, graph) as runner:
+        for seed in range(3):
+            given = feeds(seed)
+            found = runner.infer(given)[output_of(PATCH)].astype(int)
+            assert np.abs(found - reference(network, given)).max() <= 1
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_eight_bits_stay_near(backend: str, network: PortraitGan, graph: Any) -> None:
+    eight = trained.eight_bit(graph, [feeds(seed) for seed in range(8)])
+    assert precision.is_quantised(eight)
+    with open_runner(backend, eight) as runner:
+        given = feeds(99)
+        found = runner.infer(given)[output_of(PATCH)].astype(int)
+        assert np.abs(found - reference(network, given)).mean() < 3
+
+
+def test_half_precision_computes_the_same_picture(network: PortraitGan, graph: Any) -> None:
+    with open_runner("onnxruntime", precision.to_fp16(graph)) as runner:
+        given = feeds(5)
+        found = runner.infer(given)[output_of(PATCH)].astype(int)
+        assert np.abs(found - reference(network, given)).mean() < 0.5
+
+
+def test_tensorrt_rtx_builds_it_without_a_card(graph: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="the backend under test")
+    from engines.build import build
+    from engines.tensorrt import TensorRtBuilder
+
+    engine = build("toy", precision.to_fp16(graph), TensorRtBuilder("tensorrt-rtx"), tmp_path)
+    assert engine.built and len(engine.data) > 1000
+
+
+def test_weights_come_back_from_their_file(network: PortraitGan, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    checkpoint.write(path, dict(network.state_dict()), {})
+    again = trained.load(path, [PATCH])
+    given = feeds(1)
+    assert np.array_equal(reference(again, given), reference(network, given))
+
+
+def test_weights_of_another_size_are_refused(network: PortraitGan, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    checkpoint.write(path, dict(network.state_dict()), {})
+    with pytest.raises(EngineError, match="this size and version"):
+        trained.load(path, SIZES["regions"])
+
+
+@pytest.mark.parametrize(("size", "most"), [("regions", 0.25), ("head", 1.0)])
+def test_sizes_stay_within_their_operations(size: str, most: float) -> None:
+    """Multiplications of all convolutions, in thousands of millions."""
+    network = PortraitGan(SIZES[size]).eval()
+    products = 0
+
+    def count(module: Any, given: Any, found: Any) -> None:
+        nonlocal products
+        products += found.numel() * module.weight[0].numel()
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad():
+        for patch in SIZES[size]:
+            network(
+                patch.name,
+                torch.zeros(patch.count, 3, patch.side_px, patch.side_px),
+                torch.zeros(patch.count, len(patch.maps), patch.cells, patch.cells),
+            )
+    assert 0 < products <= most * 1e9

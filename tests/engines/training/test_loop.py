@@ -1,0 +1,164 @@
+"""The training loop learns, goes on as if uninterrupted, and loses nothing that it kept."""
+
+from __future__ import annotations
+
+import math
+import resource
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training is done with PyTorch")
+
+from avatar.errors import EngineError  # noqa: E402
+from engines.training import checkpoint  # noqa: E402
+from engines.training.loop import BEST, CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
+from engines.training.pairs import Pairs  # noqa: E402
+from tests.engines.training.toys import HELD_OUT, PAIRS, PATCH, write_pairs  # noqa: E402
+
+# The critic takes part early, so that what it keeps is under test as well.
+PLAN = Plan(batch=4, learning_rate=2e-3, warm_up=3, averaging=0.9)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("toy") / "pairs")
+
+
+@pytest.fixture
+def pairs(folder: Path) -> Pairs:
+    return Pairs(folder, [PATCH])
+
+
+def state(trainer: Trainer) -> dict[str, object]:
+    return {
+        f"{name}/{key}": value.clone()
+        for name, network in trainer._networks()
+        for key, value in network.state_dict().items()
+    }
+
+
+def test_the_held_out_error_falls_to_half(pairs: Pairs) -> None:
+    trainer = Trainer(pairs, PLAN)
+    before = trainer.held_out_error()
+    for _ in range(120):
+        trainer.step()
+    assert trainer.held_out_error() < before / 2
+
+
+def test_held_out_pairs_are_never_learnt_from(pairs: Pairs) -> None:
+    assert len(pairs.held_out) == HELD_OUT and len(pairs.train) == PAIRS - HELD_OUT
+    assert not set(pairs.held_out) & set(pairs.train)
+
+
+def test_a_resumed_training_equals_one_without_interruption(pairs: Pairs, tmp_path: Path) -> None:
+    whole = Trainer(pairs, PLAN)
+    for _ in range(8):
+        whole.step()
+    first = Trainer(pairs, PLAN)
+    for _ in range(5):
+        first.step()
+    first.save(tmp_path, {"note": "five"})
+    # Another seed in the constructor: the checkpoint's own plan counts.
+    second = Trainer(pairs, Plan(seed=9))
+    assert second.resume(tmp_path)["note"] == "five"
+    for _ in range(3):
+        second.step()
+    wanted, found = state(whole), state(second)
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
+def test_the_best_weights_are_kept_and_worse_ones_are_not(pairs: Pairs, tmp_path: Path) -> None:
+    trainer = Trainer(pairs, PLAN)
+    assert trainer.keep_best(tmp_path, 0.5)
+    kept = (tmp_path / BEST).read_bytes()
+    trainer.step()
+    assert not trainer.keep_best(tmp_path, 0.6)
+    assert not trainer.keep_best(tmp_path, math.nan)
+    assert (tmp_path / BEST).read_bytes() == kept
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    trainer = Trainer(pairs, PLAN)
+    trainer.step()
+    trainer.save(tmp_path, {})
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    with torch.no_grad():
+        next(trainer.generator.parameters()).fill_(math.nan)
+    with pytest.raises(DivergedError, match="no number"):
+        trainer.step()
+    assert trainer.step_count == 1
+    assert (tmp_path / CHECKPOINT).read_bytes() == kept
+    again = Trainer(pairs, PLAN)
+    again.resume(tmp_path)
+    assert all(bool(p.isfinite().all()) for p in again.generator.parameters())
+
+
+def test_other_pictures_than_those_it_was_begun_with_are_refused(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    Trainer(pairs, PLAN).save(tmp_path, {})
+    others = Pairs(write_pairs(tmp_path / "others", seed=1), [PATCH])
+    with pytest.raises(EngineError, match="other pictures"):
+        Trainer(others, PLAN).resume(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["cut short", "changed", "another kind", "absent"])
+def test_a_checkpoint_that_is_not_whole_is_refused(
+    pairs: Pairs, tmp_path: Path, harm: str
+) -> None:
+    Trainer(pairs, PLAN).save(tmp_path, {})
+    path = tmp_path / CHECKPOINT
+    data = bytearray(path.read_bytes())
+    if harm == "cut short":
+        path.write_bytes(data[: len(data) // 2])
+    elif harm == "changed":
+        data[-100] ^= 1
+        path.write_bytes(data)
+    elif harm == "another kind":
+        path.write_bytes(b"PK\x03\x04 a pickle, for all we know")
+    else:
+        path.unlink()
+    with pytest.raises(EngineError, match="no whole checkpoint"):
+        Trainer(pairs, PLAN).resume(tmp_path)
+
+
+@pytest.fixture
+def full_disk() -> object:
+    """Files of this process cannot grow beyond 4 kB, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    pairs: Pairs, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    trainer = Trainer(pairs, PLAN)
+    trainer.save(tmp_path, {})
+    kept = (tmp_path / CHECKPOINT).read_bytes()
+    trainer.step()
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OSError):
+        trainer.save(tmp_path, {})
+    assert (tmp_path / CHECKPOINT).read_bytes() == kept
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_pairs_that_are_not_whole_are_refused(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path / "pairs")
+    (folder / f"{PATCH.name}.truth.npy").write_bytes(b"")
+    with pytest.raises(EngineError, match="prepare them again"):
+        Pairs(folder, [PATCH])
+
+
+def test_no_pickle_is_written(pairs: Pairs, tmp_path: Path) -> None:
+    Trainer(pairs, PLAN).save(tmp_path, {"a": 1})
+    tensors, facts = checkpoint.read(tmp_path / CHECKPOINT)
+    assert facts["a"] == 1 and tensors
+    # safetensors begins with the length of a JSON header
+    assert (tmp_path / CHECKPOINT).read_bytes()[8:9] == b"{"
