@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from avatar.frames import Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose
 from avatar.generate.fill import fill_unknown
+from avatar.generate.lid_cover import LidCover
 from avatar.generate.overlay import blend_into, box_around, polygon_mask
 from avatar.generate.topology import EYE_RINGS, IRISES
 from avatar.motion.head import HeadShape, compose
@@ -69,6 +70,8 @@ class EyeLayer:
         kernel = np.ones((3, 3), np.uint8)
         white = (cv2.erode(inside.astype(np.uint8), kernel) > 0) & ~disc
         self._white = _spread(patch, white)
+        ring_px = landmarks_px[self._ring]
+        self._cover = LidCover(canvas, self._box, ring_px, self._iris_px, self._radius_px)
         self._iris_patch = _whole_iris(
             patch, inside, self._iris_px - np.array([x0, y0], np.float32)
         )
@@ -77,6 +80,17 @@ class EyeLayer:
         # Where the photo's own iris has to go: the disc and its dark rim.
         wide = np.clip(1.5 - (distance / max(self._radius_px, 1.0) - 1.0) / 0.2, 0, 1)
         self._own_iris = (wide * 255).astype(np.uint8)
+
+    def cover(self, layer: NDArray[np.uint8], pose: Pose) -> NDArray[np.uint8] | None:
+        """Paint over in ``layer``, uint8 (H, W, 4), what lids cover; see ``LidCover.paint``."""
+        if self._box is None:
+            return None
+        return self._cover.paint(layer, float(pose.eye_closure[self._side]))
+
+    def uncover(self, layer: NDArray[np.uint8], kept: NDArray[np.uint8] | None) -> None:
+        """Undo ``cover``."""
+        if self._box is not None:
+            self._cover.restore(layer, kept)
 
     def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
         """Draw the eye into ``image``, in place, where ``pose`` has it."""

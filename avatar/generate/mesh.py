@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from avatar.frames import Float32
 from avatar.generate.deform import Pose
-from avatar.generate.matte import FaceFrame, face_frame
+from avatar.generate.floor import Floor
+from avatar.generate.matte import face_frame
 from avatar.generate.raster import draw_triangles, sample
 from avatar.generate.topology import (
     EYE_RINGS,
@@ -82,7 +83,10 @@ class HeadMesh:
         # A tilted head sees the photo's lower edge rise to one side; the higher end counts.
         floor = float(frame.coordinates(ends)[:, 1].max())
         outline = _outline(surface)
-        self._rings, self._ring_weight = _rings(outline, frame, head.scale_px, floor)
+        self._floor = Floor(frame, floor, outline, _rings(outline, head.scale_px))
+        self._rings = self._floor.standing
+        reach = frame.coordinates(self._rings[:, :2])
+        self._ring_weight = _head_share(reach, max(_NECK_END, floor))
         # Each ring vertex in the head frame, so that it turns with the skull.
         flipped = (self._rings - head.centre_px) * _FLIP
         self._ring_shape = (flipped @ head.rotation / np.float32(head.scale_px)).astype(np.float32)
@@ -114,6 +118,7 @@ class HeadMesh:
         change = oval - self._posed(self._head.shape[FACE_OVAL], pose)
         posed += np.tile(change, (len(_RINGS), 1)) * self._ring_pull
         moved = self._rings + (posed - self._rings) * self._ring_weight
+        self._floor.give_way(moved, oval)
         surface = pose.landmarks_px[:SURFACE_COUNT]
         lashes = surface[_LASHED] + self._turned(self._lash_shape, pose.rotation, pose.scale_px)
         vertices = np.concatenate([surface, lashes, oval, moved]).astype(np.float32)
@@ -170,14 +175,10 @@ def _outline(surface: Float32) -> Float32:
     return oval.astype(np.float32)
 
 
-def _rings(
-    outline: Float32, frame: FaceFrame, scale_px: float, floor: float
-) -> tuple[Float32, Float32]:
-    """Return the rings' vertices, float32 (N, 3), pixels, and their share of the head's motion.
+def _rings(outline: Float32, scale_px: float) -> Float32:
+    """Return the rings' vertices, float32 (N, 3), pixels.
 
     ``outline``: float32 (36, 3), the face's edge as the photo shows it.
-    ``floor``: where along the face the photo ends below. Nothing beyond it is of use, and what
-    stands on it must not leave it: rings end there.
     """
     middle = outline.mean(axis=0)
     rings = []
@@ -185,12 +186,7 @@ def _rings(
         ring = middle + (outline - middle) * np.float32(ratio)
         ring[:, 2] = outline[:, 2] + np.float32(back * scale_px)
         rings.append(ring)
-    vertices = np.concatenate(rings).astype(np.float32)
-    uv = frame.coordinates(vertices[:, :2])
-    below = uv[:, 1] < floor
-    uv[below, 1] = floor
-    vertices[below, :2] = frame.pixels(uv[below])
-    return vertices, _head_share(uv, max(_NECK_END, floor))
+    return np.concatenate(rings).astype(np.float32)
 
 
 def _head_share(uv: Float32, neck_end: float) -> Float32:

@@ -183,6 +183,8 @@ class PortraitGenerator:
         import cv2
 
         person = self._shading.apply(motion)
+        layer = person[self._layers.crown_px :]
+        kept = [eye.cover(layer, pose) for eye in self._eyes]
         maps = self._mesh.backward_maps(pose)
         for (x0, y0, x1, y1), source_px in maps:
             exact, fraction = fixed_point(source_px)
@@ -191,6 +193,8 @@ class PortraitGenerator:
             )
             plate = behind[y0:y1, x0:x1]
             lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+        for eye, covered in zip(self._eyes, kept, strict=True):
+            eye.uncover(layer, covered)
         return [box for box, _ in maps]
 
 

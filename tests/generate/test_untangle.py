@@ -119,3 +119,32 @@ def test_what_a_turn_alone_hides_does_not_fold() -> None:
     turned = (rest * [1, -1, -1]) @ away.T * [1, -1, -1]
     pose = replace(straight(head), rotation=away)
     assert len(folds.of(turned.astype(np.float32), pose)) == 0
+
+
+@pytest.fixture(scope="module", params=[0.02, 0.15])
+def cut_off(request: pytest.FixtureRequest, face_model: Path) -> PortraitGenerator:
+    """A photograph that ends below the chin, by a share of the face's height."""
+    photo: UInt8Image = load_photo(builtin_photo())
+    face: Face = detect_faces(photo, face_model)[0]
+    chin = float(face.landmarks_px[152, 1])
+    height = chin - float(face.landmarks_px[10, 1])
+    cut = np.ascontiguousarray(photo[: round(chin + request.param * height)])
+    face = Face(face.landmarks_px, face.blendshapes, face.pose, (cut.shape[1], cut.shape[0]))
+    return PortraitGenerator(cut, face, "photo", (512, 512)).__enter__()
+
+
+@pytest.mark.parametrize("roll", [-0.4, 0.0, 0.4])
+@pytest.mark.parametrize("aside", [-0.5, 0.0, 0.5])
+@pytest.mark.parametrize("down", [0.1, 0.3, 0.8])
+def test_nothing_folds_when_the_chin_leaves_the_picture(
+    cut_off: PortraitGenerator, down: float, aside: float, roll: float
+) -> None:
+    for opened in (0.0, 1.0):
+        moved = motion(cut_off, (0.1, aside / 2, roll), {"jawOpen": opened})
+        moved = replace(moved, translation=np.array([aside, down], np.float32))
+        assert cut_off.folded(moved) == 0
+
+
+def test_a_picture_cut_off_at_the_chin_is_unchanged_at_rest(cut_off: PortraitGenerator) -> None:
+    rest = replace(motion(cut_off, (0, 0, 0), {}), neutral=np.zeros((478, 3), np.float32))
+    np.testing.assert_array_equal(cut_off.generate(rest).image, cut_off.canvas.image)
