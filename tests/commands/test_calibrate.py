@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -259,3 +260,16 @@ def test_a_profile_made_anew_keeps_the_cameras_delay_and_says_so(
     store.path("me").write_text("{}", encoding="utf-8")
     assert calibrate(film, unattended=True, store=store, force=True) == 0
     assert store.load("me").delays_ms.sound is None
+
+
+@pytest.mark.parametrize("field", ["landmarks_px", "blendshapes", "pose"])
+def test_nan_in_a_track_is_no_sample(portrait_face: Face, field: str) -> None:
+    lesson = Lesson(unattended=True)
+    broken = getattr(portrait_face, field).copy()
+    broken.flat[7] = np.nan
+    for k in range(40):
+        face = replace(portrait_face, **{field: broken}) if k % 4 == 0 else portrait_face
+        lesson.see(FaceTrack(k * 33_333_333, k, face))
+    learnt = lesson.result()
+    assert np.isfinite(learnt.profile.neutral).all()
+    assert len(learnt.recording) == 30

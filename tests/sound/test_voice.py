@@ -71,9 +71,7 @@ class Pictures:
         return bool(self.shut[np.abs(self.times_s - time_s) <= 1.5 * FRAME_S].any())
 
 
-def sessions(
-    noise_db: float, texts: tuple[str, ...] = TEXTS
-) -> Iterator[tuple[Speech, Pictures]]:
+def sessions(noise_db: float, texts: tuple[str, ...] = TEXTS) -> Iterator[tuple[Speech, Pictures]]:
     for text in texts:
         for voice, rate, pitch in VOICES:
             heard = spoken(text, voice, rate, pitch, noise_db)
@@ -247,3 +245,12 @@ def test_a_mouth_that_is_not_heard_any_more_rests() -> None:
     assert mouth.at(1_030_000_000).closure == 0
     assert mouth.at(1_030_000_000, 33_000_000).closure == 1, "a picture shows all of its time"
     assert mouth.at(1_500_000_000).jaw == 0
+
+
+def test_numbers_that_are_none_are_silence() -> None:
+    """A driver's NaN must not stay in the noise that is followed."""
+    speech = speak(TEXTS[0])
+    broken = np.full(speech.rate_hz // 10, np.nan, np.float32)
+    heard = hear(np.concatenate([broken, speech.samples]), speech.rate_hz)
+    assert all(np.isfinite([a.jaw, a.closure, a.pucker, a.stretch]).all() for a in heard)
+    assert np.mean([a.speaking for a in heard[30:-60]]) > 0.9
