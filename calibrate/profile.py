@@ -125,6 +125,13 @@ class Profile(_Numbers):
                 raise ValueError(f"cross_talk: {entry.of} or {entry.shows_in} is no blendshape")
         return self
 
+    def with_sound_delay(self, ms: float | None) -> Profile:
+        """Return the profile with ``delays_ms.sound``, as ``avatar calibrate --av`` measures it."""
+        sound = None if ms is None else round(ms, 1)
+        return self.model_copy(
+            update={"delays_ms": self.delays_ms.model_copy(update={"sound": sound})}
+        )
+
     def person(self) -> Person:
         """Return what retargeting takes of it."""
         scores = [self.scores[name] for name in BLENDSHAPE_NAMES]

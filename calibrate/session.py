@@ -28,6 +28,8 @@ from calibrate.samples import Sample
 from calibrate.steps import REST, STEPS, Change, Step, Watch
 
 _REST_S = 1.2
+# A longer gap between two frames is none of the driver's.
+_GAP_S = 1.0
 # What a resting face may do meanwhile: spread of the rotation (radians) and of the scores.
 _REST_TURN, _REST_SCORE = 0.035, 0.06
 # After so long a face that is never quite still is taken as it is at its stillest.
@@ -142,6 +144,7 @@ class Session:
         """Take one frame in and return what to show; ``sample`` is None where nobody is seen."""
         if sample is None and problem is None:
             problem = Problem.NO_FACE
+        self._forgive_jump(now_ns)
         self._note(problem, now_ns)
         if sample is not None and problem is None and self._any_order:
             self._samples.append(sample)
@@ -156,6 +159,23 @@ class Session:
             self._step_since_ns += max(now_ns - self._last_ns, 0)
         self._last_ns = now_ns
         return self.state(now_ns)
+
+    def _forgive_jump(self, now_ns: int) -> None:
+        """Let a clock that jumps, or frames that were lost, count as no time at all."""
+        gap_ns = 0 if self._last_ns is None else now_ns - self._last_ns
+        if 0 <= gap_ns <= _GAP_S * 1e9:
+            return
+        if self._step_since_ns is not None:
+            self._step_since_ns += gap_ns
+        if self._done_since_ns is not None:
+            self._done_since_ns += gap_ns
+        if self._problem_since_ns is not None:
+            self._problem_since_ns += gap_ns
+        if self._rest_since_ns is not None:
+            self._rest_since_ns += gap_ns
+        # What was seen before and after is not one stretch of stillness.
+        self._rest.clear()
+        self._last_ns = now_ns
 
     def _note(self, problem: Problem | None, now_ns: int) -> None:
         if problem is not self._problem:

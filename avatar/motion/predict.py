@@ -3,82 +3,108 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar.frames import Float32
 
+Floats = NDArray[np.floating]
+
 # A camera slower than this is not predicted: its last difference is old news.
 _LONGEST_STEP_S = 0.13
-# How long a look back tells whether the signal goes on as it went.
-_MEMORY_S = 0.7
-# The best share of a step in the least squares' sense falls short; this much more keeps up
-# better and errs no more (measured on the clips of `avatar bench --motion`).
-_EAGERNESS = 1.3
+# How long a look back tells how the signal goes on.
+_MEMORY_S = 10.0
+# What is believed before anything was learnt: of the newest speed so much goes on, of older ones
+# nothing, and what the filter still lags is made up for; and how firmly, in squared noise.
+_STEPS = 4
+_PRIOR = np.array([0.75, 0.0, 0.0, 0.0, 1.0])
+_FIRMNESS = 50.0
+# At so many times the speed of noise a movement counts half.
+_CERTAIN = 1.0
+# Larger than so many times the noise is a jump of the tracker's; it teaches no more than that.
+_MOST = 100.0
 
 
 class Predictor:
-    """Carries an array on along its own speed for a given time.
+    """Carries an array on by what its own past teaches.
 
-    Constant velocity with three dampers, so that it does not overshoot:
+    A linear predictor by recursive least squares with forgetting (Haykin, "Adaptive Filter
+    Theory"): from the last four speeds and from what the filter lags behind, it learns where the
+    unfiltered signal was, each time, when the horizon had passed. A turn goes on; a head that
+    nods with every syllable comes back; a tremble is not predicted.
 
-    - Predictability: how well each step followed from the one before over the last moments (the
-      coefficient of an AR(1) process of the steps, by least squares with forgetting). A turn goes
-      on; the tremble of a head that speaks does not, and is not predicted.
-    - While the signal slows down, its speed is what is left of it in the middle of the
-      prediction, never reversed.
     - At speeds that noise has as well nothing is predicted: a still head stays still.
+    - Nothing goes further than ``limit``, in the array's unit.
 
-    ``groups``: lengths of the consecutive parts that share a predictability. ``limit``: the
-    furthest that a prediction may go, in the array's unit.
+    ``groups``: lengths of the consecutive parts that share what is learnt.
     """
 
     def __init__(self, groups: tuple[int, ...], limit: float) -> None:
-        self._groups = np.repeat(np.arange(len(groups)), groups)
-        self._count = len(groups)
+        ends = np.cumsum(groups)
+        self._parts = [slice(end - n, end) for n, end in zip(groups, ends, strict=True)]
         self._limit = np.float32(limit)
         self.reset()
 
     def reset(self) -> None:
         """Forget the past: the next values are not carried on."""
         self._value: Float32 | None = None
-        self._speed: Float32 = np.zeros(len(self._groups), np.float32)
-        self._follows = np.zeros(self._count)
-        self._moves = np.full(self._count, 1e-12)
+        self._raw: Floats = np.zeros(0)
+        self._time_s = 0.0
+        self._speeds: deque[Floats] = deque(maxlen=_STEPS)
+        self._waiting: deque[tuple[float, Floats, Floats]] = deque()
+        self._squares = [np.zeros((_STEPS + 1, _STEPS + 1)) for _ in self._parts]
+        self._products = [np.zeros(_STEPS + 1) for _ in self._parts]
 
     def __call__(
-        self, value: Float32, elapsed_s: float, horizon_s: float, noise_speed: Float32
-    ) -> Float32:
+        self, value: Float32, raw: Float32, elapsed_s: float, horizon_s: float,
+        noise_speed: Float32,
+    ) -> Float32:  # fmt: skip
         """Return ``value`` carried on by ``horizon_s``; ``elapsed_s`` since the last call.
 
-        ``noise_speed``: float32, like the array: what noise alone shows as speed, units a second.
+        ``raw``: the same before any filter. ``noise_speed``: float32, like the array: what noise
+        alone shows as speed, units a second.
         """
         last, self._value = self._value, value
+        raw_before, self._raw = self._raw, np.asarray(raw, np.float64)
         if last is None or not 0 < elapsed_s <= _LONGEST_STEP_S:
-            self._speed = np.zeros_like(value)
+            self._speeds.clear()
+            self._waiting.clear()
             return value
-        before, self._speed = self._speed, (value - last) / np.float32(elapsed_s)
-        speed = self._speed
-        goes_on = self._predictability(speed, before, elapsed_s)
-        if horizon_s <= 0:
+        self._time_s += elapsed_s
+        self._speeds.appendleft((self._raw - raw_before) / elapsed_s)
+        noise = np.maximum(noise_speed * elapsed_s, 1e-9).astype(np.float64)
+        self._learn(raw_before, elapsed_s, noise)
+        if horizon_s <= 0 or len(self._speeds) < _STEPS:
             return value
-        # The speed is that of half a frame ago.
-        ahead = np.float32((horizon_s + elapsed_s) / 2 / elapsed_s)
-        safe = np.where(speed == 0, np.float32(1), speed)
-        remaining = np.clip(1 + (speed - before) / safe * ahead, 0, 1)
-        square = speed * speed
-        certain = square / (square + noise_speed * noise_speed + np.float32(1e-12))
-        step = speed * remaining * certain * goes_on * np.float32(horizon_s)
-        return (value + np.clip(step, -self._limit, self._limit)).astype(np.float32)
+        known = np.stack([*self._speeds, (self._raw - value) / horizon_s]) * horizon_s
+        self._waiting.append((self._time_s + horizon_s, known, value.astype(np.float64)))
+        step = np.concatenate(
+            [self._weights(k) @ known[:, part] for k, part in enumerate(self._parts)]
+        )
+        square = np.square((value - last) / np.float32(elapsed_s))
+        certain = square / (square + np.square(_CERTAIN * noise_speed) + np.float32(1e-12))
+        moved = np.clip(certain * step, -self._limit, self._limit)
+        return (value + moved).astype(np.float32)
 
-    def _predictability(
-        self, speed: Float32, before: Float32, elapsed_s: float
-    ) -> NDArray[np.floating]:
+    def _weights(self, k: int) -> Floats:
+        """Return what a part has learnt, or believes."""
+        firm = _FIRMNESS * np.eye(_STEPS + 1)
+        return np.asarray(
+            np.linalg.solve(self._squares[k] + firm, self._products[k] + _FIRMNESS * _PRIOR)
+        )
+
+    def _learn(self, raw_before: Floats, elapsed_s: float, noise: Floats) -> None:
+        """Compare the predictions whose time has come with where the signal was."""
         keep = math.exp(-elapsed_s / _MEMORY_S)
-        self._follows = keep * self._follows + self._sum(speed * before)
-        self._moves = keep * self._moves + self._sum(before * before)
-        return np.clip(_EAGERNESS * self._follows / self._moves, 0, 1)[self._groups]
-
-    def _sum(self, values: Float32) -> NDArray[np.float64]:
-        return np.asarray(np.bincount(self._groups, weights=values), np.float64)
+        while self._waiting and self._waiting[0][0] <= self._time_s:
+            due_s, known, value = self._waiting.popleft()
+            share = min(max(1 - (self._time_s - due_s) / elapsed_s, 0.0), 1.0)
+            came = raw_before + share * (self._raw - raw_before) - value
+            both = np.vstack([known, came]) / noise
+            both *= np.minimum(1, _MOST / np.maximum(np.abs(both).max(axis=0), 1e-9))
+            x, y = both[:-1], both[-1]
+            for k, part in enumerate(self._parts):
+                self._squares[k] = keep * self._squares[k] + x[:, part] @ x[:, part].T
+                self._products[k] = keep * self._products[k] + x[:, part] @ y[part]

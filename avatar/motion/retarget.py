@@ -201,7 +201,7 @@ class FaceRetargeter:
 
         For recordings, whose most neutral face can be looked for before anything is drawn.
         """
-        if track.face is not None and _plausible(track.face):
+        if track.face is not None and plausible(track.face):
             self._reference = _Reference(decompose(track.face), _look_down(track.face), track)
             self._reference_score = 0.0
 
@@ -214,7 +214,7 @@ class FaceRetargeter:
         if track is not None and self._is_stale(track.timestamp_ns):
             track = None
         face = track.face if track is not None else None
-        if track is not None and face is not None and _plausible(face):
+        if track is not None and face is not None and plausible(face):
             motion = self._tracked(track, face, now_ns)
         else:
             index = track.index if track is not None else -1
@@ -418,7 +418,7 @@ def _look_down(face: Face) -> Float32:
     return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
 
 
-def _plausible(face: Face) -> bool:
+def plausible(face: Face) -> bool:
     """Return whether all numbers are finite and the landmarks lie where a camera sees a face."""
     width, height = face.image_size_px
     points = face.landmarks_px

@@ -117,11 +117,12 @@ class HeadSmoother:
             self.reset()
             elapsed_s = 0.0
         self._last_ns = now_ns
+        raw = value[-7:]
         if self._strength is not None:
             value = self._filtered(value, elapsed_s)
         else:
             self._value = value
-        pose = self._predict(value[-7:], elapsed_s, horizon_s, self._pose_noise_speed())
+        pose = self._predict(value[-7:], raw, elapsed_s, horizon_s, self._pose_noise_speed())
         smooth = HeadShape(
             value[: 3 * LANDMARK_COUNT].reshape(LANDMARK_COUNT, 3),
             rotation_from_vector(pose[:3]),

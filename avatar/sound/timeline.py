@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+from statistics import median
+
 # A block counts as this share once it has settled: two seconds of blocks.
 _SHARE = 0.0025
 # A block that is off by so much is no tremble: the device paused, or lost sound.
 _BREAK_S = 0.25
 _BREAK_BLOCKS = 20
+# Lost sound moves all that comes after it: where most of the newest blocks are so far away from the
+# average, the newer half of them is believed at once. Looked at now and then.
+_STEP_S, _NEWEST, _LOOKS_EVERY = 0.008, 40, 10
 
 
 class Timeline:
@@ -22,6 +28,7 @@ class Timeline:
         self._blocks = 0
         self._origin_s = 0.0
         self._breaks = 0
+        self._newest: deque[float] = deque(maxlen=_NEWEST)
 
     @property
     def known(self) -> bool:
@@ -38,6 +45,15 @@ class Timeline:
             return
         self._blocks += 1
         self._origin_s += off_s * max(_SHARE, 1 / self._blocks)
+        self._newest.append(time_s - index / self._rate_hz)
+        if self._blocks % _LOOKS_EVERY == 0 and len(self._newest) == _NEWEST:
+            self._follow_step()
+
+    def _follow_step(self) -> None:
+        """Take over a step that the slow average would follow in seconds only."""
+        if abs(median(self._newest) - self._origin_s) > _STEP_S:
+            newer = list(self._newest)[_NEWEST // 2 :]
+            self._origin_s = sum(newer) / len(newer)
 
     def time_s(self, index: float) -> float:
         """Return the time of sample ``index``."""

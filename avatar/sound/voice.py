@@ -151,6 +151,8 @@ class VoiceAnalyser:
         ``captured_s``: when the first of them was captured, monotonic.
         """
         begins_s = captured_s - len(self._kept) / RATE_HZ
+        # A driver's NaN would stay in every level that is followed.
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         self._kept = np.concatenate([self._kept, self._resample(samples)])
         found = []
         at = 0

@@ -101,3 +101,39 @@ def test_an_empty_recording_has_no_resting_face() -> None:
     session.see(None, None, 0)
     session.finish()
     assert "rest" in session.missing
+
+
+def test_a_camera_of_five_frames_a_second_is_enough(person: MadeUpPerson) -> None:
+    session = Session()
+    now_ns = 0
+    for what in ("rest", *(step.name for step in STEPS)):
+        for k, (act, how) in enumerate(frames(what, 4.0)):
+            if k % 6 == 0:
+                session.see(person.sample(now_ns, act, how), None, now_ns)
+            now_ns += FRAME_NS
+    assert {"smile", "jaw", "turn", "nod"} - set(session.missing) == {"smile", "jaw", "turn", "nod"}
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, -0.05, 0.0, 7.0, 86_400.0])
+def test_frames_out_of_order_and_clocks_that_jump_skip_nothing(
+    person: MadeUpPerson, jump_s: float
+) -> None:
+    """Neither done for somebody nor given up: the step that is asked for stays."""
+    session = Session(asks=1)
+    now_ns = 0
+    while session.state(now_ns).step < 2:
+        session.see(person.sample(now_ns), None, now_ns)
+        now_ns += FRAME_NS
+    for _ in range(20):
+        session.see(person.sample(now_ns), None, now_ns)
+        now_ns += FRAME_NS
+    then_ns = now_ns + round(jump_s * 1e9)
+    state = session.see(person.sample(then_ns), None, then_ns)
+    for k in range(20):
+        state = session.see(person.sample(then_ns + k * FRAME_NS), None, then_ns + k * FRAME_NS)
+    assert state.text == STEPS[0].ask
+    assert session.skipped == []
+    # Patience is what it was: nine seconds, of which one and a half are over.
+    for k in range(20, 20 + 30 * 9):
+        state = session.see(person.sample(then_ns + k * FRAME_NS), None, then_ns + k * FRAME_NS)
+    assert session.skipped == [STEPS[0].name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -240,3 +241,35 @@ def test_a_session_that_has_the_camera_already_can_teach(portrait_face: Face) ->
     assert len(learnt.recording) == 40
     assert not learnt.seen
     np.testing.assert_allclose(np.array(learnt.profile.neutral), person.shape, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_profile_made_anew_keeps_the_cameras_delay_and_says_so(
+    tmp_path: Path, profile: Profile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film_of_the_performer(tmp_path / "film.mp4", 4)
+    store = ProfileStore(tmp_path / "profiles")
+    store.save("me", profile.with_sound_delay(87.04))
+    film = str(tmp_path / "film.mp4")
+    assert calibrate(film, unattended=True, store=store, force=True) == 0
+    made = store.load("me")
+    assert made.made > profile.made
+    assert made.delays_ms.sound == 87.0
+    assert "kept from before: the camera is 87 ms later" in capsys.readouterr().err
+    # One that cannot be read has nothing to keep.
+    store.path("me").write_text("{}", encoding="utf-8")
+    assert calibrate(film, unattended=True, store=store, force=True) == 0
+    assert store.load("me").delays_ms.sound is None
+
+
+@pytest.mark.parametrize("field", ["landmarks_px", "blendshapes", "pose"])
+def test_nan_in_a_track_is_no_sample(portrait_face: Face, field: str) -> None:
+    lesson = Lesson(unattended=True)
+    broken = getattr(portrait_face, field).copy()
+    broken.flat[7] = np.nan
+    for k in range(40):
+        face = replace(portrait_face, **{field: broken}) if k % 4 == 0 else portrait_face
+        lesson.see(FaceTrack(k * 33_333_333, k, face))
+    learnt = lesson.result()
+    assert np.isfinite(learnt.profile.neutral).all()
+    assert len(learnt.recording) == 30

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from avatar.frames import BLENDSHAPE_NAMES, Face, Float32
 from avatar.motion.head import HeadShape, compose, decompose, eye_opening
@@ -133,21 +134,52 @@ def test_a_turn_is_followed_to_where_it_is_now_and_not_overshot(
 def test_prediction_is_bounded_and_gives_up_on_slow_cameras() -> None:
     predict = Predictor((1,), 0.1)
     noise = np.zeros(1, np.float32)
-    values = [predict(np.array([9.0 * k], np.float32), 1 / 30, 0.05, noise) for k in range(30)]
+    values = [
+        predict(*2 * (np.array([9.0 * k], np.float32),), 1 / 30, 0.05, noise) for k in range(30)
+    ]
     assert 0.05 < values[-1][0] - 9 * 29 <= 0.1 + 1e-4
     slow = Predictor((1,), 0.1)
     for k in range(10):
-        assert slow(np.array([0.1 * k], np.float32), 0.2, 0.05, noise)[0] == np.float32(0.1 * k)
+        assert slow(*2 * (np.array([0.1 * k], np.float32),), 0.2, 0.05, noise)[0] == np.float32(
+            0.1 * k
+        )
 
 
-def test_what_trembles_is_not_predicted() -> None:
+def ahead_of(signal: NDArray[np.floating], noise: float, horizon_s: float) -> tuple[float, float]:
+    """Mean error against where ``signal`` is a horizon later: predicted, and left as it is.
+
+    ``signal``: (N,), 30 a second. The first five seconds do not count: they teach.
+    """
     predict = Predictor((1,), 1.0)
-    noise = np.zeros(1, np.float32)
-    rng = np.random.default_rng(3)
-    carried = []
-    for value in rng.normal(0, 0.1, 300).astype(np.float32):
-        carried.append(abs(predict(np.array([value]), 1 / 30, 0.03, noise)[0] - value))
-    assert np.mean(carried[30:]) < 0.02
+    frames = np.arange(len(signal))
+    then = np.interp(frames + horizon_s * 30, frames, signal)
+    seen = (signal + np.random.default_rng(8).normal(0, noise, len(signal))).astype(np.float32)
+    alone = np.array([10 * noise], np.float32)
+    out = [predict(value, value, 1 / 30, horizon_s, alone)[0] for value in seen[:, None]]
+    inner = slice(150, -3)
+    return tuple(float(np.abs(values - then)[inner].mean()) for values in (np.array(out), seen))
+
+
+def test_what_trembles_is_not_carried_on() -> None:
+    """What has no speed that goes on is at most brought back towards its middle."""
+    white = np.random.default_rng(3).normal(0, 0.1, 900)
+    predicted, as_it_is = ahead_of(white, 0.0007, 0.03)
+    assert predicted <= as_it_is
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    hz=st.floats(0.4, 3.0), second=st.floats(1.1, 1.9), size=st.floats(0.01, 0.2),
+    horizon_s=st.floats(0.01, 0.045),
+)  # fmt: skip
+def test_nods_of_a_rhythm_are_learnt(
+    hz: float, second: float, size: float, horizon_s: float
+) -> None:
+    """Movement of known truth that none of the constants were chosen on."""
+    t = np.arange(900) / 30
+    nods = size * (np.sin(2 * np.pi * hz * t) + 0.5 * np.sin(2 * np.pi * hz * second * t + 1))
+    predicted, as_it_is = ahead_of(nods, 0.0007, horizon_s)
+    assert predicted <= 0.6 * as_it_is + 0.0007
 
 
 def test_gaps_and_clocks_that_jump_start_anew(portrait_face: Face) -> None:

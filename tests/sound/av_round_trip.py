@@ -86,9 +86,9 @@ def add_sink(name: str) -> str:
     return done.stdout.strip()
 
 
-def write_clicks(path: Path, seconds: float) -> None:
+def write_clicks(path: Path, seconds: float, every_s: float = CLICK_EVERY_S) -> None:
     samples = np.zeros(round(seconds * RATE_HZ), "<i2")
-    step = round(CLICK_EVERY_S * RATE_HZ)
+    step = round(every_s * RATE_HZ)
     samples[step::step], samples[step + 1 :: step] = 29_000, -29_000
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

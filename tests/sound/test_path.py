@@ -66,6 +66,16 @@ def test_a_timeline_is_steadier_than_what_it_is_told() -> None:
     assert timeline.index(110) == pytest.approx(480_000, abs=72)
 
 
+@pytest.mark.parametrize("lost_s", [0.02, 0.1])
+def test_a_timeline_follows_lost_sound_within_a_second(lost_s: float) -> None:
+    rng = np.random.default_rng(1)
+    timeline = Timeline(48_000)
+    for k in range(1_200):
+        lost = lost_s if k >= 1_000 else 0.0
+        timeline.add(240 * k, 100 + 0.005 * k + lost + rng.uniform(-0.01, 0.01))
+    assert timeline.time_s(480_000) == pytest.approx(110 + lost_s, abs=0.003)
+
+
 def test_a_timeline_begins_anew_after_a_break() -> None:
     timeline = Timeline(48_000)
     for k in range(400):

@@ -8,6 +8,7 @@ Unattended: a recording (or a camera nobody listens to) is watched for the same 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from avatar.commands.calibrate.learn import Learnt, Lesson, learn
@@ -39,8 +40,8 @@ def calibrate(
 
     ``unattended``: ask for nothing, watch for everything. ``window``: show the avatar and the
     prompts; without one they stand in the terminal. ``html``: a page to write. ``force``: replace
-    a profile of the same name. Raises ``UsageError`` and the errors of source and tracker; nothing
-    is kept then.
+    a profile of the same name, whose camera's delay (``--av``) is kept, since it is none of the
+    face's. Raises ``UsageError`` and the errors of source and tracker; nothing is changed then.
     """
     store = store or default_profiles()
     path = store.path(name)
@@ -55,7 +56,22 @@ def calibrate(
         camera, unattended=unattended, window=window, face_model=face_model,
         on_state=(lambda state: None) if unattended else prompts.see,
     )  # fmt: skip
+    delay_ms = _sound_delay_ms(store, name)
+    if delay_ms is not None:
+        learnt = replace(learnt, profile=learnt.profile.with_sound_delay(delay_ms))
+        say(
+            f"kept from before: the camera is {delay_ms:.0f} ms later than the microphone. With "
+            f"another camera or microphone: avatar calibrate --av --name {name}"
+        )
     return _keep(store, name, learnt, html)
+
+
+def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
+    """Return the delay that the profile to be replaced has, None without a readable one."""
+    try:
+        return store.load(name).delays_ms.sound
+    except UsageError:
+        return None
 
 
 def _keep(store: ProfileStore, name: str, learnt: Learnt, html: Path | None) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from avatar.frames import Face, FaceTrack, UInt8Image
 from avatar.motion.head import decompose, decompose_like, eye_opening
 from avatar.motion.regions import signal_groups
+from avatar.motion.retarget import plausible
 from avatar.motion.rotation import vector_from_rotation
 from avatar.observe import Recorder
 from calibrate import Problem, Recording, Sample, Session, State
@@ -58,7 +59,7 @@ class Watcher:
         """Take one tracked frame in and return what to show."""
         sample, problem = None, Problem.NO_FACE
         face = track.face
-        if face is not None and _finite(face):
+        if face is not None and plausible(face):
             self._size_px = face.image_size_px
             found = self._problem(track, face)
             sample = self._sample(track, face)
@@ -118,7 +119,3 @@ def _delay_ms(recorder: Recorder | None) -> float | None:
         if span.index in ends
     ]
     return float(np.median(late)) if late else None
-
-
-def _finite(face: Face) -> bool:
-    return bool(np.isfinite(face.landmarks_px).all() and np.isfinite(face.blendshapes).all())

@@ -1,0 +1,52 @@
+"""A sound card that another program holds, inside a virtual machine (see ``test_sound_real.py``):
+what ``Passthrough`` says, and whether it works once the card is let go of, as JSON.
+
+The card is the kernel's own (snd-aloop with one substream), without a sound server.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+from avatar.clock import MonotonicClock
+from avatar.errors import SoundError
+from avatar.frames import Float32
+from avatar.sound.devices import list_sound
+from avatar.sound.passthrough import Passthrough
+
+
+def main() -> None:
+    device = next(d for d in list_sound() if "Loopback" in d.name and d.serves("mic"))
+    holder = subprocess.Popen(
+        ["arecord", "-q", "-D", "hw:Loopback,0,0", "-f", "S16_LE", "-r", "48000", "/dev/null"]
+    )
+    time.sleep(2)
+    assert holder.poll() is None, "arecord holds the card"
+    blocks = []
+
+    def heard(samples: Float32, rate_hz: int, captured_s: float) -> None:
+        blocks.append(len(samples))
+
+    def listen() -> None:
+        path = Passthrough(
+            device.spec, None, clock=MonotonicClock(), say=lambda line: None, listener=heard
+        )
+        with path:
+            time.sleep(2)
+
+    told = ""
+    try:
+        listen()
+    except SoundError as error:
+        told = f"{type(error).__name__}: {error}"
+    holder.terminate()
+    holder.wait()
+    listen()
+    json.dump({"told": told, "blocks_once_free": len(blocks)}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
