@@ -17,8 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avatar.errors import SinkLostError
-from avatar.libraries import missing_library_error
+from avatar.errors import MissingDependencyError, SinkLostError
 from avatar.sinks.sound_encoder import configure_sound
 from avatar.sinks.streaming.address import StreamAddress
 from avatar.sinks.streaming.encoders import ENCODERS, VideoPlan, configure, options_of
@@ -49,7 +48,10 @@ class WhipSender:
         try:
             import aiortc  # noqa: F401
         except ImportError as error:
-            raise missing_library_error(error) from error
+            raise MissingDependencyError(
+                "--out whip: expected the Python package aiortc, which is not installed. "
+                "Run scripts/setup webrtc, or `pip install 'webcam-avatar[webrtc]'`"
+            ) from error
         from av.codec import CodecContext
 
         video: Any = CodecContext.create(ENCODERS[encoder], "w")
