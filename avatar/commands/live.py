@@ -126,7 +126,7 @@ class LiveSession:
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
         if len(set(config.out)) < len(config.out):
-            found = redacted(", ".join(config.out))
+            found = ", ".join(map(redacted, config.out))
             raise UsageError(f"--out: each output only once, found {found}")
         stream = stream_settings(config)
         metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)

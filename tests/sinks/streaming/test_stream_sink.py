@@ -225,3 +225,24 @@ def test_a_recording_has_the_sound_where_it_belongs(tmp_path: Path) -> None:
         play(container, played)
     check(played, 90)
     assert played.sound_s == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_server_that_dies_and_comes_back_gets_a_new_stream() -> None:
+    with RtmpServer() as server:
+        sink = make(f"{server.address}/{KEY}", start_ns := time.monotonic_ns())
+        with server.player(KEY) as player, sink:
+            perform(sink, range(30), SIZE, start_ns)
+            wait_until(lambda: len(player.played.frames) > 15, "the player")
+            server.kill()
+            with pytest.raises(SinkLostError, match="nobody answers"):
+                perform(sink, range(30, 300), SIZE, start_ns)
+        with pytest.raises(SinkUnavailableError, match="nobody answers"), sink:
+            pass
+        server.start()
+        with server.player(KEY) as player, sink:
+            first = (time.monotonic_ns() - start_ns) // FRAME_NS + 2
+            perform(sink, range(first, first + 60), SIZE, start_ns)
+            wait_until(lambda: len(player.played.frames) >= 45, "the player, again")
+        check(player.played, 45)
+        assert player.played.frames[0][0] == first, "from its first picture, a keyframe"
+        assert player.played.keyframes[0] == pytest.approx(0, abs=0.05)
