@@ -543,6 +543,16 @@ def bench(
         typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
     ] = "demo",
     avatar: AvatarOption = None,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help="Where frames go; a stream's address measures encoding.",
+        ),
+    ] = "none",
+    encoder: EncoderOption = None,
+    bitrate: BitrateOption = None,
     engine: EngineOption = None,
     motion: Annotated[
         bool,
@@ -620,7 +630,7 @@ def bench(
     given = {
         name: value
         for name, value in locals().items()
-        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode")
+        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode", "out")
         and name not in ("quality", "clips", "avatars", "quick", "html")
     }
     config = _live_config(None, given | {"motion": motion_mode})
@@ -639,7 +649,7 @@ def bench(
         raise typer.Exit(glass_command(config, json_path=json_path))
     from avatar.commands.bench import bench as command
 
-    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot))
+    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out))
 
 
 @app.command()

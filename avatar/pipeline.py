@@ -405,7 +405,8 @@ class _Outlet:
 
     def offer(self, frame: LabelledFrame) -> None:
         if self.box.put(frame):
-            self._pipeline.observer.count(f"dropped.{self.sink.name} busy")
+            why = f"dropped.{self.sink.name} busy" if self._opened else f"away.{self.sink.name}"
+            self._pipeline.observer.count(why)
 
     def serve(self) -> None:
         """Open the sink, deliver until the end, close it: the body of the sink's thread."""

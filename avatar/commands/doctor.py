@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def run_checks(face_model: Path | None = None) -> list[Check]:
         *check_outputs(),
         *check_display(),
         check_sound(),
+        check_streams(),
         *check_permissions(),
         *check_memory(),
         check_speed(face_model) if usable else _unmeasured_speed(),
@@ -252,6 +254,25 @@ def check_sound() -> Check:
     if any(map(is_cable, devices)):
         return Check("Sound", "ok", detail)
     return Check("Sound", "warn", f"{detail}; none leads into a call", NO_CABLE)
+
+
+def check_streams() -> Check:
+    """Check which encoders of H.264 really open here; only streams need one."""
+    from avatar.sinks.streaming.encoders import ENCODERS, VideoPlan, why_not
+
+    try:
+        plan = VideoPlan((1280, 720), TARGET_FPS, 3000)
+        troubles = {name: why_not(name, plan) for name in ENCODERS}
+    except ImportError:
+        return Check("Streams", "warn", "not looked at: PyAV comes first", "mend the lines above")
+    opening = [name for name, trouble in troubles.items() if trouble is None]
+    if not opening:
+        remedy = f"{sys.executable} -m pip install --force-reinstall av"
+        return Check("Streams", "warn", "no H.264 encoder opens, so --out rtmp:… cannot", remedy)
+    others = ", ".join(name for name in ENCODERS if name not in opening)
+    whip = "" if importlib.util.find_spec("aiortc") else "; --out whip:… lacks aiortc"
+    detail = f"encoders that open here: {', '.join(opening)} (not {others}){whip}"
+    return Check("Streams", "ok", detail, "scripts/setup webrtc" if whip else "")
 
 
 def check_permissions(devices: Sequence[Path] | None = None) -> list[Check]:

@@ -134,7 +134,7 @@ class LiveSession:
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
         if len(set(config.out)) < len(config.out):
-            found = redacted(", ".join(config.out))
+            found = ", ".join(map(redacted, config.out))
             raise UsageError(f"--out: each output only once, found {found}")
         if config.background == "transparent":
             _check_transparency(config.out, self._say)

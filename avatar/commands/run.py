@@ -29,7 +29,9 @@ def run(config: LiveConfig) -> int:
         check_writable(config.stats, "--stats")
     session = LiveSession(config, say)
     moved_by = "no camera" if config.drive == "audio" else config.camera
-    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {redacted(', '.join(config.out))}")
+    say(
+        f"avatar {', '.join(config.avatar)} from {moved_by} to {', '.join(map(redacted, config.out))}"
+    )
     if "preview" in config.out:
         say(
             "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "
@@ -72,11 +74,13 @@ def _report(session: LiveSession, path: Path | None) -> None:
         summary["sound"] = asdict(session.sound.report)
     for sink, values in summary["sinks"].items():
         latency = values["latency"]
+        losses = summary["counts"].get(f"failed.{sink}", 0)
+        lost = f"; lost {losses} times" if losses else ""
         if values["delivery"]["frames"]:
             say(
                 f"{sink}: {values['delivery']['frames']} frames, "
                 f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
-                f"(95 %: {latency['p95_ms']:.0f} ms)"
+                f"(95 %: {latency['p95_ms']:.0f} ms){lost}"
             )
     if session.sound is not None:
         say(sound_summary(session.sound.report))

@@ -16,6 +16,8 @@ TRACK_HZ = 48_000
 _SPARE_S = 0.03
 # Sound that has not come so long after its picture is not coming.
 _PATIENCE_S = 0.4
+# Blocks follow each other to a few milliseconds; farther apart, sound was lost between them.
+_BREAK_S = 0.05
 
 
 class MicrophoneTrack:
@@ -33,7 +35,9 @@ class MicrophoneTrack:
     def hear(self, samples: Float32, rate_hz: int, captured_s: float) -> None:
         """Take a block in: float32 (N,), mono, the first sample captured at ``captured_s``."""
         path = self._path
-        if path is None or rate_hz != self._rate_hz:
+        # After a break (another device, another process) nothing learnt of the old clock holds.
+        is_broken = abs(captured_s - self._known_s) > _BREAK_S
+        if path is None or rate_hz != self._rate_hz or is_broken:
             path, self._rate_hz = DelayedPath(rate_hz, TRACK_HZ), rate_hz
         path.heard(samples, captured_s)
         self._path = path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,9 +25,11 @@ from avatar.sinks.none import NullSink
 from avatar.sinks.page import Audience, PageSink
 from avatar.sinks.pipewire import PipeWireSink
 from avatar.sinks.preview import PreviewSink
+from avatar.sinks.streaming.sink import StreamSink
 from avatar.sinks.virtual import VirtualSink
 from avatar.stages import FrameSink
 from tests.sinks.pipewire_session import PipeWireSession
+from tests.sinks.streaming.servers import RtmpServer, free_port
 
 SIZE = (160, 120)
 STEP_NS = 33_333_333
@@ -90,9 +93,11 @@ SINKS: dict[str, Callable[[Path], FrameSink]] = {
     "page": lambda tmp_path: PageSink(SIZE, 30, watched()),
 }
 NEED_PIPEWIRE = {"any camera", "pipewire"}
+# Kind of stream to the fixture that has an address of a receiver.
+STREAMS = {"rtmp": "rtmp_address", "udp": "udp_address", "whip": "whip_address"}
 ROWS = [
     pytest.param(kind, id=kind, marks=[pytest.mark.real] if kind == "preview" else [])
-    for kind in SINKS
+    for kind in (*SINKS, *STREAMS)
 ]
 
 
@@ -108,6 +113,26 @@ def pipewire() -> Iterator[PipeWireSession]:
         yield session
 
 
+@pytest.fixture(scope="module")
+def rtmp_address() -> Iterator[str]:
+    with RtmpServer() as server:
+        yield f"{server.address}/key"
+
+
+@pytest.fixture(scope="module")
+def udp_address() -> str:
+    return f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
+
+
+@pytest.fixture(scope="module")
+def whip_address() -> Iterator[str]:
+    pytest.importorskip("aiortc", reason="needs aiortc: scripts/setup webrtc")
+    from tests.sinks.streaming.whip_server import WhipServer
+
+    with WhipServer() as server:
+        yield server.address
+
+
 @pytest.fixture(params=ROWS)
 def sink(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -116,7 +141,10 @@ def sink(
         for key, value in request.getfixturevalue("pipewire").environment.items():
             monkeypatch.setenv(key, value)
         monkeypatch.setattr(any_camera, "list_outputs", list)
-    made = SINKS[request.param](tmp_path)
+    if request.param in STREAMS:
+        made = make(request.getfixturevalue(STREAMS[request.param]))
+    else:
+        made = SINKS[request.param](tmp_path)
     yield made
     made.__exit__(None, None, None)
 
@@ -198,6 +226,7 @@ def make(spec: str, **options: Any) -> FrameSink:
         ("pipewire:My camera", PipeWireSink),
         ("preview", PreviewSink),
         ("file:a:b.mp4", FileSink),
+        ("udp://239.1.2.3:5004", StreamSink),
     ],
 )
 def test_registry_makes_what_was_named(spec: str, kind: type) -> None:

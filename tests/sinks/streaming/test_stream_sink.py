@@ -18,7 +18,9 @@ from avatar.clock import MonotonicClock
 from avatar.errors import SinkLostError, SinkUnavailableError
 from avatar.label import file_metadata
 from avatar.sinks import create_sink
+from avatar.sinks.streaming import fifo, network, whip
 from avatar.sinks.streaming.settings import StreamSettings
+from avatar.sinks.streaming.sink import StreamSink
 from avatar.stages import FrameSink, RemoteSink
 from tests.sinks.numbers import COLOUR
 from tests.sinks.pipewire_session import wait_until
@@ -73,9 +75,9 @@ def test_a_player_gets_every_picture_with_its_sound(server: RtmpServer) -> None:
     start_ns = time.monotonic_ns()
     address = f"{server.address}/{KEY}"
     with server.player(KEY) as player, make(address, start_ns) as sink:
-        perform(sink, range(120), SIZE, start_ns)
-        wait_until(lambda: len(player.played.frames) >= 100, "the player")
-    check(player.played, 100)
+        perform(sink, range(90), SIZE, start_ns)
+        wait_until(lambda: len(player.played.frames) >= 75, "the player")
+    check(player.played, 75)
     played = player.played
     assert np.allclose(np.diff(played.keyframes), 2.0, atol=0.04)
     assert played.codecs["audio"].name == "aac"
@@ -93,8 +95,8 @@ def test_mpeg_ts_is_received_as_it_was_sent() -> None:
     start_ns = time.monotonic_ns()
     address = f"udp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}"
     with Player(f"{address}?fifo_size=100000") as player, make(address, start_ns) as sink:
-        perform(sink, range(120), SIZE, start_ns)
-        wait_until(lambda: len(player.played.frames) >= 60, "the receiver")
+        perform(sink, range(90), SIZE, start_ns)
+        wait_until(lambda: len(player.played.frames) >= 45, "the receiver")
     played = player.played
     numbers = [n for n, _, _ in played.frames]
     assert np.all(np.diff(numbers) == 1), numbers
@@ -136,6 +138,14 @@ def test_another_size_is_sent_with_everything_in_it(server: RtmpServer) -> None:
     assert picture[90:130, -45:].max() > 200, "the label is whole"
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second is long enough for a server of this machine."""
+    for module in (fifo, network, whip):
+        monkeypatch.setattr(module, "ANSWER_S", 1.0)
+    monkeypatch.setattr(StreamSink, "settle_s", 4.0)
+
+
 @contextmanager
 def silent_server() -> Iterator[int]:
     """A server that takes connections and never says a word."""
@@ -151,6 +161,7 @@ def silent_server() -> Iterator[int]:
         ("whip:http", "did not take the stream"),
     ],
 )
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_says_nothing_blocks_nothing(scheme: str, told: str) -> None:
     start_ns = time.monotonic_ns()
     with silent_server() as port, make(f"{scheme}://127.0.0.1:{port}/live/{KEY}") as sink:
@@ -159,10 +170,10 @@ def test_a_server_that_says_nothing_blocks_nothing(scheme: str, told: str) -> No
         with pytest.raises(SinkLostError, match=told):
             for index in range(600):
                 writes += perform(sink, range(index, index + 1), SIZE, start_ns)
-        assert len(writes) > 60, "it went on for seconds"
+        assert len(writes) > 15, "it went on meanwhile"
         # Nothing that waits for a network may be among them; a busy machine may.
         assert np.median(writes) < 20
-        assert before <= threading.active_count() + 2
+        assert threading.active_count() <= before + 2
 
 
 def test_nobody_there_is_told_in_words() -> None:
@@ -188,6 +199,7 @@ def test_a_second_stream_with_the_same_key_is_told(server: RtmpServer) -> None:
         assert "nobody else streams with it" in str(raised.value)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_wait_for_a_server_can_be_ended() -> None:
     with silent_server() as port:
         sink = make(f"rtmps://127.0.0.1:{port}/live/{KEY}")
@@ -213,3 +225,24 @@ def test_a_recording_has_the_sound_where_it_belongs(tmp_path: Path) -> None:
         play(container, played)
     check(played, 90)
     assert played.sound_s == pytest.approx(3.0, abs=0.05)
+
+
+def test_a_server_that_dies_and_comes_back_gets_a_new_stream() -> None:
+    with RtmpServer() as server:
+        sink = make(f"{server.address}/{KEY}", start_ns := time.monotonic_ns())
+        with server.player(KEY) as player, sink:
+            perform(sink, range(30), SIZE, start_ns)
+            wait_until(lambda: len(player.played.frames) > 15, "the player")
+            server.kill()
+            with pytest.raises(SinkLostError, match="nobody answers"):
+                perform(sink, range(30, 300), SIZE, start_ns)
+        with pytest.raises(SinkUnavailableError, match="nobody answers"), sink:
+            pass
+        server.start()
+        with server.player(KEY) as player, sink:
+            first = (time.monotonic_ns() - start_ns) // FRAME_NS + 2
+            perform(sink, range(first, first + 60), SIZE, start_ns)
+            wait_until(lambda: len(player.played.frames) >= 45, "the player, again")
+        check(player.played, 45)
+        assert player.played.frames[0][0] == first, "from its first picture, a keyframe"
+        assert player.played.keyframes[0] == pytest.approx(0, abs=0.05)
