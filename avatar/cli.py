@@ -447,7 +447,14 @@ def animate(
             help="Video whose face moves the avatar, or a motion template (.npz).",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.mp4", help="Video to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE.mp4",
+            help="Video to write; with --background transparent FILE.webm or FILE.mov.",
+        ),
+    ],
     avatar: Annotated[
         str | None,
         typer.Option(

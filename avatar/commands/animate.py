@@ -28,6 +28,7 @@ from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Ima
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
 from avatar.motion.template import Recording, Template
+from avatar.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.sources.timing import FilmTiming, film_timing
 from avatar.sources.video import VideoSource
@@ -119,10 +120,13 @@ def _check(driving: Path, out: Path) -> None:
 
 
 def _check_transparency(config: LiveConfig, out: Path) -> None:
-    if config.background == "transparent":
+    """Raise ``UsageError`` unless transparency and the film's kind go together."""
+    can = out.suffix.lower() in ALPHA_SUFFIXES
+    if config.background == "transparent" and not can:
         raise UsageError(
-            f"--background transparent: {out} is an MP4 file, which cannot carry transparency. "
-            "Take --background green (or #00ff00) and key the colour out where the film is cut"
+            f"--background transparent: {out} cannot carry transparency. Name it .mov (ProRes "
+            "4444, for editing) or .webm (VP9, for pages and OBS); or take --background green and "
+            "key the colour out"
         )
 
 
@@ -147,11 +151,15 @@ def _labeller(
 def _writer(
     config: LiveConfig, out: Path, size_px: tuple[int, int], timing: FilmTiming
 ) -> Mp4Writer:
+    path, rate = out.expanduser(), float(timing.rate)
+    metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
+    if config.background == "transparent":
+        return AlphaFilmWriter(path, size_px, rate, metadata, overwrite=config.force)
     return Mp4Writer(
-        out.expanduser(),
+        path,
         size_px,
-        float(timing.rate),
-        file_metadata(f"webcam-avatar {__version__}", uuid4().hex),
+        rate,
+        metadata,
         preset="veryfast",
         low_latency=False,
         overwrite=config.force,
@@ -257,7 +265,10 @@ class _Slots:
         while self.writer.frame_count < slot:
             self.writer.repeat_last()
             self.repeated += 1
-        self.writer.write_rgb(frame.image)
+        if isinstance(self.writer, AlphaFilmWriter) and frame.alpha is not None:
+            self.writer.write_rgba(frame.image, frame.alpha)
+        else:
+            self.writer.write_rgb(frame.image)
 
     @property
     def frames(self) -> int:

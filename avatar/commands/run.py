@@ -29,9 +29,8 @@ def run(config: LiveConfig) -> int:
         check_writable(config.stats, "--stats")
     session = LiveSession(config, say)
     moved_by = "no camera" if config.drive == "audio" else config.camera
-    say(
-        f"avatar {', '.join(config.avatar)} from {moved_by} to {', '.join(map(redacted, config.out))}"
-    )
+    outputs = ", ".join(map(redacted, config.out))
+    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
     if "preview" in config.out:
         say(
             "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "

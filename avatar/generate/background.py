@@ -126,7 +126,10 @@ def _unknown(text: str, path: Path) -> str:
     from PIL import ImageColor
 
     known = f"{', '.join(WORDS)}, a colour such as green or #00ff00, or a picture's file"
-    found = f"a folder, {path}" if path.is_dir() else f"{text!r}"
+    if path.is_dir():
+        return f"--background: expected {known}; found a folder, {path}."
+    if path.suffix or len(path.parts) > 1:
+        return f"--background: expected {known}; found no file {path}. Check the spelling."
     near = difflib.get_close_matches(text.lower(), [*WORDS, *ImageColor.colormap], 1, 0.7)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"--background: expected {known}; found {found}, which is none of them.{hint}"
+    return f"--background: expected {known}; found {text!r}, which is none of them.{hint}"

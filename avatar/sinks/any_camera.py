@@ -69,7 +69,7 @@ class AnyCameraSink:
         expect_even(self._size_px, "The virtual camera")
         if not sys.platform.startswith("linux"):
             camera = VirtualSink(self._size_px, self._fps).__enter__()
-            self._say(f'virtual camera: choose "{camera.device}" in the call')
+            self._say(f'virtual camera: choose "{camera.device}" in the call ({camera.kind})')
             return camera
         try:
             return self._loopback()

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,26 @@ _KEYFRAME_SECONDS = 2
 _SOUND_KBPS = 128
 # ISO/IEC 23091-2 code points: sRGB pictures, converted with the BT.601 matrix, limited range.
 _PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
-# Sound that MP4 players know as it is; any other is encoded anew as AAC.
-_COPIED_AUDIO = {"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}
+# Sound that players know as it is in such a file, and what any other is encoded anew as.
+_SOUNDS: dict[str, tuple[set[str], str]] = {
+    "mp4": ({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}, "aac"),
+    "mov": ({"aac", "mp3", "ac3", "eac3", "alac"}, "aac"),
+    "webm": ({"opus", "vorbis"}, "libopus"),
+}
+
+
+@dataclass(frozen=True)
+class FilmFormat:
+    """A kind of film: FFmpeg's names of container, video encoder and pixels; ``muxer`` options."""
+
+    suffix: str
+    container: str
+    encoder: str
+    pixels: str
+    muxer: Mapping[str, str]
+
+
+MP4 = FilmFormat(".mp4", "mp4", "libx264", "yuv420p", _MUXER)
 
 
 class Mp4Writer:
@@ -55,6 +74,8 @@ class Mp4Writer:
     ``SinkUnavailableError`` when the file cannot be made, and ``SinkLostError`` when the disk
     fails later.
     """
+
+    film = MP4
 
     def __init__(
         self,
@@ -128,7 +149,7 @@ class Mp4Writer:
 
     def __enter__(self) -> Self:
         expect_even(self._size_px, f"The video {self._path}")
-        _create(self._path, self._overwrite)
+        _create(self._path, self._overwrite, self.film.suffix)
         try:
             self._open()
         except BaseException as error:
@@ -197,12 +218,17 @@ class Mp4Writer:
 
         # The prefix keeps FFmpeg from reading a protocol out of a name such as "a:b.mp4".
         self._container = av.open(
-            f"file:{self._path}", "w", format="mp4", container_options=dict(_MUXER)
+            f"file:{self._path}",
+            "w",
+            format=self.film.container,
+            container_options=dict(self.film.muxer),
         )
         self._container.metadata.update(self._metadata)
-        video = self._container.add_stream("libx264", rate=self._rate, options=self._options)
+        video = self._container.add_stream(
+            self.film.encoder, rate=self._rate, options=self._options
+        )
         assert isinstance(video, VideoStream)
-        _describe(video, self._size_px, self._rate)
+        _describe(video, self._size_px, self._rate, self.film.pixels)
         self._video = video
         if self._audio_path is not None:
             self._audio = _AudioTrack(self._audio_path, self._container)
@@ -212,12 +238,16 @@ class Mp4Writer:
         self._converter = I420Converter(self._size_px)
         self._count = 0
 
-    def _encode(self, planes: UInt8Image) -> None:
+    def _picture(self, planes: UInt8Image) -> VideoFrame:
+        """Return what is handed to the encoder."""
         import av
 
+        return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+    def _encode(self, planes: UInt8Image) -> None:
         if self._container is None or self._video is None:
             raise RuntimeError("Mp4Writer: writing needs an entered writer")
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame = self._picture(planes)
         frame.pts = self._count
         frame.time_base = 1 / self._rate
         tag_colours(frame)
@@ -242,10 +272,10 @@ class Mp4Writer:
                 container.close()
 
 
-def _describe(video: VideoStream, size_px: tuple[int, int], rate: Fraction) -> None:
+def _describe(video: VideoStream, size_px: tuple[int, int], rate: Fraction, pixels: str) -> None:
     """Set the stream's size, timing and the tags that bring the colours back right."""
     video.width, video.height = size_px
-    video.pix_fmt = "yuv420p"
+    video.pix_fmt = pixels
     video.time_base = 1 / rate
     context = video.codec_context
     context.time_base = 1 / rate
@@ -259,12 +289,12 @@ def tag_colours(target: VideoFrame | VideoCodecContext) -> None:
     target.color_primaries, target.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
 
 
-def _create(path: Path, overwrite: bool) -> None:
+def _create(path: Path, overwrite: bool, suffix: str) -> None:
     """Make the file, or refuse; creating it is the check, so nothing can come in between."""
-    if path.suffix.lower() != ".mp4" or not path.name:
-        suggestion = path.with_suffix(".mp4") if path.name else "talk.mp4"
+    if path.suffix.lower() != suffix or not path.name:
+        suggestion = path.with_suffix(suffix) if path.name else f"talk{suffix}"
         raise UsageError(
-            f"The video file must have a name that ends in .mp4; found {str(path)!r}. "
+            f"The video file must have a name that ends in {suffix}; found {str(path)!r}. "
             f"Use {str(suggestion)!r}."
         )
     flags = os.O_WRONLY | os.O_CREAT | (0 if overwrite else os.O_EXCL)
@@ -379,6 +409,11 @@ class _LiveSound:
         """Nothing is held."""
 
 
+def _rate_for(encoder: str, stream: Any) -> int:
+    """Return the sound's own rate; Opus has one of its own (RFC 6716)."""
+    return 48_000 if encoder == "libopus" else int(stream.codec_context.sample_rate)
+
+
 class _AudioTrack:
     """The sound of another file, handed over as far as the pictures have come."""
 
@@ -388,11 +423,12 @@ class _AudioTrack:
         self._source = _open_input(path)
         stream = self._source.streams.audio[0]
         self._start = _start_s(self._source)
-        self._copies = stream.codec_context.name in _COPIED_AUDIO
+        copied, encoder = _SOUNDS[output.format.name]
+        self._copies = stream.codec_context.name in copied
         if self._copies:
             self._target: AudioStream = output.add_stream_from_template(stream)
         else:
-            target = output.add_stream("aac", rate=stream.codec_context.sample_rate)
+            target = output.add_stream(encoder, rate=_rate_for(encoder, stream))
             assert isinstance(target, AudioStream)
             self._target = target
             self._target.codec_context.layout = stream.codec_context.layout

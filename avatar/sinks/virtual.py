@@ -23,6 +23,7 @@ from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
 
 # What pyvirtualcam says of a device that an earlier writer left unusable (v4l2loopback < 0.13).
 _STUCK = "is not a video output device"
+_KINDS = {"obs": "OBS", "unitycapture": "Unity Capture"}
 _BUSY = "already in use"
 
 
@@ -30,7 +31,8 @@ class VirtualSink:
     """Sends I420 frames to a virtual camera, as fast as they come: it never waits for a beat.
 
     ``device``: such as ``/dev/video9`` or ``OBS Virtual Camera``; None takes the first free one.
-    ``backend``: a name registered with pyvirtualcam; None lets it choose by system.
+    ``backend``: a name registered with pyvirtualcam; None lets it choose by system. Entered again
+    it stays with what was chosen: a call is watching that camera.
     Entering raises ``UsageError`` for an odd size or an unknown backend, and
     ``SinkUnavailableError`` when no device can be had, saying how to get one.
     """
@@ -59,6 +61,12 @@ class VirtualSink:
     def device(self) -> str | None:
         """Return the device in use, None before entering."""
         return None if self._camera is None else str(self._camera.device)
+
+    @property
+    def kind(self) -> str:
+        """Return whose camera is in use, in the words of its makers; empty before entering."""
+        backend = "" if self._camera is None else str(self._camera.backend)
+        return _KINDS.get(backend, backend)
 
     def __enter__(self) -> Self:
         expect_even(self._size_px, "The virtual camera")
@@ -98,7 +106,9 @@ class VirtualSink:
         """Return an open pyvirtualcam camera, on the named device or the first that opens."""
         _check_backend(self._backend, list(pyvirtualcam.camera.BACKENDS))
         if self._backend is not None or not sys.platform.startswith("linux"):
-            return self._open_device(pyvirtualcam, self._device)
+            camera = self._open_device(pyvirtualcam, self._device)
+            self._backend = camera.backend
+            return camera
         candidates = self._candidates()
         for candidate in candidates:
             try:

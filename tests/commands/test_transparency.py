@@ -10,6 +10,8 @@ from avatar.commands.live import LiveSession
 from avatar.config import LiveConfig
 from avatar.errors import UsageError
 from avatar.sinks.memory import MemorySink
+from tests.commands.test_calibrate import film_of_the_performer
+from tests.sinks.test_alpha_film import read
 
 
 def test_outputs_without_alpha_are_refused_with_what_to_take() -> None:
@@ -25,10 +27,10 @@ def test_beside_an_output_with_alpha_the_others_are_named() -> None:
     assert "--background transparent: pipewire shows the avatar on black" in said
 
 
-def test_a_film_without_alpha_is_refused(tmp_path: Path) -> None:
+def test_a_film_that_cannot_be_transparent_is_refused(tmp_path: Path) -> None:
     config = LiveConfig(background="transparent")
     clip, out = tmp_path / "clip.mp4", tmp_path / "talk.mp4"
-    with pytest.raises(UsageError, match="cannot carry transparency"):
+    with pytest.raises(UsageError, match=r"cannot carry transparency.*\.mov.*\.webm"):
         animate(config, driving=clip, out=out, size_px=None, audio="none", face=1)
     assert not out.exists()
 
@@ -51,3 +53,17 @@ def test_alpha_travels_through_the_live_loop_to_the_sink() -> None:
     assert frame.alpha is not None
     assert frame.alpha.min() == 0
     assert frame.alpha.max() == 255
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mov", ".webm"])
+def test_a_film_with_alpha_is_made(tmp_path: Path, suffix: str) -> None:
+    clip, out = tmp_path / "clip.mp4", tmp_path / f"talk{suffix}"
+    film_of_the_performer(clip, 0.4)
+    config = LiveConfig(background="transparent")
+    assert animate(config, driving=clip, out=out, size_px=(160, 160), audio="none", face=1) == 0
+    pictures, _ = read(out)
+    assert len(pictures) == 12
+    alpha = pictures[-1][..., 3]
+    assert alpha.min() == 0
+    assert float((alpha > 250).mean()) > 0.2

@@ -14,6 +14,7 @@ from avatar.errors import SinkLostError, SinkUnavailableError, UsageError
 from avatar.frames import GeneratedFrame, LabelledFrame, Presence
 from avatar.label import VisibleLabel
 from avatar.sinks import devices, v4l2, virtual
+from avatar.sinks.any_camera import AnyCameraSink
 from avatar.sinks.conversion import I420Converter
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.sinks.none import NullSink
@@ -128,6 +129,54 @@ def test_odd_sizes_get_the_nearest_even_one(
 ) -> None:
     with pytest.raises(UsageError, match=f"even.*{nearest}"):
         make(size).__enter__()
+
+
+class Absent(Backend):
+    open_error = RuntimeError("virtual camera output could not be started")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> dict[str, type[Backend]]:
+    """What pyvirtualcam has on Windows, OBS first: none of it installed."""
+    import pyvirtualcam
+
+    found: dict[str, type[Backend]] = {
+        "obs": type("Obs", (Absent,), {}), "unitycapture": type("Unity", (Absent,), {}),
+    }  # fmt: skip
+    monkeypatch.setattr(pyvirtualcam.camera, "BACKENDS", found)
+    monkeypatch.setattr(sys, "platform", "win32")
+    return found
+
+
+def test_elsewhere_obs_comes_first_and_is_named(elsewhere: dict[str, type[Backend]]) -> None:
+    elsewhere["obs"].open_error = elsewhere["unitycapture"].open_error = None
+    said: list[str] = []
+    with AnyCameraSink(SIZE, 30, said.append) as sink:
+        sink.write(labelled())
+    assert said == ['virtual camera: choose "test device" in the call (OBS)']
+
+
+def test_elsewhere_one_that_was_chosen_stays(elsewhere: dict[str, type[Backend]]) -> None:
+    elsewhere["unitycapture"].open_error = None
+    said: list[str] = []
+    sink = AnyCameraSink(SIZE, 30, said.append)
+    with sink:
+        pass
+    assert said == ['virtual camera: choose "test device" in the call (Unity Capture)']
+    elsewhere["obs"].open_error = None
+    elsewhere["unitycapture"].open_error = RuntimeError("it is gone")
+    with pytest.raises(SinkUnavailableError, match="it is gone"):
+        sink.__enter__()
+
+
+def test_elsewhere_without_a_camera_it_says_what_to_install(
+    elsewhere: dict[str, type[Backend]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SinkUnavailableError, match=r"OBS Studio 26.*Unity Capture.*--out preview"):
+        AnyCameraSink(SIZE, 30, print).__enter__()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SinkUnavailableError, match=r"OBS Studio 28.*allow its extension"):
+        AnyCameraSink(SIZE, 30, print).__enter__()
 
 
 @LINUX
