@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avatar.commands.live import LiveSession
-from avatar.errors import AvatarError, UsageError
+from avatar.errors import AvatarError, SinkUnavailableError, UsageError
 from avatar.sinks.checks import ELSEWHERE
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
@@ -81,8 +81,8 @@ class Outputs:
     def _begin(self, name: OutputId, output: _Output, session: LiveSession) -> None:
         if output.sink is not None:
             return
-        spec, output.detail = self._spec(name, output)
         try:
+            spec, output.detail = self._spec(name, output)
             output.sink = session.attach(spec)
         except AvatarError as error:
             # What the command line would do instead is no help on a page.
@@ -98,7 +98,13 @@ class Outputs:
     def _spec(self, name: OutputId, output: _Output) -> tuple[str, str]:
         """Return what ``--out`` would say, and what the page shows of it: of a stream the host."""
         if name == "file":
-            self._films.mkdir(parents=True, exist_ok=True)
+            try:
+                self._films.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SinkUnavailableError(
+                    f"the folder {self._films} cannot be made: {error.strerror or error}. "
+                    "Check what stands there, and its permissions."
+                ) from error
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", str(path)
         if name == "stream":
