@@ -85,10 +85,9 @@ class Outputs:
             spec, output.detail = self._spec(name, output)
             output.sink = session.attach(spec)
         except AvatarError as error:
-            # What the command line would do instead is no help on a page.
-            words = str(error).removesuffix(ELSEWHERE).strip()
+            words = _for_the_page(str(error), output.address)
             output.wanted, output.problem, output.detail = False, words, ""
-            raise
+            raise SinkUnavailableError(words) from error
 
     def _end(self, output: _Output, session: LiveSession) -> None:
         sink, output.sink, output.detail = output.sink, None, ""
@@ -130,6 +129,15 @@ def _checked_address(address: str) -> str:
     if scheme in ("file", "pipe", "concat", "data"):
         raise UsageError(f"{scheme}:// is no stream: expected rtmp://, rtmps://, udp:// or whip:")
     return address
+
+
+def _for_the_page(words: str, address: str) -> str:
+    """Return an error's words without a stream's key, and without what the command line would do.
+
+    The address is in nobody's logs: it stands in no message either.
+    """
+    shown = words.removesuffix(ELSEWHERE).strip()
+    return shown.replace(address, _without_key(address)) if address else shown
 
 
 def _without_key(address: str) -> str:
