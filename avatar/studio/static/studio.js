@@ -165,7 +165,11 @@ const draw = () => {
 
 const drawLines = (lines) => {
   $("said").replaceChildren(...lines.map(item));
-  $("said").scrollTop = $("said").scrollHeight;
+  showNewest();
+};
+
+const showNewest = () => {
+  $("said").parentElement.scrollTop = $("said").parentElement.scrollHeight;
 };
 
 const item = (line) => {
@@ -180,8 +184,7 @@ const hear = (message) => {
   if (message.type === "said") {
     $("said").append(item(message.line));
     while ($("said").children.length > 40) $("said").firstChild.remove();
-    $("said").scrollTop = $("said").scrollHeight;
-    return;
+    return showNewest();
   }
   const first = state === null;
   const before = state?.phase;
