@@ -22,6 +22,7 @@ export default {
   coverAway: "The program does not answer. Is it still running in its terminal? This page goes on by itself as soon as it does.",
   coverToken: "This address is no longer valid: the program was started again. Open the address that it printed now.",
   coverWaiting: "The picture is on its way…",
+  coverNoVideo: "The avatar runs, but no picture reaches this page. Browsers make no video connection, not even to this machine itself, while it has no network at all or a privacy extension forbids WebRTC. The outputs are not affected.",
   avatarCaption: "What others see",
   driverCaption: "What is seen of you",
   pointsNobody: "No face is seen",

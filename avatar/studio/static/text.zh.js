@@ -22,6 +22,7 @@ export default {
   coverAway: "程序没有回应。它还在终端里运行吗？一旦恢复，本页会自动继续。",
   coverToken: "这个地址已失效：程序重新启动过。请打开它现在显示的地址。",
   coverWaiting: "画面即将到来…",
+  coverNoVideo: "头像正在运行，但画面没有到达本页。如果电脑没有任何网络，或隐私扩展禁止了 WebRTC，浏览器就不会建立视频连接，连到本机也不行。输出不受影响。",
   avatarCaption: "别人看到的画面",
   driverCaption: "程序看到的您",
   pointsNobody: "没有看到人脸",
