@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from avatar.clock import MonotonicClock
-from avatar.errors import SinkLostError, SinkUnavailableError, SourceEndedError, TrackerError
+from avatar.errors import (
+    SinkLostError,
+    SinkUnavailableError,
+    SourceEndedError,
+    TrackerError,
+    UsageError,
+)
 from avatar.frames import (
     CameraFrame,
     Face,
@@ -330,3 +336,97 @@ def test_seconds_count_from_the_first_delivered_frame(portrait_face: Face) -> No
     made.run(seconds=0.2)
     spans = recorder.spans("capture→kept")
     assert spans[-1].end_ns - spans[0].end_ns >= 0.15e9
+
+
+class Running:
+    """A pipeline in a thread of its own, with a source that does not end."""
+
+    def __init__(self, face: Face) -> None:
+        self.first = Sink("first")
+        self.made, self.recorder, self.said = pipeline(
+            Source(10**9, ends=False), [self.first], Tracker(face)
+        )
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.made.run()
+        except BaseException as error:
+            self._errors.append(error)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self.first.has_enough.wait(PATIENCE_S)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.made.stop()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        assert self._errors == []
+
+
+def test_an_output_comes_and_goes_while_the_others_go_on(portrait_face: Face) -> None:
+    with Running(portrait_face) as running:
+        late = Sink("late", enough=3)
+        running.made.attach(late)
+        assert running.made.outputs == {"first": True, "late": True}
+        assert late.has_enough.wait(PATIENCE_S)
+        running.made.detach("late")
+        assert (late.entered, late.left) == (1, 1)
+        assert running.made.outputs == {"first": True}
+        count = len(late.frames)
+        before = len(running.first.frames)
+        running.first.has_enough.clear()
+        assert running.first.has_enough.wait(PATIENCE_S)
+        assert len(running.first.frames) > before
+        assert len(late.frames) == count, "nothing more was given to it"
+        running.made.detach("nobody")
+    assert running.recorder.counts()["delivered.late"] == count
+
+
+def test_an_output_that_cannot_be_opened_is_not_there(portrait_face: Face) -> None:
+    class Refusing(Sink):
+        def __enter__(self) -> Self:
+            raise SinkUnavailableError("no such device")
+
+    with Running(portrait_face) as running:
+        with pytest.raises(SinkUnavailableError):
+            running.made.attach(Refusing("late"))
+        assert running.made.outputs == {"first": True}
+        with pytest.raises(UsageError, match="on already"):
+            running.made.attach(Sink("first"))
+
+
+def test_outputs_that_came_later_are_left_at_the_end(portrait_face: Face) -> None:
+    late = Sink("late")
+    with Running(portrait_face) as running:
+        running.made.attach(late)
+    assert (late.entered, late.left) == (1, 1)
+    with pytest.raises(UsageError, match="too late"):
+        running.made.attach(Sink("later"))
+
+
+def test_an_output_that_is_lost_can_be_ended_while_it_tries_again(portrait_face: Face) -> None:
+    class Lost(Sink):
+        def write(self, frame: LabelledFrame) -> None:
+            raise SinkLostError("gone")
+
+    with Running(portrait_face) as running:
+        lost = Lost("lost")
+        running.made.attach(lost)
+        while running.made.outputs["lost"]:
+            assert running.first.has_enough.wait(PATIENCE_S)
+        running.made.detach("lost")
+        assert lost.entered == lost.left
+
+
+def test_the_label_changes_while_running(portrait_face: Face) -> None:
+    with Running(portrait_face) as running:
+        running.made.replace(labeller=create_labeller(size_px=SIZE_PX, text="AI 2"))
+        marked = Sink("marked", enough=3)
+        running.made.attach(marked)
+        assert marked.has_enough.wait(PATIENCE_S)
+        assert marked.frames[-1].label_text == "AI 2"
+        assert running.first.frames[0].label_text == "AI"

@@ -86,7 +86,7 @@ class Predictor:
         square = np.square((value - last) / np.float32(elapsed_s))
         certain = square / (square + np.square(_CERTAIN * noise_speed) + np.float32(1e-12))
         moved = np.clip(certain * step, -self._limit, self._limit)
-        return (value + moved).astype(np.float32)
+        return np.asarray(value + moved, np.float32)
 
     def _weights(self, k: int) -> Floats:
         """Return what a part has learnt, or believes."""

@@ -60,16 +60,18 @@ def place_at(address: str) -> Place:
 
 
 def _own_addresses(version: int) -> list[str]:
-    """Return this machine's addresses but the loopback ones, as aioice sees them."""
-    import ifaddr
+    """Return this machine's addresses but the loopback and link-local ones."""
+    import psutil
 
     found = []
-    for adapter in ifaddr.get_adapters():
-        for entry in adapter.ips:
-            text = entry.ip if isinstance(entry.ip, str) else entry.ip[0]
-            number = ipaddress.ip_address(text)
+    for entries in psutil.net_if_addrs().values():
+        for entry in entries:
+            try:
+                number = ipaddress.ip_address(entry.address)
+            except ValueError:
+                continue  # a hardware address, or one with a zone
             if number.version == version and not (number.is_loopback or number.is_link_local):
-                found.append(text)
+                found.append(str(number))
     return found
 
 

@@ -8,9 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +33,64 @@ _QUIET = (
 )  # fmt: skip
 
 
-@dataclass
 class Program:
-    """A running ``avatar`` with its printed addresses and lines."""
+    """A running ``avatar``: what it printed, and the addresses among that."""
 
-    process: subprocess.Popen[str]
-    address: str
-    view: str
-    lines: list[str] = field(default_factory=list)
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._reading = threading.Thread(target=self._read)
+        self._announced = threading.Event()
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if "/view?" in line:
+                self._announced.set()
+        self._announced.set()
+
+    def wait_for_addresses(self) -> None:
+        """Wait until the pages are served; fail with what was printed when they are not."""
+        assert self._announced.wait(PATIENCE_MS / 1000)
+        assert self.view, self.lines
+
+    def _address(self, kind: str) -> str:
+        found = re.findall(r"https?://\S+", "\n".join(self.lines))
+        return next((one for one in found if ("/view?" in one) == (kind == "view")), "")
+
+    @property
+    def address(self) -> str:
+        """Return the studio's address."""
+        return self._address("studio")
+
+    @property
+    def view(self) -> str:
+        """Return the view's address."""
+        return self._address("view")
 
     @property
     def origin(self) -> str:
         """Return the address without path and token."""
-        return "/".join((self.address or self.view).split("/")[:3])
+        return "/".join(self.view.split("/")[:3])
 
     def end(self) -> list[str]:
         """Press Ctrl-C; return all that was printed. Fails unless it ends well."""
         self.process.send_signal(signal.SIGINT)
-        rest, _ = self.process.communicate(timeout=30)
-        self.lines += rest.splitlines()
-        assert self.process.returncode == 0, self.lines
+        status = self.process.wait(timeout=30)
+        self._reading.join()
+        assert status == 0, self.lines
         return self.lines
+
+    def close(self) -> None:
+        """End it whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reading.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 @contextmanager
@@ -63,26 +100,17 @@ def program(home: Path, *arguments: str) -> Iterator[Program]:
         **os.environ, "HOME": str(home), "XDG_DATA_HOME": str(home / "data"),
         "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT),
     }  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "avatar.cli", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=home, env=environment,
+    running = Program(
+        subprocess.Popen(
+            [sys.executable, "-m", "avatar.cli", *arguments], cwd=home, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
     )  # fmt: skip
-    assert process.stdout is not None
-    lines: list[str] = []
-    found = {"studio": "", "view": ""}
     try:
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            for address in re.findall(r"https?://\S+", line):
-                found["view" if "/view?" in address else "studio"] = address
-            if found["view"]:
-                break
-        assert found["view"], lines
-        yield Program(process, found["studio"], found["view"], lines)
+        running.wait_for_addresses()
+        yield running
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        running.close()
 
 
 @contextmanager

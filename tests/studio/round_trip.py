@@ -95,15 +95,24 @@ def with_number(image: UInt8Image, number: int) -> UInt8Image:
     return image
 
 
+def number_of(image: UInt8Image) -> int:
+    """Return the number that ``image`` carries."""
+    height, width = image.shape[:2]
+    row = image[round(height * (1 - STRIP / 2))]
+    middles = [(2 * bit + 1) * width // (2 * BITS) for bit in range(BITS)]
+    return sum(1 << bit for bit, x in enumerate(middles) if row[x].mean() > 128)
+
+
 def numbered_film(path: Path, clip: Path | None) -> Path:
     """Write a film of a face, with numbers, as Motion JPEG."""
     with path.open("wb") as file:
-        for number, image in enumerate(_faces(clip)):
+        for number, image in enumerate(camera_pictures(clip)):
             file.write(jpeg(with_number(image, number)))
     return path
 
 
-def _faces(clip: Path | None) -> Iterator[UInt8Image]:
+def camera_pictures(clip: Path | None) -> Iterator[UInt8Image]:
+    """Yield the film's pictures without their numbers: of ``clip``, or of the drawn driver."""
     if clip is None:
         with DemoSource(SIZE_PX, 30.0, ManualClock()) as source:
             for _ in range(FRAMES):

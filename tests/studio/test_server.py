@@ -315,7 +315,7 @@ def test_a_missing_extra_is_told_with_the_line_that_installs_it(
 def test_the_pages_import_without_the_extra() -> None:
     code = (
         "import sys\n"
-        "for name in ('starlette', 'uvicorn', 'aiortc', 'websockets', 'cryptography', 'ifaddr'):\n"
+        "for name in ('starlette', 'uvicorn', 'aiortc', 'websockets', 'cryptography'):\n"
         "    sys.modules[name] = None\n"
         "import avatar.commands.studio, avatar.commands.pages, avatar.studio.certificates\n"
         "import avatar.studio.peers, avatar.cli\n"

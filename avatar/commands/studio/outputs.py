@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avatar.commands.live import LiveSession
-from avatar.errors import AvatarError, UsageError
+from avatar.errors import AvatarError, SinkUnavailableError, UsageError
 from avatar.sinks.checks import ELSEWHERE
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
@@ -81,14 +81,13 @@ class Outputs:
     def _begin(self, name: OutputId, output: _Output, session: LiveSession) -> None:
         if output.sink is not None:
             return
-        spec, output.detail = self._spec(name, output)
         try:
+            spec, output.detail = self._spec(name, output)
             output.sink = session.attach(spec)
         except AvatarError as error:
-            # What the command line would do instead is no help on a page.
-            words = str(error).removesuffix(ELSEWHERE).strip()
+            words = _for_the_page(str(error), output.address)
             output.wanted, output.problem, output.detail = False, words, ""
-            raise
+            raise SinkUnavailableError(words) from error
 
     def _end(self, output: _Output, session: LiveSession) -> None:
         sink, output.sink, output.detail = output.sink, None, ""
@@ -98,7 +97,13 @@ class Outputs:
     def _spec(self, name: OutputId, output: _Output) -> tuple[str, str]:
         """Return what ``--out`` would say, and what the page shows of it: of a stream the host."""
         if name == "file":
-            self._films.mkdir(parents=True, exist_ok=True)
+            try:
+                self._films.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SinkUnavailableError(
+                    f"the folder {self._films} cannot be made: {error.strerror or error}. "
+                    "Check what stands there, and its permissions."
+                ) from error
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", str(path)
         if name == "stream":
@@ -124,6 +129,15 @@ def _checked_address(address: str) -> str:
     if scheme in ("file", "pipe", "concat", "data"):
         raise UsageError(f"{scheme}:// is no stream: expected rtmp://, rtmps://, udp:// or whip:")
     return address
+
+
+def _for_the_page(words: str, address: str) -> str:
+    """Return an error's words without a stream's key, and without what the command line would do.
+
+    The address is in nobody's logs: it stands in no message either.
+    """
+    shown = words.removesuffix(ELSEWHERE).strip()
+    return shown.replace(address, _without_key(address)) if address else shown
 
 
 def _without_key(address: str) -> str:

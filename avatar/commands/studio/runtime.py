@@ -283,6 +283,8 @@ class Studio:
         self._tell_changed()
 
     def _use_camera(self, camera: str) -> None:
+        if not self._cameras:
+            self._look_for_cameras()
         known = {entry["id"] for entry in self._cameras}
         if camera not in known:
             raise UsageError(f"expected one of the cameras shown, found {camera!r}")

@@ -74,7 +74,7 @@ export class Chart {
     const accent = style.getPropertyValue("--accent");
     const values = this.#kept.flatMap(({ running, p95 }) => (running && p95 ? [p95] : []));
     const top = [50, 100, 200, 400, 1000].find((limit) => Math.max(0, ...values) < limit * 0.95) ?? 2000;
-    const left = 50, bottom = 6;
+    const left = 58, bottom = 6;
     const x = (at) => left + ((at + KEPT - this.#kept.length) / (KEPT - 1)) * (width - left - 4);
     const y = (ms) => height - bottom - (Math.min(ms, top) / top) * (height - bottom - 8);
     pen.font = `11px ${style.fontFamily}`;

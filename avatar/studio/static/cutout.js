@@ -9,7 +9,8 @@ const FRAGMENT = `precision mediump float; varying vec2 at; uniform sampler2D pi
 void main() {
   float y = clamp(at.y, edge, 1.0 - edge) * 0.5;
   float opacity = texture2D(picture, vec2(at.x, y + 0.5)).g;
-  gl_FragColor = vec4(texture2D(picture, vec2(at.x, y)).rgb * opacity, opacity);
+  // The colours are multiplied by the opacity already; the codec may have lifted some above it.
+  gl_FragColor = vec4(min(texture2D(picture, vec2(at.x, y)).rgb, opacity), opacity);
 }`;
 
 const compiled = (gl, kind, source) => {

@@ -52,7 +52,10 @@ export class Outputs {
     hint.id = `output-${id}-hint`;
     box.setAttribute("aria-describedby", hint.id);
     const address = document.createElement("input");
-    address.type = "password";
+    // Hidden by the style sheet: browsers offer to remember what a password field holds.
+    address.type = "text";
+    address.className = "secret";
+    address.spellcheck = false;
     address.placeholder = "rtmp://…";
     address.autocomplete = "off";
     address.setAttribute("aria-label", t("streamAddress"));

@@ -15,6 +15,9 @@ const $ = (id) => document.getElementById(id);
 
 let state = null;
 let reachable = false;
+// When pictures were first to be expected, and how long that may take before it is explained.
+let since = 0;
+const PATIENCE_MS = 10_000;
 let tokenLost = false;
 let sending = null;
 // Whether the program has said since then that it watches a page.
@@ -136,7 +139,10 @@ const phase = () => (tokenLost || !reachable || !state ? "away" : state.phase);
 const coverWords = () => {
   if (tokenLost) return t("coverToken");
   if (!reachable) return state ? t("coverAway") : "";
-  if (state?.phase === "running") return cutout.hasPicture ? "" : t("coverWaiting");
+  if (state?.phase === "running") {
+    if (cutout.hasPicture) return "";
+    return t(performance.now() - since > PATIENCE_MS ? "coverNoVideo" : "coverWaiting");
+  }
   if (state?.phase === "stopped" && state.problem) return said(state.problem);
   return t(state?.phase === "starting" ? "coverStarting" : "coverStopped");
 };
@@ -165,7 +171,11 @@ const draw = () => {
 
 const drawLines = (lines) => {
   $("said").replaceChildren(...lines.map(item));
-  $("said").scrollTop = $("said").scrollHeight;
+  showNewest();
+};
+
+const showNewest = () => {
+  $("said").parentElement.scrollTop = $("said").parentElement.scrollHeight;
 };
 
 const item = (line) => {
@@ -180,14 +190,17 @@ const hear = (message) => {
   if (message.type === "said") {
     $("said").append(item(message.line));
     while ($("said").children.length > 40) $("said").firstChild.remove();
-    $("said").scrollTop = $("said").scrollHeight;
-    return;
+    return showNewest();
   }
   const first = state === null;
   const before = state?.phase;
   state = message;
   if (first) drawLines(state.said);
-  if (before && before !== "running" && state.phase === "running") cutout.forget();
+  if (before !== "running" && state.phase === "running") {
+    cutout.forget();
+    since = performance.now();
+    setTimeout(draw, PATIENCE_MS + 100);
+  }
   if (state.camera === "page") confirmed = true;
   else if (sending && confirmed) sending.end();
   if (first && state.camera === "page" && state.phase === "running") beCamera();
