@@ -40,6 +40,7 @@ class PatchNet(nn.Module):
     def __init__(self, patch: Patch) -> None:
         super().__init__()
         self.fold = patch.fold
+        self.blank = None if patch.blank is None else patch.maps.index(patch.blank)
         fine, *coarse = patch.widths
         folded = patch.fold**2
         self.fold_in = nn.Conv2d(3 * folded + len(patch.maps), fine, 1)
@@ -60,6 +61,11 @@ class PatchNet(nn.Module):
 
         ``picture``: (3, side, side); ``maps``: (M, cells, cells).
         """
+        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
+        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
+        blank = self._blank(maps)
+        if blank is not None:
+            picture, detail = picture - detail * blank, detail * (1 - blank)
         folded = functional.pixel_unshuffle(picture, self.fold)
         x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
         x = functional.leaky_relu(self.stem(x), _SLOPE)
@@ -74,10 +80,16 @@ class PatchNet(nn.Module):
             x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
             x = functional.leaky_relu(x + joined(x), _SLOPE)
         y = functional.pixel_shuffle(self.out(x), self.fold)
-        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
-        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
         corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
-        return corrected, torch.sigmoid(y[:, 4:] + 2)
+        mask = torch.sigmoid(y[:, 4:] + 2)
+        return corrected, mask if blank is None else torch.maximum(mask, blank)
+
+    def _blank(self, maps: Tensor) -> Tensor | None:
+        """Return what the warp made up, (1, side, side), a cell wider than its map."""
+        if self.blank is None:
+            return None
+        wide = functional.max_pool2d(maps[:, self.blank : self.blank + 1], 3, 1, 1)
+        return functional.interpolate(wide, scale_factor=self.fold, mode="nearest")
 
 
 class PortraitGan(nn.Module):

@@ -107,9 +107,7 @@ def test_other_pictures_than_those_it_was_begun_with_are_refused(
 
 
 @pytest.mark.parametrize("harm", ["cut short", "changed", "another kind", "absent"])
-def test_a_checkpoint_that_is_not_whole_is_refused(
-    pairs: Pairs, tmp_path: Path, harm: str
-) -> None:
+def test_a_checkpoint_that_is_not_whole_is_refused(pairs: Pairs, tmp_path: Path, harm: str) -> None:
     Trainer(pairs, PLAN).save(tmp_path, {})
     path = tmp_path / CHECKPOINT
     data = bytearray(path.read_bytes())
