@@ -56,10 +56,13 @@ class PatchNet(nn.Module):
             self.out.weight.mul_(0.05)
             self.out.bias.zero_()
 
-    def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+    ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture (3, side, side) and its mask in [0, 1] (1, side, side).
 
-        ``picture``: (3, side, side); ``maps``: (M, cells, cells).
+        ``picture``: (3, side, side); ``maps``: (M, cells, cells); of a window of the patch, whose
+        first cell (row, column) is ``at``.
         """
         coarse = functional.avg_pool2d(picture, _DETAIL_PX)
         detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
@@ -72,7 +75,7 @@ class PatchNet(nn.Module):
         skips = [x]
         for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
             x = down(x)
-            x = functional.leaky_relu(x + self.own if level == 0 else x, _SLOPE)
+            x = functional.leaky_relu(x + self._own_at(at, x) if level == 0 else x, _SLOPE)
             x = functional.leaky_relu(x + inner(x), _SLOPE)
             skips.append(x)
         skips.pop()
@@ -83,6 +86,10 @@ class PatchNet(nn.Module):
         corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
         mask = torch.sigmoid(y[:, 4:] + 2)
         return corrected, mask if blank is None else torch.maximum(mask, blank)
+
+    def _own_at(self, at: tuple[int, int], like: Tensor) -> Tensor:
+        y, x = at[0] // 2, at[1] // 2
+        return self.own[:, :, y : y + like.shape[2], x : x + like.shape[3]]
 
     def _blank(self, maps: Tensor) -> Tensor | None:
         """Return what the warp made up, (1, side, side), a cell wider than its map."""
@@ -100,9 +107,11 @@ class PortraitGan(nn.Module):
         self.patches = tuple(patches)
         self.nets = nn.ModuleDict({patch.name: PatchNet(patch) for patch in patches})
 
-    def forward(self, name: str, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, name: str, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+    ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture and mask of the patch ``name``; see ``PatchNet``."""
-        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps)
+        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps, at)
         return found
 
 

@@ -50,7 +50,7 @@ def trained(
     size: str = "regions",
     colour: Any = None,
     share: int = 255,
-    settings: PortraitSettings = PortraitSettings("teeth"),
+    settings: PortraitSettings | None = None,
 ) -> tuple[TrainedGenerator, list[ToyRunner]]:
     """Return a generator with a toy network, and the runners that it opened so far."""
     patches = patches_of(size)
@@ -60,5 +60,6 @@ def trained(
         opened.append(ToyRunner(patches, colour, share))
         return opened[-1]
 
+    settings = settings or PortraitSettings("teeth")
     portrait = PortraitGenerator(photo, face, framing, size_px, settings)
     return TrainedGenerator(portrait, patches, open_runner), opened
