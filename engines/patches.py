@@ -23,7 +23,9 @@ class Patch:
     side. ``maps``: names of what is drawn beside them, on ``side_px / fold`` cells; the first says
     where the picture is valid. ``emphasis``: how much an error on each map counts besides 1.
     ``widths``: channels of the network from fine to coarse, each level half as wide as the one
-    before. ``critic_px``: the window that the discriminator sees.
+    before. ``window_px``: the square of it that one step learns from, ``critic_px`` that of this
+    which the discriminator sees. ``blank``: the map of what the
+    warp only makes up (drawn teeth): its detail is taken away before the network looks.
     """
 
     name: str
@@ -33,7 +35,9 @@ class Patch:
     maps: tuple[str, ...]
     emphasis: tuple[float, ...]
     widths: tuple[int, ...]
+    window_px: int
     critic_px: int
+    blank: str | None = None
 
     @property
     def cells(self) -> int:
@@ -74,16 +78,21 @@ _EYE = ("valid", "lids", "iris", "brow")
 
 SIZES: dict[str, tuple[Patch, ...]] = {
     "regions": (
-        Patch("mouth", 1, 176, 2, _MOUTH, (0.0, 1.0, 2.0, 0.0), (16, 32, 56), 96),
-        Patch("eye", 2, 88, 2, _EYE, (0.0, 2.0, 1.0, 0.0), (16, 32, 56), 64),
+        Patch(
+            "mouth", 1, 176, 2, _MOUTH, (0.0, 1.0, 3.0, 0.0), (16, 32, 56), 176, 96,
+            blank="inner mouth",
+        ),
+        Patch("eye", 2, 88, 2, _EYE, (0.0, 2.0, 1.0, 0.0), (16, 32, 56), 88, 64),
     ),
     "head": (
         Patch(
             "head", 1, 512, 4,
             ("valid", "lips", "inner mouth", "lids", "iris", "brow", "oval"),
-            (0.0, 1.0, 2.0, 2.0, 1.0, 0.0, 1.0),
+            (0.0, 1.0, 4.0, 3.0, 1.0, 0.0, 2.0),
             (24, 48, 64, 96),
+            256,
             128,
+            blank="inner mouth",
         ),
     ),
 }  # fmt: skip

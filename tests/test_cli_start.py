@@ -20,7 +20,10 @@ HEAVY = {
 
 # What is a torch.nn.Module needs torch to be defined at all; these are imported by the functions
 # that make networks: every other module imports without them.
-DEFINITIONS = {"engines.deploy", "engines.networks.fomm", "engines.networks.liveportrait"}
+DEFINITIONS = {
+    "engines.deploy", "engines.networks.fomm", "engines.networks.liveportrait",
+    "engines.networks.portrait_gan", "engines.training.loop", "engines.training.losses",
+}  # fmt: skip
 
 
 def modules() -> Iterator[str]:

@@ -40,6 +40,7 @@ class PatchNet(nn.Module):
     def __init__(self, patch: Patch) -> None:
         super().__init__()
         self.fold = patch.fold
+        self.blank = None if patch.blank is None else patch.maps.index(patch.blank)
         fine, *coarse = patch.widths
         folded = patch.fold**2
         self.fold_in = nn.Conv2d(3 * folded + len(patch.maps), fine, 1)
@@ -55,18 +56,26 @@ class PatchNet(nn.Module):
             self.out.weight.mul_(0.05)
             self.out.bias.zero_()
 
-    def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+    ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture (3, side, side) and its mask in [0, 1] (1, side, side).
 
-        ``picture``: (3, side, side); ``maps``: (M, cells, cells).
+        ``picture``: (3, side, side); ``maps``: (M, cells, cells); of a window of the patch, whose
+        first cell (row, column) is ``at``.
         """
+        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
+        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
+        blank = self._blank(maps)
+        if blank is not None:
+            picture, detail = picture - detail * blank, detail * (1 - blank)
         folded = functional.pixel_unshuffle(picture, self.fold)
         x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
         x = functional.leaky_relu(self.stem(x), _SLOPE)
         skips = [x]
         for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
             x = down(x)
-            x = functional.leaky_relu(x + self.own if level == 0 else x, _SLOPE)
+            x = functional.leaky_relu(x + self._own_at(at, x) if level == 0 else x, _SLOPE)
             x = functional.leaky_relu(x + inner(x), _SLOPE)
             skips.append(x)
         skips.pop()
@@ -74,10 +83,20 @@ class PatchNet(nn.Module):
             x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
             x = functional.leaky_relu(x + joined(x), _SLOPE)
         y = functional.pixel_shuffle(self.out(x), self.fold)
-        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
-        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
         corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
-        return corrected, torch.sigmoid(y[:, 4:] + 2)
+        mask = torch.sigmoid(y[:, 4:] + 2)
+        return corrected, mask if blank is None else torch.maximum(mask, blank)
+
+    def _own_at(self, at: tuple[int, int], like: Tensor) -> Tensor:
+        y, x = at[0] // 2, at[1] // 2
+        return self.own[:, :, y : y + like.shape[2], x : x + like.shape[3]]
+
+    def _blank(self, maps: Tensor) -> Tensor | None:
+        """Return what the warp made up, (1, side, side), a cell wider than its map."""
+        if self.blank is None:
+            return None
+        wide = functional.max_pool2d(maps[:, self.blank : self.blank + 1], 3, 1, 1)
+        return functional.interpolate(wide, scale_factor=self.fold, mode="nearest")
 
 
 class PortraitGan(nn.Module):
@@ -88,9 +107,11 @@ class PortraitGan(nn.Module):
         self.patches = tuple(patches)
         self.nets = nn.ModuleDict({patch.name: PatchNet(patch) for patch in patches})
 
-    def forward(self, name: str, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, name: str, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+    ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture and mask of the patch ``name``; see ``PatchNet``."""
-        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps)
+        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps, at)
         return found
 
 

@@ -40,11 +40,11 @@ class Plan:
 
     seed: int = 0
     batch: int = 6
-    learning_rate: float = 4e-4
+    learning_rate: float = 8e-4
     warm_up: int = 200
     adversarial: float = 0.004
     features: float = 0.06
-    averaging: float = 0.998
+    averaging: float = 0.995
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Trainer:
         self._critics_optimizer.zero_grad(set_to_none=True)
         for patch in self.pairs.patches:
             given = _Given(self.pairs.batch(patch, chosen), patch, random, self._device)
-            sums += self._learn(patch, given, random)
+            sums += self._learn(patch, given.within(_Window.of_patch(patch, random)), random)
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
             raise DivergedError(
@@ -129,7 +129,7 @@ class Trainer:
         loss = difference + pyramid
         against = torch.zeros(())
         if self._critics_take_part:
-            window = _Window(patch, random)
+            window = _Window.of_critic(patch, random)
             maps = window.of_maps(given.maps)
             true_window, made_window = window.of(given.truth), window.of(made)
             score, seen = self._frozen_critic(patch, made_window, maps)
@@ -180,10 +180,11 @@ class Trainer:
         return batch, levels.to(torch.uint8).cpu().numpy()
 
     def _made(self, network: PortraitGan, patch: Patch, given: _Given) -> Tensor:
-        corrected, mask = network(patch.name, given.picture, given.maps)
-        made: Tensor = (
-            given.picture + (corrected - given.picture) * mask * self._borders[patch.name]
-        )
+        corrected, mask = network(patch.name, given.picture, given.maps, given.at)
+        border = self._borders[patch.name]
+        if given.window is not None:
+            border = given.window.of(border)
+        made: Tensor = given.picture + (corrected - given.picture) * mask * border
         return made
 
     # Keeping and going on
@@ -274,21 +275,54 @@ class _Given:
             light = torch.from_numpy(gain).to(device)
             self.picture = (self.picture * light).clamp(0, 1)
             self.truth = (self.truth * light).clamp(0, 1)
+        self.window: _Window | None = None
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """Return the first cell, (row, column)."""
+        return (0, 0) if self.window is None else (self.window.y, self.window.x)
+
+    def within(self, window: _Window) -> _Given:
+        """Return what a window shows of it."""
+        part = copy.copy(self)
+        part.window = window
+        part.picture, part.truth, part.weight = map(
+            window.of, (self.picture, self.truth, self.weight)
+        )
+        part.maps = window.of_maps(self.maps)
+        return part
 
 
+@dataclass(frozen=True)
 class _Window:
-    """A random square of a patch that the discriminator sees: it need not see all at once."""
+    """A square of a patch: its first cell and its side in cells, of ``fold`` pixels each."""
 
-    def __init__(self, patch: Patch, random: np.random.Generator) -> None:
-        room = (patch.side_px - patch.critic_px) // patch.fold
-        self._y, self._x = (int(v) for v in random.integers(0, room + 1, 2))
-        self._fold, self._cells = patch.fold, patch.critic_px // patch.fold
+    y: int
+    x: int
+    cells: int
+    fold: int
+
+    @classmethod
+    def of_patch(cls, patch: Patch, random: np.random.Generator) -> _Window:
+        """What a step learns from: anywhere, most often in the middle, where the face is."""
+        step = 2 ** (len(patch.widths) - 1)  # so that halvings fall on the same cells
+        cells = patch.window_px // patch.fold
+        room = (patch.cells - cells) // step
+        y, x = (step * int(v) for v in np.rint(room * random.uniform(0, 1, (2, 2)).mean(axis=1)))
+        return cls(y, x, cells, patch.fold)
+
+    @classmethod
+    def of_critic(cls, patch: Patch, random: np.random.Generator) -> _Window:
+        """What of a step's window the discriminator sees: it need not see all at once."""
+        cells = patch.critic_px // patch.fold
+        y, x = random.integers(0, patch.window_px // patch.fold - cells + 1, 2)
+        return cls(int(y), int(x), cells, patch.fold)
 
     def of_maps(self, maps: Tensor) -> Tensor:
-        return maps[:, :, self._y : self._y + self._cells, self._x : self._x + self._cells]
+        return maps[:, :, self.y : self.y + self.cells, self.x : self.x + self.cells]
 
     def of(self, picture: Tensor) -> Tensor:
-        y, x, side = (v * self._fold for v in (self._y, self._x, self._cells))
+        y, x, side = (v * self.fold for v in (self.y, self.x, self.cells))
         return picture[:, :, y : y + side, x : x + side]
 
 

@@ -18,6 +18,7 @@ from avatar.motion.retarget import still
 from avatar.motion.rotation import rotation_from_vector
 from avatar.stages import Generator
 from tests.generate.neural.toys import toy_generator
+from tests.generate.trained.toys import trained
 
 SIZE_PX = (320, 240)
 Make = Callable[[UInt8Image, Face], Generator]
@@ -49,6 +50,11 @@ def _album(photo: UInt8Image, face: Face) -> Generator:
     return AlbumGenerator([(photo, face), (small, other)], "portrait", SIZE_PX, _settings())
 
 
+def _trained(photo: UInt8Image, face: Face) -> Generator:
+    """The portrait engine, its mouth and eyes painted by a toy network."""
+    return trained(photo, face, "portrait", SIZE_PX, colour=(90, 60, 60), settings=_settings())[0]
+
+
 MAKERS: dict[str, Make] = {
     **{
         f"{name} {framing}": lambda photo, face, make=make, framing=framing: make(
@@ -57,6 +63,7 @@ MAKERS: dict[str, Make] = {
         for name, make in ENGINES.items()
         for framing in ("portrait", "photo")
     },
+    "neural": _trained,
     "deck": _deck,
     **{
         f"{name} {framing}, toy networks": lambda photo, face, name=name, framing=framing: (

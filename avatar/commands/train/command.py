@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     """
     rights = _checked(wish)
     _check_libraries()
+    # PyTorch's threads else wait for each other by running in circles, which on a machine with
+    # other work makes a training many times as long. Read when PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     store = store or default_store()
     stored, given = (_resumed if wish.resume else _begun)(wish, rights, store)
     folder = training_folder(stored.folder)

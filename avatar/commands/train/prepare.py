@@ -28,7 +28,7 @@ from engines.training.pairs import PairsWriter
 
 MAX_MOMENTS = 480
 HELD_OUT_SHARE = 0.12
-MAX_HELD_OUT = 40
+MAX_HELD_OUT = 20
 # Nothing of the driver's picture enters what is drawn but, in half of the pairs, their creases:
 # a live avatar gets these in a share between none and all.
 _SHADINGS = (0.0, 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
@@ -28,6 +28,8 @@ from engines.patches import Patch, border, inputs_of, output_of
 
 if TYPE_CHECKING:
     from engines.runner import Runner
+
+_UNIT = 1 / 255
 
 Matrices = dict[str, list[NDArray[np.float64]]]
 
@@ -86,8 +88,8 @@ class TrainedGenerator:
         open_runner: Callable[[], Runner],
     ) -> None:
         self._portrait, self._patches, self._open_runner = portrait, tuple(patches), open_runner
-        self._borders: dict[str, Float32] = {
-            patch.name: border(patch.side_px)[..., None] for patch in patches
+        self._borders: dict[str, Mask] = {
+            patch.name: np.rint(border(patch.side_px) * 255).astype(np.uint8) for patch in patches
         }
         self._open = ExitStack()
 
@@ -162,6 +164,11 @@ class TrainedGenerator:
         self, patch: Patch, picture: UInt8Image, corrected: UInt8Image
     ) -> NDArray[np.int16]:
         """Return what is to be added to the picture, int16 (side, side, 3)."""
-        share = corrected[..., 3:] * self._borders[patch.name] * np.float32(1 / 255)
-        change = (corrected[..., :3].astype(np.float32) - picture) * share
-        return np.rint(change).astype(np.int16)
+        import cv2
+
+        share = cv2.multiply(
+            cv2.extractChannel(corrected, 3), self._borders[patch.name], scale=_UNIT
+        )
+        share = cv2.merge([share, share, share])
+        apart = cv2.subtract(cv2.cvtColor(corrected, cv2.COLOR_RGBA2RGB), picture, dtype=cv2.CV_16S)
+        return np.asarray(cv2.multiply(apart, share, scale=_UNIT, dtype=cv2.CV_16S), np.int16)

@@ -121,7 +121,7 @@ def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.fl
     size = (x1 - x0, y1 - y0)
     drawn = cv2.warpAffine(change, _centred(here), size, flags=cv2.INTER_LINEAR)
     part = image[y0:y1, x0:x1]
-    np.copyto(part, np.clip(part + drawn, 0, 255), casting="unsafe")
+    part[:] = cv2.add(part, drawn, dtype=cv2.CV_8U)
 
 
 def _bounds(matrix: NDArray[np.float64], side_px: int, image: UInt8Image) -> Box | None:

@@ -9,7 +9,7 @@ import numpy as np
 from engines.patches import Patch
 from engines.training.pairs import PairsWriter
 
-PATCH = Patch("thing", 2, 32, 2, ("valid", "dot"), (0.0, 1.0), (8, 12, 16), 16)
+PATCH = Patch("thing", 2, 32, 2, ("valid", "dot"), (0.0, 1.0), (8, 12, 16), 24, 16)
 PAIRS, HELD_OUT = 24, 6
 
 

@@ -1,0 +1,228 @@
+"""``avatar train`` end to end on a drawn person, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training is done with PyTorch")
+pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
+
+from avatar.commands.animate import animate
+from avatar.commands.store import AvatarStore, default_store
+from avatar.commands.train.card import neural_folder, read_card, training_folder
+from avatar.commands.train.command import Wish, train
+from avatar.commands.train.comparison import PAGE, VIDEO, compare
+from avatar.config import LiveConfig
+from avatar.errors import EngineError, UsageError
+from avatar.frames import UInt8Image
+from avatar.sources.demo import performance
+from avatar.sources.illustration import Illustrator
+from tests.commands.test_animate import write_film
+
+PERSON_PX = (480, 400)
+NEURAL = LiveConfig(engine="neural", size="256x256", avatar=("drawn",))
+
+
+@pytest.fixture(scope="module")
+def acting() -> list[UInt8Image]:
+    illustrator = Illustrator(PERSON_PX)
+    return [illustrator.draw(performance(1.0 + k / 25)) for k in range(96)]
+
+
+@pytest.fixture(scope="module")
+def clip(acting: list[UInt8Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("person") / "acting.mp4"
+    return write_film(path, acting, range(len(acting)))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A data folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(home: object, clip: Path) -> AvatarStore:
+    """The store with an avatar that was trained for a moment."""
+    wish = Wish("drawn", clip, rights="self", steps=3, share=0.8)
+    assert train(wish) == 0
+    return default_store()
+
+
+def test_the_avatar_is_stored_with_weights_and_a_card(trained: AvatarStore) -> None:
+    stored = trained.load("drawn")
+    card = read_card(stored.folder, stored.sha256)
+    assert (card.size, card.rights, card.steps) == ("regions", "self", 3)
+    assert card.recordings[0].frames == 96 and card.train_pairs > 80
+    assert card.held_out_error > 0 and card.untrained_error > 0
+    assert card.int8_error is not None and card.int8_error < 10
+    folder = neural_folder(stored.folder)
+    assert {p.name for p in folder.iterdir()} == {
+        "card.json", "weights.safetensors", "fp32.onnx", "fp16.onnx", "int8.onnx"
+    }  # fmt: skip
+    # The card names no file and holds no picture.
+    assert "acting" not in (folder / "card.json").read_text()
+    assert (training_folder(stored.folder) / "sheet.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_it_animates_on_every_backend(
+    trained: AvatarStore, clip: Path, tmp_path: Path, backend: str
+) -> None:
+    pytest.importorskip(backend, reason="the backend under test")
+    out = tmp_path / "out.mp4"
+    config = replace(NEURAL, backend=backend, seconds=0.2)
+    assert animate(config, driving=clip, out=out, size_px=(256, 256), audio="none", face=1) == 0
+    assert out.stat().st_size > 1000
+
+
+def test_it_is_compared_with_the_portrait_engine_on_what_it_has_not_seen(
+    trained: AvatarStore, clip: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("dlib", reason="the detectors that measure")
+    assert compare("drawn", clip, tmp_path / "out", LiveConfig()) == 0
+    stored = trained.load("drawn")
+    metrics = read_card(stored.folder, stored.sha256).metrics
+    assert set(metrics) == {"portrait", "neural"}
+    assert 0 < metrics["neural"]["regions_l1"] < 1
+    assert (tmp_path / "out" / VIDEO).stat().st_size > 1000
+    assert (tmp_path / "out" / PAGE).read_text().startswith("<!doctype html>")
+
+
+def test_it_goes_on_where_it_ended(
+    trained: AvatarStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(Wish("drawn", None, rights="self", resume=True, steps=5)) == 0
+    stored = trained.load("drawn")
+    assert read_card(stored.folder, stored.sha256).steps == 5
+
+
+def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
+    with pytest.raises(UsageError, match="already"):
+        train(Wish("drawn", clip, rights="self"))
+
+
+@pytest.fixture
+def untrained(trained: AvatarStore, tmp_path: Path) -> Path:
+    """The trained avatar's folder, put back as it was at the end."""
+    folder = trained.load("drawn").folder
+    shutil.copytree(folder, tmp_path / "kept")
+    yield folder
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "kept", folder)
+
+
+def draw(clip: Path, out: Path, config: LiveConfig = NEURAL) -> int:
+    return animate(config, driving=clip, out=out, size_px=(256, 256), audio="none", face=1)
+
+
+def test_without_a_generator_there_is_no_fall_back(
+    untrained: Path, clip: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(neural_folder(untrained))
+    with pytest.raises(EngineError, match="not finished"):
+        draw(clip, tmp_path / "out.mp4")
+    shutil.rmtree(training_folder(untrained))
+    with pytest.raises(EngineError, match="avatar train --name NAME CLIP"):
+        draw(clip, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [("broken", "is broken"), ("newer", "newer program"), ("other photo", "another photograph")],
+)
+def test_a_card_that_does_not_fit_is_refused(
+    untrained: Path, clip: Path, tmp_path: Path, harm: str, said: str
+) -> None:
+    path = neural_folder(untrained) / "card.json"
+    values = json.loads(path.read_text())
+    if harm == "newer":
+        values["schema_version"] = 99
+    if harm == "other photo":
+        values["photo_sha256"] = "0" * 64
+    path.write_text("{" if harm == "broken" else json.dumps(values))
+    with pytest.raises(EngineError, match=said):
+        draw(clip, tmp_path / "out.mp4")
+
+
+def test_a_damaged_checkpoint_is_said_and_not_replaced(untrained: Path) -> None:
+    path = training_folder(untrained) / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UsageError, match="no whole checkpoint"):
+        train(Wish("drawn", None, rights="self", resume=True, steps=6))
+    assert path.stat().st_size == 1000
+
+
+def test_a_photograph_that_was_never_trained_is_refused(
+    home: object, clip: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="takes the name of an avatar"):
+        draw(clip, tmp_path / "out.mp4", replace(NEURAL, avatar=("builtin",)))
+
+
+def test_the_drivers_own_teeth_are_refused(clip: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--mouth driver"):
+        draw(clip, tmp_path / "out.mp4", replace(NEURAL, mouth="driver"))
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish("x", Path("clip.mp4")), "--rights self"),
+        (Wish("x", Path("clip.mp4"), rights="mine"), "found mine"),
+        (Wish("x", None, rights="self"), "needs a clip"),
+        (Wish("x", Path("clip.mp4"), rights="self", resume=True), "leave out clip.mp4"),
+        (Wish("x", Path("clip.mp4"), rights="self", share=0.1), "0.2 to 1"),
+        (Wish("x", Path("clip.mp4"), rights="self", minutes=0), "more than 0"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_at_once(home: object, wish: Wish, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        train(wish)
+
+
+def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore) -> None:
+    with pytest.raises(UsageError, match="stored avatar, found 'nobody'"):
+        train(Wish("nobody", None, rights="self", resume=True))
+
+
+def film(path: Path, images: list[UInt8Image]) -> Path:
+    return write_film(path, images, range(len(images)))
+
+
+def test_a_clip_without_a_face_is_refused(home: object, tmp_path: Path) -> None:
+    grey = [np.full((240, 320, 3), 90, np.uint8)] * 12
+    with pytest.raises(UsageError, match="found none in the 12 frames"):
+        train(Wish("x", film(tmp_path / "grey.mp4", grey), rights="self"))
+    assert default_store().find("x") is None
+
+
+def test_a_clip_that_is_too_short_is_refused(
+    home: object, acting: list[UInt8Image], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="at least 60 usable frames"):
+        train(Wish("x", film(tmp_path / "short.mp4", acting[:20]), rights="self"))
+
+
+def test_two_people_are_refused(home: object, acting: list[UInt8Image], tmp_path: Path) -> None:
+    both = [np.ascontiguousarray(np.hstack([image, image])) for image in acting[:16]]
+    with pytest.raises(UsageError, match="expected one person"):
+        train(Wish("x", film(tmp_path / "two.mp4", both), rights="self"))
+
+
+def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    from avatar.errors import AvatarError
+
+    with pytest.raises(AvatarError):
+        train(Wish("x", empty, rights="self"))

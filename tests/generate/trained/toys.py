@@ -1,0 +1,65 @@
+"""Networks that are known by heart: one that changes nothing, one that paints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from avatar.frames import Face, UInt8Image
+from avatar.generate.framing import Framing
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.generate.trained.generator import TrainedGenerator
+from engines.graph import Array
+from engines.patches import Patch, inputs_of, output_of, patches_of, spec_of
+from engines.runner import Runner
+
+
+class ToyRunner(Runner):
+    """Gives every picture back, or one colour in its place; ``share`` of it is to be taken."""
+
+    backend = "toy"
+
+    def __init__(self, patches: Sequence[Patch], colour: Any = None, share: int = 255) -> None:
+        super().__init__(spec_of(patches), "cpu")
+        self._patches, self._colour, self._share = patches, colour, share
+        self.seen: list[dict[str, Array]] = []
+
+    def _infer(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        self.seen.append(dict(feeds))
+        return {output_of(patch): self._corrected(patch, feeds) for patch in self._patches}
+
+    def _corrected(self, patch: Patch, feeds: Mapping[str, Any]) -> Array:
+        picture = feeds[inputs_of(patch)[0]].copy()
+        if self._colour is not None:
+            picture[:] = self._colour
+        share = np.full((*picture.shape[:3], 1), self._share, np.uint8)
+        return np.concatenate([picture, share], axis=-1)
+
+    def _close(self) -> None:
+        """Nothing to free."""
+
+
+def trained(
+    photo: UInt8Image,
+    face: Face,
+    framing: Framing = "photo",
+    size_px: tuple[int, int] | None = None,
+    *,
+    size: str = "regions",
+    colour: Any = None,
+    share: int = 255,
+    settings: PortraitSettings | None = None,
+) -> tuple[TrainedGenerator, list[ToyRunner]]:
+    """Return a generator with a toy network, and the runners that it opened so far."""
+    patches = patches_of(size)
+    opened: list[ToyRunner] = []
+
+    def open_runner() -> ToyRunner:
+        opened.append(ToyRunner(patches, colour, share))
+        return opened[-1]
+
+    settings = settings or PortraitSettings("teeth")
+    portrait = PortraitGenerator(photo, face, framing, size_px, settings)
+    return TrainedGenerator(portrait, patches, open_runner), opened
