@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo, load_photo
@@ -14,6 +15,10 @@ from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Tests do not time: an example that a busy machine delays is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

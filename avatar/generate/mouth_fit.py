@@ -33,7 +33,7 @@ _DROPS = np.array([-0.136, -0.039, 0.030, 0.061, 0.095, 0.152, 0.254, 0.373, 0.5
 # that is opened so much less, and more.
 _WIDTH_SHARE, _RAISED_SHARE = 0.5, 1.0
 # What is asked for, of the driver's own rise; how much of what lacks is added, and the most of it.
-_RISE, _ADDED, _MOST = 1.5, 0.7, 0.2
+_RISE, _ADDED, _MOST = 1.6, 0.8, 0.2
 # Lips nearer than the first, in head units, are shut and stay so; from the second on, all counts.
 _SHUT, _PARTED = 0.01, 0.06
 # A full smile moves each corner outwards and up by these shares of the mouth's width. On six

@@ -57,7 +57,7 @@ def test_without_a_reference_nothing_is_added(portrait_face: Face) -> None:
 
 def test_a_mouth_that_looks_less_open_is_opened_further(portrait_face: Face) -> None:
     driven = Driven(portrait_face)
-    motion = driven(0.15 * jaw_field(driven.shape), jawOpen=0.5)
+    motion = driven(0.15 * jaw_field(driven.shape), jawOpen=0.3)
     gaps = []
     for at_rest in (0.05, 0.01, 0.0005):
         fit = MouthFit(scored(portrait_face, jawOpen=at_rest), driven.shape)
