@@ -22,7 +22,7 @@ _STEPS = 4
 _PRIOR = np.array([0.75, 0.0, 0.0, 0.0, 1.0])
 _FIRMNESS = 50.0
 # At so many times the speed of noise a movement counts half.
-_CERTAIN = 1.0
+_CERTAIN = 2.0
 # Larger than so many times the noise is a jump of the tracker's; it teaches no more than that.
 _MOST = 100.0
 
