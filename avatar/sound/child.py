@@ -109,7 +109,8 @@ def _go_first() -> None:
     what the speaker keeps waiting.
     """
     with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, min(own, _NICE))
 
 
 if __name__ == "__main__":
