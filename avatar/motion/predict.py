@@ -22,7 +22,9 @@ _STEPS = 4
 _PRIOR = np.array([0.75, 0.0, 0.0, 0.0, 1.0])
 _FIRMNESS = 50.0
 # At so many times the speed of noise a movement counts half.
-_CERTAIN = 1.0
+_CERTAIN = 2.0
+# A speed counts up to so many times the one before: what begins at once may end at once, too.
+_SUDDEN = 3.0
 # Larger than so many times the noise is a jump of the tracker's; it teaches no more than that.
 _MOST = 100.0
 
@@ -35,6 +37,7 @@ class Predictor:
     unfiltered signal was, each time, when the horizon had passed. A turn goes on; a head that
     nods with every syllable comes back; a tremble is not predicted.
 
+    - What begins from one frame to the next is no movement that goes on.
     - At speeds that noise has as well nothing is predicted: a still head stays still.
     - Nothing goes further than ``limit``, in the array's unit.
 
@@ -78,15 +81,21 @@ class Predictor:
         self._learn(raw_before, elapsed_s, noise)
         if horizon_s <= 0 or len(self._speeds) < _STEPS:
             return value
-        known = np.stack([*self._speeds, (self._raw - value) / horizon_s]) * horizon_s
+        known = np.stack([*(speed * horizon_s for speed in self._speeds), self._raw - value])
+        for part in self._parts:
+            now, before = (float(np.linalg.norm(known[age, part])) for age in (0, 1))
+            most = _SUDDEN * before + float(np.linalg.norm(noise_speed[part])) * horizon_s
+            known[0, part] *= min(1.0, most / max(now, 1e-12))
         self._waiting.append((self._time_s + horizon_s, known, value.astype(np.float64)))
+        speed = (value - last) / np.float32(elapsed_s)
         step = np.concatenate(
-            [self._weights(k) @ known[:, part] for k, part in enumerate(self._parts)]
+            [
+                _certain(speed[part], noise_speed[part]) * (self._weights(k) @ known[:, part])
+                for k, part in enumerate(self._parts)
+            ]
         )
-        square = np.square((value - last) / np.float32(elapsed_s))
-        certain = square / (square + np.square(_CERTAIN * noise_speed) + np.float32(1e-12))
-        moved = np.clip(certain * step, -self._limit, self._limit)
-        return np.asarray(value + moved, np.float32)
+        carried = value + np.clip(step, -self._limit, self._limit)
+        return np.asarray(carried, np.float32)
 
     def _weights(self, k: int) -> Floats:
         """Return what a part has learnt, or believes."""
@@ -108,3 +117,9 @@ class Predictor:
             for k, part in enumerate(self._parts):
                 self._squares[k] = keep * self._squares[k] + x[:, part] @ x[:, part].T
                 self._products[k] = keep * self._products[k] + x[:, part] @ y[part]
+
+
+def _certain(speed: Float32, noise_speed: Float32) -> float:
+    """Return how much of a part's movement is none of noise's, 0 to 1."""
+    square, noise = float(speed @ speed), _CERTAIN**2 * float(noise_speed @ noise_speed)
+    return square / (square + noise + 1e-12)

@@ -8,8 +8,10 @@ all processes of a machine share.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import signal
 import sys
 import threading
@@ -30,6 +32,7 @@ from avatar.speech import Articulation
 _TURN_S = 0.02
 _SWITCH_S = 0.001
 _REPORT_EVERY = 25
+_NICE = -10
 
 
 class _Outgoing:
@@ -95,6 +98,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A callback has few milliseconds; Python would let it wait for five.
     sys.setswitchinterval(_SWITCH_S)
+    _go_first()
     out, heard, ended = _Outgoing(), _Heard(), threading.Event()
     asked = json.loads(sys.stdin.readline())
     delay_s = float(asked["delay_s"])
@@ -144,6 +148,17 @@ def _all_of(listeners: Sequence[Listener]) -> Listener | None:
             listener(samples, rate_hz, captured_s)
 
     return listen if listeners else None
+
+
+def _go_first() -> None:
+    """Ask to run before programs that have time, where the system allows it to this user.
+
+    Most systems do not without a setting (Linux: ``nice`` in limits.conf); sound then only has
+    what the speaker keeps waiting.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, min(own, _NICE))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A sound card that another program holds, inside a virtual machine (see ``test_sound_real.py``):
 what ``Passthrough`` says, and whether it works once the card is let go of, as JSON.
 
-The card is the kernel's own (snd-aloop with one substream), without a sound server.
+The card is the kernel's own (snd-aloop), all of whose substreams are held; no sound server runs.
 """
 
 from __future__ import annotations
@@ -17,14 +17,29 @@ from avatar.frames import Float32
 from avatar.sound.devices import list_sound
 from avatar.sound.passthrough import Passthrough
 
+SUBSTREAMS = 8
+
 
 def main() -> None:
     device = next(d for d in list_sound() if "Loopback" in d.name and d.serves("mic"))
-    holder = subprocess.Popen(
-        ["arecord", "-q", "-D", "hw:Loopback,0,0", "-f", "S16_LE", "-r", "48000", "/dev/null"]
-    )
-    time.sleep(2)
-    assert holder.poll() is None, "arecord holds the card"
+    holders = [
+        subprocess.Popen(
+            [
+                "arecord",
+                "-q",
+                "-D",
+                f"hw:Loopback,0,{k}",
+                "-f",
+                "S16_LE",
+                "-r",
+                "48000",
+                "/dev/null",
+            ]
+        )
+        for k in range(SUBSTREAMS)
+    ]
+    time.sleep(5)
+    assert all(holder.poll() is None for holder in holders), "arecord holds the card"
     blocks = []
 
     def heard(samples: Float32, rate_hz: int, captured_s: float) -> None:
@@ -42,8 +57,9 @@ def main() -> None:
         listen()
     except SoundError as error:
         told = f"{type(error).__name__}: {error}"
-    holder.terminate()
-    holder.wait()
+    for holder in holders:
+        holder.terminate()
+        holder.wait()
     listen()
     json.dump({"told": told, "blocks_once_free": len(blocks)}, sys.stdout)
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.sinks.test_virtual_real import virtual_machine  # noqa: F401  a fixture
+
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +104,22 @@ def test_calibrate_av_finds_the_delay_of_a_camera(session: list[str], what: str,
     assert offset["kind"] == kind
     assert offset["events"] >= 8
     assert offset["ms"] == pytest.approx(found["camera_ms"], abs=15)
+
+
+def test_a_card_that_another_program_holds_is_told(virtual_machine: list[str]) -> None:  # noqa: F811
+    """A kernel's sound card without a sound server, in a virtual machine."""
+    inside = [sys.executable, "-m", "tests.sound.busy_device"]
+    environment = {"WORK": "/tmp/v4l2-vm-sound", **os.environ, "MODULES": "snd-aloop"}
+    done = subprocess.run(
+        [*virtual_machine, *inside],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    start = done.stdout.index('{"told"')
+    found, _ = json.JSONDecoder().raw_decode(done.stdout[start:])
+    assert found["told"].startswith("SoundBusyError: --mic Loopback")
+    assert "Another program holds it" in found["told"]
+    assert found["blocks_once_free"] > 50
 
 
 def test_no_such_device_and_no_such_library_are_told(session: list[str]) -> None:
