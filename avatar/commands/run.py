@@ -30,7 +30,8 @@ def run(config: LiveConfig) -> int:
     session = LiveSession(config, say)
     moved_by = "no camera" if config.drive == "audio" else config.camera
     say(
-        f"avatar {', '.join(config.avatar)} from {moved_by} to {', '.join(map(redacted, config.out))}"
+        f"avatar {', '.join(config.avatar)} from {moved_by} to "
+        f"{', '.join(map(redacted, config.out))}"
     )
     if "preview" in config.out:
         say(
