@@ -168,7 +168,7 @@ class Player:
                 play(container, self.sessions[-1], self._stop.is_set)
 
     def _open(self) -> Any:
-        return av.open(self._address, timeout=(8, 2), options=self._options)
+        return av.open(self._address, timeout=(8, 1), options=self._options)
 
 
 def play(container: Any, played: Played, is_over: Callable[[], bool] = lambda: False) -> None:
