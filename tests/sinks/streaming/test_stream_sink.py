@@ -231,11 +231,11 @@ def test_a_server_that_dies_and_comes_back_gets_a_new_stream() -> None:
     with RtmpServer() as server:
         sink = make(f"{server.address}/{KEY}", start_ns := time.monotonic_ns())
         with server.player(KEY) as player, sink:
-            perform(sink, range(30), SIZE, start_ns)
+            perform(sink, range(50), SIZE, start_ns)
             wait_until(lambda: len(player.played.frames) > 15, "the player")
             server.kill()
             with pytest.raises(SinkLostError, match="nobody answers"):
-                perform(sink, range(30, 300), SIZE, start_ns)
+                perform(sink, range(50, 300), SIZE, start_ns)
         with pytest.raises(SinkUnavailableError, match="nobody answers"), sink:
             pass
         server.start()
