@@ -91,10 +91,10 @@ class RtmpServer:
             process.wait()
 
     @contextmanager
-    def player(self, key: str) -> Iterator[Player]:
+    def player(self, key: str, patience_s: float = 1.0) -> Iterator[Player]:
         """A player that waits at the server for the stream ``key`` to begin."""
         waiting = self.log().count("play: name")
-        with Player(f"{self.address}/{key}") as player:
+        with Player(f"{self.address}/{key}", patience_s) as player:
             wait_until(lambda: self.log().count("play: name") > waiting, "the player")
             yield player
 
@@ -137,10 +137,11 @@ class Player:
     A server that has nothing to play is asked again.
     """
 
-    def __init__(self, address: str, **options: str) -> None:
+    def __init__(self, address: str, patience_s: float = 1.0) -> None:
         self.sessions: list[Played] = []
         self._address = address
-        self._options = {"probesize": "200000", "analyzeduration": "1000000", **options}
+        self._options = {"probesize": "200000", "analyzeduration": "1000000"}
+        self._patience_s = patience_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
 
@@ -168,7 +169,7 @@ class Player:
                 play(container, self.sessions[-1], self._stop.is_set)
 
     def _open(self) -> Any:
-        return av.open(self._address, timeout=(8, 1), options=self._options)
+        return av.open(self._address, timeout=(8, self._patience_s), options=self._options)
 
 
 def play(container: Any, played: Played, is_over: Callable[[], bool] = lambda: False) -> None:
