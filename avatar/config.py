@@ -265,6 +265,7 @@ def _validated(values: dict[str, Any], path: Path | None) -> LiveConfig:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "value"
         where = f"{path}: " if path is not None else ""
-        raise ConfigError(
-            f"{where}`{key}`: {first['msg']}; found {first.get('input')!r}"
-        ) from error
+        value = first.get("input")
+        # An output may be an address with a key in it: neither it nor the library's error is shown.
+        found = type(value).__name__ if key.startswith("out") else repr(value)
+        raise ConfigError(f"{where}`{key}`: {first['msg']}; found {found}") from None

@@ -164,7 +164,7 @@ def main() -> None:
         )
         if mic is not None:
             parts.enter_context(SoundProcess(mic, None, say=said.append, listener=clicks))
-        player = parts.enter_context(server.player(KEY))
+        player = parts.enter_context(server.player(KEY, patience_s=5))
         load = [os.getloadavg()[0]]
         with LiveHandle(session):
             time.sleep(asked.seconds * 0.4)

@@ -15,8 +15,8 @@ import pytest
 from avatar.clock import MonotonicClock
 from avatar.commands.doctor import check_streams
 from avatar.commands.live import LiveSession
-from avatar.config import LiveConfig
-from avatar.errors import SinkError, UsageError
+from avatar.config import LiveConfig, load_config
+from avatar.errors import ConfigError, SinkError, UsageError
 from avatar.label import file_metadata
 from avatar.sinks import create_sink
 from avatar.sinks.streaming.address import parse_address, redacted, shown_address
@@ -83,6 +83,14 @@ def test_the_same_output_twice_is_told_without_the_key() -> None:
     with pytest.raises(UsageError, match="only once") as raised:
         LiveSession(LiveConfig(camera="demo", out=(address, address)), lambda line: None)
     clean(str(raised.value))
+
+
+def test_a_config_file_that_is_wrong_is_told_without_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "live.toml"
+    file.write_text(f'out = {{ stream = "rtmp://host/app/{KEY}" }}\n')
+    with pytest.raises(ConfigError, match="found dict") as raised:
+        load_config(file, {})
+    clean("".join(traceback.format_exception(raised.value)))
 
 
 def test_what_is_printed_for_developers_has_no_key() -> None:

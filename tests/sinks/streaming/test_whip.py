@@ -36,6 +36,18 @@ def test_pictures_and_sound_arrive_together_and_in_order() -> None:
         assert server.requests[0] == "POST /whip/room"
 
 
+def test_a_receiver_that_lost_its_picture_gets_a_whole_one() -> None:
+    start_ns = time.monotonic_ns()
+    with WhipServer() as server, make(f"{server.address}/{KEY}") as sink:
+        perform(sink, range(30), SIZE, start_ns)
+        wait_until(lambda: len(server.frames) > 5, "the receiver")
+        server.lose_picture()
+        perform(sink, range(30, 55), SIZE, start_ns)
+        wait_until(lambda: server.frames[-1][0] > 45, "the receiver")
+        # Without having asked, the next one would come two seconds after the first.
+        assert any(30 <= number < 50 for number in server.keyframes), server.keyframes
+
+
 def test_a_wrong_key_is_told_without_the_key() -> None:
     start_ns = time.monotonic_ns()
     with WhipServer(token=KEY) as server, make(f"{server.address}/room", key="wr0ng") as sink:

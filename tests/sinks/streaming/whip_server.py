@@ -30,6 +30,7 @@ class WhipServer:
         self.token = token
         self.frames: list[tuple[int, float, float]] = []
         self.clicks: list[float] = []
+        self.keyframes: list[int] = []
         self.deleted = 0
         self.requests: list[str] = []
         self.codecs: set[str] = set()
@@ -73,6 +74,14 @@ class WhipServer:
             asyncio.run_coroutine_threadsafe(peer.close(), self._loop).result(10)
         self._peers = []
 
+    def lose_picture(self) -> None:
+        """Tell the sender that a picture was lost, as a receiver does that cannot go on."""
+        for receiver in self._peers[-1].getReceivers():
+            if receiver.track.kind == "video":
+                source = receiver.getSynchronizationSources()[0].source
+                lost = receiver._send_rtcp_pli(source)
+                asyncio.run_coroutine_threadsafe(lost, self._loop).result(10)
+
     async def answer(self, offer: str) -> str:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.append(peer)
@@ -101,6 +110,8 @@ class WhipServer:
                     height, width = image.shape[:2]
                     level = float(image[height // 3 : height // 2, : width // 2].mean())
                     self.frames.append((number(image), now_s, level))
+                    if frame.key_frame:
+                        self.keyframes.append(number(image))
                 elif np.abs(frame.to_ndarray().astype(np.float32) / 32_768).max() > 0.25 and (
                     not self.clicks or now_s - self.clicks[-1] > 0.2
                 ):
