@@ -338,14 +338,16 @@ class LiveSession:
 def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
     """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
     black = [spec for spec in outputs if not keeps_alpha(spec)]
+    # The kind alone: what follows it may be secret.
+    kinds = " and ".join(dict.fromkeys(spec.partition(":")[0] for spec in black))
     if len(black) == len(outputs):
         raise UsageError(
-            f"--background transparent: {' and '.join(black)} cannot carry transparency. Take "
-            "--background green (or #00ff00) there and let the program that receives the picture "
-            "key the colour out (OBS: filter Chroma Key)"
+            f"--background transparent: {kinds} cannot carry transparency. Take --background green "
+            "(or #00ff00) there and let the program that receives the picture key the colour out "
+            "(OBS: filter Chroma Key); docs/backgrounds.md lists what can carry it"
         )
     if black:
-        say(f"--background transparent: {' and '.join(black)} shows the avatar on black")
+        say(f"--background transparent: {kinds} shows the avatar on black")
 
 
 def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:

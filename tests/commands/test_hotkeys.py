@@ -175,19 +175,29 @@ def test_real_keys_steer_a_running_avatar_that_has_no_window(screen: dict[str, s
     def press(*keys: str) -> None:
         subprocess.run(["xdotool", *keys], env=screen, check=True)
 
+    def press_until_heard() -> None:
+        # pynput calls itself ready a moment before the server tells it of keys.
+        while not heard.wait(0.5):
+            press("key", "ctrl+alt+shift+F9")
+
     def until(pattern: str) -> str:
         return next((line for line in lines if re.search(pattern, line)), "")
 
+    heard = threading.Event()
+    pressing = threading.Thread(target=press_until_heard)
     try:
         assert "ctrl+alt+x reference" in until("^hotkeys: ")
         press("type", "hunter2 xrq")
-        press("key", "ctrl+alt+shift+F9")
+        pressing.start()
         assert "looking for the moment" in until("reference: |hunter2")
+        heard.set()
+        pressing.join()
         press("key", "ctrl+alt+q")
         rest = "".join(lines)  # to the end: long before its 60 seconds are over
         assert running.wait(30) == 0
         assert "hunter2" not in rest
     finally:
+        heard.set()
         watchdog.cancel()
         running.kill()
         running.wait(10)

@@ -16,8 +16,16 @@ from tests.sinks.test_alpha_film import read
 
 def test_outputs_without_alpha_are_refused_with_what_to_take() -> None:
     config = LiveConfig(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
-    with pytest.raises(UsageError, match=r"virtual and file:a\.mp4 cannot .*--background green"):
+    with pytest.raises(UsageError, match=r"virtual and file cannot .*--background green"):
         LiveSession(config, print)
+
+
+def test_an_address_with_its_key_is_not_told() -> None:
+    out = ("rtmp://example.com/live/SECRET",)
+    with pytest.raises(UsageError) as raised:
+        LiveSession(LiveConfig(camera="demo", out=out, background="transparent"), print)
+    assert "rtmp cannot carry transparency" in str(raised.value)
+    assert "SECRET" not in str(raised.value)
 
 
 def test_beside_an_output_with_alpha_the_others_are_named() -> None:
