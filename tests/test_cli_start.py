@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {
     "cv2", "mediapipe", "av", "pyvirtualcam", "PIL", "scipy", "matplotlib", "sounddevice",
     "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "cuda", "huggingface_hub",
+    "aiortc", "starlette", "uvicorn", "websockets", "cryptography",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def imported_by(code: str, *arguments: str) -> set[str]:
     "arguments",
     [
         ["--help"], ["run", "--help"], ["doctor", "--help"], ["avatars", "add", "--help"],
-        ["models", "pull", "--help"],
+        ["models", "pull", "--help"], ["studio", "--help"],
     ],
 )  # fmt: skip
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
