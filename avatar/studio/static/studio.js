@@ -103,6 +103,13 @@ const beCamera = async () => {
   draw();
 };
 
+let looked = 0;
+const lookAgain = () => {
+  if (!reachable || performance.now() - looked < 3000) return;
+  looked = performance.now();
+  act("look").catch(() => {});
+};
+
 const drawCamera = () => {
   const menu = $("camera");
   const entries = state.cameras.map(({ id, label, problem }) => {
@@ -240,6 +247,8 @@ $("theme-button").addEventListener("click", () => {
 });
 $("start").addEventListener("click", toggle);
 $("reference").addEventListener("click", () => ask("key", { key: "x" }));
+// Cameras that were plugged in since: looked for before the menu is opened.
+for (const moment of ["pointerenter", "focus"]) $("camera").addEventListener(moment, () => lookAgain());
 $("camera").addEventListener("change", async ({ target }) => {
   const wanted = target.value;
   if (await ask("camera", { camera: wanted })) {
