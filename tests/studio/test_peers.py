@@ -250,6 +250,27 @@ def test_a_page_that_nobody_hears_of_again_is_left(monkeypatch: pytest.MonkeyPat
     run(scene())
 
 
+def test_a_page_that_vanishes_without_a_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that crashed, a phone out of reach: nobody says good-bye."""
+    from aioice import ice
+
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr(ice, "CONSENT_FAILURES", 1)
+
+    async def scene() -> None:
+        async with Stage() as stage:
+            page = await stage.watch()
+            await page.picture()
+            connection = page.transceiver.receiver.transport.transport._connection
+            for protocol in connection._protocols:
+                protocol.transport.close()
+            await until(lambda: stage.peers.watching == 0, "left")
+            await until(lambda: stage.audience.is_empty, "not encoded for")
+            await page.close()
+
+    run(scene())
+
+
 class Packet:
     """What a jitter buffer looks at of a packet."""
 
