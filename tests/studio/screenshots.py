@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.studio.browser import PATIENCE_MS, chromium, program, start
 
+OPTIONS = ("--camera", "demo", "--size", "960x540", "--port", "0")
 SETTLE_MS = 15_000
 
 
@@ -26,7 +27,7 @@ def main(folder: Path) -> None:
     """Take them all."""
     with (
         tempfile.TemporaryDirectory() as home,
-        program(Path(home), "studio", "--camera", "demo", "--port", "0") as studio,
+        program(Path(home), "studio", *OPTIONS) as studio,
         chromium(viewport={"width": 1280, "height": 1000}) as context,
     ):
         page = context.new_page()

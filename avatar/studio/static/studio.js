@@ -30,7 +30,7 @@ const showTrouble = (error) => {
   }
   const words = error.cause === "unreachable" ? t("coverAway") : error.cause === "token" ? t("coverToken") : error.message;
   $("trouble").textContent = said(words);
-  $("trouble").hidden = false;
+  $("trouble").hidden = $("trouble").textContent === $("cover").textContent;
 };
 
 const hideTrouble = () => {
@@ -177,8 +177,11 @@ const draw = () => {
   const now = phase();
   document.body.dataset.phase = now;
   $("phase").textContent = t(`phase${now[0].toUpperCase()}${now.slice(1)}`);
-  $("cover").textContent = coverWords();
-  $("cover").hidden = !coverWords();
+  const cover = coverWords();
+  if ($("cover").textContent !== cover) $("cover").textContent = cover;
+  $("cover").hidden = !cover;
+  // What stands in place of the picture need not be said twice.
+  if (cover && $("trouble").textContent === cover) hideTrouble();
   const button = $("start");
   const stops = now === "running" || now === "starting";
   button.textContent = t(stops ? "stop" : "start");
