@@ -15,6 +15,7 @@ HEAVY = {
     "cv2", "mediapipe", "av", "pyvirtualcam", "PIL", "scipy", "matplotlib", "sounddevice",
     "torch", "tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "cuda", "huggingface_hub",
     "pynput",
+    "aiortc", "starlette", "uvicorn", "websockets", "cryptography",
 }  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def imported_by(code: str, *arguments: str) -> set[str]:
     "arguments",
     [
         ["--help"], ["run", "--help"], ["doctor", "--help"], ["avatars", "add", "--help"],
-        ["models", "pull", "--help"],
+        ["models", "pull", "--help"], ["studio", "--help"],
     ],
 )  # fmt: skip
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

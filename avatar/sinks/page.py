@@ -107,8 +107,8 @@ class PageSink:
 
     @property
     def name(self) -> str:
-        """Return ``page``."""
-        return "page"
+        """Return ``page``, with the port where it is not the usual one."""
+        return "page" if self.port == DEFAULT_PORT else f"page:{self.port}"
 
     @property
     def audience(self) -> Audience:

@@ -25,9 +25,10 @@ class Place:
     beyond: bool
 
     def hosts(self, port: int) -> frozenset[str]:
-        """Return the names as they stand in a request's Host, with the port where it is needed."""
+        """Return the names as they stand in a request's Host: without the scheme's own port."""
         shown = [f"[{name}]" if ":" in name else name for name in self.names]
-        return frozenset(f"{name}:{port}".lower() for name in shown)
+        end = "" if port == (443 if self.beyond else 80) else f":{port}"
+        return frozenset(f"{name}{end}".lower() for name in shown)
 
     @property
     def shown(self) -> str:

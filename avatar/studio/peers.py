@@ -18,6 +18,7 @@ from uuid import uuid4
 from avatar.errors import UsageError
 from avatar.sinks.page import CLOCK_RATE_HZ, Audience, EncodedPicture
 from avatar.sources.page import PageInbox
+from avatar.studio.prompt import make_prompt
 
 MAX_OFFER_BYTES = 32_768
 MAX_WATCHERS = 8
@@ -135,6 +136,7 @@ class Peers:
         if before is not None:
             self._say("another page is the camera now")
             await before.close()
+        make_prompt(transceiver.receiver)
         self._follow(connection, lambda: self._camera_left(connection))
         task = asyncio.create_task(_pump(transceiver.receiver.track, self._inbox, self._say))
         self._keep(task)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from avatar.frames import Face, Motion, Presence
+from avatar.motion.driving import Driving
 from avatar.motion.idle import idle_blink
 from avatar.motion.retarget import HOLD_NS, FaceRetargeter, blend, still
 from avatar.motion.rotation import vector_from_rotation
@@ -48,6 +49,18 @@ def test_the_most_neutral_face_of_the_first_two_seconds_is_the_reference(
     assert np.abs(neutral.expression).max() < 1e-3
     late = settled(retargeter, smiling, 40, 90)
     assert late.expression[14, 1] < -0.1
+
+
+def test_going_along_less_keeps_the_reference(portrait_face: Face) -> None:
+    retargeter = FaceRetargeter("relative", "off")
+    settled(retargeter, posed(portrait_face), 90)
+    turned = posed(portrait_face, turn=(0, 0.4, 0))
+    whole = settled(retargeter, turned, 30, 90)
+    retargeter.drive(Driving(strength=0.5))
+    half = settled(retargeter, turned, 30, 120)
+    assert half.neutral is whole.neutral, "one object stands for one reference"
+    ratio = vector_from_rotation(half.rotation)[1] / vector_from_rotation(whole.rotation)[1]
+    assert ratio == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_reference_can_be_asked_for_later(portrait_face: Face) -> None:

@@ -121,8 +121,8 @@ def test_the_output_is_named_on_the_command_line() -> None:
         assert isinstance(sink, PageSink)
         return sink
 
-    assert made("page").port == DEFAULT_PORT
-    assert made("page:9000").port == 9000
+    assert (made("page").name, made("page").port) == ("page", DEFAULT_PORT)
+    assert (made("page:9000").name, made("page:9000").port) == ("page:9000", 9000)
     assert keeps_alpha("page:9000")
     for wrong in ("page:web", "page:-1", "page:70000"):
         with pytest.raises(UsageError, match="port"):

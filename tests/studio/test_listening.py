@@ -18,16 +18,28 @@ def test_loopback_is_reached_by_its_names_alone() -> None:
     place = place_at("127.0.0.1")
     assert not place.beyond
     assert place.addresses == ("127.0.0.1",)
-    assert place.hosts(80) == {"127.0.0.1:80", "localhost:80"}
-    assert place_at("::1").hosts(80) == {"[::1]:80", "localhost:80"}
+    assert place.hosts(8765) == {"127.0.0.1:8765", "localhost:8765"}
+    assert place.hosts(80) == {"127.0.0.1", "localhost"}, "browsers leave the usual port out"
+    assert place_at("::1").hosts(8765) == {"[::1]:8765", "localhost:8765"}
 
 
 def test_an_address_beyond_is_the_only_one_offered() -> None:
     place = place_at("192.0.2.7")
     assert place.beyond
     assert place.addresses == ("192.0.2.7",)
-    assert "192.0.2.7:80" in place.hosts(80)
-    assert "127.0.0.1:80" not in place.hosts(80)
+    assert "192.0.2.7:8765" in place.hosts(8765)
+    assert "192.0.2.7" in place.hosts(443)
+    assert "127.0.0.1:8765" not in place.hosts(8765)
+
+
+def test_all_addresses_are_those_of_this_machine() -> None:
+    try:
+        place = place_at("0.0.0.0")
+    except UsageError as error:
+        assert "no address but its own" in str(error)
+    else:
+        assert place.beyond and "127.0.0.1" in place.addresses
+        assert place.addresses[0] in place.shown
 
 
 @pytest.mark.parametrize("wrong", ["localhost", "example.org", "1.2.3", "", "192.168.1.5:80"])

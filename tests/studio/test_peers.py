@@ -18,6 +18,7 @@ from avatar.label import VisibleLabel
 from avatar.sinks.page import Audience, PageSink
 from avatar.sources.page import PageInbox
 from avatar.studio.peers import MAX_WATCHERS, Peers, without_candidates
+from avatar.studio.prompt import PromptBuffer
 from tests.sinks.numbers import COLOUR, colour_error, number, numbered
 from tests.studio.fakes import LOOPBACK, Page, film_track, until
 
@@ -247,3 +248,65 @@ def test_a_page_that_nobody_hears_of_again_is_left(monkeypatch: pytest.MonkeyPat
             await page.close()
 
     run(scene())
+
+
+def test_a_page_that_vanishes_without_a_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser that crashed, a phone out of reach: nobody says good-bye."""
+    from aioice import ice
+
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr(ice, "CONSENT_FAILURES", 1)
+
+    async def scene() -> None:
+        async with Stage() as stage:
+            page = await stage.watch()
+            await page.picture()
+            connection = page.transceiver.receiver.transport.transport._connection
+            for protocol in connection._protocols:
+                protocol.transport.close()
+            await until(lambda: stage.peers.watching == 0, "left")
+            await until(lambda: stage.audience.is_empty, "not encoded for")
+            await page.close()
+
+    run(scene())
+
+
+class Packet:
+    """What a jitter buffer looks at of a packet."""
+
+    def __init__(self, number: int, timestamp: int, marker: int, data: bytes) -> None:
+        self.sequence_number, self.timestamp, self.marker = number % 65_536, timestamp, marker
+        self._data = data
+
+
+def film(first: int) -> list[Packet]:
+    """Return three pictures of two, one and three packets."""
+    parts = [
+        (10, 0, b"a"),
+        (10, 1, b"b"),
+        (20, 1, b"c"),
+        (30, 0, b"d"),
+        (30, 0, b"e"),
+        (30, 1, b"f"),
+    ]
+    return [Packet(first + n, *part) for n, part in enumerate(parts)]
+
+
+def received(packets: list[Packet]) -> list[bytes | None]:
+    from aiortc.jitterbuffer import JitterBuffer
+
+    buffer = PromptBuffer(JitterBuffer(capacity=16, is_video=True))
+    pictures = [buffer.add(packet)[1] for packet in packets]
+    return [picture.data if picture is not None else None for picture in pictures]
+
+
+@pytest.mark.parametrize("first", [0, 1000, 65_533])
+def test_a_picture_is_there_with_its_last_packet(first: int) -> None:
+    assert received(film(first)) == [None, b"ab", b"c", None, None, b"def"]
+
+
+def test_packets_out_of_order_wait_for_each_other() -> None:
+    a, b, c, d, e, f = film(0)
+    assert received([a, c, b, d, e, f])[-1] in (b"c", b"def")
+    assert b"def" in [*received([a, c, b, d, e, f, *film(6)[:1]])]
+    assert received([a, b, c, d, f, e])[:5] == [None, b"ab", b"c", None, None]

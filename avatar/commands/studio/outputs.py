@@ -105,7 +105,7 @@ class Outputs:
                     "Check what stands there, and its permissions."
                 ) from error
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
-            return f"file:{path}", str(path)
+            return f"file:{path}", _from_home(path)
         if name == "stream":
             return output.address, _without_key(output.address)
         return name, ""
@@ -129,6 +129,14 @@ def _checked_address(address: str) -> str:
     if scheme in ("file", "pipe", "concat", "data"):
         raise UsageError(f"{scheme}:// is no stream: expected rtmp://, rtmps://, udp:// or whip:")
     return address
+
+
+def _from_home(path: Path) -> str:
+    """Return ``path`` as people know it, ~ for their own folder."""
+    try:
+        return str(Path("~") / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):
+        return str(path)
 
 
 def _for_the_page(words: str, address: str) -> str:

@@ -121,16 +121,26 @@ class Studio:
         from avatar.sources.devices import list_cameras
 
         found = [
-            {"id": camera.device, "label": camera.name, "problem": camera.problem}
+            {
+                "id": camera.device,
+                "label": camera.name,
+                # The one in use is busy because of this very program.
+                "problem": None if self._watches(camera.device) else camera.problem,
+            }
             for camera in list_cameras()
         ]
-        known = {PAGE_CAMERA, "demo", *(camera["id"] for camera in found)}
-        if self._config.camera not in known:
-            found.insert(
-                0, {"id": self._config.camera, "label": self._config.camera, "problem": None}
-            )
+        devices = {camera["id"] for camera in found}
+        if f"/dev/video{self._camera}" in devices:  # named by its number when the program started
+            self._camera = f"/dev/video{self._camera}"
+        for named in dict.fromkeys((self._config.camera, self._camera)):
+            if not {named, f"/dev/video{named}"} & {PAGE_CAMERA, "demo", *devices}:
+                found.insert(0, {"id": named, "label": named, "problem": None})
         extra = [{"id": name, "label": "", "problem": None} for name in (PAGE_CAMERA, "demo")]
         self._cameras = [*found, *extra]
+
+    def _watches(self, device: str) -> bool:
+        number = device.removeprefix("/dev/video")
+        return self._session is not None and self._camera in (device, number)
 
     def figures(self) -> dict[str, Any]:
         """See ``Control``."""

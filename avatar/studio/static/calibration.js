@@ -20,9 +20,11 @@ export class Calibration {
     $("calibrate-idle").hidden = active;
     $("calibrate-active").hidden = !active;
     for (const id of ["calibrate-guided", "calibrate-unattended"]) $(id).disabled = !running;
+    $("overlay").hidden = !(active && shown && !unattended);
     if (active && shown) {
       const prompt = said(shown.text);
       if ($("calibrate-prompt").textContent !== prompt) $("calibrate-prompt").textContent = prompt;
+      $("overlay").textContent = prompt;
       $("calibrate-progress").value = shown.progress;
       $("calibrate-step").textContent = unattended ? "" : t("calibrateStep", shown);
     }

@@ -22,6 +22,8 @@ const compiled = (gl, kind, source) => {
 
 export class Cutout {
   hasPicture = false;
+  // When the last picture came, by performance.now().
+  seen = 0;
   shown = () => {};
   #gl = null;
   #edge = null;
@@ -55,6 +57,7 @@ export class Cutout {
     const [, own] = this.size() ?? [];
     const stacked = own ? height === 2 * own : height > width;
     if (stacked) this.#join(width, height / 2);
+    this.seen = performance.now();
     this.canvas.hidden = !stacked;
     this.video.classList.toggle("behind", stacked);
     if (!this.hasPicture) {

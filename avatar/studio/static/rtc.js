@@ -76,12 +76,20 @@ export class Watching {
 
 // Sends this page's camera. Ends by itself when the camera or the connection does.
 export class Sending {
+  over = false;
+  stream = null;
+
   constructor(ended) {
     this.ended = ended;
   }
 
   async begin(constraints) {
-    this.stream = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: constraints, audio: false });
+    if (this.over) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    this.stream = stream;
     const [track] = this.stream.getVideoTracks();
     track.contentHint = "motion";
     track.addEventListener("ended", () => this.end());
@@ -101,9 +109,9 @@ export class Sending {
   }
 
   end() {
-    if (!this.stream) return;
-    for (const track of this.stream.getTracks()) track.stop();
-    this.stream = null;
+    if (this.over) return;
+    this.over = true;
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.peer?.close();
     this.ended();
   }

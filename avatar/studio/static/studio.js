@@ -20,8 +20,6 @@ let since = 0;
 const PATIENCE_MS = 10_000;
 let tokenLost = false;
 let sending = null;
-// Whether the program has said since then that it watches a page.
-let confirmed = false;
 // What the page says of its own camera: a key of the table, kept over a change of language.
 let cameraWords = "";
 
@@ -32,7 +30,7 @@ const showTrouble = (error) => {
   }
   const words = error.cause === "unreachable" ? t("coverAway") : error.cause === "token" ? t("coverToken") : error.message;
   $("trouble").textContent = said(words);
-  $("trouble").hidden = false;
+  $("trouble").hidden = $("trouble").textContent === $("cover").textContent;
 };
 
 const hideTrouble = () => {
@@ -77,30 +75,58 @@ new Keys($("help"), $("key-table"), { toggle, ask, gallery: parts.gallery, runni
 
 // --- this page as the camera
 
+// Whether this page, not another, is meant: kept over a reload, not known to a second tab.
+const isMeant = () => sessionStorage.getItem("camera") === "page";
+const mean = (meant) => sessionStorage.setItem("camera", meant ? "page" : "");
+
+// The camera is open while the avatar runs, and no longer.
+const followCamera = () => {
+  const wanted = state.camera === "page" && ["starting", "running"].includes(state.phase);
+  if (wanted && isMeant() && !sending) beCamera();
+  if (!wanted && sending) sending.end();
+  if (state.camera !== "page") cameraWords = "";
+  else if (!sending && !["cameraRefused", "cameraInsecure"].includes(cameraWords))
+    cameraWords = isMeant() ? "cameraWhenStarted" : "cameraElsewhere";
+};
+
 const beCamera = async () => {
-  if (sending) return;
-  confirmed = false;
   if (!navigator.mediaDevices?.getUserMedia) {
     cameraWords = "cameraInsecure";
-    return draw();
+    mean(false);
+    return;
   }
   cameraWords = "cameraOpening";
-  sending = new Sending(() => {
+  const own = new Sending(() => {
+    // Taken over by another page, or pulled out: it is not opened again by itself.
+    if (sending === own && state.camera === "page" && state.phase === "running" && reachable) mean(false);
     sending = null;
-    cameraWords = state?.camera === "page" ? "cameraElsewhere" : "";
     draw();
   });
-  draw();
+  sending = own;
   try {
-    await sending.begin({ width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } });
+    await own.begin({ width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } });
     cameraWords = "cameraSending";
   } catch (error) {
-    sending?.end();
+    mean(false);
+    own.end();
     sending = null;
     cameraWords = "cameraRefused";
     if (error.name === "Error") showTrouble(error);
   }
   draw();
+};
+
+const takeCamera = () => {
+  cameraWords = "";
+  mean(true);
+  draw();
+};
+
+let looked = 0;
+const lookAgain = () => {
+  if (!reachable || performance.now() - looked < 3000) return;
+  looked = performance.now();
+  act("look").catch(() => {});
 };
 
 const drawCamera = () => {
@@ -120,14 +146,14 @@ const drawCamera = () => {
   }
   if (document.activeElement !== menu || menu.value === "") menu.value = state.camera;
   const hint = $("camera-hint");
-  if (state.camera !== "page" && !sending) cameraWords = "";
+  followCamera();
   hint.hidden = !cameraWords;
   hint.replaceChildren(cameraWords ? t(cameraWords) : "");
   if (["cameraElsewhere", "cameraRefused"].includes(cameraWords)) {
     const take = document.createElement("button");
     take.type = "button";
     take.textContent = t("cameraTake");
-    take.addEventListener("click", beCamera);
+    take.addEventListener("click", takeCamera);
     hint.append(" ", take);
   }
 };
@@ -151,8 +177,11 @@ const draw = () => {
   const now = phase();
   document.body.dataset.phase = now;
   $("phase").textContent = t(`phase${now[0].toUpperCase()}${now.slice(1)}`);
-  $("cover").textContent = coverWords();
-  $("cover").hidden = !coverWords();
+  const cover = coverWords();
+  if ($("cover").textContent !== cover) $("cover").textContent = cover;
+  $("cover").hidden = !cover;
+  // What stands in place of the picture need not be said twice.
+  if (cover && $("trouble").textContent === cover) hideTrouble();
   const button = $("start");
   const stops = now === "running" || now === "starting";
   button.textContent = t(stops ? "stop" : "start");
@@ -201,9 +230,6 @@ const hear = (message) => {
     since = performance.now();
     setTimeout(draw, PATIENCE_MS + 100);
   }
-  if (state.camera === "page") confirmed = true;
-  else if (sending && confirmed) sending.end();
-  if (first && state.camera === "page" && state.phase === "running") beCamera();
   draw();
 };
 
@@ -240,12 +266,12 @@ $("theme-button").addEventListener("click", () => {
 });
 $("start").addEventListener("click", toggle);
 $("reference").addEventListener("click", () => ask("key", { key: "x" }));
+// Cameras that were plugged in since: looked for before the menu is opened.
+for (const moment of ["pointerenter", "focus"]) $("camera").addEventListener(moment, () => lookAgain());
 $("camera").addEventListener("change", async ({ target }) => {
-  const wanted = target.value;
-  if (await ask("camera", { camera: wanted })) {
-    if (wanted === "page") beCamera();
-    else sending?.end();
-  } else target.value = state.camera;
+  cameraWords = "";
+  mean(target.value === "page");
+  if (!(await ask("camera", { camera: target.value }))) target.value = state.camera;
 });
 $("show-driver").addEventListener("change", ({ target }) => {
   live.tell({ driver: target.checked });

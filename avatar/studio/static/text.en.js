@@ -38,7 +38,8 @@ export default {
   cameraSending: "This page’s camera is sent to the program.",
   cameraRefused: "The browser gave no camera: it was refused, is in use, or there is none. Allow it in the address bar, then choose “This page’s camera” again.",
   cameraInsecure: "Browsers give cameras to https pages and to 127.0.0.1 only: open the address that the program printed.",
-  cameraElsewhere: "Another page is the camera. Press here to take over:",
+  cameraElsewhere: "Another page is, or was, the camera.",
+  cameraWhenStarted: "Your browser opens the camera with Start.",
   cameraTake: "Use this page’s camera",
 
   outputs: "Outputs",

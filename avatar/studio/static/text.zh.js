@@ -38,7 +38,8 @@ export default {
   cameraSending: "本网页的摄像头画面正在发送给程序。",
   cameraRefused: "浏览器没有提供摄像头：被拒绝、被占用或不存在。请在地址栏中允许，然后再次选择“本网页的摄像头”。",
   cameraInsecure: "浏览器只把摄像头提供给 https 网页和 127.0.0.1：请打开程序显示的地址。",
-  cameraElsewhere: "另一个网页正在充当摄像头。要改用本页，请按：",
+  cameraElsewhere: "另一个网页是（或曾是）摄像头。",
+  cameraWhenStarted: "按“开始”时，浏览器会打开摄像头。",
   cameraTake: "使用本网页的摄像头",
 
   outputs: "输出",

@@ -11,5 +11,9 @@ if (wanted && CSS.supports("color", wanted)) document.body.style.background = wa
 let size;
 const ask = () => get("/api/view").then((view) => { size = view.size; }).catch(() => {});
 await ask();
-new Cutout($("avatar"), $("cutout"), () => size);
+const cutout = new Cutout($("avatar"), $("cutout"), () => size);
 new Watching($("avatar"), ask);
+// An avatar that was stopped goes, rather than stand frozen in the scene.
+setInterval(() => {
+  document.body.classList.toggle("nothing", performance.now() - cutout.seen > 2000);
+}, 500);

@@ -147,7 +147,8 @@ def test_outputs_start_and_stop_each_by_itself(bench: Bench) -> None:
     assert bench.output("file")["state"] == "waiting"
     bench.act("start")
     assert bench.output("file")["state"] == "on"
-    film = Path(bench.output("file")["detail"])
+    (film,) = (bench.folder / "films").glob("*.mp4")
+    assert bench.output("file")["detail"] == str(film)
     session = bench.studio._session
     assert session is not None
     wait_until(
