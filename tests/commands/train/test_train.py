@@ -33,7 +33,7 @@ NEURAL = LiveConfig(engine="neural", size="256x256", avatar=("drawn",))
 @pytest.fixture(scope="module")
 def acting() -> list[UInt8Image]:
     illustrator = Illustrator(PERSON_PX)
-    return [illustrator.draw(performance(1.0 + k / 25)) for k in range(96)]
+    return [illustrator.draw(performance(1.0 + k / 25)) for k in range(84)]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_avatar_is_stored_with_weights_and_a_card(trained: AvatarStore) -> N
     stored = trained.load("drawn")
     card = read_card(stored.folder, stored.sha256)
     assert (card.size, card.rights, card.steps) == ("regions", "self", 3)
-    assert card.recordings[0].frames == 96 and card.train_pairs > 80
+    assert card.recordings[0].frames == 84 and card.train_pairs > 80
     assert card.held_out_error > 0 and card.untrained_error > 0
     assert card.int8_error is not None and card.int8_error < 10
     folder = neural_folder(stored.folder)
