@@ -760,10 +760,11 @@ def studio(
 
 @app.command()
 def train(
-    clip: Annotated[
-        Path | None,
-        typer.Argument(metavar="CLIP", help="Video of one person: half a minute or more, well lit, "
-                       "talking, smiling, blinking, looking around."),
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="CLIP...|PHOTO...", help="Video of one person: half a minute or "
+                       "more, well lit, talking, smiling, blinking, looking around. Or three to "
+                       "five photographs, with --base."),
     ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What to call the avatar.")
@@ -784,6 +785,15 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="What to train on.")
     ] = "auto",
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="FILE", help="Begin with weights that --as-base made."),
+    ] = None,
+    as_base: Annotated[
+        Path | None,
+        typer.Option("--as-base", metavar="FOLDER", help="Learn no person but all of the clips in "
+                     "FOLDER, a clip a person; needs --out."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what was interrupted, or for longer.")
     ] = False,
@@ -802,7 +812,8 @@ def train(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="With --evaluate: a page and a video."),
+        typer.Option("--out", metavar="PATH", help="With --evaluate: a new folder for a page and "
+                     "a video; with --as-base: the file of weights."),
     ] = None,
     backend: BackendOption = None,
     precision: PrecisionOption = None,
@@ -813,20 +824,24 @@ def train(
         from avatar.commands.train.comparison import compare
 
         given = {"backend": backend, "precision": precision, "face_model": face_model}
+        clip = inputs[0] if inputs else None
         raise typer.Exit(compare(name, clip, out, _live_config(None, given)))
-    if out or backend or precision:
-        raise UsageError("--out, --backend and --precision are for train --evaluate")
+    if backend or precision:
+        raise UsageError("--backend and --precision are for train --evaluate")
     from avatar.commands.train.command import Wish
     from avatar.commands.train.command import train as command
 
-    raise typer.Exit(
-        command(
-            Wish(
-                name, clip, size, minutes, steps, device, None, resume, rights, share, seed, force,
-                face_model,
-            )
-        )
+    wish = Wish(
+        name, tuple(inputs or ()), size, minutes, steps, device, base, resume, rights, share, seed,
+        force, face_model,
     )  # fmt: skip
+    if as_base is not None:
+        from avatar.commands.train.base import train_base
+
+        raise typer.Exit(train_base(wish, as_base, out))
+    if out is not None:
+        raise UsageError("--out is for train --evaluate and train --as-base")
+    raise typer.Exit(command(wish))
 
 
 @profiles_app.command("list")

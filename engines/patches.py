@@ -50,16 +50,16 @@ def inputs_of(patch: Patch) -> tuple[str, str]:
     return f"{patch.name}/picture", f"{patch.name}/maps"
 
 
-def output_of(patch: Patch) -> str:
-    """Return the name of a patch's output: the corrected picture and how much of it to take."""
-    return f"{patch.name}/corrected"
+def outputs_of(patch: Patch) -> tuple[str, str]:
+    """Return the names of a patch's outputs: corrected pictures, and how much of them to take."""
+    return f"{patch.name}/corrected", f"{patch.name}/mask"
 
 
 def spec_of(patches: Sequence[Patch]) -> ModelSpec:
     """Return what a network of ``patches`` takes and gives, all uint8.
 
-    Pictures (count, side, side, 3) RGB, maps (count, cells, cells, maps); corrected (count, side,
-    side, 4), RGB and its blending mask.
+    Pictures (count, side, side, 3) RGB, maps (count, cells, cells, maps); corrected pictures
+    (count, side, side, 3) and their blending masks (count, side, side).
     """
     u8 = np.dtype(np.uint8)
     inputs, outputs = [], []
@@ -69,7 +69,9 @@ def spec_of(patches: Sequence[Patch]) -> ModelSpec:
         cells = (patch.count, patch.cells, patch.cells)
         inputs.append(TensorSpec(picture, u8, (*square, 3)))
         inputs.append(TensorSpec(maps, u8, (*cells, len(patch.maps))))
-        outputs.append(TensorSpec(output_of(patch), u8, (*square, 4)))
+        corrected, mask = outputs_of(patch)
+        outputs.append(TensorSpec(corrected, u8, (*square, 3)))
+        outputs.append(TensorSpec(mask, u8, square))
     return ModelSpec(tuple(inputs), tuple(outputs))
 
 

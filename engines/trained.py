@@ -44,7 +44,7 @@ def load(path: Path, patches: Sequence[Patch]) -> PortraitGan:
 
 def graph(network: PortraitGan) -> ModelProto:
     """The generator as an ONNX graph in float32, uint8 on both sides (``engines.patches``)."""
-    from engines.networks.portrait_gan import Deployed
+    from engines.deploy_patches import Deployed
 
     made = exported(Deployed(network).eval(), spec_of(network.patches))
     check(made)
@@ -59,14 +59,18 @@ def eight_bit(model: ModelProto, samples: Iterable[Feeds]) -> ModelProto:
     names = convolutions(model)
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     weights = {n.output[0]: shapes[n.input[1]] for n in model.graph.node if n.output[0] in names}
-    # The first ones read pixels (1×1), the last ones write them; both are a small share.
-    firsts = [name for name in names if weights[name][2:] == (1, 1) and _reads_pixels(model, name)]
-    lasts = [name for name in names if weights[name][0] % 5 == 0]
-    return to_int8(model, samples, only=set(names) - set(firsts) - set(lasts))
+    # Convolutions of wide kernels between features are nearly all of the work. What reads or writes
+    # pixels has their channels on one side: 3 colours, or a multiple of a folded square's 4.
+    inner = {name for name in names if weights[name][2:] == (3, 3) and _between(model, name)}
+    return to_int8(model, samples, only=inner)
 
 
-def _reads_pixels(model: ModelProto, name: str) -> bool:
-    """Whether a convolution's input was joined of pixels and maps."""
-    node = next(n for n in model.graph.node if n.output[0] == name)
-    made_by = {out: n.op_type for n in model.graph.node for out in n.output}
-    return made_by.get(node.input[0]) == "Concat"
+def _between(model: ModelProto, name: str) -> bool:
+    """Whether a convolution neither reads nor writes pixels."""
+    feeds = {i: n for n in model.graph.node for i in n.input}
+    made = {o: n for n in model.graph.node for o in n.output}
+    node = made[name]
+    before = made.get(node.input[0])
+    return feeds[name].op_type not in ("Split", "Slice", "DepthToSpace") and (
+        before is None or before.op_type != "Pad"
+    )

@@ -23,7 +23,8 @@ HEAVY = {
 # that make networks: every other module imports without them.
 DEFINITIONS = {
     "engines.deploy", "engines.networks.fomm", "engines.networks.liveportrait",
-    "engines.networks.portrait_gan", "engines.training.loop", "engines.training.losses",
+    "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
+    "engines.training.losses",
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from avatar.commands.face_numbers import head_turn_deg
 from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
 from avatar.commands.terminal import say
-from avatar.errors import SinkError, UsageError
+from avatar.commands.train.card import CARD, neural_folder, read_card
+from avatar.errors import EngineError, SinkError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, Face, GeneratedFrame, LabelledFrame, Presence
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import load_photo
@@ -212,6 +213,21 @@ def _numbers(stored: StoredAvatar) -> list[tuple[str, str]]:
         ("expression", expression),
         ("added", f"{stored.added.astimezone():%Y-%m-%d %H:%M:%S}, "
                   f"by webcam-avatar {stored.program_version}"),
+        *_generator(stored),
+    ]  # fmt: skip
+
+
+def _generator(stored: StoredAvatar) -> list[tuple[str, str]]:
+    """Return the line about a generator that ``avatar train`` made; none where there is none."""
+    try:
+        card = read_card(stored.folder, stored.sha256)
+    except EngineError as error:
+        # Most avatars have none; one that cannot be used is worth a line.
+        known = (neural_folder(stored.folder) / CARD).exists()
+        return [("generator", f"not usable: {error}")] if known else []
+    return [
+        ("generator", f"{card.size}, {card.steps} steps, {card.made.astimezone():%Y-%m-%d %H:%M}; "
+                      f"rights: {card.rights}"),
     ]  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from torch.nn.utils import parametrizations
 
 from engines.patches import Patch
 
-_SLOPE = 0.1
+SLOPE = 0.1
 # What is finer than this, pixels of a patch, counts as detail. All patches' sides are multiples.
-_DETAIL_PX = 8
+DETAIL_PX = 8
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
@@ -64,28 +64,35 @@ class PatchNet(nn.Module):
         ``picture``: (3, side, side); ``maps``: (M, cells, cells); of a window of the patch, whose
         first cell (row, column) is ``at``.
         """
-        coarse = functional.avg_pool2d(picture, _DETAIL_PX)
-        detail = picture - functional.interpolate(coarse, scale_factor=_DETAIL_PX, mode="bilinear")
+        coarse = functional.avg_pool2d(picture, DETAIL_PX)
+        detail = picture - functional.interpolate(coarse, scale_factor=DETAIL_PX, mode="bilinear")
         blank = self._blank(maps)
         if blank is not None:
             picture, detail = picture - detail * blank, detail * (1 - blank)
         folded = functional.pixel_unshuffle(picture, self.fold)
         x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
-        x = functional.leaky_relu(self.stem(x), _SLOPE)
-        skips = [x]
-        for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
-            x = down(x)
-            x = functional.leaky_relu(x + self._own_at(at, x) if level == 0 else x, _SLOPE)
-            x = functional.leaky_relu(x + inner(x), _SLOPE)
-            skips.append(x)
-        skips.pop()
-        for up, joined in zip(reversed(self.up), reversed(self.joined), strict=True):
-            x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
-            x = functional.leaky_relu(x + joined(x), _SLOPE)
+        x = self.body(functional.leaky_relu(self.stem(x), SLOPE), at)
         y = functional.pixel_shuffle(self.out(x), self.fold)
         corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
         mask = torch.sigmoid(y[:, 4:] + 2)
         return corrected, mask if blank is None else torch.maximum(mask, blank)
+
+    def body(self, x: Tensor, at: tuple[int, int]) -> Tensor:
+        """Return the features that the last convolution reads, (fine, cells, cells).
+
+        ``x``: the first ones, of the same shape; ``at``: see ``forward``.
+        """
+        skips = [x]
+        for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
+            x = down(x)
+            x = functional.leaky_relu(x + self._own_at(at, x) if level == 0 else x, SLOPE)
+            x = functional.leaky_relu(x + inner(x), SLOPE)
+            skips.append(x)
+        skips.pop()
+        for up, joined in zip(reversed(self.up), reversed(self.joined), strict=True):
+            x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
+            x = functional.leaky_relu(x + joined(x), SLOPE)
+        return x
 
     def _own_at(self, at: tuple[int, int], like: Tensor) -> Tensor:
         y, x = at[0] // 2, at[1] // 2
@@ -160,24 +167,3 @@ class Critics(nn.Module):
         """Return the scores and features of the patch ``name``; see ``Critic``."""
         found: tuple[Tensor, list[Tensor]] = self.nets[name](picture, maps)
         return found
-
-
-class Deployed(nn.Module):
-    """The generator with uint8 on both sides, as ``engines.patches.spec_of`` lists them."""
-
-    def __init__(self, gan: PortraitGan) -> None:
-        super().__init__()
-        self.gan = gan
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Pictures and maps of each patch in turn -> its corrected picture and mask."""
-        outputs = []
-        for index, patch in enumerate(self.gan.patches):
-            picture, maps = (
-                value.float().permute(0, 3, 1, 2) * (1 / 255)
-                for value in inputs[2 * index : 2 * index + 2]
-            )
-            corrected, mask = self.gan(patch.name, picture, maps)
-            levels = (torch.cat([corrected, mask], 1) * 255).round().clamp(0, 255)
-            outputs.append(levels.permute(0, 2, 3, 1).to(torch.uint8))
-        return tuple(outputs)

@@ -64,7 +64,8 @@ class DivergedError(EngineError):
 class Trainer:
     """Trains a ``PortraitGan`` on ``pairs``.
 
-    ``device``: ``cpu`` or ``cuda``. ``base``: weights to begin with, by name.
+    ``device``: ``cpu`` or ``cuda``. ``base``: weights to begin with, by name. ``for_all``: learn
+    nothing that belongs to one person (``PatchNet.own`` stays as it is).
     """
 
     def __init__(
@@ -73,12 +74,16 @@ class Trainer:
         plan: Plan,
         device: str = "cpu",
         base: Mapping[str, Tensor] | None = None,
+        *,
+        for_all: bool = False,
     ) -> None:
         self.pairs, self.plan, self._device = pairs, plan, device
         torch.manual_seed(plan.seed)
         self.generator = PortraitGan(pairs.patches)
         if base is not None:
             load_weights(self.generator, base, "the base")
+        for net in self.generator.nets.values():
+            net.own.requires_grad_(not for_all)
         self._critics = Critics(pairs.patches)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for network in (self.generator, self._critics, self.averaged):

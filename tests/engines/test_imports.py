@@ -14,7 +14,8 @@ HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx",
 MODULES = sorted(
     f"engines.{path.stem}"
     for path in (ROOT / "engines").glob("*.py")
-    if path.stem not in ("__init__", "deploy")  # PyTorch modules: imported by export only
+    # PyTorch modules: imported by export only.
+    if path.stem not in ("__init__", "deploy", "deploy_patches")
 )
 
 

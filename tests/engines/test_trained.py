@@ -14,11 +14,13 @@ pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it"
 from avatar.errors import EngineError  # noqa: E402
 from engines import precision, trained  # noqa: E402
 from engines.graph import model_spec  # noqa: E402
-from engines.networks.portrait_gan import Deployed, PortraitGan  # noqa: E402
-from engines.patches import SIZES, inputs_of, output_of, spec_of  # noqa: E402
+from engines.networks.portrait_gan import PortraitGan  # noqa: E402
+from engines.patches import SIZES, Patch, inputs_of, outputs_of, spec_of  # noqa: E402
 from engines.runner import Runner  # noqa: E402
 from engines.training import checkpoint  # noqa: E402
 from tests.engines.training.toys import PATCH  # noqa: E402
+
+CORRECTED, MASK = outputs_of(PATCH)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,14 @@ def feeds(seed: int) -> dict[str, Any]:
 
 
 def reference(network: PortraitGan, given: dict[str, Any]) -> Any:
+    """Return what the network as it was trained makes of it, in levels, int (n, side, side, 3)."""
+    picture, maps = (
+        torch.from_numpy(value).permute(0, 3, 1, 2).float() / 255 for value in given.values()
+    )
     with torch.no_grad():
-        return Deployed(network)(*(torch.from_numpy(v) for v in given.values()))[0].numpy()
+        corrected, _ = network(PATCH.name, picture, maps)
+    levels = (corrected * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
+    return levels.int().numpy()
 
 
 def open_runner(backend: str, model: Any) -> Runner:
@@ -73,7 +81,7 @@ def test_every_backend_draws_what_pytorch_draws(
     with open_runner(backend, graph) as runner:
         for seed in range(3):
             given = feeds(seed)
-            found = runner.infer(given)[output_of(PATCH)].astype(int)
+            found = runner.infer(given)[CORRECTED].astype(int)
             assert np.abs(found - reference(network, given)).max() <= 1
 
 
@@ -83,14 +91,14 @@ def test_eight_bits_stay_near(backend: str, network: PortraitGan, graph: Any) ->
     assert precision.is_quantised(eight)
     with open_runner(backend, eight) as runner:
         given = feeds(99)
-        found = runner.infer(given)[output_of(PATCH)].astype(int)
+        found = runner.infer(given)[CORRECTED].astype(int)
         assert np.abs(found - reference(network, given)).mean() < 3
 
 
 def test_half_precision_computes_the_same_picture(network: PortraitGan, graph: Any) -> None:
     with open_runner("onnxruntime", precision.to_fp16(graph)) as runner:
         given = feeds(5)
-        found = runner.infer(given)[output_of(PATCH)].astype(int)
+        found = runner.infer(given)[CORRECTED].astype(int)
         assert np.abs(found - reference(network, given)).mean() < 0.5
 
 
@@ -101,6 +109,30 @@ def test_tensorrt_rtx_builds_it_without_a_card(graph: Any, tmp_path: Path) -> No
 
     engine = build("toy", precision.to_fp16(graph), TensorRtBuilder("tensorrt-rtx"), tmp_path)
     assert engine.built and len(engine.data) > 1000
+
+
+@pytest.mark.parametrize("fold", [2, 4])
+def test_the_fast_form_is_the_trained_network(fold: int) -> None:
+    """Folded or not, with what is made up blanked, and features of its own."""
+    from engines.deploy_patches import Deployed
+
+    patch = Patch(
+        "p", 2, 64, fold, ("valid", "inside"), (0.0, 1.0), (8, 12, 16), 64, 32, blank="inside"
+    )
+    torch.manual_seed(1)
+    network = PortraitGan([patch]).eval().requires_grad_(False)
+    network.nets["p"].out.weight.mul_(20)
+    network.nets["p"].own.normal_(0, 0.3)
+    picture = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    maps = torch.randint(0, 2, (2, patch.cells, patch.cells, 2), dtype=torch.uint8) * 255
+    with torch.no_grad():
+        found = Deployed(network)(picture, maps)
+        wanted = network(
+            "p", picture.permute(0, 3, 1, 2).float() / 255, maps.permute(0, 3, 1, 2).float() / 255
+        )
+    for ours, theirs in zip(found, wanted, strict=True):
+        levels = (theirs * 255).round().clamp(0, 255).permute(0, 2, 3, 1).squeeze(3)
+        assert (ours.float() - levels).abs().max() <= 1
 
 
 def test_weights_come_back_from_their_file(network: PortraitGan, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from avatar.sources.video import VideoSource
 
 CLIP_PX = 512
 SQUARE_RATIO = 2.6
-_CLIP_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+CLIP_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 # The clips that drive other people's pictures in the published figures.
 _DRIVING = ("d10", "d14", "d3")
@@ -110,7 +110,7 @@ class Picture:
 
 def find_clips(folder: Path | None) -> list[Clip]:
     """Return the clips in ``folder``. Raises ``UsageError`` where there are none."""
-    return [Clip(path) for path in _files("--clips", folder, _CLIP_ENDINGS, "videos")]
+    return [Clip(path) for path in _files("--clips", folder, CLIP_ENDINGS, "videos")]
 
 
 def driving_clips(clips: list[Clip]) -> list[Clip]:

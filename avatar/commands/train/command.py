@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -14,15 +15,31 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from avatar.clock import MonotonicClock
+from avatar.commands.avatars import PHOTO_SUFFIXES
 from avatar.commands.face_numbers import write_whole
 from avatar.commands.run import ended_by_signals
 from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store, file_sha256
 from avatar.commands.terminal import say
-from avatar.commands.train.card import Recording, Rights, Size, pairs_folder, training_folder
+from avatar.commands.train.card import (
+    Recording,
+    Rights,
+    Size,
+    neural_folder,
+    pairs_folder,
+    training_folder,
+)
 from avatar.commands.train.finish import finish
-from avatar.commands.train.prepare import Source, Split, split, take_source, write_pairs
+from avatar.commands.train.prepare import (
+    Source,
+    Split,
+    Take,
+    photo_takes,
+    split,
+    take_source,
+    write_pairs,
+)
 from avatar.commands.train.session import Budget, Session, disk_told
-from avatar.commands.train.watch import Watched, watch
+from avatar.commands.train.watch import Watched, watch, watch_photos
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
 from avatar.frames import UInt8Image
 from avatar.track.face_model import find_face_model
@@ -33,7 +50,6 @@ if TYPE_CHECKING:
 
 GIVEN = "given.json"
 INTERRUPTED = 130
-_LEAST_S = 5.0
 
 
 class Given(BaseModel):
@@ -52,11 +68,12 @@ class Given(BaseModel):
 class Wish:
     """What the user asked for; see the command's help.
 
-    ``share``: the first part of the clip, which is learnt from; the rest is never looked at.
+    ``inputs``: clips of one person, or three to five photographs. ``share``: the first part of each
+    clip, which is learnt from; the rest is never looked at.
     """
 
     name: str
-    clip: Path | None
+    inputs: tuple[Path, ...] = ()
     size: Size = "regions"
     minutes: float = 20.0
     steps: int | None = None
@@ -76,69 +93,79 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     Raises ``UsageError``, ``EngineError``, ``MissingDependencyError`` and the errors of sources.
     """
     rights = _checked(wish)
-    _check_libraries()
-    # PyTorch's threads else wait for each other by running in circles, which on a machine with
-    # other work makes a training many times as long. Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    ready_libraries()
     store = store or default_store()
     stored, given = (_resumed if wish.resume else _begun)(wish, rights, store)
+    again = f'avatar train --name "{stored.name}" --resume --rights {rights}'
     folder = training_folder(stored.folder)
-    trainer, facts = _trainer(wish, given, stored)
+    trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
+    if trained is None:
+        return INTERRUPTED
+    finish(stored, given, *trained, device_of(wish.device), say)
+    return 0
+
+
+def run_session(
+    wish: Wish, given: Given, folder: Path, pairs: Path, again: str, *, for_all: bool = False
+) -> tuple[Trainer, Session] | None:
+    """Train until the time is over; None when the user paused it.
+
+    ``pairs``: the prepared ones. ``again``: the command that goes on. ``for_all``: see ``Trainer``.
+    Raises ``UsageError`` when the training diverged or the disk is full.
+    """
+    from engines.training.loop import DivergedError
+
+    trainer, facts = _trainer(wish, given, folder, pairs, for_all)
     session = Session(
         trainer, folder, MonotonicClock(), say, spent_s=float(facts.get("spent_s", 0.0))
     )
     session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
-    say(f"training {given.size} of {stored.name} on {_device(wish.device)}; Ctrl-C pauses")
+    say(f"training {given.size} on {device_of(wish.device)}; Ctrl-C pauses")
     stop = threading.Event()
     with ended_by_signals(stop.set):
-        _run(session, Budget(wish.minutes * 60, wish.steps), stop, stored)
+        try:
+            session.run(Budget(wish.minutes * 60, wish.steps), stop)
+        except DivergedError as error:
+            raise UsageError(
+                f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
+                "--minutes 0 finishes with it"
+            ) from error
     if stop.is_set():
-        say(f"paused; go on: {_resume_line(stored)}")
-        return INTERRUPTED
-    finish(stored, given, trainer, session, _device(wish.device), say)
-    return 0
-
-
-def _run(session: Session, budget: Budget, stop: threading.Event, stored: StoredAvatar) -> None:
-    from engines.training.loop import DivergedError
-
-    try:
-        session.run(budget, stop)
-    except DivergedError as error:
-        raise UsageError(
-            f"{error}. What was kept last is whole: {_resume_line(stored)} goes on from there, and "
-            "with --minutes 0 finishes with it"
-        ) from error
-
-
-def _resume_line(stored: StoredAvatar) -> str:
-    return f'avatar train --name "{stored.name}" --resume --rights self'
+        say(f"paused; go on: {again}")
+        return None
+    return trainer, session
 
 
 def _checked(wish: Wish) -> Rights:
     """Check what can be checked at once. Raises ``UsageError``."""
-    rights = wish.rights
+    rights = checked_rights(wish.rights)
+    if not 0.2 <= wish.share <= 1:
+        raise UsageError(f"--share: expected 0.2 to 1, found {wish.share:g}")
+    if wish.minutes < 0 or (wish.minutes == 0 and not wish.resume):
+        raise UsageError(f"--minutes: expected more than 0, found {wish.minutes:g}")
+    if wish.resume and wish.inputs:
+        raise UsageError(
+            f"--resume goes on with what {wish.name} was begun with: leave out {wish.inputs[0]}, "
+            "or leave out --resume to begin anew"
+        )
+    if not wish.resume and not wish.inputs:
+        raise UsageError("avatar train needs a clip of the person, or --resume")
+    return rights
+
+
+def checked_rights(rights: str | None) -> Rights:
+    """Return the statement of rights. Raises ``UsageError`` where there is none."""
     if rights not in get_args(Rights):
         raise UsageError(
             "avatar train needs --rights self (the clip shows you) or --rights licensed (whoever "
             "it shows has agreed to a generator that can put words into their mouth); found "
             f"{rights or 'neither'}"
         )
-    if not 0.2 <= wish.share <= 1:
-        raise UsageError(f"--share: expected 0.2 to 1, found {wish.share:g}")
-    if wish.minutes < 0 or (wish.minutes == 0 and not wish.resume):
-        raise UsageError(f"--minutes: expected more than 0, found {wish.minutes:g}")
-    if wish.resume and wish.clip is not None:
-        raise UsageError(
-            f"--resume goes on with the clip that {wish.name} was begun with: leave out "
-            f"{wish.clip}, or leave out --resume to begin anew"
-        )
-    if not wish.resume and wish.clip is None:
-        raise UsageError("avatar train needs a clip of the person, or --resume")
     return "self" if rights == "self" else "licensed"
 
 
-def _check_libraries() -> None:
+def ready_libraries() -> None:
+    """Check what training needs. Raises ``MissingDependencyError``."""
     from importlib.util import find_spec
 
     missing = [n for n in ("torch", "safetensors", "onnx", "onnxscript") if find_spec(n) is None]
@@ -147,51 +174,73 @@ def _check_libraries() -> None:
             f"avatar train needs {', '.join(missing)}, not installed here. Install what training "
             "needs with `pip install 'webcam-avatar[train]'`; using the result needs none of it"
         )
+    # PyTorch's threads else wait for each other by running in circles, which on a machine with
+    # other work makes a training many times as long. Read when PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
     """Prepare the pairs and store the avatar."""
-    assert wish.clip is not None
-    clip = wish.clip.expanduser()
+    inputs = [path.expanduser() for path in wish.inputs]
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = _file_hash(wish.base) if wish.base is not None else None
     face_model = find_face_model(wish.face_model)
-    say(f"looking through {clip} …")
-    watched = watch(clip, face_model)
-    say(watched.summary())
-    chosen = split(watched, wish.share)
-    _check_split(chosen, wish.share)
-    source = take_source(watched, chosen.train, face_model)
-    recordings = [_recording(watched)]
+    if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
+        if wish.base is None:
+            raise UsageError(
+                "a few photographs are too little to begin with: give --base FILE, weights learnt "
+                "from other people (avatar train --as-base), or a clip of the person"
+            )
+        takes = photo_takes(watch_photos(inputs, face_model))
+        recordings: list[Recording] = []
+    else:
+        takes, recordings = _clip_takes(inputs, wish.share, face_model)
     given = Given(
         size=wish.size, rights=rights, share=wish.share, seed=wish.seed,
         base_sha256=base_sha256, recordings=recordings,
     )  # fmt: skip
-    stored = _stored(store, name, source, wish.force)
-    _write(stored, wish.size, source, watched, chosen, given)
+    stored = _stored(store, name, takes[0].source, wish.force)
+    shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
+    prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
     return stored, given
 
 
-def _write(
-    stored: StoredAvatar,
-    size: Size,
-    source: Source,
-    watched: Watched,
-    chosen: Split,
-    given: Given,
-) -> None:
-    import shutil
+def _clip_takes(
+    paths: list[Path], share: float, face_model: Path
+) -> tuple[list[Take], list[Recording]]:
+    """Return what is drawn of the first clip's best frame: the moments of all clips."""
+    takes: list[Take] = []
+    recordings = []
+    for path in paths:
+        watched = looked_through(path, face_model)
+        chosen = split(watched, share)
+        _check_split(chosen, share)
+        source = takes[0].source if takes else take_source(watched, chosen.train, face_model)
+        takes.append(Take(source, watched, chosen.train, chosen.held_out))
+        recordings.append(recording_of(watched))
+    return takes, recordings
 
-    folder = training_folder(stored.folder)
+
+def looked_through(path: Path, face_model: Path) -> Watched:
+    """Watch a clip and say what was found."""
+    say(f"looking through {path} …")
+    watched = watch(path, face_model)
+    say(watched.summary())
+    return watched
+
+
+def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
+    """Write pairs and what the training was begun with; ``folder`` is made anew."""
     with disk_told(folder):
-        for old in (folder, stored.folder / "neural"):
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
+        learnt = sum(len(take.train) for take in takes)
+        held_out = sum(len(take.held_out) for take in takes)
         say(
-            f"drawing {len(chosen.train)} moments to learn from and {len(chosen.held_out)} held "
-            f"out; photograph: frame {source.track.index}. Pictures stay in {folder}"
+            f"drawing {learnt} moments to learn from and {held_out} held out; their pictures stay "
+            f"in {folder}"
         )
-        write_pairs(pairs_folder(stored.folder), size, patches_of(size), source, watched, chosen)
+        write_pairs(pairs, given.size, patches_of(given.size), takes)
         write_whole(folder / GIVEN, given)
 
 
@@ -216,7 +265,8 @@ def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> Store
         return store.add(name, path, source.face, replace=force)
 
 
-def _recording(watched: Watched) -> Recording:
+def recording_of(watched: Watched) -> Recording:
+    """Return what a card says of a clip."""
     return Recording(
         sha256=file_sha256(watched.path),
         seconds=round(watched.seconds, 2),
@@ -237,40 +287,50 @@ def _file_hash(path: Path) -> str:
 
 def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
     stored = store.load(wish.name)
-    path = training_folder(stored.folder) / GIVEN
+    missing = (
+        f"there is no training of {stored.name} to resume: none was begun, or its folder is gone. "
+        f"Begin one: avatar train --name NAME CLIP --rights {rights}"
+    )
+    return stored, read_given(training_folder(stored.folder), missing)
+
+
+def read_given(folder: Path, missing: str) -> Given:
+    """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
+    path = folder / GIVEN
     try:
-        given = Given.model_validate(json.loads(path.read_bytes()))
+        return Given.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no training of {stored.name} to resume: none was begun, or its folder "
-            f"{path.parent} is gone. Begin one: avatar train --name NAME CLIP --rights {rights}"
-        ) from error
+        raise UsageError(missing) from error
     except (OSError, ValueError, ValidationError) as error:
         raise UsageError(
             f"{path} is broken: {error}. Train anew, with --force instead of --resume"
         ) from error
-    return stored, given
 
 
-def _trainer(wish: Wish, given: Given, stored: StoredAvatar) -> tuple[Trainer, dict[str, Any]]:
+def _trainer(
+    wish: Wish, given: Given, folder: Path, pairs: Path, for_all: bool
+) -> tuple[Trainer, dict[str, Any]]:
     """Return the trainer and what its checkpoint was saved with; empty where there is none."""
     from engines.training import checkpoint
     from engines.training.loop import CHECKPOINT, Plan, Trainer
     from engines.training.pairs import Pairs
 
-    folder = training_folder(stored.folder)
-    pairs = Pairs(pairs_folder(stored.folder), patches_of(given.size))
-    base = None if wish.base is None else checkpoint.read(wish.base.expanduser())[0]
-    trainer = Trainer(pairs, Plan(seed=given.seed), _device(wish.device), base)
-    if wish.resume and (folder / CHECKPOINT).exists():
-        try:
-            return trainer, trainer.resume(folder)
-        except AvatarError as error:
-            raise UsageError(str(error)) from error
-    return trainer, {}
+    resumed = wish.resume and (folder / CHECKPOINT).exists()
+    base = None
+    if wish.base is not None and not resumed:
+        base = checkpoint.read(wish.base.expanduser())[0]
+    device = device_of(wish.device)
+    plan = Plan(seed=given.seed)
+    trainer = Trainer(Pairs(pairs, patches_of(given.size)), plan, device, base, for_all=for_all)
+    if not resumed:
+        return trainer, {}
+    try:
+        return trainer, trainer.resume(folder)
+    except AvatarError as error:
+        raise UsageError(str(error)) from error
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
     """Return the device to train on. Raises ``UsageError`` for one that is not there."""
     import torch
 

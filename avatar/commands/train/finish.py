@@ -100,15 +100,15 @@ def _samples(pairs: Pairs, among: Any) -> Iterator[Feeds]:
 def _int8_error(exact: Any, eight: Any, pairs: Pairs) -> float | None:
     """Return the mean difference of what is drawn in 8 bits and in 32, in levels, held out."""
     from engines.onnxruntime import OnnxRuntimeRunner
-    from engines.patches import output_of
+    from engines.patches import outputs_of
 
     apart = []
     with OnnxRuntimeRunner(exact) as full, OnnxRuntimeRunner(eight) as small:
         for feeds in _samples(pairs, pairs.held_out):
             a, b = full.infer(feeds), small.infer(feeds)
             for patch in pairs.patches:
-                name = output_of(patch)
-                apart.append(np.abs(a[name][..., :3].astype(np.int16) - b[name][..., :3]).mean())
+                name, _ = outputs_of(patch)
+                apart.append(np.abs(a[name].astype(np.int16) - b[name]).mean())
     return float(np.mean(apart)) if apart else None
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from avatar.commands.train.watch import (
     Watched,
     best_source,
-    frames_of,
     most_different,
 )
 from avatar.errors import UsageError
@@ -43,6 +42,21 @@ class Source:
     track: FaceTrack
 
 
+@dataclass(frozen=True, eq=False)
+class Take:
+    """What is drawn of one photograph: the moments of ``watched`` to learn from and to hold out."""
+
+    source: Source
+    watched: Watched
+    train: list[int]
+    held_out: list[int]
+
+    @property
+    def moments(self) -> list[int]:
+        """Return all of them, in time."""
+        return sorted([*self.train, *self.held_out])
+
+
 @dataclass(frozen=True)
 class Split:
     """Frames of one clip by what they are for; indices into ``Watched.frames``."""
@@ -70,7 +84,7 @@ def split(watched: Watched, share: float) -> Split:
 def take_source(watched: Watched, among: list[int], face_model: Path) -> Source:
     """Read the frame that becomes the avatar's photograph. Raises ``UsageError``."""
     index = best_source(watched, among)
-    for frame in frames_of(watched.path):
+    for frame in watched.read():
         if frame.index == watched.frames[index].index:
             found = detect_faces(frame.image, face_model)
             if not found:
@@ -83,31 +97,57 @@ def take_source(watched: Watched, among: list[int], face_model: Path) -> Source:
     )
 
 
+def photo_takes(watched: Watched) -> list[Take]:
+    """Let each photograph be drawn as every other one shows the person; the last is held out."""
+    last = len(watched.frames) - 1
+    takes = []
+    for picture, seen in zip(watched.read(), watched.frames, strict=True):
+        assert seen.face is not None
+        track = replace(seen.track, camera=picture)
+        others = [i for i in range(last) if i != seen.index]
+        held_out = [last] if seen.index != last else []
+        takes.append(Take(Source(picture.image, seen.face, track), watched, others, held_out))
+    return takes
+
+
 def write_pairs(
     folder: Path,
     size: str,
     patches: Sequence[Patch],
-    source: Source,
-    watched: Watched,
-    chosen: Split,
+    takes: Sequence[Take],
     tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Draw every chosen moment of a clip and write it with the truth into ``folder``.
+    """Draw every chosen moment and write it with the truth into ``folder``.
 
     Raises ``OSError`` when the disk refuses.
     """
-    moments = sorted([*chosen.train, *chosen.held_out])
-    total = len(moments) * len(_SHADINGS)
-    writer = PairsWriter(folder, patches, total, len(moments), size)
-    with ExitStack() as open_all:
-        artists = [open_all.enter_context(_Artist(source, patches, s)) for s in _SHADINGS]
-        for moment, (frame, motion) in enumerate(driven(watched, moments, source)):
+    moments = sum(len(take.moments) for take in takes)
+    writer = PairsWriter(folder, patches, moments * len(_SHADINGS), moments, size)
+    held_out: list[int] = []
+    first = 0
+    for take in takes:
+        _write_take(writer, patches, take, first, tick)
+        kept = set(take.held_out)
+        held_out += [first + k for k, index in enumerate(take.moments) if index in kept]
+        first += len(take.moments)
+    writer.finish(held_out)
+
+
+def _write_take(
+    writer: PairsWriter,
+    patches: Sequence[Patch],
+    take: Take,
+    first: int,
+    tick: Callable[[], None],
+) -> None:
+    with ExitStack() as stages:
+        artists = [stages.enter_context(_Artist(take.source, patches, s)) for s in _SHADINGS]
+        shots = driven(take.watched, take.moments, take.source)
+        for moment, (frame, motion) in enumerate(shots, first):
             writer.truth(moment, artists[0].truth(frame.image, motion))
             for artist in artists:
                 writer.pair(moment, *artist.draw(motion))
             tick()
-    held_out = set(chosen.held_out)
-    writer.finish([k for k, index in enumerate(moments) if index in held_out])
 
 
 def driven(
@@ -117,7 +157,7 @@ def driven(
     retargeter = FaceRetargeter("absolute", "off")
     retargeter.begin_with(source.track)
     wanted = {watched.frames[i].index: watched.frames[i] for i in moments}
-    for frame in frames_of(watched.path):
+    for frame in watched.read():
         seen = wanted.get(frame.index)
         if seen is not None:
             track = replace(seen.track, camera=frame)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar.clock import ManualClock
+from avatar.commands.avatars import choose_face
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
+from avatar.generate.photo import load_photo
 from avatar.generate.topology import FACE_OVAL
 from avatar.motion.retarget import neutrality
 from avatar.motion.rotation import vector_from_rotation
@@ -21,6 +24,7 @@ from avatar.track.landmarker import FaceLandmarker, detect_faces
 Say = Callable[[str], None]
 
 MIN_FACE_PX = 128
+MIN_PHOTOS, MAX_PHOTOS = 3, 5
 MIN_MOMENTS = 60
 # A frame less than so sharp, against the clip's own median, is blurred.
 _BLURRED = 0.4
@@ -50,10 +54,10 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """A clip that was looked through.
+    """A clip, or photographs, that were looked through.
 
-    ``usable``: indices into ``frames`` of those that can be learnt from, in time. The counts say
-    why others cannot.
+    ``read``: gives the pictures once more, in the order of ``frames``. ``usable``: indices into
+    ``frames`` of those that can be learnt from, in time. The counts say why others cannot.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class Watched:
     lost: int
     blurred: int
     covered: int
+    read: Callable[[], Iterator[CameraFrame]]
 
     @property
     def seconds(self) -> float:
@@ -113,6 +118,32 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     watched = _judged(path, frames)
     _check_enough(watched)
     return watched
+
+
+def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
+    """Find the face of each photograph of one person, in the order given.
+
+    Raises ``PhotoError`` and ``UsageError`` for photographs that nothing can be learnt from.
+    """
+    if not MIN_PHOTOS <= len(paths) <= MAX_PHOTOS:
+        raise UsageError(
+            f"expected {MIN_PHOTOS} to {MAX_PHOTOS} photographs of one person, found {len(paths)}"
+        )
+    pictures = [
+        CameraFrame(load_photo(path), index * 1_000_000_000, index)
+        for index, path in enumerate(paths)
+    ]
+    frames = []
+    for path, picture in zip(paths, pictures, strict=True):
+        face = choose_face(path.name, detect_faces(picture.image, face_model), lambda _line: None)
+        if face_height(face) < MIN_FACE_PX:
+            raise UsageError(
+                f"expected a face at least {MIN_FACE_PX} pixels high in {path.name}, found "
+                f"{face_height(face):.0f}"
+            )
+        frames.append(_seen(picture, face))
+    usable = list(range(len(frames)))
+    return Watched(paths[0], frames, usable, 0, 0, 0, read=lambda: iter(pictures))
 
 
 def _keep_some(pictures: list[UInt8Image], frame: CameraFrame) -> None:
@@ -174,6 +205,7 @@ def _judged(path: Path, frames: list[Seen]) -> Watched:
         lost=len(frames) - len(with_face),
         blurred=int((~sharp).sum()),
         covered=int((sharp & covered).sum()),
+        read=partial(frames_of, path),
     )  # fmt: skip
 
 

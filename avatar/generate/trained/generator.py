@@ -24,7 +24,7 @@ from avatar.generate.trained.placement import (
 )
 from avatar.motion.head import HeadShape, decompose
 from avatar.motion.retarget import still
-from engines.patches import Patch, border, inputs_of, output_of
+from engines.patches import Patch, border, inputs_of, outputs_of
 
 if TYPE_CHECKING:
     from engines.runner import Runner
@@ -155,20 +155,20 @@ class TrainedGenerator:
             feeds[picture], feeds[drawn] = pictures[patch.name], maps[patch.name]
         found = self._runner.infer(feeds)
         for patch in self._patches:
-            corrected = found[output_of(patch)]
+            corrected, mask = (found[name] for name in outputs_of(patch))
             for index, matrix in enumerate(matrices[patch.name]):
-                change = self._change(patch, pictures[patch.name][index], corrected[index])
+                change = self._change(
+                    patch, pictures[patch.name][index], corrected[index], mask[index]
+                )
                 add_back(image, change, matrix)
 
     def _change(
-        self, patch: Patch, picture: UInt8Image, corrected: UInt8Image
+        self, patch: Patch, picture: UInt8Image, corrected: UInt8Image, mask: Mask
     ) -> NDArray[np.int16]:
         """Return what is to be added to the picture, int16 (side, side, 3)."""
         import cv2
 
-        share = cv2.multiply(
-            cv2.extractChannel(corrected, 3), self._borders[patch.name], scale=_UNIT
-        )
-        share = cv2.merge([share, share, share])
-        apart = cv2.subtract(cv2.cvtColor(corrected, cv2.COLOR_RGBA2RGB), picture, dtype=cv2.CV_16S)
-        return np.asarray(cv2.multiply(apart, share, scale=_UNIT, dtype=cv2.CV_16S), np.int16)
+        share = cv2.multiply(mask, self._borders[patch.name], scale=_UNIT)
+        shares = cv2.merge([share, share, share])
+        apart = cv2.subtract(corrected, picture, dtype=cv2.CV_16S)
+        return np.asarray(cv2.multiply(apart, shares, scale=_UNIT, dtype=cv2.CV_16S), np.int16)

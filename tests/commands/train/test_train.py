@@ -15,6 +15,7 @@ pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it"
 
 from avatar.commands.animate import animate
 from avatar.commands.store import AvatarStore, default_store
+from avatar.commands.train.base import train_base
 from avatar.commands.train.card import neural_folder, read_card, training_folder
 from avatar.commands.train.command import Wish, train
 from avatar.commands.train.comparison import PAGE, VIDEO, compare
@@ -32,7 +33,7 @@ NEURAL = LiveConfig(engine="neural", size="256x256", avatar=("drawn",))
 @pytest.fixture(scope="module")
 def acting() -> list[UInt8Image]:
     illustrator = Illustrator(PERSON_PX)
-    return [illustrator.draw(performance(1.0 + k / 25)) for k in range(96)]
+    return [illustrator.draw(performance(1.0 + k / 25)) for k in range(84)]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> object:
 @pytest.fixture(scope="module")
 def trained(home: object, clip: Path) -> AvatarStore:
     """The store with an avatar that was trained for a moment."""
-    wish = Wish("drawn", clip, rights="self", steps=3, share=0.8)
+    wish = Wish("drawn", (clip,), rights="self", steps=3, share=0.8)
     assert train(wish) == 0
     return default_store()
 
@@ -61,7 +62,7 @@ def test_the_avatar_is_stored_with_weights_and_a_card(trained: AvatarStore) -> N
     stored = trained.load("drawn")
     card = read_card(stored.folder, stored.sha256)
     assert (card.size, card.rights, card.steps) == ("regions", "self", 3)
-    assert card.recordings[0].frames == 96 and card.train_pairs > 80
+    assert card.recordings[0].frames == 84 and card.train_pairs > 80
     assert card.held_out_error > 0 and card.untrained_error > 0
     assert card.int8_error is not None and card.int8_error < 10
     folder = neural_folder(stored.folder)
@@ -100,14 +101,14 @@ def test_it_is_compared_with_the_portrait_engine_on_what_it_has_not_seen(
 def test_it_goes_on_where_it_ended(
     trained: AvatarStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(Wish("drawn", None, rights="self", resume=True, steps=5)) == 0
+    assert train(Wish("drawn", rights="self", resume=True, steps=5)) == 0
     stored = trained.load("drawn")
     assert read_card(stored.folder, stored.sha256).steps == 5
 
 
 def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
     with pytest.raises(UsageError, match="already"):
-        train(Wish("drawn", clip, rights="self"))
+        train(Wish("drawn", (clip,), rights="self"))
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_a_damaged_checkpoint_is_said_and_not_replaced(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UsageError, match="no whole checkpoint"):
-        train(Wish("drawn", None, rights="self", resume=True, steps=6))
+        train(Wish("drawn", rights="self", resume=True, steps=6))
     assert path.stat().st_size == 1000
 
 
@@ -177,12 +178,12 @@ def test_the_drivers_own_teeth_are_refused(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (Wish("x", Path("clip.mp4")), "--rights self"),
-        (Wish("x", Path("clip.mp4"), rights="mine"), "found mine"),
-        (Wish("x", None, rights="self"), "needs a clip"),
-        (Wish("x", Path("clip.mp4"), rights="self", resume=True), "leave out clip.mp4"),
-        (Wish("x", Path("clip.mp4"), rights="self", share=0.1), "0.2 to 1"),
-        (Wish("x", Path("clip.mp4"), rights="self", minutes=0), "more than 0"),
+        (Wish("x", (Path("clip.mp4"),)), "--rights self"),
+        (Wish("x", (Path("clip.mp4"),), rights="mine"), "found mine"),
+        (Wish("x", rights="self"), "needs a clip"),
+        (Wish("x", (Path("clip.mp4"),), rights="self", resume=True), "leave out clip.mp4"),
+        (Wish("x", (Path("clip.mp4"),), rights="self", share=0.1), "0.2 to 1"),
+        (Wish("x", (Path("clip.mp4"),), rights="self", minutes=0), "more than 0"),
     ],
 )
 def test_what_cannot_be_meant_is_said_at_once(home: object, wish: Wish, said: str) -> None:
@@ -192,7 +193,50 @@ def test_what_cannot_be_meant_is_said_at_once(home: object, wish: Wish, said: st
 
 def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore) -> None:
     with pytest.raises(UsageError, match="stored avatar, found 'nobody'"):
-        train(Wish("nobody", None, rights="self", resume=True))
+        train(Wish("nobody", rights="self", resume=True))
+
+
+@pytest.fixture(scope="module")
+def base(home: object, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of two people, who are the same drawn one."""
+    folder = tmp_path_factory.mktemp("people")
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip, folder / name)
+    out = folder / "base.safetensors"
+    assert train_base(Wish("", rights="licensed", steps=2), folder, out) == 0
+    return out
+
+
+def test_a_base_learns_of_all_people_and_keeps_nothing_of_one(base: Path) -> None:
+    from engines.training import checkpoint
+
+    weights, facts = checkpoint.read(base)
+    assert facts["size"] == "regions"
+    own = [value for name, value in weights.items() if name.endswith(".own")]
+    assert len(own) == 2 and all(not value.any() for value in own)
+    card = json.loads(base.with_suffix(".json").read_text())
+    assert len(card["recordings"]) == 2 and card["rights"] == "licensed"
+    with pytest.raises(UsageError, match="is there already"):
+        train_base(Wish("", rights="licensed", steps=2), base.parent, base)
+
+
+def test_photographs_personalise_a_base(
+    trained: AvatarStore, base: Path, acting: list[UInt8Image], tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    photos = []
+    for index in (0, 40, 80):
+        photos.append(tmp_path / f"{index}.png")
+        Image.fromarray(acting[index]).save(photos[-1])
+    with pytest.raises(UsageError, match="give --base"):
+        train(Wish("few", tuple(photos), rights="self", steps=1))
+    assert train(Wish("few", tuple(photos), rights="self", steps=1, base=base)) == 0
+    stored = trained.load("few")
+    card = read_card(stored.folder, stored.sha256)
+    assert card.base_sha256 is not None and card.recordings == []
+    # Each of three is drawn as the other two show the person, with creases and without.
+    assert (card.train_pairs, card.held_out_pairs) == (8, 4)
 
 
 def film(path: Path, images: list[UInt8Image]) -> Path:
@@ -202,7 +246,7 @@ def film(path: Path, images: list[UInt8Image]) -> Path:
 def test_a_clip_without_a_face_is_refused(home: object, tmp_path: Path) -> None:
     grey = [np.full((240, 320, 3), 90, np.uint8)] * 12
     with pytest.raises(UsageError, match="found none in the 12 frames"):
-        train(Wish("x", film(tmp_path / "grey.mp4", grey), rights="self"))
+        train(Wish("x", (film(tmp_path / "grey.mp4", grey),), rights="self"))
     assert default_store().find("x") is None
 
 
@@ -210,13 +254,13 @@ def test_a_clip_that_is_too_short_is_refused(
     home: object, acting: list[UInt8Image], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="at least 60 usable frames"):
-        train(Wish("x", film(tmp_path / "short.mp4", acting[:20]), rights="self"))
+        train(Wish("x", (film(tmp_path / "short.mp4", acting[:20]),), rights="self"))
 
 
 def test_two_people_are_refused(home: object, acting: list[UInt8Image], tmp_path: Path) -> None:
     both = [np.ascontiguousarray(np.hstack([image, image])) for image in acting[:16]]
     with pytest.raises(UsageError, match="expected one person"):
-        train(Wish("x", film(tmp_path / "two.mp4", both), rights="self"))
+        train(Wish("x", (film(tmp_path / "two.mp4", both),), rights="self"))
 
 
 def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
@@ -225,4 +269,4 @@ def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
     from avatar.errors import AvatarError
 
     with pytest.raises(AvatarError):
-        train(Wish("x", empty, rights="self"))
+        train(Wish("x", (empty,), rights="self"))

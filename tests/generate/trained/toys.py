@@ -12,7 +12,7 @@ from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
 from engines.graph import Array
-from engines.patches import Patch, inputs_of, output_of, patches_of, spec_of
+from engines.patches import Patch, inputs_of, outputs_of, patches_of, spec_of
 from engines.runner import Runner
 
 
@@ -28,14 +28,14 @@ class ToyRunner(Runner):
 
     def _infer(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         self.seen.append(dict(feeds))
-        return {output_of(patch): self._corrected(patch, feeds) for patch in self._patches}
-
-    def _corrected(self, patch: Patch, feeds: Mapping[str, Any]) -> Array:
-        picture = feeds[inputs_of(patch)[0]].copy()
-        if self._colour is not None:
-            picture[:] = self._colour
-        share = np.full((*picture.shape[:3], 1), self._share, np.uint8)
-        return np.concatenate([picture, share], axis=-1)
+        found = {}
+        for patch in self._patches:
+            corrected, mask = outputs_of(patch)
+            found[corrected] = feeds[inputs_of(patch)[0]].copy()
+            if self._colour is not None:
+                found[corrected][:] = self._colour
+            found[mask] = np.full(found[corrected].shape[:3], self._share, np.uint8)
+        return found
 
     def _close(self) -> None:
         """Nothing to free."""
