@@ -134,7 +134,7 @@ def test_networks_that_are_not_installed_are_told_with_the_way_to_get_them(
         ({"engine": "portrait", "crop": "1,2,300"}, "--crop is for"),
         ({"engine": "fomm", "regions": ("lips",)}, "--engine fomm"),
         ({"engine": "liveportrait", "variant": "animals"}, "needs --crop"),
-        ({"engine": "liveportait"}, "portrait, liveportrait, fomm"),
+        ({"engine": "liveportait"}, "portrait, neural, liveportrait, fomm"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_at_once(
