@@ -1,0 +1,285 @@
+"""Commands about this machine and its user: ``bench``, ``calibrate``, ``devices``, ``doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from avatar.cli.options import (
+    AvatarOption,
+    BackendOption,
+    BitrateOption,
+    CropOption,
+    EncoderOption,
+    EngineOption,
+    FaceModelOption,
+    ForceOption,
+    FrameOption,
+    MouthOption,
+    PrecisionOption,
+    RegionsOption,
+    RetargetEyesOption,
+    RetargetLipsOption,
+    ShadingOption,
+    SizeOption,
+    SmoothingOption,
+    StitchingOption,
+    StrengthOption,
+    WeightsVariantOption,
+    live_config,
+)
+from avatar.config import DEFAULTS
+from avatar.errors import UsageError
+
+
+def bench(
+    camera: Annotated[
+        str,
+        typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
+    ] = "demo",
+    avatar: AvatarOption = None,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="OUT",
+            help="Where frames go; a stream's address measures encoding.",
+        ),
+    ] = "none",
+    encoder: EncoderOption = None,
+    bitrate: BitrateOption = None,
+    engine: EngineOption = None,
+    motion: Annotated[
+        bool,
+        typer.Option(
+            "--motion",
+            help="Measure how steady and how late the avatar moves instead, on --camera or on all "
+            "of --clips.",
+        ),
+    ] = False,
+    motion_mode: Annotated[
+        Literal["relative", "absolute"] | None,
+        typer.Option("--motion-mode", help="As --motion of `avatar run`."),
+    ] = None,
+    frame: FrameOption = None,
+    size: SizeOption = None,
+    smoothing: SmoothingOption = None,
+    mouth: MouthOption = None,
+    shading: ShadingOption = None,
+    strength: StrengthOption = None,
+    regions: RegionsOption = None,
+    stitching: StitchingOption = None,
+    retarget_eyes: RetargetEyesOption = None,
+    retarget_lips: RetargetLipsOption = None,
+    variant: WeightsVariantOption = None,
+    crop: CropOption = None,
+    backend: BackendOption = None,
+    precision: PrecisionOption = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Measured time.")] = 20.0,
+    unpaced: Annotated[
+        bool, typer.Option("--unpaced", help="As fast as it goes, instead of 30 fps.")
+    ] = False,
+    glass: Annotated[
+        bool,
+        typer.Option(
+            "--glass",
+            help="From light to light: show a changing code to the camera (--camera 0, or `loop` "
+            "for no camera) and read it back at the end of the chain.",
+        ),
+    ] = False,
+    quality: Annotated[
+        bool,
+        typer.Option("--quality", help="Measure the pictures instead; needs --clips, --avatars."),
+    ] = False,
+    clips: Annotated[
+        Path | None, typer.Option("--clips", metavar="FOLDER", help="Videos of faces.")
+    ] = None,
+    avatars: Annotated[
+        Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip."),
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .png or .html.")
+    ] = None,
+    face_model: FaceModelOption = None,
+) -> None:
+    """Measure frame rate, latency, CPU and memory on this machine."""
+    if quality:
+        from avatar.commands.quality import quality as quality_command
+
+        raise typer.Exit(
+            quality_command(
+                engine or DEFAULTS.engine, clips, avatars, quick=quick, html_path=html,
+                json_path=json_path, face_model=face_model,
+            )
+        )  # fmt: skip
+    given = {
+        name: value
+        for name, value in locals().items()
+        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode", "out")
+        and name not in ("quality", "clips", "avatars", "quick", "html")
+    }
+    config = live_config(None, given | {"motion": motion_mode})
+    if motion:
+        from avatar.commands.motion import motion as motion_command
+
+        raise typer.Exit(
+            motion_command(
+                camera, clips, smoothing=config.smoothing, quick=quick, json_path=json_path,
+                plot=plot, face_model=face_model,
+            )
+        )  # fmt: skip
+    if glass:
+        from avatar.commands.glass import glass as glass_command
+
+        raise typer.Exit(glass_command(config, json_path=json_path))
+    from avatar.commands.bench import bench as command
+
+    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out))
+
+
+def calibrate(
+    camera: Annotated[
+        str,
+        typer.Option("--camera", metavar="CAMERA", help="Camera, video file, address or demo."),
+    ] = "0",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What to call the profile.")
+    ] = "me",
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="Ask for nothing: watch a recording for the same acts, in any order.",
+        ),
+    ] = False,
+    window: Annotated[
+        bool, typer.Option("--window/--no-window", help="Show the prompts in a window, too.")
+    ] = True,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with signals before and after."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a profile of the same name.")
+    ] = False,
+    av: Annotated[
+        bool,
+        typer.Option(
+            "--av",
+            help="Measure instead how much later the camera is than --mic, by claps, for sound "
+            "that is in step; kept in the profile.",
+        ),
+    ] = False,
+    mic: Annotated[
+        str | None, typer.Option("--mic", metavar="DEVICE", help="With --av: the microphone.")
+    ] = None,
+    face_model: FaceModelOption = None,
+) -> None:
+    """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
+    if av:
+        from avatar.commands.calibrate.sync import calibrate_av
+
+        raise typer.Exit(calibrate_av(camera, mic, name))
+    if mic is not None:
+        raise UsageError("--mic is for calibrate --av")
+    from avatar.commands.calibrate import calibrate as command
+
+    raise typer.Exit(
+        command(
+            camera, name, unattended=unattended, window=window, html=html, force=force,
+            face_model=face_model,
+        )
+    )  # fmt: skip
+
+
+def devices() -> None:
+    """List cameras, outputs, microphones and speakers."""
+    from avatar.commands.devices import devices as command
+
+    raise typer.Exit(command())
+
+
+def doctor(
+    face_model: FaceModelOption = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="Build, compare and time the networks of --engine on this machine's card instead, "
+            "and write a report to attach to an issue.",
+        ),
+    ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="NAME", help="With --gpu: liveportrait or fomm, an installed one."
+        ),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help="With --gpu: openvino or onnxruntime do the same on the processor.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "int8"],
+        typer.Option("--precision", help="With --gpu: how exactly they compute."),
+    ] = "auto",
+    report: Annotated[
+        Path,
+        typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
+    ] = Path("avatar-gpu-report.txt"),
+    force: ForceOption = None,
+    camera: Annotated[
+        bool,
+        typer.Option(
+            "--camera",
+            help="The virtual cameras that this system can have, and what each needs, instead. "
+            "Looks only; loads and installs nothing.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="With --camera: free v4l2loopback devices that no program can open any more.",
+        ),
+    ] = False,
+) -> None:
+    """Check this machine: what works, what does not, and the line that mends it."""
+    if gpu and camera:
+        raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
+    if gpu:
+        from avatar.commands.doctor_gpu import doctor_gpu
+        from avatar.commands.terminal import say
+
+        status = doctor_gpu(
+            engine=engine, backend=backend, precision=precision, report=report,
+            force=bool(force), say=say,
+        )  # fmt: skip
+        raise typer.Exit(status)
+    if engine or force or (backend, precision) != ("auto", "auto"):
+        raise UsageError("--engine, --backend, --precision and --force are for doctor --gpu")
+    if camera:
+        from avatar.commands.doctor_camera import doctor_camera
+
+        raise typer.Exit(doctor_camera(repair))
+    if repair:
+        raise UsageError("--repair is for doctor --camera")
+    from avatar.commands.doctor import doctor as command
+
+    raise typer.Exit(command(face_model))

@@ -1,0 +1,98 @@
+"""``avatar models``: published networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def models_list() -> None:
+    """List what can be had and what is installed, with licence, size and builds."""
+    from avatar.commands.models.command import list_models
+
+    raise typer.Exit(list_models())
+
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="liveportrait or fomm.")]
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--variant", metavar="people|animals",
+        help="Which weights of liveportrait (default: people).",
+    ),
+]  # fmt: skip
+LicenceOption = Annotated[
+    bool,
+    typer.Option("--accept-licence", help="I have read the model's licence and accept it."),
+]
+
+
+def models_pull(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    accept_licence: LicenceOption = False,
+) -> None:
+    """Fetch a model from its official home; an interrupted download goes on where it ended."""
+    from avatar.commands.models.command import pull
+
+    raise typer.Exit(pull(model, variant, accept_licence=accept_licence))
+
+
+def models_import(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Checkpoints, or folders and archives of them."),
+    ],
+    variant: VariantOption = None,
+    accept_licence: LicenceOption = False,
+) -> None:
+    """Install checkpoints that you have; what they are is known by their contents."""
+    from avatar.commands.models.command import import_files
+
+    raise typer.Exit(import_files(files, variant, accept_licence=accept_licence))
+
+
+def models_build(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend", metavar="NAME",
+            help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME", help="auto, fp32, fp16 or int8.")
+    ] = "auto",
+    ahead: Annotated[
+        bool,
+        typer.Option(
+            "--ahead", help="For a card that is not in this machine (tensorrt-rtx only)."
+        ),
+    ] = False,
+) -> None:  # fmt: skip
+    """Compile an installed model for this machine, so that its first use starts quickly."""
+    from avatar.commands.models.command import build
+
+    raise typer.Exit(build(model, variant, backend=backend, precision=precision, ahead=ahead))
+
+
+def models_verify() -> None:
+    """Check every installed file again: its hash, and what is in it."""
+    from avatar.commands.models.command import verify
+
+    raise typer.Exit(verify())
+
+
+def models_remove(
+    model: ModelArgument,
+    variant: VariantOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an installed model and what was built of it."""
+    from avatar.commands.models.command import remove
+
+    raise typer.Exit(remove(model, variant, yes=yes))
