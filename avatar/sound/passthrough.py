@@ -52,14 +52,15 @@ class SoundReport:
 class DelayedPath:
     """What stands between the two streams: pure, with times as arguments.
 
-    ``in_hz``, ``out_hz``: rates of microphone and speaker.
+    ``in_hz``, ``out_hz``: rates of microphone and speaker. ``heard``: the microphone's time line
+    where it is to be another than usual.
     """
 
-    def __init__(self, in_hz: int, out_hz: int) -> None:
+    def __init__(self, in_hz: int, out_hz: int, heard: Timeline | None = None) -> None:
         self._in_hz, self._out_hz = in_hz, out_hz
         self._line = DelayLine(out_hz)
         self._resample = Resampler(in_hz, out_hz)
-        self._heard, self._played = Timeline(in_hz), Timeline(out_hz)
+        self._heard, self._played = heard or Timeline(in_hz), Timeline(out_hz)
         self._in_count = self._out_count = 0
         self.delay_s = 0.0
         """What is wanted from capture to hearing; may be changed at any time."""

@@ -14,11 +14,12 @@ class Timeline:
 
     Devices tell the time of each block, but only as exactly as they wake up (± 10 ms with a sound
     server); their sample clock is steady. The average of what all blocks say is exact to under a
-    millisecond, and follows a clock that drifts.
+    millisecond, and follows a clock that drifts. ``share``: how much a block counts once settled;
+    more for times that are averages already.
     """
 
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz = rate_hz
+    def __init__(self, rate_hz: float, share: float = _SHARE) -> None:
+        self._rate_hz, self._share = rate_hz, share
         self._blocks = 0
         self._origin_s = 0.0
         self._breaks = 0
@@ -37,7 +38,7 @@ class Timeline:
         if self._breaks:
             return
         self._blocks += 1
-        self._origin_s += off_s * max(_SHARE, 1 / self._blocks)
+        self._origin_s += off_s * max(self._share, 1 / self._blocks)
 
     def time_s(self, index: float) -> float:
         """Return the time of sample ``index``."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from avatar.frames import Float32
 from avatar.sound.passthrough import DelayedPath
+from avatar.sound.timeline import Timeline
 
 TRACK_HZ = 48_000
 # What is waited for beyond a block's end: blocks come in bursts, and the reader must not run dry.
@@ -18,6 +19,8 @@ _SPARE_S = 0.03
 _PATIENCE_S = 0.4
 # Blocks follow each other to a few milliseconds; farther apart, sound was lost between them.
 _BREAK_S = 0.05
+# Times come averaged from the sound's process: sound that is lost shows in them, and is followed.
+_SHARE = 0.25
 
 
 class MicrophoneTrack:
@@ -38,7 +41,8 @@ class MicrophoneTrack:
         # After a break (another device, another process) nothing learnt of the old clock holds.
         is_broken = abs(captured_s - self._known_s) > _BREAK_S
         if path is None or rate_hz != self._rate_hz or is_broken:
-            path, self._rate_hz = DelayedPath(rate_hz, TRACK_HZ), rate_hz
+            heard = Timeline(rate_hz, _SHARE)
+            path, self._rate_hz = DelayedPath(rate_hz, TRACK_HZ, heard), rate_hz
         path.heard(samples, captured_s)
         self._path = path
         self._known_s = captured_s + len(samples) / rate_hz
