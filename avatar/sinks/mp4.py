@@ -156,7 +156,7 @@ class Mp4Writer:
             self._abandon()
             if not self._overwrite:
                 self._path.unlink(missing_ok=True)
-            if isinstance(error, _failures()):
+            if isinstance(error, ffmpeg_failures()):
                 raise SinkUnavailableError(_trouble(self._path, error)) from error
             raise
         return self
@@ -207,7 +207,7 @@ class Mp4Writer:
             if self._audio is not None:
                 self._audio.finish(container)
             container.close()
-        except _failures() as error:
+        except ffmpeg_failures() as error:
             raise SinkLostError(_lost(self._path, error)) from error
         finally:
             self._abandon(container)
@@ -257,7 +257,7 @@ class Mp4Writer:
             self._count += 1
             if self._audio is not None:
                 self._audio.write_until(Fraction(self._count) / self._rate, self._container)
-        except _failures() as error:
+        except ffmpeg_failures() as error:
             raise SinkLostError(_lost(self._path, error)) from error
 
     def _abandon(self, container: OutputContainer | None = None) -> None:
@@ -268,7 +268,7 @@ class Mp4Writer:
             self._audio.close()
             self._audio = None
         if container is not None:
-            with suppress(*_failures()):
+            with suppress(*ffmpeg_failures()):
                 container.close()
 
 
@@ -331,11 +331,16 @@ _ADVICE = {
 }
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def ffmpeg_failures() -> tuple[type[Exception], ...]:
     """Return what FFmpeg raises: of its errors only some are the system's."""
     from av.error import FFmpegError
 
     return OSError, FFmpegError
+
+
+def ffmpeg_reason(error: Exception) -> str:
+    """Return what an error is about in a few words; the error's own text has the address, too."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _reason(error: Exception) -> str:
@@ -361,7 +366,7 @@ def _open_input(path: Path) -> InputContainer:
 
     try:
         return av.open(f"file:{path}", "r")
-    except _failures() as error:
+    except ffmpeg_failures() as error:
         raise UsageError(
             f"The sound was to come from {path}, but it cannot be read as a video or sound file: "
             f"{_reason(error)} Check the path."

@@ -95,6 +95,18 @@ def test_a_microphone_that_comes_back_is_in_its_place_at_once() -> None:
     assert abs(late_by_s(back[9600:28_800], at_s + 0.2)) < 0.003
 
 
+def test_sound_that_is_lost_does_not_leave_the_rest_early() -> None:
+    """A busy machine loses 30 ms: what follows must not be early by them for long."""
+    feed = SoundFeed(lambda: 0.0)
+    track = feed.open_track()
+    speak(feed, START_S - 1, 2.0)
+    speak(feed, START_S + 1.03, 4.0)
+    sound = heard(track, 200, START_S + 9)
+    later_s = START_S + 3.2
+    begin = round((later_s - START_S) * TRACK_HZ)
+    assert abs(late_by_s(sound[begin : begin + 9600 * 4], later_s)) < 0.004
+
+
 def test_each_track_is_read_by_itself_and_is_let_go() -> None:
     feed = SoundFeed(lambda: 0.0)
     one, other = feed.open_track(), feed.open_track()

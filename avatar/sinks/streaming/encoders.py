@@ -12,7 +12,7 @@ import numpy as np
 
 from avatar.errors import SinkUnavailableError, UsageError
 from avatar.frames import UInt8Image
-from avatar.sinks.mp4 import tag_colours
+from avatar.sinks.mp4 import ffmpeg_failures, ffmpeg_reason, tag_colours
 from avatar.sinks.streaming.settings import KEYFRAME_S
 
 if TYPE_CHECKING:
@@ -132,7 +132,6 @@ def choose_encoder(asked: str, plan: VideoPlan, say: Callable[[str], None]) -> s
 def why_not(encoder: str, plan: VideoPlan) -> str | None:
     """Return why ``encoder`` cannot be used here, None when it has just encoded a picture."""
     from av.codec import CodecContext
-    from av.error import FFmpegError
 
     try:
         context: Any = CodecContext.create(ENCODERS[encoder], "w")
@@ -142,8 +141,10 @@ def why_not(encoder: str, plan: VideoPlan) -> str | None:
         grey = np.full((height * 3 // 2, width), 128, np.uint8)
         H264Encoder(context.encode, plan).encode(grey, 0)
         context.encode(None)
-    except (FFmpegError, OSError, ValueError) as error:
-        return getattr(error, "strerror", None) or type(error).__name__
+    except ffmpeg_failures() as error:
+        return ffmpeg_reason(error)
+    except ValueError as error:  # PyAV's own, for a codec or an option that it does not know
+        return str(error)
     return None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avatar.errors import SinkLostError
+from avatar.sinks.mp4 import ffmpeg_failures, ffmpeg_reason
 from avatar.sinks.sound_encoder import configure_sound
 from avatar.sinks.streaming.address import StreamAddress
 from avatar.sinks.streaming.encoders import ENCODERS, VideoPlan, configure, options_of
@@ -72,9 +73,9 @@ class FifoSender:
         try:
             for packet in packets:
                 container.mux(packet)
-        except OSError as error:
+        except ffmpeg_failures() as error:
             # The error itself has the address in it, with the key.
-            raise SinkLostError(error.strerror or type(error).__name__) from None
+            raise SinkLostError(ffmpeg_reason(error)) from None
 
     def close(self) -> None:
         """End the stream; waits a moment for the last packets, and no longer."""
@@ -83,7 +84,7 @@ class FifoSender:
             return
 
         def end() -> None:
-            with suppress(OSError):  # it may be lost already
+            with suppress(*ffmpeg_failures()):  # it may be lost already
                 container.close()
 
         thread = threading.Thread(target=end, name="stream end", daemon=True)

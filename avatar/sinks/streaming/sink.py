@@ -11,6 +11,7 @@ from avatar.errors import SinkLostError, SinkUnavailableError
 from avatar.frames import LabelledFrame
 from avatar.sinks.checks import checked_image, expect_even
 from avatar.sinks.conversion import I420Converter, Letterbox
+from avatar.sinks.mp4 import ffmpeg_failures, ffmpeg_reason
 from avatar.sinks.sound_encoder import SoundCodec, SoundEncoder
 from avatar.sinks.streaming.address import StreamAddress
 from avatar.sinks.streaming.encoders import H264Encoder, VideoPlan, choose_encoder
@@ -91,8 +92,12 @@ class StreamSink:
             trouble = self._unreachable()
             if trouble is not None:
                 raise SinkUnavailableError(trouble)
-        self._session = _Session(self._sender(self._encoder), self._codec, self._plan,
-                                 self._open_track(), self._size_px)  # fmt: skip
+        try:
+            sender = self._sender(self._encoder)
+        except ffmpeg_failures() as error:
+            found = ffmpeg_reason(error)
+            raise SinkUnavailableError(f"the stream cannot begin ({found})") from None
+        self._session = _Session(sender, self._codec, self._plan, self._open_track(), self._size_px)
         return self
 
     def __exit__(
@@ -182,8 +187,12 @@ class _Session:
             self._sender.wants_keyframe = False
             self._video.restart()
         planes = self._converter.convert(self._letterbox.fit(frame.image))
-        packets = self._video.encode(planes, now_ns - self._start_ns)
-        self._sender.send([*packets, *self._sound.until(now_ns)])
+        try:
+            packets = self._video.encode(planes, now_ns - self._start_ns)
+            packets += self._sound.until(now_ns)
+        except ffmpeg_failures() as error:
+            raise SinkLostError(f"the encoder failed: {ffmpeg_reason(error)}") from None
+        self._sender.send(packets)
 
     def close(self) -> None:
         """End the stream."""

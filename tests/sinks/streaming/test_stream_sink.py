@@ -8,17 +8,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 import pytest
+from av.error import BrokenPipeError, EOFError, InvalidDataError
 
 from avatar.clock import MonotonicClock
 from avatar.errors import SinkLostError, SinkUnavailableError
 from avatar.label import file_metadata
 from avatar.sinks import create_sink
 from avatar.sinks.streaming import fifo, network, whip
+from avatar.sinks.streaming.address import parse_address
+from avatar.sinks.streaming.encoders import VideoPlan
 from avatar.sinks.streaming.settings import StreamSettings
 from avatar.sinks.streaming.sink import StreamSink
 from avatar.stages import FrameSink, RemoteSink
@@ -246,3 +249,30 @@ def test_a_server_that_dies_and_comes_back_gets_a_new_stream() -> None:
         check(player.played, 45)
         assert player.played.frames[0][0] == first, "from its first picture, a keyframe"
         assert player.played.keyframes[0] == pytest.approx(0, abs=0.05)
+
+
+def test_every_way_in_which_ffmpeg_fails_is_a_lost_stream(server: RtmpServer) -> None:
+    """An end of file is no OSError, and must not end the other outputs."""
+    sender = fifo.FifoSender(
+        parse_address("rtmp", f"//127.0.0.1:{server.port}/live/{KEY}"), "x264",
+        VideoPlan(SIZE, FPS, 500), 128, None,
+    )  # fmt: skip
+    container = sender._container
+    assert container is not None
+    for error in (EOFError, BrokenPipeError, InvalidDataError):
+
+        class Failing:
+            @staticmethod
+            def mux(packet: object, error: Any = error) -> None:
+                raise error(1, "gone", f"rtmp://host/live/{KEY}")
+
+            @staticmethod
+            def close(error: Any = error) -> None:
+                raise error(1, "gone", f"rtmp://host/live/{KEY}")
+
+        sender._container = cast("Any", Failing())
+        with pytest.raises(SinkLostError) as raised:
+            sender.send(cast("Any", [object()]))
+        assert KEY not in str(raised.value)
+        sender.close()
+    container.close()
