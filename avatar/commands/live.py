@@ -187,8 +187,11 @@ class LiveSession:
         # What stands when frames begin to flow stays to the end; the collector need not walk it
         # again and again, which would cost milliseconds in the middle of a call.
         gc.freeze()
-        with self.sound or nullcontext(), self._hotkeys or nullcontext(), self._pages():
-            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+        try:
+            with self.sound or nullcontext(), self._hotkeys or nullcontext(), self._pages():
+                self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+        finally:
+            gc.unfreeze()  # what of this session stands in circles can go before the next one
 
     def _pages(self) -> AbstractContextManager[None]:
         if not self._own_pages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -278,6 +279,8 @@ class Studio:
         self._outputs.ended()
         self._session = self._source = None
         self._set_phase("stopped")
+        del session
+        gc.collect()  # a session stands in circles, with the pictures of its avatar
 
     def _has_pictures(self, session: LiveSession, thread: threading.Thread) -> bool:
         """Wait for the first picture; returns False when the session ended before it."""
