@@ -137,6 +137,18 @@ def test_without_a_generator_there_is_no_fall_back(
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_a_graph_of_another_version_is_refused(untrained: Path, clip: Path, tmp_path: Path) -> None:
+    import onnx
+
+    path = neural_folder(untrained) / "fp32.onnx"
+    graph = onnx.load(str(path))
+    del graph.graph.output[-1]
+    onnx.save(graph, str(path))
+    with pytest.raises(EngineError, match="another version"):
+        draw(clip, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [("broken", "is broken"), ("newer", "newer program"), ("other photo", "another photograph")],
