@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from avatar.errors import EngineError, UsageError
 from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
-from engines.patches import patches_of
+from engines.patches import Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
     from engines.runner import Runner
@@ -60,13 +60,25 @@ class TrainedEngine:
             )
         card = read_card(avatar.folder, avatar.photo_sha256)
         path = neural_folder(avatar.folder) / f"{self._target.precision}.onnx"
+        again = (
+            f'Export it again: avatar train --name "{avatar.name}" --resume --minutes 0 --rights '
+            f"{card.rights}"
+        )
         if not path.is_file():
-            raise EngineError(
-                f"expected the exported generator {path}, found none. Export it again: avatar "
-                f'train --name "{avatar.name}" --resume --minutes 0 --rights {card.rights}'
-            )
+            raise EngineError(f"expected the exported generator {path}, found none. {again}")
         portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, self._settings)
-        return TrainedGenerator(portrait, patches_of(card.size), lambda: self._runner(path))
+        patches = patches_of(card.size)
+        return TrainedGenerator(portrait, patches, lambda: self._checked(path, patches, again))
+
+    def _checked(self, path: Path, patches: Sequence[Patch], again: str) -> Runner:
+        """Open the generator; one that another version of this program exported is refused."""
+        runner = self._runner(path)
+        if {str(spec) for spec in (*runner.spec.inputs, *runner.spec.outputs)} == {
+            str(spec) for spec in (*spec_of(patches).inputs, *spec_of(patches).outputs)
+        }:
+            return runner
+        runner.close()
+        raise EngineError(f"{path} was exported by another version of this program. {again}")
 
     def _runner(self, path: Path) -> Runner:
         backend = self._target.choice.backend

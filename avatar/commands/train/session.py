@@ -117,7 +117,7 @@ class disk_told:  # noqa: N801  reads as `with disk_told(…)`
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not isinstance(error, OSError):
             return
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "Free some space" if full else "Check the folder's permissions"
         raise UsageError(
             f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then go on "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from avatar.commands.animate import animate
 from avatar.commands.store import AvatarStore, default_store
 from avatar.commands.train.base import train_base
 from avatar.commands.train.card import neural_folder, read_card, training_folder
-from avatar.commands.train.command import Wish, train
+from avatar.commands.train.command import INTERRUPTED, Wish, train
 from avatar.commands.train.comparison import PAGE, VIDEO, compare
 from avatar.config import LiveConfig
 from avatar.errors import EngineError, UsageError
@@ -56,6 +59,16 @@ def trained(home: object, clip: Path) -> AvatarStore:
     wish = Wish("drawn", (clip,), rights="self", steps=3, share=0.8)
     assert train(wish) == 0
     return default_store()
+
+
+@pytest.fixture
+def untrained(trained: AvatarStore, tmp_path: Path) -> Path:
+    """The trained avatar's folder, put back as it was at the end."""
+    folder = trained.load("drawn").folder
+    shutil.copytree(folder, tmp_path / "kept")
+    yield folder
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "kept", folder)
 
 
 def test_the_avatar_is_stored_with_weights_and_a_card(trained: AvatarStore) -> None:
@@ -106,19 +119,39 @@ def test_it_goes_on_where_it_ended(
     assert read_card(stored.folder, stored.sha256).steps == 5
 
 
+@contextmanager
+def stopped_at_once(stop: Callable[[], None]) -> Iterator[None]:
+    """In place of ``ended_by_signals``: Ctrl-C comes before the first step."""
+    stop()
+    yield
+
+
+def test_ctrl_c_pauses_and_says_how_to_go_on(
+    untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("avatar.commands.train.command.ended_by_signals", stopped_at_once)
+    assert train(Wish("drawn", rights="self", resume=True, steps=99)) == INTERRUPTED
+    assert 'paused; go on: avatar train --name "drawn" --resume' in capsys.readouterr().err
+    card = json.loads((neural_folder(untrained) / "card.json").read_text())
+    assert card["steps"] < 99
+
+
+def test_a_full_disk_is_said_and_costs_no_checkpoint(untrained: Path) -> None:
+    path = training_folder(untrained) / "checkpoint.safetensors"
+    kept = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UsageError, match="Free some space, then go on with --resume"):
+            train(Wish("drawn", rights="self", resume=True, steps=8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == kept
+
+
 def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
     with pytest.raises(UsageError, match="already"):
         train(Wish("drawn", (clip,), rights="self"))
-
-
-@pytest.fixture
-def untrained(trained: AvatarStore, tmp_path: Path) -> Path:
-    """The trained avatar's folder, put back as it was at the end."""
-    folder = trained.load("drawn").folder
-    shutil.copytree(folder, tmp_path / "kept")
-    yield folder
-    shutil.rmtree(folder)
-    shutil.copytree(tmp_path / "kept", folder)
 
 
 def draw(clip: Path, out: Path, config: LiveConfig = NEURAL) -> int:
@@ -133,6 +166,18 @@ def test_without_a_generator_there_is_no_fall_back(
         draw(clip, tmp_path / "out.mp4")
     shutil.rmtree(training_folder(untrained))
     with pytest.raises(EngineError, match="avatar train --name NAME CLIP"):
+        draw(clip, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_graph_of_another_version_is_refused(untrained: Path, clip: Path, tmp_path: Path) -> None:
+    import onnx
+
+    path = neural_folder(untrained) / "fp32.onnx"
+    graph = onnx.load(str(path))
+    del graph.graph.output[-1]
+    onnx.save(graph, str(path))
+    with pytest.raises(EngineError, match="another version"):
         draw(clip, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
 
