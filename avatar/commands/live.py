@@ -249,10 +249,12 @@ class LiveSession:
         self._photos = [photo]
 
     def greet(self) -> None:
-        """Look for the reference as at the start: somebody else may sit before the camera now.
+        """Begin anew with whoever sits before the camera now, somebody else perhaps.
 
-        From one thread at a time, while running.
+        The reference is looked for as at the start, and what the avatar learnt of the last
+        driver's mouth is forgotten. From one thread at a time, while running.
         """
+        self._show(self.config)
         self._move_by(self._make_retargeter(self.config))
 
     def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:

@@ -109,14 +109,14 @@ def test_the_avatars_mouth_opens_with_the_pages_camera(
         page = context.new_page()
         page.goto(pages.address("studio"))
         page.select_option("#camera", "demo")
+        page.select_option("#camera", "page")
         start(page)
-        be_the_camera(page)
         page.wait_for_selector("#driver-caption:has-text('as points')", timeout=PATIENCE_MS)
         page.focus("#stage")
         for key in ("-", "-", "-", "-", "-", "ArrowUp", "ArrowUp"):
             page.keyboard.press(key)  # or the numbers hide the chin
         page.wait_for_timeout(3000)
-        taken = page.evaluate(PICTURES, {"count": 80, "pause": 90})
+        taken = page.evaluate(PICTURES, {"count": 100, "pause": 90})
     faces = list(camera_pictures(clip))
     pairs = []
     for image in map(picture, taken):
