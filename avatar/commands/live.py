@@ -97,9 +97,7 @@ class LiveSession:
             need_studio_extra()
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
         self._model = model = find_face_model(config.face_model)
-        self._retargeter = make_retargeter(
-            config, MeasuredDelay(self.recorder, lambda: self._shown_in)
-        )
+        self._retargeter = self._make_retargeter(config)
         photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
         self._deck = Deck(
             [photo.name for photo in photos],
@@ -239,8 +237,7 @@ class LiveSession:
         if fixed:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(fixed))
             raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
-        delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
-        retargeter = make_retargeter(config, delay)  # checks what does not go together
+        retargeter = self._make_retargeter(config)  # checks what does not go together
         if changed & _PICTURE:
             self._show(config)
         if changed & _MOVEMENT:
@@ -262,6 +259,18 @@ class LiveSession:
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
+
+    def greet(self) -> None:
+        """Begin anew with whoever sits before the camera now, somebody else perhaps.
+
+        The reference is looked for as at the start, and what the avatar learnt of the last
+        driver's mouth is forgotten. From one thread at a time, while running.
+        """
+        self._show(self.config)
+        self._move_by(self._make_retargeter(self.config))
+
+    def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:
+        return make_retargeter(config, MeasuredDelay(self.recorder, lambda: self._shown_in))
 
     def _move_by(self, retargeter: FaceRetargeter) -> None:
         self._retargeter = retargeter

@@ -99,7 +99,8 @@ def test_the_avatars_mouth_opens_with_the_pages_camera(
 ) -> None:
     """Each picture that the page shows carries the number of the camera's picture behind it."""
     need_chromium()
-    clip = shared_media / "clips" / "d18.mp4"
+    # Somebody who talks. In d18 somebody shouts, which the detector does not see on the portrait.
+    clip = shared_media / "clips" / "d11.mp4"
     film = numbered_film(tmp_path / "film.mjpeg", clip)
     with (
         copying_studio(tmp_path) as (_, pages),
@@ -108,11 +109,14 @@ def test_the_avatars_mouth_opens_with_the_pages_camera(
         page = context.new_page()
         page.goto(pages.address("studio"))
         page.select_option("#camera", "demo")
+        page.select_option("#camera", "page")
         start(page)
-        be_the_camera(page)
         page.wait_for_selector("#driver-caption:has-text('as points')", timeout=PATIENCE_MS)
+        page.focus("#stage")
+        for key in ("-", "-", "-", "-", "-", "ArrowUp", "ArrowUp"):
+            page.keyboard.press(key)  # or the numbers hide the chin
         page.wait_for_timeout(3000)
-        taken = page.evaluate(PICTURES, {"count": 80, "pause": 90})
+        taken = page.evaluate(PICTURES, {"count": 100, "pause": 90})
     faces = list(camera_pictures(clip))
     pairs = []
     for image in map(picture, taken):

@@ -305,7 +305,7 @@ class Studio:
             return
         if self._source is not None and self._session is not None:
             self._source.change(self._make_source(camera))
-            self._session.take_reference()
+            self._session.greet()
         self._camera = camera
 
     def _use_avatar(self, avatar: str) -> None:
