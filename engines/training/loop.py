@@ -22,7 +22,13 @@ from avatar.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
 from engines.patches import Patch, border
 from engines.training import checkpoint
-from engines.training.losses import feature_matching, hinge_critic, pyramid_l1, weighted_l1
+from engines.training.losses import (
+    feature_matching,
+    hinge_critic,
+    pyramid_l1,
+    texture_l1,
+    weighted_l1,
+)
 from engines.training.pairs import Batch, Pairs
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -33,7 +39,8 @@ BEST = "best.safetensors"
 class Plan:
     """How a training goes; all of it is kept in the checkpoint.
 
-    ``batch``: pairs a step. ``learning_rate`` of generator and discriminator alike. ``adversarial``
+    ``batch``: pairs a step. ``learning_rate`` of generator and discriminator alike. ``texture``:
+    weight of the loss that keeps detail. ``adversarial``
     and ``features``: weights of the discriminator's losses beside the pyramid's, which is 1; they
     begin after ``warm_up`` steps. ``averaging``: the share of old weights in the averaged ones.
     """
@@ -41,6 +48,7 @@ class Plan:
     seed: int = 0
     batch: int = 6
     learning_rate: float = 8e-4
+    texture: float = 5.0
     warm_up: int = 200
     adversarial: float = 0.004
     features: float = 0.06
@@ -132,6 +140,8 @@ class Trainer:
         difference = weighted_l1(made, given.truth, given.weight)
         pyramid = pyramid_l1(made, given.truth, given.weight)
         loss = difference + pyramid
+        if self.plan.texture > 0:
+            loss = loss + self.plan.texture * texture_l1(made, given.truth, given.weight)
         against = torch.zeros(())
         if self._critics_take_part:
             window = _Window.of_critic(patch, random)

@@ -31,6 +31,22 @@ def pyramid_l1(a: Tensor, b: Tensor, weight: Tensor, levels: int = _LEVELS) -> T
     return total + _mean(difference.abs(), weight)
 
 
+def texture_l1(a: Tensor, b: Tensor, weight: Tensor, cell_px: int = 8) -> Tensor:
+    """The difference of how much fine detail each cell has, wherever in the cell it lies.
+
+    What cannot be foreseen to the pixel (hair, pores) would be smoothed away by differences alone.
+    """
+    return _mean((_detail(a, cell_px) - _detail(b, cell_px)).abs(), _pooled(weight, cell_px))
+
+
+def _detail(x: Tensor, cell_px: int) -> Tensor:
+    return _pooled((x - functional.avg_pool2d(x, 3, 1, 1)).abs(), cell_px)
+
+
+def _pooled(x: Tensor, cell_px: int) -> Tensor:
+    return functional.avg_pool2d(x, cell_px)
+
+
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / (weight.sum() * values.shape[1]).clamp(min=1e-6)
 
