@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from avatar.commands.live import LiveSession
 from avatar.errors import AvatarError, SinkUnavailableError, UsageError
+from avatar.sinks import is_stream
 from avatar.sinks.checks import ELSEWHERE
+from avatar.sinks.streaming.address import parse_address, redacted
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
 IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
@@ -85,7 +87,7 @@ class Outputs:
             spec, output.detail = self._spec(name, output)
             output.sink = session.attach(spec)
         except AvatarError as error:
-            words = _for_the_page(str(error), output.address)
+            words = _for_the_page(str(error))
             output.wanted, output.problem, output.detail = False, words, ""
             raise SinkUnavailableError(words) from error
 
@@ -107,7 +109,7 @@ class Outputs:
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", _from_home(path)
         if name == "stream":
-            return output.address, _without_key(output.address)
+            return output.address, redacted(output.address)
         return name, ""
 
 
@@ -123,11 +125,13 @@ def _state(output: _Output, open_now: dict[str, bool]) -> str:
 
 def _checked_address(address: str) -> str:
     """Return a stream's address; a page may not name files or devices of this machine."""
-    scheme = address.partition("://")[0].lower()
-    if "://" not in address and not address.startswith("whip:"):
-        raise UsageError("expected an address such as rtmp://HOST/APP/KEY, found something else")
-    if scheme in ("file", "pipe", "concat", "data"):
-        raise UsageError(f"{scheme}:// is no stream: expected rtmp://, rtmps://, udp:// or whip:")
+    if not is_stream(address):
+        raise UsageError(
+            "expected the address of a stream: rtmp://HOST/APP/KEY, rtmps://…, udp://HOST:PORT or "
+            "whip:https://…"
+        )
+    kind, _, place = address.partition(":")
+    parse_address(kind, place)
     return address
 
 
@@ -139,21 +143,9 @@ def _from_home(path: Path) -> str:
         return str(path)
 
 
-def _for_the_page(words: str, address: str) -> str:
+def _for_the_page(words: str) -> str:
     """Return an error's words without a stream's key, and without what the command line would do.
 
     The address is in nobody's logs: it stands in no message either.
     """
-    shown = words.removesuffix(ELSEWHERE).strip()
-    return shown.replace(address, _without_key(address)) if address else shown
-
-
-def _without_key(address: str) -> str:
-    """Return the part of a stream's address that is no secret: scheme and host."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(address.removeprefix("whip:"))
-        return f"{parts.scheme}://{parts.hostname or ''}"
-    except ValueError:
-        return ""
+    return redacted(words.removesuffix(ELSEWHERE).strip())
