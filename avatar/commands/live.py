@@ -86,7 +86,8 @@ class LiveSession:
         if config.mic is not None:
             self.sound = LiveSound(
                 config, self.recorder, lambda: self._shown_in, say,
-                is_recorded=any(map(takes_sound, config.out)),
+                # Whoever brings sinks may attach a recording or a stream later.
+                is_recorded=bool(sinks) or any(map(takes_sound, config.out)),
             )  # fmt: skip
         keys = key_map(config.hotkey)
         self._hotkeys = Hotkeys(keys, self.press, say) if config.hotkeys or config.hotkey else None

@@ -69,7 +69,7 @@ class LiveSound:
         say: Callable[[str], None], *, is_recorded: bool = False,
     ) -> None:  # fmt: skip
         assert config.mic is not None
-        self._config = config
+        self._config, self.is_recorded = config, is_recorded
         self._driven: VoiceDriven | None = None
         self._mouth = SpokenMouth()
         delay = PictureDelay(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from avatar.clock import ManualClock
 from avatar.commands.calibrate.sync import calibrate_av
 from avatar.commands.devices import report_sound
 from avatar.commands.doctor import check_sound
+from avatar.commands.live import LiveSession
 from avatar.commands.sound import PictureDelay, sound_summary
 from avatar.config import LiveConfig
 from avatar.errors import UsageError
 from avatar.libraries import missing_libraries
 from avatar.observe import Recorder, Span
+from avatar.sinks.none import NullSink
 from avatar.sound.devices import SoundDevice
 from avatar.sound.passthrough import SoundReport
 from avatar.sources.absent import AbsentSource
@@ -59,6 +63,20 @@ def test_options_that_do_not_fit_are_told(options: dict[str, str], told: str) ->
 def test_calibrating_the_camera_needs_a_microphone() -> None:
     with pytest.raises(UsageError, match="--av needs --mic"):
         calibrate_av("demo", None, "me")
+
+
+@pytest.mark.parametrize(
+    ("out", "brought", "recorded"),
+    [("none", False, False), ("file:a.mp4", False, True), ("none", True, True)],
+)
+def test_sound_is_heard_where_a_recording_is_or_may_come(
+    out: str, brought: bool, recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = LiveConfig(camera="demo", mic="any", out=(out,), size="320x240")
+    sinks = [NullSink(config.size_px)] if brought else []
+    session = LiveSession(config, print, sinks=sinks)
+    assert session.sound is not None and session.sound.is_recorded == recorded
 
 
 def test_the_summary_says_when_the_devices_are_slower_than_the_picture() -> None:
