@@ -29,7 +29,7 @@ from engines.patches import Patch, border, inputs_of, outputs_of
 if TYPE_CHECKING:
     from engines.runner import Runner
 
-_UNIT = 1 / 255
+_SHARES = 128
 
 Matrices = dict[str, list[NDArray[np.float64]]]
 
@@ -168,7 +168,10 @@ class TrainedGenerator:
         """Return what is to be added to the picture, int16 (side, side, 3)."""
         import cv2
 
-        share = cv2.multiply(mask, self._borders[patch.name], scale=_UNIT)
-        shares = cv2.merge([share, share, share])
-        apart = cv2.subtract(corrected, picture, dtype=cv2.CV_16S)
-        return np.asarray(cv2.multiply(apart, shares, scale=_UNIT, dtype=cv2.CV_16S), np.int16)
+        # In 128ths, so that a share of a difference fits 16 bits, and dividing is a shift.
+        share = cv2.multiply(mask, self._borders[patch.name], scale=_SHARES / 255**2)
+        apart = np.subtract(corrected, picture, dtype=np.int16)
+        np.multiply(apart, cv2.merge([share, share, share]), out=apart)
+        apart += _SHARES // 2
+        apart >>= 7
+        return apart
