@@ -44,19 +44,29 @@ class Folds:
         self._whole = np.abs(area) > _FLAT_AT_REST
         self._facing = np.abs(area) * _FACING
 
-    def of(self, vertices: Float32, pose: Pose, alone: Float32 | None = None) -> NDArray[np.intp]:
+    def of(
+        self, vertices: Float32, pose: Pose, facing: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.intp]:
         """Return which triangles fold; ``vertices``: float32 (N, 3), pixels, as posed.
 
-        ``alone``: ``turned_alone(pose)``, where it is known already.
+        ``facing``: ``facing(pose, …)``, where it is known already.
         """
         area = self._area(vertices[:, :2])
         turned = (area * self._side < -_FLAT_TURNED) & self._whole
         if not turned.any():
             return np.zeros(0, np.intp)
-        facing = self._area(self.turned_alone(pose) if alone is None else alone)
-        zoom = (pose.scale_px / self._head.scale_px) ** 2
-        found = np.flatnonzero(turned & (facing * self._side > self._facing * zoom))
+        if facing is None:
+            facing = self.facing(pose, self.turned_alone(pose))
+        found = np.flatnonzero(turned & facing)
         return found[[not hidden for hidden in self._hidden(vertices, found)]]
+
+    def facing(self, pose: Pose, alone: Float32) -> NDArray[np.bool_]:
+        """Return which triangles the turning alone leaves facing the viewer.
+
+        ``alone``: ``turned_alone(pose)``.
+        """
+        zoom = (pose.scale_px / self._head.scale_px) ** 2
+        return np.asarray(self._area(alone) * self._side > self._facing * zoom, np.bool_)
 
     def _area(self, points: Float32) -> NDArray[np.float64]:
         """Return the triangles' signed areas, px²."""
@@ -76,11 +86,11 @@ class Folds:
         """Return for each triangle whether it lies behind the face."""
         import cv2
 
-        if not len(found) or not self._face:
-            return [False] * len(found)
-        face = cv2.convexHull(np.ascontiguousarray(vertices[: self._face, :2]))
         corners = self._triangles[found]
         behind = np.any(corners >= self._face, axis=1).tolist()
+        if not self._face or not any(behind):
+            return [False] * len(found)
+        face = cv2.convexHull(np.ascontiguousarray(vertices[: self._face, :2]))
         middles = vertices[corners, :2].mean(axis=1).tolist()
         return [
             back and cv2.pointPolygonTest(face, (x, y), False) >= 0
@@ -125,6 +135,7 @@ class FaceUntangler:
             return
         count = len(self._free)
         everything_alone = self._folds.turned_alone(pose)
+        facing = self._folds.facing(pose, everything_alone)
         alone = everything_alone[:count]
         moved = np.zeros((count + 1, 2), np.float32)
         moving = np.zeros(count + 1, bool)
@@ -144,7 +155,7 @@ class FaceUntangler:
                 chosen = np.flatnonzero(moving[:count] & self._free)
                 mean = moved[self._near[chosen]].sum(axis=1) / self._degree[chosen, None]
                 vertices[chosen, :2] = alone[chosen] + mean
-            folded = self._folds.of(vertices, pose, everything_alone)
+            folded = self._folds.of(vertices, pose, facing)
             if not len(folded):
                 return
 
