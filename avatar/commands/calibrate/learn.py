@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from avatar import __version__
 from avatar.clock import ManualClock, MonotonicClock
@@ -22,9 +20,10 @@ from avatar.commands import terminal
 from avatar.commands.calibrate.watch import Watcher
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.run import ended_by_signals
+from avatar.commands.told_tracker import ToldTracker
 from avatar.config import LiveConfig
 from avatar.errors import AvatarError, SourceEndedError, UsageError
-from avatar.frames import CameraFrame, FaceTrack
+from avatar.frames import FaceTrack
 from avatar.observe import Recorder
 from avatar.sinks.display import check_display
 from avatar.sources import create_source
@@ -97,7 +96,7 @@ class Lesson:
 
     def wrap(self, tracker: Tracker) -> Tracker:
         """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
-        return _WatchedTracker(tracker, self.see)
+        return ToldTracker(tracker, lambda _, track: self.see(track))
 
     def result(self) -> Learnt:
         """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
@@ -176,7 +175,7 @@ def _guide(
         say,
         source=source,
         recorder=recorder,
-        wrap_tracker=lambda tracker: _WatchedTracker(tracker, ends.see),
+        wrap_tracker=lambda tracker: ToldTracker(tracker, lambda _, track: ends.see(track)),
         overlay=lambda: lesson.state.line,
     )
     ends.stop = live.stop
@@ -208,28 +207,3 @@ def _has_window(say: Say) -> bool:
         say(f"no window, the prompts stand here: {error}")
         return False
     return True
-
-
-class _WatchedTracker:
-    """A tracker that tells somebody what it saw."""
-
-    def __init__(self, tracker: Tracker, told: Callable[[FaceTrack], object]) -> None:
-        self._tracker, self._told = tracker, told
-
-    def __enter__(self) -> Self:
-        self._tracker.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._tracker.__exit__(kind, error, trace)
-
-    def track(self, frame: CameraFrame) -> FaceTrack:
-        """Return what is seen in ``frame``."""
-        track = self._tracker.track(frame)
-        self._told(track)
-        return track

@@ -21,10 +21,11 @@ from avatar.commands.studio.calibration import PageCalibration
 from avatar.commands.studio.gallery import Gallery
 from avatar.commands.studio.options import changed, describe
 from avatar.commands.studio.outputs import Outputs
-from avatar.commands.studio.watched import Pages, SeenTracker
+from avatar.commands.studio.watched import Pages, PageTeller
+from avatar.commands.told_tracker import ToldTracker
 from avatar.config import LiveConfig
 from avatar.errors import AvatarError, UsageError
-from avatar.frames import FaceTrack
+from avatar.frames import CameraFrame, FaceTrack
 from avatar.label import CORNERS
 from avatar.observe import Recorder, dropped_share
 from avatar.sinks.page import Audience, PageSink
@@ -259,10 +260,13 @@ class Studio:
         return ReconnectingSource(source, self._clock, self.say)
 
     def _watched(self, tracker: Tracker) -> Tracker:
-        return SeenTracker(tracker, self._pages, self._clock, self._see)
+        tell = PageTeller(self._pages, self._clock)
 
-    def _see(self, track: FaceTrack) -> None:
-        self._calibration.see(track)
+        def told(frame: CameraFrame, track: FaceTrack) -> None:
+            self._calibration.see(track)
+            tell(frame, track)
+
+        return ToldTracker(tracker, told)
 
     def _run(self, session: LiveSession) -> None:
         problem = ""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from avatar.clock import Clock
 from avatar.commands.studio.messages import landmarks_message, picture_message
 from avatar.frames import CameraFrame, FaceTrack
-from avatar.stages import Tracker
 from avatar.studio.control import Event
 
 _POINTS_EVERY_NS = 45_000_000
@@ -56,36 +53,17 @@ class Pages:
         return not self._pages
 
 
-class SeenTracker:
-    """A tracker that tells the pages, and whoever else asks, what it saw."""
+class PageTeller:
+    """Tells the pages what a tracker saw, no more often than they draw: see ``ToldTracker``."""
 
-    def __init__(
-        self, tracker: Tracker, pages: Pages, clock: Clock, also: Callable[[FaceTrack], None]
-    ) -> None:
-        self._tracker, self._pages, self._clock, self._also = tracker, pages, clock, also
+    def __init__(self, pages: Pages, clock: Clock) -> None:
+        self._pages, self._clock = pages, clock
         self._points_ns = self._pictures_ns = 0
 
-    def __enter__(self) -> Self:
-        self._tracker.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._tracker.__exit__(kind, error, trace)
-
-    def track(self, frame: CameraFrame) -> FaceTrack:
-        """Return what is seen in ``frame``."""
-        track = self._tracker.track(frame)
-        self._also(track)
-        if not self._pages.is_empty:
-            self._tell(frame, track)
-        return track
-
-    def _tell(self, frame: CameraFrame, track: FaceTrack) -> None:
+    def __call__(self, frame: CameraFrame, track: FaceTrack) -> None:
+        """Tell them, if anybody listens."""
+        if self._pages.is_empty:
+            return
         now_ns = self._clock.now_ns()
         if now_ns - self._points_ns >= _POINTS_EVERY_NS:
             self._points_ns = now_ns
