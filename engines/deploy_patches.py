@@ -28,41 +28,35 @@ class DeployedPatch(nn.Module):
 
     def __init__(self, net: PatchNet) -> None:
         super().__init__()
-        self.net, self.fold, self.blank = net, net.fold, net.blank
+        self.net, self.fold = net, net.fold
         self.enlarged = DETAIL_PX // net.fold
         first = net.fold_in
         pixels = COLOURS * net.fold**2
-        pictures, maps = first.weight[:, :pixels], first.weight[:, pixels:]
-        weight = torch.cat([2 * _folded_order(pictures, net.fold), maps / 255], 1)
-        self.first = _fixed(weight, first.bias - pictures.sum((1, 2, 3)))
+        parts = (pixels, pixels, first.in_channels - 2 * pixels)
+        pictures, references, maps = first.weight.split(parts, 1)
+        shown = [2 * _folded_order(weight, net.fold) for weight in (pictures, references)]
+        bias = first.bias - (pictures + references).sum((1, 2, 3))
+        self.first = _fixed(torch.cat([*shown, maps / 255], 1), bias)
         self.mean = _fixed(_mean_weights(net.fold))
         self.enlarge = _fixed(_bilinear_weights(net.fold))
         self.out = _fixed(*_out_weights(net.out, net.fold))
         spread = torch.eye(net.fold**2).repeat_interleave(COLOURS, 0)
         self.spread = _fixed(spread[:, :, None, None])
 
-    def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, picture: Tensor, reference: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """(n, side, side, 3) and (n, cells, cells, M) -> (n, side, side, 3), (n, side, side)."""
-        pixels = self._fold(picture)
+        pixels, others = self._fold(picture), self._fold(reference)
         maps = maps.float().permute(0, 3, 1, 2)
-        low = self._low(pixels)
-        detail = pixels - low
-        wide = None
-        if self.blank is not None:
-            wide = maps[:, self.blank : self.blank + 1] * (1 / 255)
-            wide = functional.max_pool2d(wide, 3, 1, 1)
-            detail = detail * (1 - wide)
-        pixels = low + detail
+        detail = pixels - self._low(pixels)
         x = functional.leaky_relu(
-            self.net.stem(_conv(self.first, torch.cat([pixels, maps], 1))), SLOPE
+            self.net.stem(_conv(self.first, torch.cat([pixels, others, maps], 1))), SLOPE
         )
         y = _conv(self.out, self.net.body(x, (0, 0)), padding=1)
-        residual, erased, mask = y.split((pixels.shape[1], self.fold**2, self.fold**2), 1)
-        erased = _conv(self.spread, torch.sigmoid(erased))
-        corrected = pixels - detail * erased + torch.tanh(residual)
-        mask = torch.sigmoid(mask)
-        mask = mask if wide is None else torch.maximum(mask, wide)
-        return self._bytes(corrected, COLOURS), self._bytes(mask, 1)
+        squares = self.fold**2
+        residual, erased, mask, taken = y.split((COLOURS * squares, squares, squares, squares), 1)
+        erased, taken = (_conv(self.spread, torch.sigmoid(share)) for share in (erased, taken))
+        corrected = pixels - detail * erased + (others - pixels) * taken + torch.tanh(residual)
+        return self._bytes(corrected, COLOURS), self._bytes(torch.sigmoid(mask), 1)
 
     def _fold(self, picture: Tensor) -> Tensor:
         """Bytes (n, side, side, 3) -> (n, fold · fold · 3, cells, cells) in [0, 1]."""
@@ -100,10 +94,10 @@ class Deployed(nn.Module):
         self.patches = nn.ModuleList(DeployedPatch(gan.nets[patch.name]) for patch in gan.patches)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Pictures and maps of each patch in turn -> its corrected pictures and masks."""
+        """Pictures, references and maps of each patch -> its corrected pictures and masks."""
         outputs: list[Tensor] = []
         for index, patch in enumerate(self.patches):
-            outputs.extend(patch(inputs[2 * index], inputs[2 * index + 1]))
+            outputs.extend(patch(*inputs[3 * index : 3 * index + 3]))
         return tuple(outputs)
 
 
@@ -144,13 +138,14 @@ def _bilinear_weights(fold: int) -> Tensor:
 
 
 def _out_weights(out: nn.Conv2d, fold: int) -> tuple[Tensor, Tensor]:
-    """The last convolution's weights: residual for each colour, then erasure and mask."""
-    weight = out.weight.reshape(5, fold**2, *out.weight.shape[1:])
+    """The last convolution's weights: residual for each colour, erasure, mask, what is taken."""
+    weight = out.weight.reshape(6, fold**2, *out.weight.shape[1:])
     # The sigmoids' offsets in PatchNet.forward.
-    bias = out.bias.reshape(5, fold**2) + torch.tensor([0.0, 0.0, 0.0, -2.0, 2.0])[:, None]
+    offsets = torch.tensor([0.0, 0.0, 0.0, -2.0, 2.0, -2.0])
+    bias = out.bias.reshape(6, fold**2) + offsets[:, None]
     parts = [
         value[order].transpose(0, 1).flatten(0, 1)
         for value in (weight, bias)
-        for order in ([0, 1, 2], [3], [4])
+        for order in ([0, 1, 2], [3], [4], [5])
     ]
-    return torch.cat(parts[:3]), torch.cat(parts[3:])
+    return torch.cat(parts[:4]), torch.cat(parts[4:])

@@ -7,7 +7,7 @@ network computes on fewer pixels and still sees and draws every one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +24,8 @@ class Patch:
     where the picture is valid. ``emphasis``: how much an error on each map counts besides 1.
     ``widths``: channels of the network from fine to coarse, each level half as wide as the one
     before. ``window_px``: the square of it that one step learns from, ``critic_px`` that of this
-    which the discriminator sees. ``blank``: the map of what the
-    warp only makes up (drawn teeth): its detail is taken away before the network looks.
+    which the discriminator sees. ``beneath``: the patch whose correction gives way to this one's,
+    where both lie.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Patch:
     widths: tuple[int, ...]
     window_px: int
     critic_px: int
-    blank: str | None = None
+    beneath: str | None = None
 
     @property
     def cells(self) -> int:
@@ -45,9 +45,9 @@ class Patch:
         return self.side_px // self.fold
 
 
-def inputs_of(patch: Patch) -> tuple[str, str]:
-    """Return the names of a patch's inputs: its pictures and its maps."""
-    return f"{patch.name}/picture", f"{patch.name}/maps"
+def inputs_of(patch: Patch) -> tuple[str, str, str]:
+    """Return the names of a patch's inputs: its pictures, its references and its maps."""
+    return f"{patch.name}/picture", f"{patch.name}/reference", f"{patch.name}/maps"
 
 
 def outputs_of(patch: Patch) -> tuple[str, str]:
@@ -58,16 +58,17 @@ def outputs_of(patch: Patch) -> tuple[str, str]:
 def spec_of(patches: Sequence[Patch]) -> ModelSpec:
     """Return what a network of ``patches`` takes and gives, all uint8.
 
-    Pictures (count, side, side, 3) RGB, maps (count, cells, cells, maps); corrected pictures
-    (count, side, side, 3) and their blending masks (count, side, side).
+    Pictures and references (count, side, side, 3) RGB, maps (count, cells, cells, maps); corrected
+    pictures (count, side, side, 3) and their blending masks (count, side, side).
     """
     u8 = np.dtype(np.uint8)
     inputs, outputs = [], []
     for patch in patches:
-        picture, maps = inputs_of(patch)
+        picture, reference, maps = inputs_of(patch)
         square = (patch.count, patch.side_px, patch.side_px)
         cells = (patch.count, patch.cells, patch.cells)
         inputs.append(TensorSpec(picture, u8, (*square, 3)))
+        inputs.append(TensorSpec(reference, u8, (*square, 3)))
         inputs.append(TensorSpec(maps, u8, (*cells, len(patch.maps))))
         corrected, mask = outputs_of(patch)
         outputs.append(TensorSpec(corrected, u8, (*square, 3)))
@@ -75,29 +76,37 @@ def spec_of(patches: Sequence[Patch]) -> ModelSpec:
     return ModelSpec(tuple(inputs), tuple(outputs))
 
 
-_MOUTH = ("valid", "lips", "inner mouth", "oval")
-_EYE = ("valid", "lids", "iris", "brow")
+_REGIONS = (
+    Patch(
+        "mouth", 1, 176, 2,
+        ("valid", "lips", "inner mouth", "oval"),
+        (0.0, 1.0, 3.0, 0.0),
+        (16, 32, 56),
+        176,
+        96,
+    ),
+    Patch(
+        "eye", 2, 88, 2,
+        ("valid", "lids", "iris", "brow"),
+        (0.0, 2.0, 1.0, 0.0),
+        (16, 32, 56),
+        88,
+        64,
+    ),
+)  # fmt: skip
+_HEAD = Patch(
+    "head", 1, 256, 2,
+    ("valid", "lips", "inner mouth", "lids", "iris", "brow", "oval"),
+    (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0),
+    (16, 48, 64, 96),
+    128,
+    96,
+)  # fmt: skip
 
 SIZES: dict[str, tuple[Patch, ...]] = {
-    "regions": (
-        Patch(
-            "mouth", 1, 176, 2, _MOUTH, (0.0, 1.0, 3.0, 0.0), (16, 32, 56), 176, 96,
-            blank="inner mouth",
-        ),
-        Patch("eye", 2, 88, 2, _EYE, (0.0, 2.0, 1.0, 0.0), (16, 32, 56), 88, 64),
-    ),
-    "head": (
-        Patch(
-            "head", 1, 512, 4,
-            ("valid", "lips", "inner mouth", "lids", "iris", "brow", "oval"),
-            (0.0, 1.0, 4.0, 3.0, 1.0, 0.0, 2.0),
-            (24, 48, 64, 96),
-            256,
-            128,
-            blank="inner mouth",
-        ),
-    ),
-}  # fmt: skip
+    "regions": _REGIONS,
+    "head": (_HEAD, *(replace(patch, beneath=_HEAD.name) for patch in _REGIONS)),
+}
 """The sizes that ``avatar train`` makes, by name (docs/training.md)."""
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.models.builds import choose_target, compiled
 from avatar.commands.store import file_sha256
-from avatar.commands.train.card import neural_folder, read_card
+from avatar.commands.train.card import REFERENCES, neural_folder, read_card
 from avatar.config import NeuralOptions
 from avatar.errors import EngineError, UsageError
 from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
+from avatar.generate.trained.references import References
 from engines.patches import Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class TrainedEngine:
             )
         self._target = choose_target(options.backend, options.precision)
         say(str(self._target.choice))
-        self._settings, self._say = replace(settings, mouth="teeth"), say
+        self._settings, self._say = replace(settings, mouth="empty"), say
 
     def generator(
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
@@ -68,7 +69,13 @@ class TrainedEngine:
             raise EngineError(f"expected the exported generator {path}, found none. {again}")
         portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, self._settings)
         patches = patches_of(card.size)
-        return TrainedGenerator(portrait, patches, lambda: self._checked(path, patches, again))
+        references = neural_folder(avatar.folder) / REFERENCES
+        return TrainedGenerator(
+            portrait,
+            patches,
+            lambda: _references(references, patches, again),
+            lambda: self._checked(path, patches, again),
+        )
 
     def _checked(self, path: Path, patches: Sequence[Patch], again: str) -> Runner:
         """Open the generator; one that another version of this program exported is refused."""
@@ -94,3 +101,10 @@ class TrainedEngine:
 
         name = f"generator-{file_sha256(path)[:16]}"
         return TensorRtRunner(compiled(name, path, self._target, say=self._say), backend)
+
+
+def _references(path: Path, patches: Sequence[Patch], again: str) -> References:
+    try:
+        return References.load(path, patches)
+    except EngineError as error:
+        raise EngineError(f"{error}. {again}") from error

@@ -29,7 +29,9 @@ _OWN_REACH = 1.6
 _RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.04, -0.1, 1.3
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
-MouthInside = Literal["auto", "driver", "teeth"]
+_DARK = (52, 18, 18)
+
+MouthInside = Literal["auto", "driver", "teeth", "empty"]
 
 
 class MouthLayer:
@@ -38,7 +40,8 @@ class MouthLayer:
     ``inside``: ``driver`` takes it from the driver's picture, ``teeth`` draws it in the
     photograph's light (upper teeth fixed to the skull, lower teeth to the jaw), ``auto`` keeps
     the teeth that a photo shows of its own, else takes the driver's. Where there is no
-    driver's picture (an idle avatar, a replayed track), it is drawn.
+    driver's picture (an idle avatar, a replayed track), it is drawn. ``empty`` is its dark alone,
+    for who draws the teeth himself.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class MouthLayer:
         # A photo whose own teeth show keeps them: the mesh bends what lies between its lips.
         parted = self._rest_gap > _PARTED_SHARE * self._width
         self._own = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
-        self._driver = None if inside == "teeth" else DriverMouth(skin_colour(canvas, landmarks_px))
+        self._empty = inside == "empty"
+        drawn = inside in ("teeth", "empty")
+        self._driver = None if drawn else DriverMouth(skin_colour(canvas, landmarks_px))
         self._skull = corners.mean(axis=0).astype(np.float32)
         self._skull[1] = head.shape[13, 1]
         self._grain = Grain(canvas, landmarks_px)
@@ -99,6 +104,8 @@ class MouthLayer:
         """Return the box's pixels with the drawn cavity, tongue and teeth."""
         origin = np.array(box[:2], np.float32)
         size = (box[2] - box[0], box[3] - box[1])
+        if self._empty:
+            return np.full((*size[::-1], 3), _DARK, np.uint8)
         upper_at, lower_at = self._anchors(pose)
         middle = (upper_at + lower_at) * np.float32(0.5)
         patch = self._warp(self._cavity, middle, pose, origin, size, 0.5)
@@ -195,7 +202,7 @@ def _draw_cavity(light: Float32) -> UInt8Image:
     """Draw the dark of the mouth with a tongue below."""
     y, x = np.mgrid[0:_PATCH_H, 0:_PATCH_W].astype(np.float32)
     v, u = y / _PATCH_H, (x - _PATCH_W / 2) / (_PATCH_W / 2)
-    dark = np.array([52, 18, 18], np.float32)
+    dark = np.array(_DARK, np.float32)
     tongue = np.array([158, 78, 78], np.float32)
     rise = np.clip((v - 0.52 - 0.10 * u * u) / 0.22, 0, 1) * np.clip(1.15 - np.abs(u) * 1.3, 0, 1)
     groove = 1 - 0.18 * np.exp(-((u / 0.06) ** 2))

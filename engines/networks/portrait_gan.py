@@ -1,8 +1,9 @@
 """The project's own generator: it corrects a warped picture where a warp cannot be right.
 
-Input are a patch of the warped picture and maps drawn from the driving keypoints; output are the
-corrected picture and its blending mask. The correction takes away as much of the warp's own detail
-as it wants (drawn teeth, lids that were bent) and adds its own. Trained against a discriminator
+Input are a patch of the warped picture, the person at a moment most like this one (the reference)
+and maps drawn from the driving keypoints; output are the corrected picture and its blending mask.
+The correction takes away as much of the warp's own detail as it wants (lids that were bent), takes
+as much of the reference, and adds its own. Trained against a discriminator
 that sees the maps too (conditional GAN, arXiv 1611.07004; hinge loss, arXiv 1705.02894).
 
 Convention: pictures and maps are float32 in [0, 1], RGB; shapes in comments leave the batch out.
@@ -40,16 +41,15 @@ class PatchNet(nn.Module):
     def __init__(self, patch: Patch) -> None:
         super().__init__()
         self.fold = patch.fold
-        self.blank = None if patch.blank is None else patch.maps.index(patch.blank)
         fine, *coarse = patch.widths
         folded = patch.fold**2
-        self.fold_in = nn.Conv2d(3 * folded + len(patch.maps), fine, 1)
+        self.fold_in = nn.Conv2d(6 * folded + len(patch.maps), fine, 1)
         self.stem = _conv(fine, fine)
         self.down = nn.ModuleList(_conv(a, b, 2) for a, b in pairwise(patch.widths))
         self.inner = nn.ModuleList(_conv(width, width) for width in coarse)
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(patch.widths))
         self.joined = nn.ModuleList(_conv(width, width) for width in patch.widths[:-1])
-        self.out = _conv(fine, 5 * folded)
+        self.out = _conv(fine, 6 * folded)
         side = patch.cells // 2
         self.own = nn.Parameter(torch.zeros(1, coarse[0], side, side))
         with torch.no_grad():  # begins as the warp itself
@@ -57,25 +57,22 @@ class PatchNet(nn.Module):
             self.out.bias.zero_()
 
     def forward(
-        self, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+        self, picture: Tensor, reference: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture (3, side, side) and its mask in [0, 1] (1, side, side).
 
-        ``picture``: (3, side, side); ``maps``: (M, cells, cells); of a window of the patch, whose
-        first cell (row, column) is ``at``.
+        ``picture`` and ``reference``: (3, side, side); ``maps``: (M, cells, cells); of a window of
+        the patch, whose first cell (row, column) is ``at``.
         """
         coarse = functional.avg_pool2d(picture, DETAIL_PX)
         detail = picture - functional.interpolate(coarse, scale_factor=DETAIL_PX, mode="bilinear")
-        blank = self._blank(maps)
-        if blank is not None:
-            picture, detail = picture - detail * blank, detail * (1 - blank)
-        folded = functional.pixel_unshuffle(picture, self.fold)
+        folded = functional.pixel_unshuffle(torch.cat([picture, reference], 1), self.fold)
         x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
         x = self.body(functional.leaky_relu(self.stem(x), SLOPE), at)
         y = functional.pixel_shuffle(self.out(x), self.fold)
-        corrected = picture - detail * torch.sigmoid(y[:, 3:4] - 2) + torch.tanh(y[:, :3])
-        mask = torch.sigmoid(y[:, 4:] + 2)
-        return corrected, mask if blank is None else torch.maximum(mask, blank)
+        erased, taken = torch.sigmoid(y[:, 3:4] - 2), torch.sigmoid(y[:, 5:6] - 2)
+        corrected = picture - detail * erased + (reference - picture) * taken + torch.tanh(y[:, :3])
+        return corrected, torch.sigmoid(y[:, 4:5] + 2)
 
     def body(self, x: Tensor, at: tuple[int, int]) -> Tensor:
         """Return the features that the last convolution reads, (fine, cells, cells).
@@ -98,13 +95,6 @@ class PatchNet(nn.Module):
         y, x = at[0] // 2, at[1] // 2
         return self.own[:, :, y : y + like.shape[2], x : x + like.shape[3]]
 
-    def _blank(self, maps: Tensor) -> Tensor | None:
-        """Return what the warp made up, (1, side, side), a cell wider than its map."""
-        if self.blank is None:
-            return None
-        wide = functional.max_pool2d(maps[:, self.blank : self.blank + 1], 3, 1, 1)
-        return functional.interpolate(wide, scale_factor=self.fold, mode="nearest")
-
 
 class PortraitGan(nn.Module):
     """The generator: a ``PatchNet`` for each kind of patch."""
@@ -115,10 +105,15 @@ class PortraitGan(nn.Module):
         self.nets = nn.ModuleDict({patch.name: PatchNet(patch) for patch in patches})
 
     def forward(
-        self, name: str, picture: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
+        self,
+        name: str,
+        picture: Tensor,
+        reference: Tensor,
+        maps: Tensor,
+        at: tuple[int, int] = (0, 0),
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture and mask of the patch ``name``; see ``PatchNet``."""
-        found: tuple[Tensor, Tensor] = self.nets[name](picture, maps, at)
+        found: tuple[Tensor, Tensor] = self.nets[name](picture, reference, maps, at)
         return found
 
 

@@ -195,7 +195,7 @@ class Trainer:
         return batch, levels.to(torch.uint8).cpu().numpy()
 
     def _made(self, network: PortraitGan, patch: Patch, given: _Given) -> Tensor:
-        corrected, mask = network(patch.name, given.picture, given.maps, given.at)
+        corrected, mask = network(patch.name, given.picture, given.reference, given.maps, given.at)
         border = self._borders[patch.name]
         if given.window is not None:
             border = given.window.of(border)
@@ -279,16 +279,18 @@ class _Given:
         def ready(values: Any) -> Tensor:
             return torch.from_numpy(values).to(device).permute(0, 3, 1, 2).float() / 255
 
-        self.picture, self.maps, self.truth = map(ready, (batch.picture, batch.maps, batch.truth))
+        self.picture, self.reference = ready(batch.picture), ready(batch.reference)
+        self.maps, self.truth = ready(batch.maps), ready(batch.truth)
         emphasis = torch.tensor(patch.emphasis, device=device)[None, :, None, None]
         valid = self.maps[:, :1]
         cells = valid * (1 + (self.maps * emphasis).sum(1, keepdim=True))
         self.weight = nn.functional.interpolate(cells, scale_factor=patch.fold, mode="nearest")
         if random is not None:
-            # One light for both: a person is not always filmed in this one.
+            # One light for all: a person is not always filmed in this one.
             gain = random.uniform(0.85, 1.15, (len(self.picture), 1, 1, 1)).astype(np.float32)
             light = torch.from_numpy(gain).to(device)
             self.picture = (self.picture * light).clamp(0, 1)
+            self.reference = (self.reference * light).clamp(0, 1)
             self.truth = (self.truth * light).clamp(0, 1)
         self.window: _Window | None = None
 
@@ -301,9 +303,8 @@ class _Given:
         """Return what a window shows of it."""
         part = copy.copy(self)
         part.window = window
-        part.picture, part.truth, part.weight = map(
-            window.of, (self.picture, self.truth, self.weight)
-        )
+        part.picture, part.reference = window.of(self.picture), window.of(self.reference)
+        part.truth, part.weight = window.of(self.truth), window.of(self.weight)
         part.maps = window.of_maps(self.maps)
         return part
 

@@ -1,9 +1,9 @@
-"""Pairs to learn from, on disk: warped pictures, their maps, and the pictures that are true.
+"""Pairs to learn from, on disk: warped pictures, references, maps, and the pictures that are true.
 
 ::
 
     FOLDER/pairs.json            what ``PairsRecord`` says
-    FOLDER/eye.picture.npy       uint8 (pairs × count, side, side, 3); also .maps
+    FOLDER/eye.picture.npy       uint8 (pairs × count, side, side, 3); also .reference and .maps
     FOLDER/eye.truth.npy         uint8 (moments × count, side, side, 3)
 
 Several pairs may have one truth (a moment seen from several photographs). Arrays are read in
@@ -27,7 +27,7 @@ from engines.graph import Array
 from engines.patches import Patch
 
 RECORD = "pairs.json"
-_KINDS = ("picture", "maps", "truth")
+_KINDS = ("picture", "reference", "maps", "truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class Batch:
     """Of one patch: uint8 arrays with the batch in front, as many as there were indices × count."""
 
     picture: Array
+    reference: Array
     maps: Array
     truth: Array
 
@@ -75,6 +76,17 @@ class PairsWriter:
             self._files[patch.name, "picture"][rows] = pictures[patch.name]
             self._files[patch.name, "maps"][rows] = maps[patch.name]
         self._moment_of.append(moment)
+
+    def reference(self, pair: int, pictures: Mapping[str, Array]) -> None:
+        """Write the references of a pair that was written: by patch, (count, side, side, 3)."""
+        for patch in self._patches:
+            rows = slice(pair * patch.count, (pair + 1) * patch.count)
+            self._files[patch.name, "reference"][rows] = pictures[patch.name]
+
+    def read(self, kind: str, patch: Patch, index: int) -> Array:
+        """Return what was written: a pair's ``picture`` or a moment's ``truth``, of one patch."""
+        rows = slice(index * patch.count, (index + 1) * patch.count)
+        return np.array(self._files[patch.name, kind][rows])
 
     def finish(self, held_out: Sequence[int]) -> None:
         """Write the record; ``held_out``: the moments that are not to be learnt from."""
@@ -122,6 +134,7 @@ class Pairs:
         truths = _rows(self._moment_of[pairs], patch.count)
         return Batch(
             np.asarray(self._arrays[patch.name, "picture"][rows]),
+            np.asarray(self._arrays[patch.name, "reference"][rows]),
             np.asarray(self._arrays[patch.name, "maps"][rows]),
             np.asarray(self._arrays[patch.name, "truth"][truths]),
         )

@@ -39,22 +39,22 @@ def graph(network: PortraitGan) -> Any:
 
 def feeds(seed: int) -> dict[str, Any]:
     random = np.random.default_rng(seed)
-    picture, maps = inputs_of(PATCH)
+    picture, reference, maps = inputs_of(PATCH)
     shapes = {spec.name: spec.shape for spec in spec_of([PATCH]).inputs}
-    smooth = random.integers(40, 200, (PATCH.count, 1, 1, 3)) + random.integers(
-        -20, 20, shapes[picture]
+    smooth, other = (
+        random.integers(40, 200, (PATCH.count, 1, 1, 3)) + random.integers(-20, 20, shapes[picture])
+        for _ in range(2)
     )
     drawn = random.integers(0, 2, shapes[maps]) * 255
-    return {picture: smooth.astype(np.uint8), maps: drawn.astype(np.uint8)}
+    given = {picture: smooth, reference: other, maps: drawn}
+    return {name: value.astype(np.uint8) for name, value in given.items()}
 
 
 def reference(network: PortraitGan, given: dict[str, Any]) -> Any:
     """Return what the network as it was trained makes of it, in levels, int (n, side, side, 3)."""
-    picture, maps = (
-        torch.from_numpy(value).permute(0, 3, 1, 2).float() / 255 for value in given.values()
-    )
+    shown = [torch.from_numpy(value).permute(0, 3, 1, 2).float() / 255 for value in given.values()]
     with torch.no_grad():
-        corrected, _ = network(PATCH.name, picture, maps)
+        corrected, _ = network(PATCH.name, *shown)
     levels = (corrected * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
     return levels.int().numpy()
 
@@ -113,23 +113,20 @@ def test_tensorrt_rtx_builds_it_without_a_card(graph: Any, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fold", [2, 4])
 def test_the_fast_form_is_the_trained_network(fold: int) -> None:
-    """Folded or not, with what is made up blanked, and features of its own."""
+    """Folded or not, with features of its own."""
     from engines.deploy_patches import Deployed
 
-    patch = Patch(
-        "p", 2, 64, fold, ("valid", "inside"), (0.0, 1.0), (8, 12, 16), 64, 32, blank="inside"
-    )
+    patch = Patch("p", 2, 64, fold, ("valid", "inside"), (0.0, 1.0), (8, 12, 16), 64, 32)
     torch.manual_seed(1)
     network = PortraitGan([patch]).eval().requires_grad_(False)
     network.nets["p"].out.weight.mul_(20)
     network.nets["p"].own.normal_(0, 0.3)
-    picture = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    pictures = [torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8) for _ in range(2)]
     maps = torch.randint(0, 2, (2, patch.cells, patch.cells, 2), dtype=torch.uint8) * 255
+    given = [*pictures, maps]
     with torch.no_grad():
-        found = Deployed(network)(picture, maps)
-        wanted = network(
-            "p", picture.permute(0, 3, 1, 2).float() / 255, maps.permute(0, 3, 1, 2).float() / 255
-        )
+        found = Deployed(network)(*given)
+        wanted = network("p", *(value.permute(0, 3, 1, 2).float() / 255 for value in given))
     for ours, theirs in zip(found, wanted, strict=True):
         levels = (theirs * 255).round().clamp(0, 255).permute(0, 2, 3, 1).squeeze(3)
         assert (ours.float() - levels).abs().max() <= 1
@@ -167,6 +164,7 @@ def test_sizes_stay_within_their_operations(size: str, most: float) -> None:
         for patch in SIZES[size]:
             network(
                 patch.name,
+                torch.zeros(patch.count, 3, patch.side_px, patch.side_px),
                 torch.zeros(patch.count, 3, patch.side_px, patch.side_px),
                 torch.zeros(patch.count, len(patch.maps), patch.cells, patch.cells),
             )

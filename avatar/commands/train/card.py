@@ -6,6 +6,7 @@
     STORE/NAME/neural/card.json              what ``Card`` says
     STORE/NAME/neural/weights.safetensors    the averaged weights that did best on held-out frames
     STORE/NAME/neural/fp32.onnx, …           the same, ready to run
+    STORE/NAME/neural/references.npz         pictures of the person that the network is shown
     STORE/NAME/training/                     pairs, checkpoints and contact sheet; may be deleted
 """
 
@@ -26,6 +27,7 @@ from engines.training.pairs import RECORD as PAIRS_RECORD
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
+REFERENCES = "references.npz"
 PRECISIONS = ("fp32", "fp16", "int8")
 SCHEMA_VERSION: Literal[1] = 1
 Rights = Literal["self", "licensed"]

@@ -33,6 +33,7 @@ from avatar.commands.train.prepare import (
     Source,
     Split,
     Take,
+    clip_takes,
     photo_takes,
     split,
     take_source,
@@ -216,7 +217,7 @@ def _clip_takes(
         chosen = split(watched, share)
         _check_split(chosen, share)
         source = takes[0].source if takes else take_source(watched, chosen.train, face_model)
-        takes.append(Take(source, watched, chosen.train, chosen.held_out))
+        takes += clip_takes(source, watched, chosen, face_model)
         recordings.append(recording_of(watched))
     return takes, recordings
 
@@ -234,11 +235,11 @@ def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
     with disk_told(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
-        learnt = sum(len(take.train) for take in takes)
-        held_out = sum(len(take.held_out) for take in takes)
+        learnt = sum(len(take.train) * len(take.shadings) for take in takes)
+        held_out = sum(len(take.held_out) * len(take.shadings) for take in takes)
         say(
-            f"drawing {learnt} moments to learn from and {held_out} held out; their pictures stay "
-            f"in {folder}"
+            f"drawing {learnt} pairs to learn from and {held_out} held out; their pictures stay in "
+            f"{folder}"
         )
         write_pairs(pairs, given.size, patches_of(given.size), takes)
         write_whole(folder / GIVEN, given)

@@ -14,10 +14,12 @@ from avatar.commands.face_numbers import write_whole
 from avatar.commands.store import StoredAvatar, file_sha256
 from avatar.commands.train.card import (
     CARD,
+    REFERENCES,
     SCHEMA_VERSION,
     WEIGHTS,
     Card,
     neural_folder,
+    pairs_folder,
     training_folder,
     utc_now,
 )
@@ -48,6 +50,7 @@ def finish(
 
     Raises ``UsageError`` when there are no weights yet or the disk refuses.
     """
+    from engines.training.checkpoint import write_whole as write_bytes
     from engines.training.loop import BEST
 
     best = training_folder(stored.folder) / BEST
@@ -58,6 +61,7 @@ def finish(
     with disk_told(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
         int8_error = _export(best, folder, trainer.pairs)
+        write_bytes(folder / REFERENCES, (pairs_folder(stored.folder) / REFERENCES).read_bytes())
         card = _card(stored, given, trainer, session, device, folder, int8_error)
         write_whole(folder / CARD, card)
     gain = 1 - card.held_out_error / card.untrained_error
@@ -89,11 +93,11 @@ def _samples(pairs: Pairs, among: Any) -> Iterator[Feeds]:
     from engines.patches import inputs_of
 
     for pair in among[np.linspace(0, len(among) - 1, min(_SAMPLES, len(among))).astype(int)]:
-        feeds = {}
+        feeds: dict[str, Any] = {}
         for patch in pairs.patches:
             batch = pairs.batch(patch, np.array([pair]))
-            picture, maps = inputs_of(patch)
-            feeds[picture], feeds[maps] = batch.picture, batch.maps
+            given = (batch.picture, batch.reference, batch.maps)
+            feeds.update(zip(inputs_of(patch), given, strict=True))
         yield feeds
 
 

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from avatar.commands.train.card import REFERENCES
 from avatar.commands.train.watch import (
     Watched,
     best_source,
     most_different,
 )
 from avatar.errors import UsageError
-from avatar.frames import CameraFrame, Face, FaceTrack, Motion, UInt8Image
+from avatar.frames import CameraFrame, Face, FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter
+from avatar.generate.trained.references import KEPT, Kept, References, farthest
 from avatar.motion.head import decompose
 from avatar.motion.retarget import FaceRetargeter
 from avatar.track.landmarker import detect_faces
@@ -28,9 +31,15 @@ from engines.training.pairs import PairsWriter
 MAX_MOMENTS = 480
 HELD_OUT_SHARE = 0.12
 MAX_HELD_OUT = 20
+# Other frames of a clip that its moments are drawn from too: the network then learns to correct
+# what it sees, rather than what one photograph shows at one moment.
+MORE_SOURCES = 3
 # Nothing of the driver's picture enters what is drawn but, in half of the pairs, their creases:
 # a live avatar gets these in a share between none and all.
-_SHADINGS = (0.0, 1.0)
+SHADINGS = (0.0, 1.0)
+# A moment is not learnt with references so near to it in time, in seconds: they would be nearly the
+# truth itself, as they never are when it matters.
+_APART_S = (0.15, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +53,16 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """What is drawn of one photograph: the moments of ``watched`` to learn from and to hold out."""
+    """What is drawn of one photograph: the moments of ``watched`` to learn from and to hold out.
+
+    ``shadings``: how much of the driver's creases, in [0, 1]; each moment is drawn with each.
+    """
 
     source: Source
     watched: Watched
     train: list[int]
     held_out: list[int]
+    shadings: tuple[float, ...] = SHADINGS
 
     @property
     def moments(self) -> list[int]:
@@ -84,17 +97,33 @@ def split(watched: Watched, share: float) -> Split:
 def take_source(watched: Watched, among: list[int], face_model: Path) -> Source:
     """Read the frame that becomes the avatar's photograph. Raises ``UsageError``."""
     index = best_source(watched, among)
-    for frame in watched.read():
-        if frame.index == watched.frames[index].index:
-            found = detect_faces(frame.image, face_model)
-            if not found:
-                break
-            track = FaceTrack(frame.timestamp_ns, frame.index, found[0], frame)
-            return Source(frame.image, found[0], track)
+    for source in _read_sources(watched, [index], face_model):
+        return source
     raise UsageError(
         f"expected a face in frame {index} of {watched.path}, found none when it was read again. "
         "Is the file being written to?"
     )
+
+
+def _read_sources(watched: Watched, chosen: list[int], face_model: Path) -> Iterator[Source]:
+    """Yield those of the frames ``chosen`` in which a face is found without the ones before."""
+    wanted = {watched.frames[i].index for i in chosen}
+    for frame in watched.read():
+        if frame.index in wanted:
+            found = detect_faces(frame.image, face_model)
+            if found:
+                track = FaceTrack(frame.timestamp_ns, frame.index, found[0], frame)
+                yield Source(frame.image, found[0], track)
+
+
+def clip_takes(source: Source, watched: Watched, chosen: Split, face_model: Path) -> list[Take]:
+    """Return what is drawn of a clip: its moments, by ``source`` and by some of its own frames."""
+    takes = [Take(source, watched, chosen.train, chosen.held_out)]
+    frames = most_different(watched, chosen.train, MORE_SOURCES)
+    for count, other in enumerate(_read_sources(watched, frames, face_model)):
+        shading = SHADINGS[count % len(SHADINGS)]
+        takes.append(Take(other, watched, chosen.train, [], (shading,)))
+    return takes
 
 
 def photo_takes(watched: Watched) -> list[Take]:
@@ -119,35 +148,104 @@ def write_pairs(
 ) -> None:
     """Draw every chosen moment and write it with the truth into ``folder``.
 
-    Raises ``OSError`` when the disk refuses.
+    Beside them ``references.npz``: the person's pictures for running, out of the first take. Raises
+    ``OSError`` when the disk refuses.
     """
     moments = sum(len(take.moments) for take in takes)
-    writer = PairsWriter(folder, patches, moments * len(_SHADINGS), moments, size)
+    pairs = sum(len(take.moments) * len(take.shadings) for take in takes)
+    writer = PairsWriter(folder, patches, pairs, moments, size)
     held_out: list[int] = []
-    first = 0
-    for take in takes:
-        _write_take(writer, patches, take, first, tick)
+    at = _Place(0, 0)
+    for number, take in enumerate(takes):
+        points = _write_take(writer, patches, take, at, tick)
+        known = _Known(writer, patches, take, at, points)
+        known.write_references(number)
+        if number == 0:
+            known.references.save(folder / REFERENCES)
         kept = set(take.held_out)
-        held_out += [first + k for k, index in enumerate(take.moments) if index in kept]
-        first += len(take.moments)
+        held_out += [at.moment + k for k, index in enumerate(take.moments) if index in kept]
+        at = _Place(at.moment + len(take.moments), at.pair + len(take.moments) * len(take.shadings))
     writer.finish(held_out)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a take begins among all moments and pairs."""
+
+    moment: int
+    pair: int
 
 
 def _write_take(
     writer: PairsWriter,
     patches: Sequence[Patch],
     take: Take,
-    first: int,
+    at: _Place,
     tick: Callable[[], None],
-) -> None:
+) -> list[dict[str, Float32]]:
+    """Write pictures, maps and truths; return for each moment its landmarks by patch."""
+    points = []
     with ExitStack() as stages:
-        artists = [stages.enter_context(_Artist(take.source, patches, s)) for s in _SHADINGS]
+        artists = [stages.enter_context(_Artist(take.source, patches, s)) for s in take.shadings]
         shots = driven(take.watched, take.moments, take.source)
-        for moment, (frame, motion) in enumerate(shots, first):
+        for moment, (frame, motion) in enumerate(shots, at.moment):
             writer.truth(moment, artists[0].truth(frame.image, motion))
             for artist in artists:
                 writer.pair(moment, *artist.draw(motion))
+            points.append(artists[0].points)
             tick()
+    return points
+
+
+class _Known:
+    """What is known of a take's person: its moments to learn from, those that differ most."""
+
+    def __init__(
+        self,
+        writer: PairsWriter,
+        patches: Sequence[Patch],
+        take: Take,
+        at: _Place,
+        points: list[dict[str, Float32]],
+    ) -> None:
+        self._writer, self._patches, self._take, self._at = writer, patches, take, at
+        self._points = points
+        learnt = set(take.train)
+        ours = np.array([k for k, index in enumerate(take.moments) if index in learnt], np.int64)
+        self._kept: dict[str, NDArray[np.int64]] = {}
+        kept = {}
+        for patch in patches:
+            known = np.stack([points[k][patch.name] for k in ours])
+            chosen = ours[farthest(known, KEPT)]
+            self._kept[patch.name] = chosen
+            pictures = np.stack([writer.read("truth", patch, at.moment + k) for k in chosen])
+            kept[patch.name] = Kept(np.stack([points[k][patch.name] for k in chosen]), pictures)
+        self.references = References(kept)
+        frames = take.watched.frames
+        self._seconds = np.array([frames[i].timestamp_ns / 1e9 for i in take.moments])
+
+    def write_references(self, number: int) -> None:
+        """Write each pair's references: of other moments, some time before or after it.
+
+        How long is drawn anew each time, from the take's ``number``.
+        """
+        random = np.random.default_rng(number)
+        shadings = len(self._take.shadings)
+        for moment, points in enumerate(self._points):
+            for pair in range(shadings * moment, shadings * (moment + 1)):
+                apart_s = random.uniform(*_APART_S)
+                found = {
+                    patch.name: self._found(patch, moment, pair, points[patch.name], apart_s)
+                    for patch in self._patches
+                }
+                self._writer.reference(self._at.pair + pair, found)
+
+    def _found(
+        self, patch: Patch, moment: int, pair: int, points: Float32, apart_s: float
+    ) -> UInt8Image:
+        between = np.abs(self._seconds[self._kept[patch.name]] - self._seconds[moment])
+        pictures = self._writer.read("picture", patch, self._at.pair + pair)
+        return self.references.find(patch.name, points, pictures, between > apart_s)
 
 
 def driven(
@@ -165,12 +263,16 @@ def driven(
 
 
 class _Artist:
-    """A portrait engine whose pictures are cut into patches."""
+    """A portrait engine whose pictures are cut into patches.
+
+    ``points``: by what the moment drawn last is compared with others, by patch.
+    """
 
     def __init__(self, source: Source, patches: Sequence[Patch], shading: float) -> None:
-        settings = PortraitSettings("teeth", shading)
+        settings = PortraitSettings("empty", shading)
         self._portrait = PortraitGenerator(source.photo, source.face, "photo", None, settings)
         self._patches = patches
+        self.points: dict[str, Float32] = {}
 
     def __enter__(self) -> _Artist:
         self._portrait.__enter__()
@@ -186,6 +288,7 @@ class _Artist:
         pose = self._portrait.pose(motion)
         matrices = self._cutter.matrices(pose)
         assert matrices is not None  # a face that is tracked is not seen from its edge
+        self.points = self._cutter.points(pose, matrices)
         rect = self._portrait.canvas.photo_rect
         return self._cutter.pictures(image, matrices), self._cutter.maps(pose, matrices, rect)
 

@@ -16,6 +16,7 @@ from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.photo import load_photo
 from avatar.generate.topology import FACE_OVAL
+from avatar.generate.trained.references import farthest
 from avatar.motion.retarget import neutrality
 from avatar.motion.rotation import vector_from_rotation
 from avatar.sources.video import VideoSource
@@ -252,21 +253,12 @@ def best_source(watched: Watched, among: list[int]) -> int:
 
 
 def most_different(watched: Watched, among: list[int], count: int) -> list[int]:
-    """Return up to ``count`` of the frames, those whose expressions and poses differ most.
-
-    Each next one is the farthest from those taken before (Gonzalez 1985); in time's order.
-    """
+    """Return up to ``count`` of the frames, whose expressions and poses differ most, in time."""
     if len(among) <= count:
         return list(among)
     faces = [watched.frames[i].face for i in among]
     signs = np.stack([_signs(face) for face in faces if face is not None])
-    taken = [0]
-    apart = np.linalg.norm(signs - signs[0], axis=1)
-    while len(taken) < count:
-        farthest = int(np.argmax(apart))
-        taken.append(farthest)
-        apart = np.minimum(apart, np.linalg.norm(signs - signs[farthest], axis=1))
-    return [among[i] for i in sorted(taken)]
+    return [among[i] for i in farthest(signs, count)]
 
 
 def _signs(face: Face) -> NDArray[np.float64]:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import GeneratedFrame, Motion, UInt8Image
+from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
-from avatar.generate.trained.maps import Mask, draw_maps
+from avatar.generate.trained.maps import Mask, draw_maps, telling_points
 from avatar.generate.trained.placement import (
     Place,
     add_back,
     all_places,
+    between,
     cut,
     usable_place,
 )
+from avatar.generate.trained.references import References
 from avatar.motion.head import HeadShape, decompose
 from avatar.motion.retarget import still
 from engines.patches import Patch, border, inputs_of, outputs_of
@@ -59,6 +61,18 @@ class PatchCutter:
             for patch in self.patches
         }
 
+    def points(self, pose: Pose, matrices: Matrices) -> dict[str, Float32]:
+        """Return by what moments are compared, by name, float32 (count, P, 2)."""
+        return {
+            name: np.stack(
+                [
+                    telling_points(place, matrix, pose.landmarks_px)
+                    for place, matrix in zip(places, matrices[name], strict=True)
+                ]
+            )
+            for name, places in self._places.items()
+        }
+
     def maps(
         self, pose: Pose, matrices: Matrices, photo_rect: tuple[int, int, int, int]
     ) -> dict[str, Mask]:
@@ -77,6 +91,7 @@ class PatchCutter:
 class TrainedGenerator:
     """Draws as ``portrait`` does, then lets a network correct it.
 
+    ``open_references`` gives the person's pictures that the network was trained with.
     ``open_runner`` gives the network of ``patches`` (``engines.patches.spec_of``); what it raises
     passes through when the generator is entered.
     """
@@ -85,15 +100,18 @@ class TrainedGenerator:
         self,
         portrait: PortraitGenerator,
         patches: Sequence[Patch],
+        open_references: Callable[[], References],
         open_runner: Callable[[], Runner],
     ) -> None:
-        self._portrait, self._patches, self._open_runner = portrait, tuple(patches), open_runner
+        self._portrait, self._patches = portrait, tuple(patches)
+        self._open_references, self._open_runner = open_references, open_runner
         self._borders: dict[str, Mask] = {
             patch.name: np.rint(border(patch.side_px) * 255).astype(np.uint8) for patch in patches
         }
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
+        self._references = self._open_references()
         with ExitStack() as opening:
             opening.enter_context(self._portrait)
             self._runner = opening.enter_context(self._open_runner())
@@ -148,19 +166,39 @@ class TrainedGenerator:
         if matrices is None:
             return
         pictures = self._cutter.pictures(image, matrices)
+        points = self._cutter.points(pose, matrices)
         maps = self._cutter.maps(pose, matrices, self._portrait.canvas.photo_rect)
         feeds = {}
         for patch in self._patches:
-            picture, drawn = inputs_of(patch)
-            feeds[picture], feeds[drawn] = pictures[patch.name], maps[patch.name]
+            name, (picture, reference, drawn) = patch.name, inputs_of(patch)
+            feeds[picture], feeds[drawn] = pictures[name], maps[name]
+            feeds[reference] = self._references.find(name, points[name], pictures[name])
         found = self._runner.infer(feeds)
+        changes: dict[str, list[NDArray[np.int16]]] = {}
         for patch in self._patches:
-            corrected, mask = (found[name] for name in outputs_of(patch))
-            for index, matrix in enumerate(matrices[patch.name]):
-                change = self._change(
-                    patch, pictures[patch.name][index], corrected[index], mask[index]
-                )
+            name = patch.name
+            outputs = zip(pictures[name], *(found[o] for o in outputs_of(patch)), strict=True)
+            changes[name] = [self._change(patch, *parts) for parts in outputs]
+            if patch.beneath is not None:
+                self._replace(patch, changes, matrices)
+        for patch in self._patches:
+            for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
                 add_back(image, change, matrix)
+
+    def _replace(
+        self, patch: Patch, changes: dict[str, list[NDArray[np.int16]]], matrices: Matrices
+    ) -> None:
+        """Take away from a patch's change what the one beneath it does there."""
+        import cv2
+
+        assert patch.beneath is not None
+        (wide,), (below,) = changes[patch.beneath], matrices[patch.beneath]
+        share = self._borders[patch.name]
+        for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
+            under = cut(wide, between(matrix, below), patch.side_px)
+            here = cv2.merge([share, share, share])
+            given_up = cv2.multiply(under, here, scale=1 / 255, dtype=cv2.CV_16S)
+            cv2.subtract(change, given_up, dst=change)
 
     def _change(
         self, patch: Patch, picture: UInt8Image, corrected: UInt8Image, mask: Mask

@@ -20,6 +20,15 @@ _BROWS: tuple[Indices, Indices] = (
     np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
 )
 
+_TELLING: Mapping[str, Indices | tuple[Indices, Indices]] = {
+    "mouth": np.concatenate([OUTER_LIPS, INNER_LIPS]),
+    "eye": (
+        np.concatenate([EYE_RINGS[0], IRISES[0], _BROWS[0]]),
+        np.concatenate([EYE_RINGS[1], IRISES[1], _BROWS[1]]),
+    ),
+    "head": np.concatenate([FACE_OVAL, *EYE_RINGS, *_BROWS, OUTER_LIPS[::2]]),
+}
+
 
 def draw_maps(
     place: Place,
@@ -34,7 +43,7 @@ def draw_maps(
     """
     cells = place.patch.cells
     inverse = np.linalg.inv(matrix[:, :2]) / place.patch.fold
-    points = ((landmarks_px[:, :2] - matrix[:, 2]) @ inverse.T).astype(np.float32)
+    points = _in_patch(landmarks_px, matrix) / np.float32(place.patch.fold)
     out = np.empty((cells, cells, len(place.patch.maps)), np.uint8)
     for index, name in enumerate(place.patch.maps):
         if name == "valid":
@@ -44,6 +53,22 @@ def draw_maps(
         else:
             out[..., index] = _DRAWN[name](points, place.side, cells)
     return out
+
+
+def telling_points(place: Place, matrix: NDArray[np.float64], landmarks_px: Float32) -> Float32:
+    """Return the landmarks by which moments of a patch are compared, float32 (P, 2).
+
+    In sides of the patch; ``matrix`` and ``landmarks_px`` as in ``draw_maps``.
+    """
+    chosen = _TELLING[place.patch.name]
+    which = chosen if isinstance(chosen, np.ndarray) else chosen[place.side or 0]
+    return _in_patch(landmarks_px[which], matrix) / np.float32(place.patch.side_px)
+
+
+def _in_patch(landmarks_px: Float32, matrix: NDArray[np.float64]) -> Float32:
+    """Return points of the canvas in pixels of the patch, float32 (n, 2)."""
+    inverse = np.linalg.inv(matrix[:, :2])
+    return ((landmarks_px[:, :2] - matrix[:, 2]) @ inverse.T).astype(np.float32)
 
 
 def _filled(points: Float32 | NDArray[np.float64], cells: int) -> Mask:

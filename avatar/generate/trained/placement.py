@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from avatar.generate.overlay import Box
 from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
 from avatar.motion.head import compose
 from engines.patches import Patch
+
+Level = TypeVar("Level", np.uint8, np.int16)
 
 # Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
 _MOUTH_HALF, _MOUTH_UP = 1.0, -0.25
@@ -94,15 +97,37 @@ def usable_place(matrix: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(matrix).all()) and abs(float(np.linalg.det(matrix[:, :2]))) > 1e-3
 
 
-def cut(image: UInt8Image, matrix: NDArray[np.float64], side_px: int) -> UInt8Image:
-    """Return the patch's picture, uint8 (side, side, 3)."""
+def between(matrix: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what carries pixels of one patch onto those of another; both as ``Place.matrix``."""
+    inverse = np.linalg.inv(other[:, :2])
+    return np.hstack([inverse @ matrix[:, :2], inverse @ (matrix[:, 2:] - other[:, 2:])])
+
+
+def cut(image: NDArray[Level], matrix: NDArray[np.float64], side_px: int) -> NDArray[Level]:
+    """Return the patch's part of a picture or of a change, (side, side, 3), of the same type."""
     import cv2
 
+    box = _bounds(matrix, side_px, image) if _enlarged(matrix) else None
+    if box is not None:  # pixels left out between two that are taken would flicker
+        image = _halved(image, box)
+        matrix = matrix.copy()
+        matrix[:, 2] -= box[:2]
+        matrix /= 2
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpAffine(
         image, _centred(matrix), (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(drawn, np.uint8)
+    return np.asarray(drawn, image.dtype)
+
+
+def _halved(image: NDArray[Level], box: Box) -> NDArray[Level]:
+    """Return the box of a picture, each two by two pixels made one."""
+    import cv2
+
+    x0, y0, x1, y1 = box
+    size = (max(1, (x1 - x0) // 2), max(1, (y1 - y0) // 2))
+    part = image[y0 : y0 + 2 * size[1], x0 : x0 + 2 * size[0]]
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), image.dtype)
 
 
 def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64]) -> None:
@@ -110,21 +135,35 @@ def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.fl
 
     A change is added rather than a picture laid over: what stays keeps the picture's sharpness.
     """
-    import cv2
-
     box = _bounds(matrix, change.shape[0], image)
     if box is None:
         return
     x0, y0, x1, y1 = box
     here = matrix.copy()
     here[:, 2] -= (x0, y0)
-    size = (x1 - x0, y1 - y0)
-    drawn = cv2.warpAffine(change, _centred(here), size, flags=cv2.INTER_LINEAR)
-    part = image[y0:y1, x0:x1]
+    _add(image[y0:y1, x0:x1], change, here)
+
+
+def _add(part: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64]) -> None:
+    import cv2
+
+    height, width = part.shape[:2]
+    if not _enlarged(matrix):
+        drawn = cv2.warpAffine(change, _centred(matrix), (width, height), flags=cv2.INTER_LINEAR)
+    else:  # turning costs by the pixel: it is turned at half the size
+        size = (-(-width // 2), -(-height // 2))
+        small = cv2.warpAffine(change, _centred(matrix / 2), size, flags=cv2.INTER_LINEAR)
+        twice = (2 * size[0], 2 * size[1])
+        drawn = cv2.resize(small, twice, interpolation=cv2.INTER_LINEAR)[:height, :width]
     part[:] = cv2.add(part, drawn, dtype=cv2.CV_8U)
 
 
-def _bounds(matrix: NDArray[np.float64], side_px: int, image: UInt8Image) -> Box | None:
+def _enlarged(matrix: NDArray[np.float64]) -> bool:
+    """Return whether a pixel of the patch is at least two wide in the picture."""
+    return abs(float(np.linalg.det(matrix[:, :2]))) >= 4
+
+
+def _bounds(matrix: NDArray[np.float64], side_px: int, image: NDArray[Level]) -> Box | None:
     corners = np.array([[0, 0], [side_px, 0], [0, side_px], [side_px, side_px]], np.float64)
     on_canvas = corners @ matrix[:, :2].T + matrix[:, 2]
     height, width = image.shape[:2]

@@ -29,5 +29,6 @@ def write_pairs(folder: Path, seed: int = 0) -> Path:
         maps = np.stack([np.full(cells, 255, np.uint8), dot], axis=-1)
         writer.truth(moment, {PATCH.name: truth})
         writer.pair(moment, {PATCH.name: picture}, {PATCH.name: maps})
+        writer.reference(moment, {PATCH.name: picture})
     writer.finish(range(PAIRS - HELD_OUT, PAIRS))
     return folder

@@ -11,6 +11,7 @@ from avatar.frames import Face, UInt8Image
 from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
+from avatar.generate.trained.references import Kept, References
 from engines.graph import Array
 from engines.patches import Patch, inputs_of, outputs_of, patches_of, spec_of
 from engines.runner import Runner
@@ -62,4 +63,17 @@ def trained(
 
     settings = settings or PortraitSettings("teeth")
     portrait = PortraitGenerator(photo, face, framing, size_px, settings)
-    return TrainedGenerator(portrait, patches, open_runner), opened
+    return TrainedGenerator(portrait, patches, lambda: no_references(patches), open_runner), opened
+
+
+def no_references(patches: Sequence[Patch]) -> References:
+    """Return references of a person of whom nothing else is known."""
+    return References(
+        {
+            patch.name: Kept(
+                np.zeros((0, patch.count, 1, 2), np.float32),
+                np.zeros((0, patch.count, patch.side_px, patch.side_px, 3), np.uint8),
+            )
+            for patch in patches
+        }
+    )

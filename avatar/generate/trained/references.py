@@ -1,0 +1,173 @@
+"""Pictures of the person at other moments: what a network may copy from instead of inventing.
+
+Kept are some dozens of moments whose expressions differ most. For a pose the two most alike are
+taken, moved onto its landmarks and mixed. The further they are from it, the more of the warp's own
+picture is mixed in: a network that is shown nothing new learns to change nothing. Weights are
+inverse squared distances (Shepard 1968) less that of the first one not taken: they fall to zero
+before a picture is exchanged for another, and nothing jumps.
+
+::
+
+    NAME/points      float32 (n, count, P, 2), in sides of the patch
+    NAME/pictures    uint8 (n, count, side, side, 3) RGB
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.errors import EngineError
+from avatar.frames import Float32, UInt8Image
+from engines.patches import Patch
+
+KEPT = 64
+_TAKEN = 2
+# Distances between landmarks, in sides of a patch: below the first two moments are alike, at the
+# second half of the warp's own picture is mixed in.
+_ALIKE, _FAR = 0.004, 0.02
+# How firmly an alignment keeps a picture's own shape, as a share of the landmarks' variance.
+_STIFFNESS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The moments of one kind of patch; shapes as in the module's head."""
+
+    points: Float32
+    pictures: UInt8Image
+
+
+class References:
+    """Finds for a pose what is most like it. ``kept``: by the patch's name."""
+
+    def __init__(self, kept: Mapping[str, Kept]) -> None:
+        self._kept = dict(kept)
+
+    def find(
+        self,
+        name: str,
+        points: Float32,
+        pictures: UInt8Image,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> UInt8Image:
+        """Return a patch's reference pictures, uint8 (count, side, side, 3), new.
+
+        ``points``: float32 (count, P, 2), the pose's. ``pictures``: the warp's patches.
+        ``allowed``: which of the kept moments may be used, bool (n,); None allows all.
+        """
+        kept = self._kept[name]
+        usable = np.arange(len(kept.points)) if allowed is None else np.flatnonzero(allowed)
+        return np.stack(
+            [
+                _mixed(kept.points[usable, i], [kept.pictures[k, i] for k in usable], *given)
+                for i, given in enumerate(zip(points, pictures, strict=True))
+            ]
+        )
+
+    def save(self, path: Path) -> None:
+        """Write them. Raises ``OSError``."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, kept in self._kept.items():
+            arrays[f"{name}/points"], arrays[f"{name}/pictures"] = kept.points, kept.pictures
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: Path, patches: Sequence[Patch]) -> References:
+        """Read them. Raises ``EngineError`` where they are missing or not whole."""
+        kept = {}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                for patch in patches:
+                    pictures = file[f"{patch.name}/pictures"]
+                    _check_shape(pictures, patch)
+                    kept[patch.name] = Kept(file[f"{patch.name}/points"], pictures)
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+            raise EngineError(
+                f"expected the person's pictures in {path}, found none that are whole ({error})"
+            ) from error
+        return cls(kept)
+
+
+def _check_shape(pictures: UInt8Image, patch: Patch) -> None:
+    wanted = (patch.count, patch.side_px, patch.side_px, 3)
+    if pictures.shape[1:] != wanted:
+        raise ValueError(f"pictures of {patch.name} are {pictures.shape[1:]}, not {wanted}")
+
+
+def farthest(points: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]:
+    """Return the indices of up to ``count`` of ``points``, (n, …), that lie far apart; in order.
+
+    Each next one is the farthest from those taken before (Gonzalez 1985).
+    """
+    flat = points.reshape(len(points), -1)
+    taken = [0]
+    apart = np.linalg.norm(flat - flat[0], axis=1)
+    while len(taken) < min(count, len(flat)):
+        taken.append(int(np.argmax(apart)))
+        apart = np.minimum(apart, np.linalg.norm(flat - flat[taken[-1]], axis=1))
+    return np.array(sorted(taken), np.int64)
+
+
+def _mixed(
+    known: Float32,
+    pictures: Sequence[UInt8Image],
+    points: Float32,
+    picture: UInt8Image,
+) -> UInt8Image:
+    """Return one patch's reference out of ``pictures``, whose landmarks ``known`` are (n, P, 2)."""
+    import cv2
+
+    if len(known) == 0:
+        return picture.copy()
+    apart = np.sqrt(((known - points) ** 2).sum(axis=2).mean(axis=1))
+    nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+    mixed: NDArray[Any] = picture
+    far = 0.0
+    for k, weight in enumerate(_weights(apart[nearest])):
+        matrix = _alignment(known[nearest[k]], points)
+        off = known[nearest[k]] @ matrix[:, :2].T + matrix[:, 2] - points
+        far += weight * float(np.sqrt((off**2).sum(axis=1).mean()))
+        moved = _moved(pictures[nearest[k]], matrix)
+        mixed = moved if k == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
+    near = 1 / (1 + (far / _FAR) ** 2)
+    return np.asarray(cv2.addWeighted(mixed, near, picture, 1 - near, 0), np.uint8)
+
+
+def _weights(apart: Float32) -> NDArray[np.float64]:
+    """Return the shares of the nearest, which sum to 1; ``apart`` has the first not taken last."""
+    closeness = 1 / (apart.astype(np.float64) ** 2 + _ALIKE**2)
+    if len(apart) > _TAKEN:
+        closeness = closeness[:_TAKEN] - closeness[_TAKEN] * (1 - 1e-6)
+    found: NDArray[np.float64] = closeness / closeness.sum()
+    return found
+
+
+def _alignment(points: Float32, onto: Float32) -> NDArray[np.float64]:
+    """Return the affine map (2, 3) that carries ``points`` near ``onto``, stiffly (ridge)."""
+    from_, to = points.mean(axis=0), onto.mean(axis=0)
+    a, b = (points - from_).astype(np.float64), (onto - to).astype(np.float64)
+    spread = a.T @ a
+    stiff = _STIFFNESS * np.trace(spread) / 2 * np.eye(2)
+    linear = (b.T @ a + stiff) @ np.linalg.inv(spread + stiff)
+    return np.hstack([linear, (to - linear @ from_)[:, None]])
+
+
+def _moved(picture: UInt8Image, matrix: NDArray[np.float64]) -> UInt8Image:
+    """Return the picture carried by ``matrix``, which is in its sides."""
+    import cv2
+
+    side = picture.shape[0]
+    here = matrix * np.array([1, 1, side])
+    here[:, 2] += here[:, :2] @ (0.5, 0.5) - 0.5
+    moved = cv2.warpAffine(
+        picture, here, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.uint8)
