@@ -154,8 +154,12 @@ class PortraitGenerator:
         """Draw the avatar; the picture is new each time and belongs to the caller."""
         if not usable(motion):
             motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        return self.posed(motion, self.pose(motion))
+
+    def posed(self, motion: Motion, pose: Pose) -> GeneratedFrame:
+        """Draw a motion that is ``usable`` and whose ``pose`` is known, as ``generate`` does."""
         image = self._rest.copy()
-        self.draw(image, self._behind, self.pose(motion), motion)
+        self.draw(image, self._behind, pose, motion)
         return generated(image, motion)
 
     def pose(self, motion: Motion) -> Pose:

@@ -31,8 +31,6 @@ from engines.patches import Patch, border, inputs_of, outputs_of
 if TYPE_CHECKING:
     from engines.runner import Runner
 
-_SHARES = 128
-
 Matrices = dict[str, list[NDArray[np.float64]]]
 
 
@@ -157,8 +155,9 @@ class TrainedGenerator:
         """
         if not usable(motion):
             motion = still(motion.timestamp_ns, motion.index, motion.presence)
-        frame = self._portrait.generate(motion)
-        self._correct(frame.image, self._portrait.pose(motion))
+        pose = self._portrait.pose(motion)
+        frame = self._portrait.posed(motion, pose)
+        self._correct(frame.image, pose)
         return frame
 
     def _correct(self, image: UInt8Image, pose: Pose) -> None:
@@ -174,7 +173,7 @@ class TrainedGenerator:
             feeds[picture], feeds[drawn] = pictures[name], maps[name]
             feeds[reference] = self._references.find(name, points[name], pictures[name])
         found = self._runner.infer(feeds)
-        changes: dict[str, list[NDArray[np.int16]]] = {}
+        changes: dict[str, list[Float32]] = {}
         for patch in self._patches:
             name = patch.name
             outputs = zip(pictures[name], *(found[o] for o in outputs_of(patch)), strict=True)
@@ -185,9 +184,7 @@ class TrainedGenerator:
             for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
                 add_back(image, change, matrix)
 
-    def _replace(
-        self, patch: Patch, changes: dict[str, list[NDArray[np.int16]]], matrices: Matrices
-    ) -> None:
+    def _replace(self, patch: Patch, changes: dict[str, list[Float32]], matrices: Matrices) -> None:
         """Take away from a patch's change what the one beneath it does there."""
         import cv2
 
@@ -197,19 +194,16 @@ class TrainedGenerator:
         for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
             under = cut(wide, between(matrix, below), patch.side_px)
             here = cv2.merge([share, share, share])
-            given_up = cv2.multiply(under, here, scale=1 / 255, dtype=cv2.CV_16S)
+            given_up = cv2.multiply(under, here, scale=1 / 255, dtype=cv2.CV_32F)
             cv2.subtract(change, given_up, dst=change)
 
     def _change(
         self, patch: Patch, picture: UInt8Image, corrected: UInt8Image, mask: Mask
-    ) -> NDArray[np.int16]:
-        """Return what is to be added to the picture, int16 (side, side, 3)."""
+    ) -> Float32:
+        """Return what is to be added to the picture, in levels, float32 (side, side, 3)."""
         import cv2
 
-        # In 128ths, so that a share of a difference fits 16 bits, and dividing is a shift.
-        share = cv2.multiply(mask, self._borders[patch.name], scale=_SHARES / 255**2)
-        apart = np.subtract(corrected, picture, dtype=np.int16)
-        np.multiply(apart, cv2.merge([share, share, share]), out=apart)
-        apart += _SHARES // 2
-        apart >>= 7
-        return apart
+        border = self._borders[patch.name]
+        share = cv2.multiply(mask, border, scale=1 / 255**2, dtype=cv2.CV_32F)
+        apart = cv2.subtract(corrected, picture, dtype=cv2.CV_32F)
+        return np.asarray(cv2.multiply(apart, cv2.merge([share, share, share])), np.float32)

@@ -22,7 +22,7 @@ from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
 from avatar.motion.head import compose
 from engines.patches import Patch
 
-Level = TypeVar("Level", np.uint8, np.int16)
+Level = TypeVar("Level", np.uint8, np.float32)
 
 # Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
 _MOUTH_HALF, _MOUTH_UP = 1.0, -0.25
@@ -130,8 +130,8 @@ def _halved(image: NDArray[Level], box: Box) -> NDArray[Level]:
     return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), image.dtype)
 
 
-def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64]) -> None:
-    """Add the patch's ``change``, int16 (side, side, 3), to ``image``, in place.
+def add_back(image: UInt8Image, change: Float32, matrix: NDArray[np.float64]) -> None:
+    """Add the patch's ``change``, float32 (side, side, 3), to ``image``, in place.
 
     A change is added rather than a picture laid over: what stays keeps the picture's sharpness.
     """
@@ -144,7 +144,7 @@ def add_back(image: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.fl
     _add(image[y0:y1, x0:x1], change, here)
 
 
-def _add(part: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64]) -> None:
+def _add(part: UInt8Image, change: Float32, matrix: NDArray[np.float64]) -> None:
     import cv2
 
     height, width = part.shape[:2]
@@ -155,7 +155,7 @@ def _add(part: UInt8Image, change: NDArray[np.int16], matrix: NDArray[np.float64
         small = cv2.warpAffine(change, _centred(matrix / 2), size, flags=cv2.INTER_LINEAR)
         twice = (2 * size[0], 2 * size[1])
         drawn = cv2.resize(small, twice, interpolation=cv2.INTER_LINEAR)[:height, :width]
-    part[:] = cv2.add(part, drawn, dtype=cv2.CV_8U)
+    cv2.add(part, drawn, dst=part, dtype=cv2.CV_8U)
 
 
 def _enlarged(matrix: NDArray[np.float64]) -> bool:

@@ -84,7 +84,7 @@ class References:
         """Read them. Raises ``EngineError`` where they are missing or not whole."""
         kept = {}
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
                 for patch in patches:
                     pictures = file[f"{patch.name}/pictures"]
                     _check_shape(pictures, patch)

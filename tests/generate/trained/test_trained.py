@@ -159,7 +159,7 @@ def test_maps_say_where_the_photograph_ends(portrait: UInt8Image, portrait_face:
 def test_adding_back_is_where_cutting_was() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     matrix = np.array([[0.5, 0.1, 20.0], [-0.1, 0.5, 40.0]])
-    change = np.zeros((64, 64, 3), np.int16)
+    change = np.zeros((64, 64, 3), np.float32)
     change[24:40, 24:40] = 200
     add_back(image, change, matrix)
     back = cut(image, matrix, 64)
@@ -169,7 +169,7 @@ def test_adding_back_is_where_cutting_was() -> None:
 def test_a_correction_outside_the_picture_is_ignored() -> None:
     image = np.full((50, 50, 3), 9, np.uint8)
     matrix = np.array([[1.0, 0.0, 500.0], [0.0, 1.0, 500.0]])
-    add_back(image, np.full((32, 32, 3), 100, np.int16), matrix)
+    add_back(image, np.full((32, 32, 3), 100, np.float32), matrix)
     assert (image == 9).all()
 
 

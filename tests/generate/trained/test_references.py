@@ -1,0 +1,114 @@
+"""What a network may copy: the moments most like a pose, moved onto it, without jumps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avatar.errors import EngineError
+from avatar.frames import Float32, UInt8Image
+from avatar.generate.trained.references import Kept, References, farthest
+from engines.patches import Patch
+
+SIDE = 32
+PATCH = Patch("thing", 1, SIDE, 2, ("valid",), (0.0,), (8, 12), 32, 16)
+RING = 0.5 + 0.2 * np.stack(
+    [np.cos(np.linspace(0, 6, 12)), np.sin(np.linspace(0, 6, 12))], axis=1
+).astype(np.float32)
+WARP = np.full((1, SIDE, SIDE, 3), 128, np.uint8)
+
+
+def moment(open_: float, colour: int) -> tuple[Float32, UInt8Image]:
+    """Return landmarks of something that opens, (1, P, 2), and its picture: all of one colour."""
+    points = (RING - 0.5) * np.array([1, 1 + open_], np.float32) + 0.5
+    return points[None], np.full((1, SIDE, SIDE, 3), colour, np.uint8)
+
+
+def known(*moments: tuple[Float32, UInt8Image]) -> References:
+    points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
+    return References({"thing": Kept(points, pictures)})
+
+
+def colour(references: References, points: Float32, **options: object) -> float:
+    return float(references.find("thing", points, WARP, **options).mean())  # type: ignore[arg-type]
+
+
+def test_a_moment_that_is_known_is_shown_as_it_was() -> None:
+    references = known(moment(0.0, 20), moment(0.5, 120), moment(1.0, 220))
+    assert colour(references, moment(0.5, 0)[0]) == pytest.approx(120, abs=4)
+
+
+def test_moments_that_are_not_allowed_are_not_shown() -> None:
+    references = known(moment(0.0, 20), moment(0.05, 220))
+    allowed = np.array([False, True])
+    assert colour(references, moment(0.0, 0)[0], allowed=allowed) > 180
+
+
+def test_without_any_moment_the_warp_is_shown() -> None:
+    references = known(moment(0.0, 20))
+    found = references.find("thing", moment(0.0, 0)[0], WARP, np.array([False]))
+    assert np.array_equal(found, WARP) and found is not WARP
+
+
+def test_what_is_far_from_all_that_is_known_becomes_the_warp() -> None:
+    references = known(moment(0.0, 20), moment(0.1, 20))
+    assert colour(references, moment(0.05, 0)[0]) < 40
+    # A shape that no stretching gives.
+    strange = moment(0.0, 0)[0].copy()
+    strange[0, ::2] += 0.4
+    assert colour(references, strange) == pytest.approx(128, abs=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 1.5), st.integers(0, 5))
+def test_nothing_jumps_as_a_pose_moves(at: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    references = known(
+        *(moment(float(random.uniform(0, 1.5)), colour_) for colour_ in range(0, 240, 40))
+    )
+    near, next_ = (colour(references, moment(o, 0)[0]) for o in (at, at + 1e-3))
+    assert abs(near - next_) < 12
+
+
+def test_a_picture_is_moved_onto_the_landmarks() -> None:
+    points, picture = moment(0.0, 0)
+    picture[0, 8:12, 8:12] = 255
+    shifted = points + np.array([4 / SIDE, 0], np.float32)
+    found = known((points, picture)).find("thing", shifted, WARP)[0]
+    assert found[10, 14].min() > 240 and found[10, 8].max() < 30
+
+
+def test_moments_that_lie_far_apart_are_chosen() -> None:
+    points = np.array([0.0, 0.01, 0.02, 1.0, 1.01, 5.0], np.float32)[:, None]
+    assert farthest(points, 3).tolist() == [0, 4, 5]
+    assert farthest(points, 9).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_they_come_back_from_their_file(tmp_path: Path) -> None:
+    references = known(moment(0.0, 20), moment(0.5, 120))
+    references.save(tmp_path / "r.npz")
+    again = References.load(tmp_path / "r.npz", [PATCH])
+    points = moment(0.3, 0)[0]
+    assert np.array_equal(again.find("thing", points, WARP), references.find("thing", points, WARP))
+
+
+@pytest.mark.parametrize("harm", ["absent", "cut short", "a pickle", "another size"])
+def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "r.npz"
+    known(moment(0.0, 20)).save(path)
+    data = path.read_bytes()
+    if harm == "absent":
+        path.unlink()
+    elif harm == "cut short":
+        path.write_bytes(data[: len(data) // 2])
+    elif harm == "a pickle":
+        np.savez(path, **{"thing/pictures": np.array([{}], object), "thing/points": RING})
+    else:
+        pictures = np.zeros((1, 1, 16, 16, 3), np.uint8)
+        np.savez(path, **{"thing/pictures": pictures, "thing/points": RING[None, None]})
+    with pytest.raises(EngineError, match="none that are whole"):
+        References.load(path, [PATCH])
