@@ -80,7 +80,7 @@ def test_the_avatar_is_stored_with_weights_and_a_card(trained: AvatarStore) -> N
     assert card.int8_error is not None and card.int8_error < 10
     folder = neural_folder(stored.folder)
     assert {p.name for p in folder.iterdir()} == {
-        "card.json", "weights.safetensors", "fp32.onnx", "fp16.onnx", "int8.onnx"
+        "card.json", "weights.safetensors", "references.npz", "fp32.onnx", "fp16.onnx", "int8.onnx"
     }  # fmt: skip
     # The card names no file and holds no picture.
     assert "acting" not in (folder / "card.json").read_text()
@@ -168,6 +168,14 @@ def test_without_a_generator_there_is_no_fall_back(
     with pytest.raises(EngineError, match="avatar train --name NAME CLIP"):
         draw(clip, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_lost_references_are_refused(untrained: Path, clip: Path, tmp_path: Path) -> None:
+    (neural_folder(untrained) / "references.npz").unlink()
+    with pytest.raises(EngineError, match=r"references\.npz.*Export it again: avatar train"):
+        animate(
+            NEURAL, driving=clip, out=tmp_path / "a.mp4", size_px=(256, 256), audio="none", face=1
+        )
 
 
 def test_a_graph_of_another_version_is_refused(untrained: Path, clip: Path, tmp_path: Path) -> None:
