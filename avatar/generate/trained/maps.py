@@ -20,13 +20,16 @@ _BROWS: tuple[Indices, Indices] = (
     np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
 )
 
+# Its ridge and its wings.
+_NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
+
 _TELLING: Mapping[str, Indices | tuple[Indices, Indices]] = {
     "mouth": np.concatenate([OUTER_LIPS, INNER_LIPS]),
     "eye": (
         np.concatenate([EYE_RINGS[0], IRISES[0], _BROWS[0]]),
         np.concatenate([EYE_RINGS[1], IRISES[1], _BROWS[1]]),
     ),
-    "head": np.concatenate([FACE_OVAL, *EYE_RINGS, *_BROWS, OUTER_LIPS[::2]]),
+    "head": np.concatenate([FACE_OVAL, *EYE_RINGS, *_BROWS, OUTER_LIPS, _NOSE]),
 }
 
 

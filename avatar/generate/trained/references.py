@@ -1,7 +1,7 @@
 """Pictures of the person at other moments: what a network may copy from instead of inventing.
 
 Kept are some dozens of moments whose expressions differ most. For a pose the two most alike are
-taken, moved onto its landmarks and mixed. The further they are from it, the more of the warp's own
+taken, bent onto its landmarks and mixed. The further they are from it, the more of the warp's own
 picture is mixed in: a network that is shown nothing new learns to change nothing. Weights are
 inverse squared distances (Shepard 1968) less that of the first one not taken: they fall to zero
 before a picture is exchanged for another, and nothing jumps.
@@ -34,6 +34,8 @@ _TAKEN = 2
 _ALIKE, _FAR = 0.004, 0.02
 # How firmly an alignment keeps a picture's own shape, as a share of the landmarks' variance.
 _STIFFNESS = 0.3
+# How far a landmark reaches, in sides, and the kernel's weight below which it counts for little.
+_REACH, _ALONE = 0.045, 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +131,12 @@ def _mixed(
         return picture.copy()
     apart = np.sqrt(((known - points) ** 2).sum(axis=2).mean(axis=1))
     nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+    here = _Here(points, picture.shape[0])
     mixed: NDArray[Any] = picture
     far = 0.0
     for k, weight in enumerate(_weights(apart[nearest])):
-        matrix = _alignment(known[nearest[k]], points)
-        off = known[nearest[k]] @ matrix[:, :2].T + matrix[:, 2] - points
-        far += weight * float(np.sqrt((off**2).sum(axis=1).mean()))
-        moved = _moved(pictures[nearest[k]], matrix)
+        moved, left = here.moved(pictures[nearest[k]], known[nearest[k]])
+        far += weight * left
         mixed = moved if k == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
     near = 1 / (1 + (far / _FAR) ** 2)
     return np.asarray(cv2.addWeighted(mixed, near, picture, 1 - near, 0), np.uint8)
@@ -150,6 +151,48 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
     return found
 
 
+class _Here:
+    """Moves pictures onto the landmarks of a pose, ``points`` (P, 2), in sides of the patch.
+
+    An affine map, and on it what it leaves of each landmark, spread around it (Gaussian kernel
+    regression, Nadaraya and Watson 1964) and falling to nothing where there are none.
+    """
+
+    def __init__(self, points: Float32, side_px: int) -> None:
+        self._points, self._side_px = points, side_px
+        # Nodes of a coarse net, one beyond each edge, in sides.
+        self._step_px = 8 if side_px > 128 else 4
+        count = side_px // self._step_px + 2
+        self._nodes = (np.arange(count, dtype=np.float32) - 0.5) / np.float32(count - 2)
+        apart = (self._nodes[:, None, None] - points) / np.float32(_REACH)
+        near = np.exp(-0.5 * apart**2)  # (nodes, P, 2); the kernel is separable
+        self._across, self._down = near[..., 0], near[..., 1]
+        self._share = 1 / (self._down @ self._across.T + np.float32(_ALONE))
+
+    def moved(self, picture: UInt8Image, points: Float32) -> tuple[UInt8Image, float]:
+        """Return a picture moved from its own ``points``, and how far from them its shape is."""
+        import cv2
+
+        matrix = _alignment(self._points, points)
+        left = points - (self._points @ matrix[:, :2].T + matrix[:, 2])
+        net = np.empty((len(self._nodes), len(self._nodes), 2), np.float32)
+        for k in range(2):
+            bent = (self._down * left[:, k]) @ self._across.T * self._share
+            affine = matrix[k, 0] * self._nodes + matrix[k, 1] * self._nodes[:, None] + matrix[k, 2]
+            net[..., k] = (affine + bent) * self._side_px - 0.5
+        size = (len(self._nodes) * self._step_px,) * 2
+        step = self._step_px
+        where = cv2.resize(net, size, interpolation=cv2.INTER_LINEAR)[step:-step, step:-step]
+        moved = cv2.remap(
+            picture,
+            where,
+            None,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
+        )
+        return np.asarray(moved, np.uint8), float(np.sqrt((left**2).sum(axis=1).mean()))
+
+
 def _alignment(points: Float32, onto: Float32) -> NDArray[np.float64]:
     """Return the affine map (2, 3) that carries ``points`` near ``onto``, stiffly (ridge)."""
     from_, to = points.mean(axis=0), onto.mean(axis=0)
@@ -158,16 +201,3 @@ def _alignment(points: Float32, onto: Float32) -> NDArray[np.float64]:
     stiff = _STIFFNESS * np.trace(spread) / 2 * np.eye(2)
     linear = (b.T @ a + stiff) @ np.linalg.inv(spread + stiff)
     return np.hstack([linear, (to - linear @ from_)[:, None]])
-
-
-def _moved(picture: UInt8Image, matrix: NDArray[np.float64]) -> UInt8Image:
-    """Return the picture carried by ``matrix``, which is in its sides."""
-    import cv2
-
-    side = picture.shape[0]
-    here = matrix * np.array([1, 1, side])
-    here[:, 2] += here[:, :2] @ (0.5, 0.5) - 0.5
-    moved = cv2.warpAffine(
-        picture, here, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, np.uint8)
