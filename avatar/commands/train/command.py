@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -28,6 +28,7 @@ from avatar.commands.train.card import (
     pairs_folder,
     training_folder,
 )
+from avatar.commands.train.devices import Devices, find_devices
 from avatar.commands.train.finish import finish
 from avatar.commands.train.prepare import (
     Source,
@@ -46,6 +47,7 @@ from avatar.track.face_model import find_face_model
 from engines.patches import patches_of
 
 if TYPE_CHECKING:
+    from engines.training.group import Group
     from engines.training.loop import Trainer
 
 GIVEN = "given.json"
@@ -69,7 +71,7 @@ class Wish:
     """What the user asked for; see the command's help.
 
     ``inputs``: clips of one person, or three to five photographs. ``share``: the first part of each
-    clip, which is learnt from; the rest is never looked at.
+    clip, which is learnt from; the rest is never looked at. ``devices``: how many, or ``all``.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Wish:
     seed: int = 0
     force: bool = False
     face_model: Path | None = None
+    devices: str = "1"
 
 
 def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
@@ -94,6 +97,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     """
     rights = _checked(wish)
     ready_libraries()
+    find_devices(wish.device, wish.devices)
     store = store or default_store()
     stored, given = (_resumed if wish.resume else _begun)(wish, rights, store)
     again = f'avatar train --name "{stored.name}" --resume --rights {rights}'
@@ -101,7 +105,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
     if trained is None:
         return INTERRUPTED
-    finish(stored, given, *trained, device_of(wish.device), say)
+    finish(stored, given, *trained, str(find_devices(wish.device, wish.devices)), say)
     return 0
 
 
@@ -113,27 +117,78 @@ def run_session(
     ``pairs``: the prepared ones. ``again``: the command that goes on. ``for_all``: see ``Trainer``.
     Raises ``UsageError`` when the training diverged or the disk is full.
     """
-    from engines.training.loop import DivergedError
-
-    trainer, facts = _trainer(wish, given, folder, pairs, for_all)
-    session = Session(
-        trainer, folder, MonotonicClock(), say, spent_s=float(facts.get("spent_s", 0.0))
+    devices = find_devices(wish.device, wish.devices)
+    say(f"training {given.size} on {devices}; Ctrl-C pauses")
+    trained = (_in_several if devices.count > 1 else _in_one)(
+        devices, wish, given, folder, pairs, again, for_all
     )
-    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
-    say(f"training {given.size} on {device_of(wish.device)}; Ctrl-C pauses")
+    if trained is None:
+        say(f"paused; go on: {again}")
+    return trained
+
+
+def _in_one(
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+) -> tuple[Trainer, Session] | None:
+    trainer, session = begin(wish, given, folder, pairs, for_all, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
-        try:
-            session.run(Budget(wish.minutes * 60, wish.steps), stop)
-        except DivergedError as error:
-            raise UsageError(
-                f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
-                "--minutes 0 finishes with it"
-            ) from error
-    if stop.is_set():
-        say(f"paused; go on: {again}")
+        paused = train_within(session, wish, stop, again)
+    return None if paused else (trainer, session)
+
+
+def _in_several(
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+) -> tuple[Trainer, Session] | None:
+    """Train in processes of their own; what they kept is read again at the end."""
+    from avatar.commands.train.several import train_on
+
+    if train_on(devices, wish, given, folder, pairs, again, for_all):
         return None
+    return begin(replace(wish, resume=True), given, folder, pairs, for_all)
+
+
+def begin(
+    wish: Wish,
+    given: Given,
+    folder: Path,
+    pairs: Path,
+    for_all: bool,
+    devices: Devices | None = None,
+    group: Group | None = None,
+) -> tuple[Trainer, Session]:
+    """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
+    trainer, facts = _trainer(wish, given, folder, pairs, for_all, devices, group)
+    tell = say if trainer.group.rank == 0 else _tell_nobody
+    session = Session(
+        trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
+    )
+    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
     return trainer, session
+
+
+def _tell_nobody(_line: str) -> None:
+    """Stand in for ``say`` where another process says the same."""
+
+
+def train_within(session: Session, wish: Wish, stop: threading.Event, again: str) -> bool:
+    """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
+
+    ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
+    disk is full, ``EngineError`` when a card fails.
+    """
+    from engines.training.devices import card_told
+    from engines.training.loop import DivergedError
+
+    try:
+        with card_told():
+            session.run(Budget(wish.minutes * 60, wish.steps), stop)
+    except DivergedError as error:
+        raise UsageError(
+            f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
+            "--minutes 0 finishes with it"
+        ) from error
+    return stop.is_set()
 
 
 def _checked(wish: Wish) -> Rights:
@@ -308,7 +363,13 @@ def read_given(folder: Path, missing: str) -> Given:
 
 
 def _trainer(
-    wish: Wish, given: Given, folder: Path, pairs: Path, for_all: bool
+    wish: Wish,
+    given: Given,
+    folder: Path,
+    pairs: Path,
+    for_all: bool,
+    devices: Devices | None,
+    group: Group | None,
 ) -> tuple[Trainer, dict[str, Any]]:
     """Return the trainer and what its checkpoint was saved with; empty where there is none."""
     from engines.training import checkpoint
@@ -319,26 +380,17 @@ def _trainer(
     base = None
     if wish.base is not None and not resumed:
         base = checkpoint.read(wish.base.expanduser())[0]
-    device = device_of(wish.device)
-    plan = Plan(seed=given.seed)
-    trainer = Trainer(Pairs(pairs, patches_of(given.size)), plan, device, base, for_all=for_all)
+    trainer = Trainer(
+        Pairs(pairs, patches_of(given.size)),
+        Plan(seed=given.seed),
+        devices.device if devices is not None else "cpu",
+        base,
+        for_all=for_all,
+        group=group,
+    )
     if not resumed:
         return trainer, {}
     try:
         return trainer, trainer.resume(folder)
     except AvatarError as error:
         raise UsageError(str(error)) from error
-
-
-def device_of(wanted: str) -> str:
-    """Return the device to train on. Raises ``UsageError`` for one that is not there."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device cuda: PyTorch finds no CUDA card here. Take --device cpu, or install the "
-            "CUDA build of PyTorch"
-        )
-    return wanted
