@@ -20,7 +20,7 @@ from avatar.commands.animate import animate
 from avatar.commands.store import AvatarStore, default_store
 from avatar.commands.train.base import train_base
 from avatar.commands.train.card import neural_folder, read_card, training_folder
-from avatar.commands.train.command import INTERRUPTED, Wish, train
+from avatar.commands.train.command import INTERRUPTED, Wish, read_given, run_session, train
 from avatar.commands.train.comparison import PAGE, VIDEO, compare
 from avatar.config import LiveConfig
 from avatar.errors import EngineError, UsageError
@@ -315,3 +315,39 @@ def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
 
     with pytest.raises(AvatarError):
         train(Wish("x", (empty,), rights="self"))
+
+
+def test_it_goes_on_in_two_processes_and_ends_as_one(
+    untrained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lightning_fabric", reason="it starts and joins the processes")
+    folder = training_folder(untrained)
+    before = json.loads((neural_folder(untrained) / "card.json").read_text())["steps"]
+    wish = Wish("drawn", rights="self", resume=True, steps=before + 1, device="cpu", devices="2")
+    done = run_session(wish, read_given(folder, ""), folder, folder / "pairs", "again")
+    assert done is not None
+    trainer, session = done
+    assert trainer.step_count == before + 1 and session.spent_s > 0
+    assert "training regions on 2 × cpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "said"),
+    [
+        ("cuda", "1", "no CUDA card"),
+        ("cuda", "all", "no CUDA card"),
+        ("auto", "2", "no CUDA card.*--device"),
+        ("cpu", "0", "number from 1"),
+        ("cpu", "both", "found 'both'"),
+    ],
+)
+def test_devices_that_are_not_there_are_said_at_once(
+    home: object, clip: Path, device: str, devices: str, said: str
+) -> None:
+    import torch
+
+    if torch.cuda.is_available() and device != "cpu":
+        pytest.skip("this machine has a CUDA card")
+    with pytest.raises(UsageError, match=said):
+        train(Wish("x", (clip,), rights="self", device=device, devices=devices))
+    assert default_store().find("x") is None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
@@ -71,6 +72,9 @@ def trained(folder: Path, out: Path, group: Together) -> Report:
         "held out": trainer.held_out_error(),
         "resumed alike": same(weights(trainer), weights(again)),
         "mean": mean,
+        "listens on": sorted(
+            {c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"}
+        ),
     }
 
 
@@ -134,6 +138,10 @@ def test_their_checkpoint_goes_on_in_one_process_with_the_same_held_out_error(
     assert sorted(p.name for p in out.iterdir()) == [
         CHECKPOINT, "weights-0.npz", "weights-1.npz"
     ]  # fmt: skip
+
+
+def test_nothing_outside_this_machine_can_reach_them(together: tuple[Report, Path]) -> None:
+    assert set(together[0]["listens on"]) <= {"127.0.0.1", "::1"}
 
 
 def diverging(folder: Path, group: Together) -> None:
