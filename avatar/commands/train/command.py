@@ -286,7 +286,7 @@ def looked_through(path: Path, face_model: Path) -> Watched:
 
 def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
     """Write pairs and what the training was begun with; ``folder`` is made anew."""
-    with disk_told(folder):
+    with disk_told(folder, "begin again, with --force"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         learnt = sum(len(take.train) for take in takes)

@@ -115,8 +115,10 @@ class Session:
 class disk_told:  # noqa: N801  reads as `with disk_told(…)`
     """Turn what the disk says into a message for the user; what was written before is whole."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, then: str = "go on with --resume: the last checkpoint is whole"
+    ) -> None:
+        self._folder, self._then = folder, then
 
     def __enter__(self) -> None:
         """Nothing to do."""
@@ -127,6 +129,6 @@ class disk_told:  # noqa: N801  reads as `with disk_told(…)`
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "Free some space" if full else "Check the folder's permissions"
         raise UsageError(
-            f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then go on "
-            "with --resume: the last checkpoint is whole."
+            f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then "
+            f"{self._then}."
         ) from error
