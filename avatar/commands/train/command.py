@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import PHOTO_SUFFIXES
-from avatar.commands.face_numbers import write_whole
+from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.run import ended_by_signals
 from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store, file_sha256
 from avatar.commands.terminal import say
@@ -356,9 +356,9 @@ def read_given(folder: Path, missing: str) -> Given:
         return Given.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError as error:
         raise UsageError(missing) from error
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
-            f"{path} is broken: {error}. Train anew, with --force instead of --resume"
+            f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
         ) from error
 
 

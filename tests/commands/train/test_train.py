@@ -187,14 +187,24 @@ TINY = Patch(
 )  # fmt: skip
 
 
-def test_a_tiny_model_learns_from_a_replayed_track(take: Take, tmp_path: Path) -> None:
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors are slower on several threads, and far slower where these are busy."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_tiny_model_learns_from_a_replayed_track(
+    take: Take, tmp_path: Path, one_thread: None
+) -> None:
     write_pairs(tmp_path, "tiny", [TINY], [take])
-    trainer = Trainer(Pairs(tmp_path, [TINY]), Plan(batch=4, learning_rate=2e-3, averaging=0.9))
-    before = trainer.held_out_error()
-    first = [trainer.step().pyramid for _ in range(20)]
-    last = [trainer.step().pyramid for _ in range(60)][-20:]
-    assert np.mean(last) < 0.75 * np.mean(first)
-    assert trainer.held_out_error() < 0.75 * before
+    trainer = Trainer(Pairs(tmp_path, [TINY]), Plan(batch=4, learning_rate=4e-3, averaging=0.9))
+    learnt = [trainer.step().pyramid for _ in range(160)]
+    assert np.mean(learnt[-20:]) < 0.7 * np.mean(learnt[:20])
 
 
 def test_a_full_disk_while_preparing_is_said(take: Take, tmp_path: Path) -> None:
