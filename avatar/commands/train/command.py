@@ -356,7 +356,9 @@ def read_given(folder: Path, missing: str) -> Given:
         return Given.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError as error:
         raise UsageError(missing) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
         ) from error
