@@ -156,7 +156,7 @@ def test_an_avatar_that_was_not_trained_is_refused(store: AvatarStore) -> None:
 
 def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the backend under test")
-    from engines.tensorrt import find_gpu
+    from engines.nvidia import find_gpu
 
     try:
         find_gpu()
