@@ -11,6 +11,7 @@
     build.py      ONNX -> engine, in a cache that two processes may share
     runner.py     Runner: checked ``infer()`` over a backend's own
     onnxruntime.py openvino.py torch.py tensorrt.py     one backend each
+    nvidia.py     which of NVIDIA's libraries and cards are here, and what runs on what
     select.py     which backend this machine can run, and why
     compare.py    parity of a backend against a reference
     measure.py    how long a frame takes on this machine

@@ -26,6 +26,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engines.deploy_convolutions import (
+    DoubledConv2d,
+    DoubledConv3d,
+    FourfoldConv2d,
+    NarrowConv,
+    bias_of,
+)
 from engines.networks import fomm, liveportrait
 
 Colour = Literal["rgb", "bgr"]
@@ -61,107 +68,6 @@ class PictureOut(nn.Module):
 
 # Two neighbours of a doubled (or fourfold) axis lie in a window of two pixels of the small one.
 # Row q says how the three taps fall on that window, for the q-th neighbour that reads it.
-_DOUBLED = ([[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]])
-_FOURFOLD = ([[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]], [[0, 0, 0], [1, 1, 1]])
-
-
-def _window_weights(weight: Tensor, taps: tuple[list[list[int]], ...]) -> Tensor:
-    """Weights (O, I, …, 3, 3) -> (q, p, O, I, …, 2, 2), one kernel for each pair of neighbours."""
-    fall = torch.tensor(taps, dtype=weight.dtype)  # q, 2, 3
-    return torch.einsum("qay,pbx,oi...yx->qpoi...ab", fall, fall, weight)
-
-
-class DoubledConv2d(nn.Module):
-    """``conv(upsample(x, 2))`` for a 3×3 convolution: (I, H, W) -> (O, 2H, 2W)."""
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        weight = _window_weights(conv.weight, _DOUBLED)  # 2, 2, O, I, 2, 2
-        self.weight = nn.Parameter(weight.permute(2, 0, 1, 3, 4, 5).flatten(0, 2))
-        self.bias = nn.Parameter(_bias(conv).repeat_interleave(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """With a ReLU at the end, where it is cheapest."""
-        y = functional.relu(functional.conv2d(x, self.weight, self.bias, padding=1))
-        return functional.pixel_shuffle(y, 2)[:, :, 1:-1, 1:-1]  # O, 2H, 2W
-
-
-class FourfoldConv2d(nn.Module):
-    """``conv(upsample(x, 4))`` for a 3×3 convolution: (I, H, W) -> (O, 4H, 4W).
-
-    Of each four neighbours the middle two are equal, so three are computed.
-    """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        weight = _window_weights(conv.weight, _FOURFOLD)  # 3, 3, O, I, 2, 2
-        self.weight = nn.Parameter(weight.permute(2, 0, 1, 3, 4, 5).flatten(0, 2))
-        self.bias = nn.Parameter(_bias(conv).repeat_interleave(9))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """With a ReLU at the end, where it is cheapest."""
-        y = functional.relu(functional.conv2d(x, self.weight, self.bias, padding=1))
-        y = functional.pixel_shuffle(y, 3)  # O, 3H+3, 3W+3: last of the pixel before, first, middle
-        rows, columns = (self._neighbours(n) for n in x.shape[2:])
-        return y.index_select(2, rows).index_select(3, columns)  # O, 4H, 4W
-
-    @staticmethod
-    def _neighbours(n: int) -> Tensor:
-        pixel = 3 * torch.arange(n)[:, None]
-        return (pixel + torch.tensor([1, 2, 2, 3])).flatten()
-
-
-class DoubledConv3d(nn.Module):
-    """``conv(upsample(x, (1, 2, 2)))`` for a 3×3×3 convolution: (I, D, H, W) -> (O, D, 2H, 2W)."""
-
-    def __init__(self, conv: nn.Conv3d) -> None:
-        super().__init__()
-        weight = _window_weights(conv.weight, _DOUBLED)  # 2, 2, O, I, 3, 2, 2
-        self.weight = nn.Parameter(weight.flatten(0, 2))
-        self.bias = nn.Parameter(_bias(conv).repeat(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """With a ReLU at the end, where it is cheapest."""
-        y = functional.relu(functional.conv3d(x, self.weight, self.bias, padding=1))
-        depth, height, width = y.shape[2:]
-        y = y.reshape(1, 2, 2, -1, height, width).permute(0, 3, 4, 1, 5, 2)  # O·D, H+1, 2, W+1, 2
-        y = y.reshape(1, -1, depth, 2 * height, 2 * width)
-        return y[:, :, :, 1:-1, 1:-1]  # O, D, 2H, 2W
-
-
-class NarrowConv(nn.Module):
-    """One or more convolutions of the same input, with wide kernels and few outputs.
-
-    The kernel loses its last axis: each of its columns is an output of its own, and the sum of
-    them, each shifted by its column, is the convolution. The products are the same, but a
-    processor's vector holds 16 outputs, and these are k times as many.
-    """
-
-    def __init__(self, *convs: nn.Conv2d | nn.Conv3d) -> None:
-        super().__init__()
-        weight = torch.cat([conv.weight for conv in convs])  # O, I, …, k
-        self.outputs, self.kernel = weight.shape[0], weight.shape[-1]
-        self.padding = int(convs[0].padding[-1])
-        columns = weight.movedim(-1, 0).flatten(0, 1)[..., None]  # k·O, I, …, 1
-        self.weight = nn.Parameter(columns)
-        bias = torch.cat([_bias(conv) for conv in convs])
-        self.bias = nn.Parameter(bias.reshape(1, -1, *[1] * (weight.dim() - 2)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(I, …, W) -> (O, …, W + 2·padding + 1 − k), one convolution's outputs after another's."""
-        conv = functional.conv3d if x.dim() == 5 else functional.conv2d
-        padding = [self.padding] * (x.dim() - 3) + [0]
-        y = functional.pad(conv(x, self.weight, padding=padding), (self.padding, self.padding))
-        width = y.shape[-1] + 1 - self.kernel
-        total = self.bias
-        for t in range(self.kernel):
-            column = y[:, t * self.outputs : (t + 1) * self.outputs]  # O, …, W + 2·padding
-            total = total + column[..., t : t + width]
-        return total
-
-
-def _bias(conv: nn.Conv2d | nn.Conv3d) -> Tensor:
-    return conv.weight.new_zeros(conv.weight.shape[0]) if conv.bias is None else conv.bias
 
 
 def _fused(block: nn.Module) -> nn.Module:
@@ -325,7 +231,7 @@ class Modulation(nn.Module):
         super().__init__()
         self.shared = Shared(spade, scale)
         self.gamma = _copy(spade.mlp_gamma)
-        self.gamma.bias = nn.Parameter(_bias(self.gamma) + 1)
+        self.gamma.bias = nn.Parameter(bias_of(self.gamma) + 1)
         self.beta = spade.mlp_beta
 
     def forward(self, normal: Tensor, label: Tensor) -> Tensor:
@@ -352,7 +258,7 @@ class Shortcut(nn.Module):
         wide = block.norm_s.mlp_beta
         self.beta = nn.Conv2d(128, narrow.shape[0], 3, padding=1)
         self.beta.weight = nn.Parameter(torch.einsum("oi,ikyx->okyx", narrow, wide.weight))
-        self.beta.bias = nn.Parameter(narrow @ _bias(wide))
+        self.beta.bias = nn.Parameter(narrow @ bias_of(wide))
 
     def forward(self, normal: Tensor, label: Tensor) -> Tensor:
         """(I, H, W) and the map -> (O, H, W)."""

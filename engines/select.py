@@ -45,11 +45,11 @@ Probe = Callable[[], str]
 
 
 def _probe_tensorrt(backend: str) -> str:
-    from engines import tensorrt
+    from engines import nvidia
 
-    library = tensorrt.import_library(backend)
-    gpu = tensorrt.find_gpu()
-    tensorrt.check_gpu(gpu, backend, "fp16")
+    library = nvidia.import_library(backend)
+    gpu = nvidia.find_gpu()
+    nvidia.check_gpu(gpu, backend, "fp16")
     return f"{library.__version__} on {gpu.name} ({gpu.architecture})"
 
 
@@ -102,7 +102,7 @@ def volume_form(backend: str, *, exact: bool = False) -> Form:
     if backend == "onnxruntime":
         return "native"
     if backend in ("tensorrt-rtx", "tensorrt"):
-        from engines.tensorrt import samples_volumes
+        from engines.nvidia import samples_volumes
 
         if samples_volumes(backend):
             return "native"

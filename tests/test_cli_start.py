@@ -23,8 +23,10 @@ HEAVY = {
 # that make networks: every other module imports without them.
 DEFINITIONS = {
     "engines.deploy", "engines.networks.fomm", "engines.networks.liveportrait",
+    "engines.deploy_convolutions",
     "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
-    "engines.training.losses",
+    "engines.training.losses", "engines.training.devices", "engines.training.group",
+    "engines.training.here",
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from avatar.cli.stored import (
     autostart_remove,
     autostart_status,
     avatars_add,
+    avatars_build,
     avatars_list,
     avatars_remove,
     avatars_show,
@@ -98,6 +99,7 @@ app.command()(doctor)
 avatars_app.command("add")(avatars_add)
 avatars_app.command("list")(avatars_list)
 avatars_app.command("show")(avatars_show)
+avatars_app.command("build")(avatars_build)
 avatars_app.command("remove")(avatars_remove)
 autostart_app.command("install")(autostart_install)
 autostart_app.command("status")(autostart_status)

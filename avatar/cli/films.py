@@ -175,6 +175,9 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option("--device", help="What to train on.")
     ] = "auto",
+    devices: Annotated[
+        str, typer.Option("--devices", metavar="N|all", help="How many cards.")
+    ] = "1",
     base: Annotated[
         Path | None,
         typer.Option("--base", metavar="FILE", help="Begin with weights that --as-base made."),
@@ -223,7 +226,7 @@ def train(
 
     wish = Wish(
         name, tuple(inputs or ()), size, minutes, steps, device, base, resume, rights, share, seed,
-        force, face_model,
+        force, face_model, devices,
     )  # fmt: skip
     if as_base is not None:
         from avatar.commands.train.base import train_base

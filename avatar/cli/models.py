@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from avatar.cli.options import AheadOption, BuildBackendOption, BuildPrecisionOption
+
 
 def models_list() -> None:
     """List what can be had and what is installed, with licence, size and builds."""
@@ -57,23 +59,10 @@ def models_import(
 def models_build(
     model: ModelArgument,
     variant: VariantOption = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend", metavar="NAME",
-            help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt.",
-        ),
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="NAME", help="auto, fp32, fp16 or int8.")
-    ] = "auto",
-    ahead: Annotated[
-        bool,
-        typer.Option(
-            "--ahead", help="For a card that is not in this machine (tensorrt-rtx only)."
-        ),
-    ] = False,
-) -> None:  # fmt: skip
+    backend: BuildBackendOption = "auto",
+    precision: BuildPrecisionOption = "auto",
+    ahead: AheadOption = False,
+) -> None:
     """Compile an installed model for this machine, so that its first use starts quickly."""
     from avatar.commands.models.command import build
 

@@ -305,3 +305,20 @@ def live_config(path: Path | None, given: dict[str, Any]) -> LiveConfig:
     from avatar.config import load_config
 
     return load_config(path, given)
+
+
+# Of the commands that build: they have no configuration to take a default from.
+BuildBackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend", metavar="NAME",
+        help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt.",
+    ),
+]  # fmt: skip
+BuildPrecisionOption = Annotated[
+    str, typer.Option("--precision", metavar="NAME", help="auto, fp32, fp16 or int8.")
+]
+AheadOption = Annotated[
+    bool,
+    typer.Option("--ahead", help="For a card that is not in this machine (tensorrt-rtx only)."),
+]

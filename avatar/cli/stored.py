@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from avatar.cli.options import (
+    AheadOption,
+    BuildBackendOption,
+    BuildPrecisionOption,
     FaceModelOption,
 )
 
@@ -94,6 +97,18 @@ def avatars_remove(name: NameArgument) -> None:
     from avatar.commands.avatars_command import remove
 
     raise typer.Exit(remove(name))
+
+
+def avatars_build(
+    name: NameArgument,
+    backend: BuildBackendOption = "auto",
+    precision: BuildPrecisionOption = "auto",
+    ahead: AheadOption = False,
+) -> None:
+    """Compile an avatar's trained generator, so that its first use starts quickly."""
+    from avatar.commands.trained_build import build
+
+    raise typer.Exit(build(name, backend=backend, precision=precision, ahead=ahead))
 
 
 def autostart_install(

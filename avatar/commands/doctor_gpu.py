@@ -158,7 +158,7 @@ def _version(package: str) -> str:
 
 
 def _card() -> str:
-    from engines.tensorrt import find_gpu
+    from engines.nvidia import find_gpu
 
     try:
         gpu = find_gpu()

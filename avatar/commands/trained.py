@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.models.builds import choose_target, compiled
-from avatar.commands.store import file_sha256
+from avatar.commands.models.builds import Target, choose_target, compiled
 from avatar.commands.train.card import REFERENCES, neural_folder, read_card
 from avatar.config import NeuralOptions
 from avatar.errors import EngineError, UsageError
@@ -20,9 +20,15 @@ from avatar.generate.trained.references import References
 from engines.patches import Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
+    from engines.build import Progress
+    from engines.graph import ModelSpec
     from engines.runner import Runner
 
 Say = Callable[[str], None]
+
+
+def _untold(_what: str, _share: float) -> None:
+    """Stand in for a bar where there is none."""
 
 
 class TrainedEngine:
@@ -59,52 +65,87 @@ class TrainedEngine:
                 f"--engine neural animates one photograph; found {1 + len(avatar.more)} of "
                 f"{avatar.name}. Take --engine portrait"
             )
-        card = read_card(avatar.folder, avatar.photo_sha256)
-        path = neural_folder(avatar.folder) / f"{self._target.precision}.onnx"
-        again = (
-            f'Export it again: avatar train --name "{avatar.name}" --resume --minutes 0 --rights '
-            f"{card.rights}"
-        )
-        if not path.is_file():
-            raise EngineError(f"expected the exported generator {path}, found none. {again}")
+        made = find_exported(avatar.folder, avatar.name, avatar.photo_sha256, self._target)
         portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, self._settings)
-        patches = patches_of(card.size)
         references = neural_folder(avatar.folder) / REFERENCES
         return TrainedGenerator(
             portrait,
-            patches,
-            lambda: _references(references, patches, again),
-            lambda: self._checked(path, patches, again),
+            made.patches,
+            partial(_references, references, made),
+            partial(open_exported, made, self._target, self._say),
         )
 
-    def _checked(self, path: Path, patches: Sequence[Patch], again: str) -> Runner:
-        """Open the generator; one that another version of this program exported is refused."""
-        runner = self._runner(path)
-        if {str(spec) for spec in (*runner.spec.inputs, *runner.spec.outputs)} == {
-            str(spec) for spec in (*spec_of(patches).inputs, *spec_of(patches).outputs)
+
+@dataclass(frozen=True)
+class Exported:
+    """A generator's graph on disk. ``again``: what to do when it is of no use."""
+
+    path: Path
+    patches: tuple[Patch, ...]
+    again: str
+
+    def check(self, spec: ModelSpec) -> None:
+        """Raise ``EngineError`` for a graph that another version of this program exported."""
+        wanted = spec_of(self.patches)
+        if {str(value) for value in (*spec.inputs, *spec.outputs)} != {
+            str(value) for value in (*wanted.inputs, *wanted.outputs)
         }:
-            return runner
-        runner.close()
-        raise EngineError(f"{path} was exported by another version of this program. {again}")
-
-    def _runner(self, path: Path) -> Runner:
-        backend = self._target.choice.backend
-        if backend == "openvino":
-            from engines.openvino import OpenVinoRunner
-
-            return OpenVinoRunner(path)
-        if backend == "onnxruntime":
-            from engines.onnxruntime import OnnxRuntimeRunner
-
-            return OnnxRuntimeRunner(path)
-        from engines.tensorrt import TensorRtRunner
-
-        name = f"generator-{file_sha256(path)[:16]}"
-        return TensorRtRunner(compiled(name, path, self._target, say=self._say), backend)
+            raise EngineError(
+                f"{self.path} was exported by another version of this program. {self.again}"
+            )
 
 
-def _references(path: Path, patches: Sequence[Patch], again: str) -> References:
+def find_exported(folder: Path, name: str, photo_sha256: str, target: Target) -> Exported:
+    """Return the generator of the stored avatar in ``folder``, in the precision of ``target``.
+
+    Raises ``EngineError`` where none was trained for it, or its graph is gone.
+    """
+    card = read_card(folder, photo_sha256)
+    path = neural_folder(folder) / f"{target.precision}.onnx"
+    again = (
+        f'Export it again: avatar train --name "{name}" --resume --minutes 0 --rights {card.rights}'
+    )
+    if not path.is_file():
+        raise EngineError(f"expected the exported generator {path}, found none. {again}")
+    return Exported(path, patches_of(card.size), again)
+
+
+def open_exported(made: Exported, target: Target, say: Say) -> Runner:
+    """Return the runner of a generator; what TensorRT needs is built where there is none yet.
+
+    Raises ``EngineError``, among others for what another version of this program exported.
+    """
+    runner = _runner(made.path, target, say)
     try:
-        return References.load(path, patches)
+        made.check(runner.spec)
+    except EngineError:
+        runner.close()
+        raise
+    return runner
+
+
+def engine_of(made: Path, target: Target, say: Say, progress: Progress = _untold) -> bytes:
+    """Return TensorRT's engine of an exported generator, kept beside it. Needs no card."""
+    return compiled("generator", made, target, progress=progress, say=say)
+
+
+def _runner(path: Path, target: Target, say: Say) -> Runner:
+    backend = target.choice.backend
+    if backend == "openvino":
+        from engines.openvino import OpenVinoRunner
+
+        return OpenVinoRunner(path)
+    if backend == "onnxruntime":
+        from engines.onnxruntime import OnnxRuntimeRunner
+
+        return OnnxRuntimeRunner(path)
+    from engines.tensorrt import TensorRtRunner
+
+    return TensorRtRunner(engine_of(path, target, say), backend)
+
+
+def _references(path: Path, made: Exported) -> References:
+    try:
+        return References.load(path, made.patches)
     except EngineError as error:
-        raise EngineError(f"{error}. {again}") from error
+        raise EngineError(f"{error}. {made.again}") from error

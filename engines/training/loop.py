@@ -22,6 +22,8 @@ from avatar.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
 from engines.patches import Patch, border
 from engines.training import checkpoint
+from engines.training.devices import Arithmetic, Device
+from engines.training.group import Group
 from engines.training.losses import (
     feature_matching,
     hinge_critic,
@@ -66,26 +68,30 @@ class Losses:
 
 
 class DivergedError(EngineError):
-    """A loss is no number any more; what was kept before is whole."""
+    """A loss or a gradient is no number any more; what was kept before is whole."""
 
 
 class Trainer:
     """Trains a ``PortraitGan`` on ``pairs``.
 
-    ``device``: ``cpu`` or ``cuda``. ``base``: weights to begin with, by name. ``for_all``: learn
-    nothing that belongs to one person (``PatchNet.own`` stays as it is).
+    ``device``: ``cpu`` or ``cuda``, or one that says how it computes. ``base``: weights to begin
+    with, by name. ``for_all``: learn nothing that belongs to one person (``PatchNet.own`` stays as
+    it is). ``group``: the processes that train together, each with a batch of its own.
     """
 
     def __init__(
         self,
         pairs: Pairs,
         plan: Plan,
-        device: str = "cpu",
+        device: str | Device = "cpu",
         base: Mapping[str, Tensor] | None = None,
         *,
         for_all: bool = False,
+        group: Group | None = None,
     ) -> None:
-        self.pairs, self.plan, self._device = pairs, plan, device
+        self.pairs, self.plan, self.group = pairs, plan, group or Group()
+        self._arithmetic = Arithmetic(device if isinstance(device, Device) else Device(device))
+        self._device = self._arithmetic.device.name
         torch.manual_seed(plan.seed)
         self.generator = PortraitGan(pairs.patches)
         if base is not None:
@@ -95,21 +101,23 @@ class Trainer:
         self._critics = Critics(pairs.patches)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for network in (self.generator, self._critics, self.averaged):
-            _to(network, device)
+            self._arithmetic.place(network)
+        for net in self.generator.nets.values():
+            self._arithmetic.compile(net)
         make = torch.optim.Adam
         rate = plan.learning_rate
         self._optimizer = make(self.generator.parameters(), rate, betas=(0.5, 0.99))
         self._critics_optimizer = make(self._critics.parameters(), rate, betas=(0.5, 0.99))
         self._borders = {
-            patch.name: torch.from_numpy(border(patch.side_px))[None, None].to(device)
+            patch.name: torch.from_numpy(border(patch.side_px))[None, None].to(self._device)
             for patch in pairs.patches
         }
         self.step_count = 0
         self.best = math.inf
 
     def step(self) -> Losses:
-        """Learn from one batch. Raises ``DivergedError`` when a loss is no number."""
-        random = np.random.default_rng((self.plan.seed, self.step_count))
+        """Learn from one batch. Raises ``DivergedError`` when a loss or gradient is no number."""
+        random = np.random.default_rng(self.group.seed(self.plan.seed, self.step_count))
         chosen = random.choice(self.pairs.train, self.plan.batch)
         sums = np.zeros(3)
         self._optimizer.zero_grad(set_to_none=True)
@@ -117,16 +125,20 @@ class Trainer:
         for patch in self.pairs.patches:
             given = _Given(self.pairs.batch(patch, chosen), patch, random, self._device)
             sums += self._learn(patch, given.within(_Window.of_patch(patch, random)), random)
+        sums = self.group.mean(sums)
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
             raise DivergedError(
                 f"training diverged: in step {self.step_count} a loss is no number any more"
             )
-        nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
-        self._optimizer.step()
-        if self._critics_take_part:
-            self._critics_optimizer.step()
-        self._average()
+        self.group.average([*self.generator.parameters(), *self._critics.parameters()])
+        critics = self._critics_optimizer if self._critics_take_part else None
+        if self._arithmetic.step(self._optimizer, critics):
+            self._average()
+        elif self._arithmetic.given_up:
+            raise DivergedError(
+                f"training diverged: in step {self.step_count} a gradient is no number any more"
+            )
         self.step_count += 1
         return found
 
@@ -148,13 +160,13 @@ class Trainer:
             maps = window.of_maps(given.maps)
             true_window, made_window = window.of(given.truth), window.of(made)
             score, seen = self._frozen_critic(patch, made_window, maps)
-            real_score, real_seen = self._critics(patch.name, true_window, maps)
+            real_score, real_seen = self._judged(patch, true_window, maps)
             loss = loss - self.plan.adversarial * score.mean()
             loss = loss + self.plan.features * feature_matching(seen, real_seen)
-            made_score, _ = self._critics(patch.name, made_window.detach(), maps)
+            made_score, _ = self._judged(patch, made_window.detach(), maps)
             against = hinge_critic(real_score, made_score)
-            against.backward()
-        loss.backward()
+            self._arithmetic.backward(against)
+        self._arithmetic.backward(loss)
         return float(difference.detach()), float(pyramid.detach()), float(against.detach())
 
     def _frozen_critic(
@@ -162,8 +174,14 @@ class Trainer:
     ) -> tuple[Tensor, list[Tensor]]:
         """Judge without learning from it, and without counting as an iteration of the norms."""
         self._critics.requires_grad_(False).eval()
-        found: tuple[Tensor, list[Tensor]] = self._critics(patch.name, picture, maps)
+        found = self._judged(patch, picture, maps)
         self._critics.requires_grad_(True).train()
+        return found
+
+    def _judged(self, patch: Patch, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
+        found: tuple[Tensor, list[Tensor]] = self._arithmetic.run(
+            self._critics, patch.name, picture, maps
+        )
         return found
 
     def _average(self) -> None:
@@ -195,7 +213,9 @@ class Trainer:
         return batch, levels.to(torch.uint8).cpu().numpy()
 
     def _made(self, network: PortraitGan, patch: Patch, given: _Given) -> Tensor:
-        corrected, mask = network(patch.name, given.picture, given.reference, given.maps, given.at)
+        corrected, mask = self._arithmetic.run(
+            network, patch.name, given.picture, given.reference, given.maps, given.at
+        )
         border = self._borders[patch.name]
         if given.window is not None:
             border = given.window.of(border)
@@ -213,6 +233,7 @@ class Trainer:
             tensors |= _optimizer_state(name, optimizer, network)
         kept = {
             **facts,
+            **self._arithmetic.facts(),
             "plan": asdict(self.plan),
             "step": self.step_count,
             "best": self.best if math.isfinite(self.best) else None,
@@ -248,6 +269,7 @@ class Trainer:
                 network.load_state_dict(_section(tensors, name))
             for name, optimizer, network in self._optimizers():
                 _load_optimizer(name, optimizer, network, tensors)
+            self._arithmetic.resume(facts)
             self.plan = Plan(**facts["plan"])
             self.step_count = int(facts["step"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -351,12 +373,6 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str)
             f"expected weights of this size and version of the generator, found others in "
             f"{origin}: {str(error).splitlines()[-1].strip()}"
         ) from error
-
-
-def _to(network: nn.Module, device: str) -> None:
-    network.to(device)
-    if device.startswith("cuda"):
-        network.to(memory_format=torch.channels_last)
 
 
 def _chunks(values: Any, size: int) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,10 @@ class PairsWriter:
                 many = (moments if kind == "truth" else pairs) * patch.count
                 square = (patch.cells, patch.cells, len(patch.maps))
                 shape = square if kind == "maps" else (patch.side_px, patch.side_px, 3)
-                self._files[patch.name, kind] = np.lib.format.open_memmap(
-                    _path(folder, patch, kind), "w+", np.uint8, (many, *shape)
-                )
+                path = _path(folder, patch, kind)
+                file = np.lib.format.open_memmap(path, "w+", np.uint8, (many, *shape))
+                _reserve(path)
+                self._files[patch.name, kind] = file
 
     def truth(self, moment: int, values: Mapping[str, Array]) -> None:
         """Write the true pictures of a moment: by patch, (count, side, side, 3)."""
@@ -138,6 +140,16 @@ class Pairs:
             np.asarray(self._arrays[patch.name, "maps"][rows]),
             np.asarray(self._arrays[patch.name, "truth"][truths]),
         )
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a file that is a hole so far. Raises ``OSError`` where it is full.
+
+    Writing into the hole of a mapped file on a full disk ends the process, with no word.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _rows(items: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

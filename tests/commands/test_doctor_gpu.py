@@ -12,7 +12,7 @@ from avatar.commands import doctor_gpu as module
 from avatar.commands.doctor_gpu import Weights, anonymous, describe, doctor_gpu, examine
 from avatar.commands.models.builds import choose_target
 from avatar.errors import AvatarError, UsageError
-from engines.tensorrt import find_gpu
+from engines.nvidia import find_gpu
 
 PARTS = tuple(f"liveportrait/stitching_retargeting_module/{part}" for part in ("lip", "eye"))
 

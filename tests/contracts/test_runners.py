@@ -75,11 +75,11 @@ def _array(weight: Any) -> Any:
 
 def open_tensorrt(backend: str) -> Open:
     def opened(name: str) -> Runner:
-        from engines import tensorrt
+        from engines import nvidia, tensorrt
 
         try:
-            tensorrt.import_library(backend)
-            tensorrt.find_gpu()
+            nvidia.import_library(backend)
+            nvidia.find_gpu()
         except AvatarError as error:
             pytest.skip(str(error))
         builder = tensorrt.TensorRtBuilder(backend)

@@ -25,7 +25,7 @@ def upsampled(x: Any, scale: Any) -> Any:
 @given(**shapes, bias=st.booleans())
 @torch.no_grad()
 def test_convolution_of_a_doubled_picture(height: int, width: int, seed: int, bias: bool) -> None:
-    from engines.deploy import DoubledConv2d
+    from engines.deploy_convolutions import DoubledConv2d
 
     torch.manual_seed(seed)
     conv = torch.nn.Conv2d(3, 5, 3, padding=1, bias=bias)
@@ -38,7 +38,7 @@ def test_convolution_of_a_doubled_picture(height: int, width: int, seed: int, bi
 @given(**shapes)
 @torch.no_grad()
 def test_convolution_of_a_picture_four_times_as_large(height: int, width: int, seed: int) -> None:
-    from engines.deploy import FourfoldConv2d
+    from engines.deploy_convolutions import FourfoldConv2d
 
     torch.manual_seed(seed)
     conv = torch.nn.Conv2d(3, 5, 3, padding=1)
@@ -51,7 +51,7 @@ def test_convolution_of_a_picture_four_times_as_large(height: int, width: int, s
 @given(**shapes, depth=st.integers(1, 4))
 @torch.no_grad()
 def test_convolution_of_a_doubled_volume(height: int, width: int, seed: int, depth: int) -> None:
-    from engines.deploy import DoubledConv3d
+    from engines.deploy_convolutions import DoubledConv3d
 
     torch.manual_seed(seed)
     conv = torch.nn.Conv3d(3, 5, 3, padding=1)
@@ -69,7 +69,7 @@ def test_convolution_of_a_doubled_volume(height: int, width: int, seed: int, dep
 )
 @torch.no_grad()
 def test_wide_kernels_with_few_outputs(kernel: int, padded: bool, axes: int, seed: int) -> None:
-    from engines.deploy import NarrowConv
+    from engines.deploy_convolutions import NarrowConv
 
     torch.manual_seed(seed)
     kind = torch.nn.Conv2d if axes == 2 else torch.nn.Conv3d

@@ -15,7 +15,7 @@ MODULES = sorted(
     f"engines.{path.stem}"
     for path in (ROOT / "engines").glob("*.py")
     # PyTorch modules: imported by export only.
-    if path.stem not in ("__init__", "deploy", "deploy_patches")
+    if path.stem not in ("__init__", "deploy", "deploy_convolutions", "deploy_patches")
 )
 
 
@@ -52,12 +52,12 @@ def test_what_is_missing_is_named_with_its_remedy() -> None:
         "import sys\n"
         + "".join(f"sys.modules[{name!r}] = None\n" for name in HEAVY)
         + "from avatar.errors import MissingDependencyError\n"
-        "from engines import graph, networks, select, tensorrt\n"
+        "from engines import graph, networks, nvidia, select\n"
         "from engines.onnxruntime import OnnxRuntimeRunner\n"
         "from engines.openvino import OpenVinoRunner\n"
         "for call in (graph.import_onnx, lambda: networks.create('fomm/generator'),\n"
         "             lambda: OnnxRuntimeRunner(None), lambda: OpenVinoRunner(None),\n"
-        "             lambda: tensorrt.import_library('tensorrt-rtx')):\n"
+        "             lambda: nvidia.import_library('tensorrt-rtx')):\n"
         "    try: call()\n"
         "    except MissingDependencyError as error: print(error)\n"
     )

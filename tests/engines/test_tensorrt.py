@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from avatar.errors import AvatarError, EngineError, MissingDependencyError
-from engines import tensorrt
+from engines import nvidia, tensorrt
 from engines.build import build
 from engines.export import MODELS, export
+from engines.nvidia import Gpu, check_gpu
 from engines.select import volume_form
-from engines.tensorrt import Gpu, check_gpu
 from tests.engines import graphs
 
 
@@ -71,7 +71,7 @@ def test_an_unknown_architecture_is_named(builder: tensorrt.TensorRtBuilder) -> 
 def test_without_a_driver_it_says_how_to_get_one() -> None:
     pytest.importorskip("cuda.bindings", reason="speaks to the driver")
     try:
-        gpu = tensorrt.find_gpu()
+        gpu = nvidia.find_gpu()
     except EngineError as error:
         assert "driver" in str(error) and "http" in str(error)
     else:
@@ -82,7 +82,7 @@ def test_a_runner_without_a_card_is_an_error_not_a_crash(
     builder: tensorrt.TensorRtBuilder,
 ) -> None:
     try:
-        tensorrt.find_gpu()
+        nvidia.find_gpu()
     except AvatarError as error:
         with pytest.raises(type(error)):
             tensorrt.TensorRtRunner(b"not an engine")
@@ -118,7 +118,7 @@ def test_cards_that_do_not_run_say_why_and_what_to_do(
 
 
 def test_the_causes_have_messages_of_their_own() -> None:
-    messages = {str(tensorrt.no_driver(RuntimeError("x")))}
+    messages = {str(nvidia.no_driver(RuntimeError("x")))}
     for gpu in (card((8, 9), 12040), card((6, 1)), card((9, 0))):
         with pytest.raises(EngineError) as caught:
             check_gpu(gpu, "tensorrt-rtx", "fp16")

@@ -95,6 +95,47 @@ def test_eight_bits_stay_near(backend: str, network: PortraitGan, graph: Any) ->
         assert np.abs(found - reference(network, given)).mean() < 3
 
 
+@pytest.fixture(scope="module", params=["regions", "head"])
+def shipped(request: pytest.FixtureRequest) -> tuple[Any, Any, list[dict[str, Any]]]:
+    """A size as it is used: its graph, the same in 8 bits, and inputs as bytes."""
+    torch.manual_seed(5)
+    network = PortraitGan(SIZES[request.param]).eval().requires_grad_(False)
+    for net in network.nets.values():
+        net.out.weight.mul_(10)
+    made = trained.graph(network)
+    given = [smooth_feeds(made, seed) for seed in range(4)]
+    return made, trained.eight_bit(made, given[:3]), given
+
+
+def smooth_feeds(model: Any, seed: int) -> dict[str, Any]:
+    """Return pictures without noise, whose means 8 bits can hold, and maps of two halves."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for spec in model_spec(model).inputs:
+        rows = np.linspace(*random.uniform(0, 255, 2), spec.shape[1])[None, :, None, None]
+        picture = np.broadcast_to(rows, spec.shape)
+        half = np.broadcast_to((rows > np.median(rows)) * 255, spec.shape)
+        found[spec.name] = (half if spec.name.endswith("maps") else picture).astype(np.uint8)
+    return found
+
+
+def test_the_sizes_that_are_used_are_the_same_on_every_backend(
+    shipped: tuple[Any, Any, list[dict[str, Any]]],
+) -> None:
+    """One runtime against the other, in 32 bits and in 8."""
+    exact, eight, given = shipped
+    assert precision.is_quantised(eight)
+    for model, most in ((exact, 0.01), (eight, 0.5)):
+        with open_runner("openvino", model) as one, open_runner("onnxruntime", model) as other:
+            a, b = one.infer(given[-1]), other.infer(given[-1])
+        for name, value in a.items():
+            apart = np.abs(value.astype(int) - b[name].astype(int))
+            assert apart.mean() <= most, (name, most)
+    with open_runner("openvino", exact) as full, open_runner("openvino", eight) as small:
+        a, b = full.infer(given[-1]), small.infer(given[-1])
+    assert all(np.abs(a[n].astype(int) - b[n].astype(int)).mean() < 3 for n in a)
+
+
 def test_half_precision_computes_the_same_picture(network: PortraitGan, graph: Any) -> None:
     with open_runner("onnxruntime", precision.to_fp16(graph)) as runner:
         given = feeds(5)

@@ -43,7 +43,14 @@ PRECISIONS: Mapping[str, tuple[Precision, ...]] = {
 """What each backend was tried in (docs/engines.md); ``auto`` is the first."""
 
 # What makes a graph: a change of any of these is a reason to export again.
-_MAKERS = ("deploy.py", "export.py", "precision.py", "resample.py", "networks")
+_MAKERS = (
+    "deploy.py",
+    "deploy_convolutions.py",
+    "export.py",
+    "precision.py",
+    "resample.py",
+    "networks",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def _ahead(backend: str) -> select.Choice:
             f"expected --backend tensorrt-rtx with --ahead, found {backend}: only its engines can "
             "be built for a card that is not here"
         )
-    from engines.tensorrt import import_library
+    from engines.nvidia import import_library
 
     version = import_library(backend).__version__
     return select.Choice(backend, f"{version}, for any RTX card, none looked for here", {})

@@ -295,7 +295,7 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
 
     clock = MonotonicClock()
     start_ns = clock.now_ns()
-    with _steps() as progress:
+    with build_steps() as progress:
         if ahead:
             made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
             engine = builds.compiled(name, made, target, progress=progress, say=say)
@@ -316,7 +316,7 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
 
 
 @contextmanager
-def _steps() -> Iterator[Callable[[str, float], None]]:
+def build_steps() -> Iterator[Callable[[str, float], None]]:
     """Show a bar for what an engine's builder is doing; it goes away when it is done."""
     from rich import progress
     from rich.console import Console

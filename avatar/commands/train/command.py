@@ -7,16 +7,16 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import PHOTO_SUFFIXES
-from avatar.commands.face_numbers import write_whole
+from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.run import ended_by_signals
 from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store, file_sha256
 from avatar.commands.terminal import say
@@ -28,6 +28,7 @@ from avatar.commands.train.card import (
     pairs_folder,
     training_folder,
 )
+from avatar.commands.train.devices import Devices, find_devices
 from avatar.commands.train.finish import finish
 from avatar.commands.train.prepare import (
     Source,
@@ -47,6 +48,7 @@ from avatar.track.face_model import find_face_model
 from engines.patches import patches_of
 
 if TYPE_CHECKING:
+    from engines.training.group import Group
     from engines.training.loop import Trainer
 
 GIVEN = "given.json"
@@ -70,7 +72,7 @@ class Wish:
     """What the user asked for; see the command's help.
 
     ``inputs``: clips of one person, or three to five photographs. ``share``: the first part of each
-    clip, which is learnt from; the rest is never looked at.
+    clip, which is learnt from; the rest is never looked at. ``devices``: how many, or ``all``.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Wish:
     seed: int = 0
     force: bool = False
     face_model: Path | None = None
+    devices: str = "1"
 
 
 def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
@@ -95,6 +98,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     """
     rights = _checked(wish)
     ready_libraries()
+    find_devices(wish.device, wish.devices)
     store = store or default_store()
     stored, given = (_resumed if wish.resume else _begun)(wish, rights, store)
     again = f'avatar train --name "{stored.name}" --resume --rights {rights}'
@@ -102,7 +106,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
     if trained is None:
         return INTERRUPTED
-    finish(stored, given, *trained, device_of(wish.device), say)
+    finish(stored, given, *trained, str(find_devices(wish.device, wish.devices)), say)
     return 0
 
 
@@ -114,27 +118,78 @@ def run_session(
     ``pairs``: the prepared ones. ``again``: the command that goes on. ``for_all``: see ``Trainer``.
     Raises ``UsageError`` when the training diverged or the disk is full.
     """
-    from engines.training.loop import DivergedError
-
-    trainer, facts = _trainer(wish, given, folder, pairs, for_all)
-    session = Session(
-        trainer, folder, MonotonicClock(), say, spent_s=float(facts.get("spent_s", 0.0))
+    devices = find_devices(wish.device, wish.devices)
+    say(f"training {given.size} on {devices}; Ctrl-C pauses")
+    trained = (_in_several if devices.count > 1 else _in_one)(
+        devices, wish, given, folder, pairs, again, for_all
     )
-    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
-    say(f"training {given.size} on {device_of(wish.device)}; Ctrl-C pauses")
+    if trained is None:
+        say(f"paused; go on: {again}")
+    return trained
+
+
+def _in_one(
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+) -> tuple[Trainer, Session] | None:
+    trainer, session = begin(wish, given, folder, pairs, for_all, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
-        try:
-            session.run(Budget(wish.minutes * 60, wish.steps), stop)
-        except DivergedError as error:
-            raise UsageError(
-                f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
-                "--minutes 0 finishes with it"
-            ) from error
-    if stop.is_set():
-        say(f"paused; go on: {again}")
+        paused = train_within(session, wish, stop, again)
+    return None if paused else (trainer, session)
+
+
+def _in_several(
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+) -> tuple[Trainer, Session] | None:
+    """Train in processes of their own; what they kept is read again at the end."""
+    from avatar.commands.train.several import train_on
+
+    if train_on(devices, wish, given, folder, pairs, again, for_all):
         return None
+    return begin(replace(wish, resume=True), given, folder, pairs, for_all)
+
+
+def begin(
+    wish: Wish,
+    given: Given,
+    folder: Path,
+    pairs: Path,
+    for_all: bool,
+    devices: Devices | None = None,
+    group: Group | None = None,
+) -> tuple[Trainer, Session]:
+    """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
+    trainer, facts = _trainer(wish, given, folder, pairs, for_all, devices, group)
+    tell = say if trainer.group.rank == 0 else _tell_nobody
+    session = Session(
+        trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
+    )
+    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
     return trainer, session
+
+
+def _tell_nobody(_line: str) -> None:
+    """Stand in for ``say`` where another process says the same."""
+
+
+def train_within(session: Session, wish: Wish, stop: threading.Event, again: str) -> bool:
+    """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
+
+    ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
+    disk is full, ``EngineError`` when a card fails.
+    """
+    from engines.training.devices import card_told
+    from engines.training.loop import DivergedError
+
+    try:
+        with card_told():
+            session.run(Budget(wish.minutes * 60, wish.steps), stop)
+    except DivergedError as error:
+        raise UsageError(
+            f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
+            "--minutes 0 finishes with it"
+        ) from error
+    return stop.is_set()
 
 
 def _checked(wish: Wish) -> Rights:
@@ -232,7 +287,7 @@ def looked_through(path: Path, face_model: Path) -> Watched:
 
 def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
     """Write pairs and what the training was begun with; ``folder`` is made anew."""
-    with disk_told(folder):
+    with disk_told(folder, "begin again, with --force"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         learnt = sum(len(take.train) * len(take.shadings) for take in takes)
@@ -302,14 +357,22 @@ def read_given(folder: Path, missing: str) -> Given:
         return Given.model_validate(json.loads(path.read_bytes()))
     except FileNotFoundError as error:
         raise UsageError(missing) from error
-    except (OSError, ValueError, ValidationError) as error:
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} is broken: {error}. Train anew, with --force instead of --resume"
+            f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
         ) from error
 
 
 def _trainer(
-    wish: Wish, given: Given, folder: Path, pairs: Path, for_all: bool
+    wish: Wish,
+    given: Given,
+    folder: Path,
+    pairs: Path,
+    for_all: bool,
+    devices: Devices | None,
+    group: Group | None,
 ) -> tuple[Trainer, dict[str, Any]]:
     """Return the trainer and what its checkpoint was saved with; empty where there is none."""
     from engines.training import checkpoint
@@ -320,26 +383,17 @@ def _trainer(
     base = None
     if wish.base is not None and not resumed:
         base = checkpoint.read(wish.base.expanduser())[0]
-    device = device_of(wish.device)
-    plan = Plan(seed=given.seed)
-    trainer = Trainer(Pairs(pairs, patches_of(given.size)), plan, device, base, for_all=for_all)
+    trainer = Trainer(
+        Pairs(pairs, patches_of(given.size)),
+        Plan(seed=given.seed),
+        devices.device if devices is not None else "cpu",
+        base,
+        for_all=for_all,
+        group=group,
+    )
     if not resumed:
         return trainer, {}
     try:
         return trainer, trainer.resume(folder)
     except AvatarError as error:
         raise UsageError(str(error)) from error
-
-
-def device_of(wanted: str) -> str:
-    """Return the device to train on. Raises ``UsageError`` for one that is not there."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device cuda: PyTorch finds no CUDA card here. Take --device cpu, or install the "
-            "CUDA build of PyTorch"
-        )
-    return wanted

@@ -69,16 +69,23 @@ class Session:
         """Train. Raises ``DivergedError``, and ``UsageError`` when the disk is full."""
         next_s = self.spent_s + self._every_s
         start_s = self.spent_s
-        while not stop.is_set() and budget.done(self._trainer, self.spent_s - start_s) < 1:
+        while not self._over(budget, start_s, stop):
             self._losses.append(self._trainer.step())
             if self.spent_s >= next_s:
                 self._look(budget, start_s)
                 next_s = self.spent_s + self._every_s
         self._look(budget, start_s)
 
+    def _over(self, budget: Budget, start_s: float, stop: threading.Event) -> bool:
+        """Return whether any process is done: then all are."""
+        done = budget.done(self._trainer, self.spent_s - start_s) >= 1
+        return self._trainer.group.any(stop.is_set() or done)
+
     def _look(self, budget: Budget, start_s: float) -> None:
-        """Measure, show and keep."""
+        """Measure, show and keep: the first process does, for all have the same weights."""
         trainer = self._trainer
+        if trainer.group.rank > 0:
+            return
         error = trainer.held_out_error()
         with disk_told(self._folder):
             best = trainer.keep_best(self._folder, error)
@@ -108,8 +115,10 @@ class Session:
 class disk_told:  # noqa: N801  reads as `with disk_told(…)`
     """Turn what the disk says into a message for the user; what was written before is whole."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, then: str = "go on with --resume: the last checkpoint is whole"
+    ) -> None:
+        self._folder, self._then = folder, then
 
     def __enter__(self) -> None:
         """Nothing to do."""
@@ -120,6 +129,6 @@ class disk_told:  # noqa: N801  reads as `with disk_told(…)`
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "Free some space" if full else "Check the folder's permissions"
         raise UsageError(
-            f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then go on "
-            "with --resume: the last checkpoint is whole."
+            f"{self._folder} cannot be written: {error.strerror or error}. {remedy}, then "
+            f"{self._then}."
         ) from error

@@ -34,8 +34,8 @@ _TAKEN = 2
 _ALIKE, _FAR = 0.004, 0.02
 # How firmly an alignment keeps a picture's own shape, as a share of the landmarks' variance.
 _STIFFNESS = 0.3
-# How far a landmark reaches, in sides, and the kernel's weight below which it counts for little.
-_REACH, _ALONE = 0.045, 0.2
+# How far a landmark reaches, in sides; how closely it is followed.
+_REACH, _RIDGE = 0.05, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +154,8 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
 class _Here:
     """Moves pictures onto the landmarks of a pose, ``points`` (P, 2), in sides of the patch.
 
-    An affine map, and on it what it leaves of each landmark, spread around it (Gaussian kernel
-    regression, Nadaraya and Watson 1964) and falling to nothing where there are none.
+    An affine map, and on it what that leaves of each landmark, by Gaussian radial basis functions
+    (ridge), which fall to nothing where there are no landmarks.
     """
 
     def __init__(self, points: Float32, side_px: int) -> None:
@@ -164,10 +164,12 @@ class _Here:
         self._step_px = 8 if side_px > 128 else 4
         count = side_px // self._step_px + 2
         self._nodes = (np.arange(count, dtype=np.float32) - 0.5) / np.float32(count - 2)
-        apart = (self._nodes[:, None, None] - points) / np.float32(_REACH)
-        near = np.exp(-0.5 * apart**2)  # (nodes, P, 2); the kernel is separable
+        near = _kernel(self._nodes[:, None, None] - points)  # (nodes, P, 2)
         self._across, self._down = near[..., 0], near[..., 1]
-        self._share = 1 / (self._down @ self._across.T + np.float32(_ALONE))
+        own = _kernel(points[:, None] - points).prod(axis=2)
+        self._solve = np.linalg.inv(
+            own + np.float32(_RIDGE) * np.eye(len(points), dtype=np.float32)
+        )
 
     def moved(self, picture: UInt8Image, points: Float32) -> tuple[UInt8Image, float]:
         """Return a picture moved from its own ``points``, and how far from them its shape is."""
@@ -175,9 +177,10 @@ class _Here:
 
         matrix = _alignment(self._points, points)
         left = points - (self._points @ matrix[:, :2].T + matrix[:, 2])
+        pull = (self._solve @ left).astype(np.float32)
         net = np.empty((len(self._nodes), len(self._nodes), 2), np.float32)
         for k in range(2):
-            bent = (self._down * left[:, k]) @ self._across.T * self._share
+            bent = (self._down * pull[:, k]) @ self._across.T
             affine = matrix[k, 0] * self._nodes + matrix[k, 1] * self._nodes[:, None] + matrix[k, 2]
             net[..., k] = (affine + bent) * self._side_px - 0.5
         size = (len(self._nodes) * self._step_px,) * 2
@@ -191,6 +194,12 @@ class _Here:
             borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
         )
         return np.asarray(moved, np.uint8), float(np.sqrt((left**2).sum(axis=1).mean()))
+
+
+def _kernel(apart: Float32) -> Float32:
+    """Return the Gaussian kernel of each coordinate; the whole is their product."""
+    near: Float32 = np.exp(-0.5 * (apart / np.float32(_REACH)) ** 2)
+    return near
 
 
 def _alignment(points: Float32, onto: Float32) -> NDArray[np.float64]:

@@ -20,13 +20,29 @@ from avatar.commands.animate import animate
 from avatar.commands.store import AvatarStore, default_store
 from avatar.commands.train.base import train_base
 from avatar.commands.train.card import neural_folder, read_card, training_folder
-from avatar.commands.train.command import INTERRUPTED, Wish, train
+from avatar.commands.train.command import (
+    GIVEN,
+    INTERRUPTED,
+    Given,
+    Wish,
+    prepare,
+    read_given,
+    run_session,
+    train,
+)
 from avatar.commands.train.comparison import PAGE, VIDEO, compare
+from avatar.commands.train.prepare import Take, split, take_source, write_pairs
+from avatar.commands.train.watch import watch
 from avatar.config import LiveConfig
 from avatar.errors import EngineError, UsageError
 from avatar.frames import UInt8Image
 from avatar.sources.demo import performance
 from avatar.sources.illustration import Illustrator
+from avatar.track.face_model import find_face_model
+from engines.patches import Patch
+from engines.training import checkpoint
+from engines.training.loop import BEST, CHECKPOINT, Plan, Trainer
+from engines.training.pairs import Pairs
 from tests.commands.test_animate import write_film
 
 PERSON_PX = (480, 400)
@@ -139,14 +155,95 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(
 def test_a_full_disk_is_said_and_costs_no_checkpoint(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     kept = path.read_bytes()
+    with full_disk(), pytest.raises(UsageError, match="some space, then go on with --resume"):
+        train(Wish("drawn", rights="self", resume=True, steps=8))
+    assert path.read_bytes() == kept
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files of this process cannot grow beyond 4 kB, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        with pytest.raises(UsageError, match="Free some space, then go on with --resume"):
-            train(Wish("drawn", rights="self", resume=True, steps=8))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="module")
+def take(home: object, clip: Path) -> Take:
+    """The drawn person's clip, watched: the track that trainings replay."""
+    face_model = find_face_model(None)
+    watched = watch(clip, face_model)
+    chosen = split(watched, 1.0)
+    source = take_source(watched, chosen.train, face_model)
+    return Take(source, watched, chosen.train, chosen.held_out)
+
+
+TINY = Patch(
+    "mouth", 1, 32, 2, ("valid", "lips", "inner mouth", "oval"), (0.0, 1.0, 3.0, 0.0), (8, 12, 16),
+    32, 16, blank="inner mouth",
+)  # fmt: skip
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors are slower on several threads, and far slower where these are busy."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_tiny_model_learns_from_a_replayed_track(
+    take: Take, tmp_path: Path, one_thread: None
+) -> None:
+    write_pairs(tmp_path, "tiny", [TINY], [take])
+    trainer = Trainer(Pairs(tmp_path, [TINY]), Plan(batch=4, learning_rate=4e-3, averaging=0.9))
+    learnt = [trainer.step().pyramid for _ in range(160)]
+    assert np.mean(learnt[-20:]) < 0.7 * np.mean(learnt[:20])
+
+
+def test_a_full_disk_while_preparing_is_said(take: Take, tmp_path: Path) -> None:
+    given = Given(size="regions", rights="self", share=1.0, seed=0, recordings=[])
+    folder = tmp_path / "training"
+    with full_disk(), pytest.raises(UsageError, match="Free some space, then begin again"):
+        prepare(folder, folder / "pairs", [take], given)
+
+
+def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untrained: Path) -> None:
+    path = training_folder(untrained) / CHECKPOINT
+    tensors, facts = checkpoint.read(path)
+    name = next(key for key in tensors if key.startswith("generator/"))
+    tensors[name].fill_(float("nan"))
+    checkpoint.write(path, tensors, facts)
+    kept = path.read_bytes()
+    best = (training_folder(untrained) / BEST).read_bytes()
+    with pytest.raises(
+        UsageError, match=r'no number any more.*drawn" --resume.*goes on from there'
+    ):
+        train(Wish("drawn", rights="self", resume=True, steps=99))
     assert path.read_bytes() == kept
+    assert (training_folder(untrained) / BEST).read_bytes() == best
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"size": "huge"}'])
+def test_a_broken_record_of_the_beginning_is_said(untrained: Path, content: str) -> None:
+    (training_folder(untrained) / GIVEN).write_text(content)
+    with pytest.raises(UsageError, match=r"is broken.*--force instead of --resume"):
+        train(Wish("drawn", rights="self", resume=True, steps=99))
+
+
+def test_best_weights_that_are_damaged_are_not_exported(untrained: Path) -> None:
+    path = training_folder(untrained) / BEST
+    path.write_bytes(path.read_bytes()[:-1000])
+    shutil.rmtree(neural_folder(untrained))
+    with pytest.raises(EngineError, match="no whole checkpoint"):
+        train(Wish("drawn", rights="self", resume=True, minutes=0))
+    assert not (neural_folder(untrained) / "card.json").exists()
 
 
 def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
@@ -323,3 +420,39 @@ def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
 
     with pytest.raises(AvatarError):
         train(Wish("x", (empty,), rights="self"))
+
+
+def test_it_goes_on_in_two_processes_and_ends_as_one(
+    untrained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lightning_fabric", reason="it starts and joins the processes")
+    folder = training_folder(untrained)
+    before = json.loads((neural_folder(untrained) / "card.json").read_text())["steps"]
+    wish = Wish("drawn", rights="self", resume=True, steps=before + 1, device="cpu", devices="2")
+    done = run_session(wish, read_given(folder, ""), folder, folder / "pairs", "again")
+    assert done is not None
+    trainer, session = done
+    assert trainer.step_count == before + 1 and session.spent_s > 0
+    assert "training regions on 2 × cpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "said"),
+    [
+        ("cuda", "1", "no CUDA card"),
+        ("cuda", "all", "no CUDA card"),
+        ("auto", "2", "no CUDA card.*--device"),
+        ("cpu", "0", "number from 1"),
+        ("cpu", "both", "found 'both'"),
+    ],
+)
+def test_devices_that_are_not_there_are_said_at_once(
+    home: object, clip: Path, device: str, devices: str, said: str
+) -> None:
+    import torch
+
+    if torch.cuda.is_available() and device != "cpu":
+        pytest.skip("this machine has a CUDA card")
+    with pytest.raises(UsageError, match=said):
+        train(Wish("x", (clip,), rights="self", device=device, devices=devices))
+    assert default_store().find("x") is None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +148,37 @@ def test_a_full_disk_leaves_the_checkpoint_before(
         trainer.save(tmp_path, {})
     assert (tmp_path / CHECKPOINT).read_bytes() == kept
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+KEEP = """
+import sys
+from pathlib import Path
+from engines.training.loop import Trainer
+from engines.training.pairs import Pairs
+from tests.engines.training.test_loop import PLAN
+from tests.engines.training.toys import PATCH
+trainer = Trainer(Pairs(Path(sys.argv[1]), [PATCH]), PLAN)
+while True:
+    trainer.save(Path(sys.argv[2]), {})
+    print("kept", flush=True)
+"""
+
+
+def test_a_process_that_is_killed_leaves_a_whole_checkpoint(
+    pairs: Pairs, folder: Path, tmp_path: Path
+) -> None:
+    root = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", KEEP, str(folder), str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+    ) as saving:
+        assert saving.stdout is not None
+        for _ in range(3):
+            assert saving.stdout.readline() == b"kept\n"
+        saving.kill()  # most likely in the middle of the next
+    Trainer(pairs, PLAN).resume(tmp_path)
 
 
 def test_pairs_that_are_not_whole_are_refused(tmp_path: Path) -> None:

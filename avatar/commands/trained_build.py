@@ -1,0 +1,47 @@
+"""``avatar avatars build``: a trained generator made ready for a backend before it is used."""
+
+from __future__ import annotations
+
+from avatar.clock import MonotonicClock
+from avatar.commands.models.builds import choose_target
+from avatar.commands.models.command import build_steps
+from avatar.commands.store import AvatarStore, default_store
+from avatar.commands.terminal import say
+from avatar.commands.trained import engine_of, find_exported, open_exported
+
+
+def build(
+    name: str,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    ahead: bool = False,
+    store: AvatarStore | None = None,
+) -> int:
+    """Compile the generator of the stored avatar ``name``; return the exit status.
+
+    ``ahead``: for a card that is not in this machine; else it is run once on zeros. What is built
+    is what ``--engine neural`` with the same backend and precision opens. Raises ``UsageError``,
+    ``EngineError`` and ``MissingDependencyError``.
+    """
+    stored = (store or default_store()).load(name)
+    target = choose_target(backend, precision, ahead=ahead)
+    say(str(target.choice))
+    made = find_exported(stored.folder, stored.name, stored.sha256, target)
+    clock = MonotonicClock()
+    start_ns = clock.now_ns()
+    if ahead:
+        from engines.graph import model_spec, read
+
+        made.check(model_spec(read(made.path)))
+        with build_steps() as progress:
+            size_mb = len(engine_of(made.path, target, say, progress)) / 1e6
+        done = f"{size_mb:.1f} MB, not run: no card was looked for"
+    else:
+        with open_exported(made, target, say) as runner:
+            runner.warm_up()
+        done = f"runs on {runner.device}"
+    seconds = (clock.now_ns() - start_ns) / 1e9
+    chosen = f"{target.choice.backend} in {target.precision}"
+    say(f"the generator of {stored.name} for {chosen}: ready in {seconds:.1f} s, {done}")
+    return 0
