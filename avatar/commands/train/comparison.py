@@ -22,6 +22,7 @@ from avatar.commands.train.distil import unseen
 from avatar.commands.train.evaluate import Evaluation, Shown, comparison, evaluate
 from avatar.commands.train.prepare import Source, split
 from avatar.commands.train.session import disk_told
+from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
 from avatar.commands.trained import TrainedEngine
 from avatar.commands.wiring import portrait_settings
@@ -60,7 +61,8 @@ def compare(
     """Measure the generator of ``name`` on what it has not seen of ``clip``; return the status.
 
     ``out``: a new folder for a page and a video; None: figures alone. ``config``: the engine's
-    backend and precision. Raises ``UsageError`` and ``EngineError``.
+    backend and precision. For an avatar that learnt from a teacher, that draws what is true.
+    Raises ``UsageError`` and ``EngineError``.
     """
     if clip is None:
         raise UsageError("--evaluate needs a clip: the one trained on, or another of the person")
@@ -74,7 +76,8 @@ def compare(
         if card.taught is None:
             seen = source_of(stored), watched, rest
         else:
-            seen = unseen(stored, card.taught.teacher, watched, rest, Path(folder), face_model)
+            teacher = open_again(card.taught.teacher, say)
+            seen = unseen(stored, teacher, watched, rest, Path(folder), face_model)
         result = _run(stored, *seen, config, out, taught=card.taught is not None)
     for key, before, after, change in comparison(result):
         say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")

@@ -53,12 +53,11 @@ from avatar.commands.train.prepare import Source, Take, write_pairs
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import (
     Lesson,
-    NeuralTeacher,
-    OpenTeacher,
     Teacher,
     TeacherWish,
     Teaching,
     open_again,
+    open_teacher,
 )
 from avatar.commands.train.watch import MIN_FACE_PX, Watched, best_source, face_height
 from avatar.errors import PhotoError, UsageError
@@ -82,7 +81,6 @@ def begin(
     rights: Rights,
     store: AvatarStore,
     *,
-    opened: OpenTeacher = NeuralTeacher,
     see: See | None = None,
 ) -> tuple[StoredAvatar, Given] | None:
     """Store the photograph, let a teacher draw it, and prepare the pairs; None when paused.
@@ -97,7 +95,7 @@ def begin(
         )
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    teacher = opened(asked.engine, asked.options, say)
+    teacher = open_teacher(asked.engine, asked.options, say)
     _introduce(teacher.card)
     face_model = find_face_model(wish.face_model)
     avatar = open_avatar(photo, face_model, say)
@@ -120,13 +118,12 @@ def go_on(
     given: Given,
     wish: Wish,
     *,
-    opened: OpenTeacher = NeuralTeacher,
     see: See | None = None,
 ) -> tuple[StoredAvatar, Given] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
         return stored, given
-    teacher = open_again(given.teaching.teacher, say, opened)
+    teacher = open_again(given.teaching.teacher, say)
     face_model = find_face_model(wish.face_model)
     drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
     return _prepared(stored, given, teacher, drives, see or _tracked(face_model), face_model)
@@ -310,21 +307,17 @@ def _check_enough(takes: Sequence[Take]) -> None:
 
 def unseen(
     stored: StoredAvatar,
-    card: TeacherCard,
+    teacher: Teacher,
     driver: Watched,
     rest: Sequence[int],
     folder: Path,
     face_model: Path,
-    *,
-    opened: OpenTeacher = NeuralTeacher,
-    see: See | None = None,
 ) -> tuple[Source, Watched, list[int]]:
     """Let the teacher draw moments that were not learnt from, at most 40 of ``rest``.
 
     ``folder``: where the pictures go. Returns the photograph, the pictures and which are usable.
     Raises as ``begin`` does.
     """
-    teacher = open_again(card, say, opened)
     at = np.linspace(0, len(rest) - 1, min(_COMPARED, len(rest))).round().astype(int)
     moments = sorted({rest[k] for k in at.tolist()})
     lesson = Lesson(
@@ -333,9 +326,7 @@ def unseen(
     )  # fmt: skip
     source = sitting(load_photo(stored.photo), stored.face)
     pace = _announced(teacher, [(lesson, folder)])
-    studio = Studio(
-        _artist(teacher, stored, source), see or _tracked(face_model), pace, threading.Event()
-    )
+    studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, threading.Event())
     found = studio.draw(driver, moments, reference_of(driver, lesson, face_model), folder)
     assert found is not None  # nobody pauses it
     recording = as_recording(found, folder)

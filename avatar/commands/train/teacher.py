@@ -85,9 +85,6 @@ class Teacher(Protocol):
         ...
 
 
-OpenTeacher = Callable[[str, NeuralOptions, Say], Teacher]
-
-
 class NeuralTeacher:
     """One of the published networks (``avatar models``) as a teacher.
 
@@ -141,10 +138,28 @@ def _card_of(
     )
 
 
-def open_again(card: TeacherCard, say: Say, opened: OpenTeacher = NeuralTeacher) -> Teacher:
+TEACHERS: dict[str, Callable[[str, NeuralOptions, Say], Teacher]] = {
+    "liveportrait": NeuralTeacher,
+    "fomm": NeuralTeacher,
+}
+"""What opens each teacher: called with its name, its options, and where to tell what it does."""
+
+
+def open_teacher(engine: str, options: NeuralOptions, say: Say) -> Teacher:
+    """Return the teacher called ``engine``, a key of ``TEACHERS``.
+
+    Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
+    its networks are not installed or nothing can run them.
+    """
+    if engine not in TEACHERS:
+        raise UsageError(f"--teacher: expected one of {', '.join(TEACHERS)}, found {engine!r}")
+    return TEACHERS[engine](engine, options, say)
+
+
+def open_again(card: TeacherCard, say: Say) -> Teacher:
     """Return the teacher that ``card`` describes.
 
-    Raises what ``opened`` raises, and ``UsageError`` when it would draw otherwise than before.
+    Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
     """
     options = NeuralOptions(
         stitching=card.stitching,
@@ -153,7 +168,7 @@ def open_again(card: TeacherCard, say: Say, opened: OpenTeacher = NeuralTeacher)
         backend=card.backend,
         precision=card.precision,
     )
-    teacher = opened(card.engine, options, say)
+    teacher = open_teacher(card.engine, options, say)
     if teacher.card != card:
         raise UsageError(
             f"the networks of {card.title} are others than those that drew the pictures before, "
