@@ -261,8 +261,8 @@ def _announced(teacher: Teacher, lessons: Sequence[tuple[Lesson, Path]]) -> Pace
     if left < len(wanted):
         line += f", {len(wanted) - left} are there already"
     if left and teacher.frame_s is not None:
-        minutes = left * teacher.frame_s / 60
-        line += f"; {teacher.frame_s:.1f} s each on two cores, {minutes:.0f} minutes"
+        minutes = max(1, round(left * teacher.frame_s / 60))
+        line += f", about {teacher.frame_s:g} s each on two cores: {minutes} min"
     say(f"{line}. Ctrl-C pauses, and none is drawn twice")
     return Pace(left, MonotonicClock(), say)
 

@@ -38,7 +38,9 @@ from tests.commands.train.teachers import PaintingTeacher
 from tests.commands.train.test_train import stopped_at_once
 from tests.engines.training.conftest import one_thread as one_thread
 
-ASKED = TeacherWish("liveportrait", 60)
+# Enough to see the way, too few to learn from: each picture is tracked.
+FEW = 12
+ASKED = TeacherWish("liveportrait", FEW)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,9 +58,18 @@ def photo(home: Path) -> Path:
     return Path(shutil.copy(builtin_photo(), home / "sitter.jpg"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("avatar.commands.train.distil.MIN_MOMENTS", FEW)
+        patch.setattr("avatar.commands.train.distil._MIN_TRAIN", FEW - 2)
+        patch.setattr("avatar.commands.train.distil._COMPARED", FEW)
+        yield
+
+
 @pytest.fixture(scope="module")
 def wish(photo: Path, driving_clip: Path) -> Wish:
-    return Wish("pupil", (driving_clip, photo), rights="self", share=0.9, teacher=ASKED)
+    return Wish("pupil", (driving_clip, photo), rights="self", share=0.6, teacher=ASKED)
 
 
 @contextmanager
@@ -90,7 +101,7 @@ def killed(wish: Wish) -> list[bytes]:
 def taught(killed: list[bytes]) -> tuple[StoredAvatar, int]:
     """An avatar that went on from there and was trained; and how many pictures that took."""
     with teaching(PaintingTeacher()) as teacher:
-        assert train(Wish("pupil", rights="self", resume=True, steps=2)) == 0
+        assert train(Wish("pupil", rights="self", resume=True, steps=1)) == 0
     return default_store().load("pupil"), teacher.drawn
 
 
@@ -113,7 +124,7 @@ def test_the_card_says_who_taught(
     assert card.taught.drawn == len(pictures(stored)) == card.taught.usable + card.taught.lost
     assert card.recordings[0].sha256 == file_sha256(driving_clip)
     # Both with creases and without.
-    assert card.train_pairs == 2 * 60 and card.held_out_pairs > 8
+    assert card.train_pairs == 2 * FEW and card.held_out_pairs >= 8
     text = (neural_folder(stored.folder) / "card.json").read_text()
     assert "driving" not in text and "sitter" not in text
     # The photograph is the user's own, not what the teacher saw of it.
@@ -152,14 +163,8 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
     stored, _ = taught
     with teaching(PaintingTeacher()) as teacher:
         config = LiveConfig(backend="openvino")
-        # The last tenth of the clip has too few frames.
-        with pytest.raises(UsageError, match="found 8"):
-            compare("pupil", driving_clip, None, config)
-        other = Path(shutil.copy(driving_clip, tmp_path / "other.mp4"))
-        with other.open("ab") as file:
-            file.write(b"another file")
-        assert compare("pupil", other, tmp_path / "out", config) == 0
-    assert teacher.drawn == 40
+        assert compare("pupil", driving_clip, tmp_path / "out", config) == 0
+    assert teacher.drawn == FEW
     metrics = read_card(stored.folder, stored.sha256).metrics
     assert 0 < metrics["neural"]["regions_l1"] < 0.2
     page = (tmp_path / "out" / PAGE).read_text()
@@ -194,7 +199,7 @@ def test_ctrl_c_while_it_draws_pauses(
         assert train(replace(wish, name="paused")) == INTERRUPTED
     assert teacher.drawn == 0
     said = capsys.readouterr().err
-    assert "pictures to draw; 4.0 s each on two cores, 5 minutes" in said
+    assert "pictures to draw, about 4 s each on two cores: 1 min" in said
     assert 'paused; go on: avatar train --name "paused" --resume --rights self' in said
     with pytest.raises(EngineError, match="not finished"):
         read_card(default_store().load("paused").folder, "")
@@ -202,7 +207,7 @@ def test_ctrl_c_while_it_draws_pauses(
 
 def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
     def see(_model: Path) -> See:
-        seen = iter([True] * 20 + [False] * 99)
+        seen = iter([True] * 9 + [False] * 99)
         return lambda image: detected(image) if next(seen) else None
 
     def detected(image: UInt8Image) -> Face:
@@ -210,7 +215,7 @@ def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.Mon
         return found[0]
 
     monkeypatch.setattr("avatar.commands.train.distil._tracked", see)
-    with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found 20 and 0"):
+    with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found 9 and 0"):
         train(replace(wish, name="few"))
 
 
@@ -229,9 +234,9 @@ def test_inputs_that_do_not_go_with_a_teacher_are_told(inputs: tuple[str, ...], 
         train(Wish("x", paths, rights="self", teacher=ASKED))
 
 
-@pytest.mark.parametrize("moments", [59, 481, 0])
+@pytest.mark.parametrize("moments", [FEW - 1, 481, 0])
 def test_a_number_of_moments_out_of_range_is_told(wish: Wish, moments: int) -> None:
-    with pytest.raises(UsageError, match="60 to 480"):
+    with pytest.raises(UsageError, match=f"{FEW} to 480"):
         train(replace(wish, name="x", teacher=TeacherWish("liveportrait", moments)))
 
 

@@ -130,9 +130,9 @@ def test_it_animates_as_any_other(
     config = LiveConfig(
         engine="neural", size="256x256", avatar=("taught",), backend="openvino", seconds=0.2
     )
-    size_px = (256, 256)
     assert (
-        animate(config, driving=driving_clip, out=out, size_px=size_px, audio="none", face=1) == 0
+        animate(config, driving=driving_clip, out=out, size_px=(256, 256), audio="none", face=1)
+        == 0
     )
     import av
 
