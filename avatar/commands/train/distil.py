@@ -103,6 +103,7 @@ def begin(
     drives = [looked_through(clip, face_model) for clip in clips]
     each = max(1, asked.moments // len(drives))
     lessons = [plan(drive, file_sha256(drive.path), wish.share, each) for drive in drives]
+    _check_planned(lessons)
     stored = store.add(name, photo, avatar.face, replace=wish.force)
     given = Given(
         size=wish.size, rights=rights, share=wish.share, seed=wish.seed, base_sha256=base_sha256,
@@ -292,6 +293,17 @@ def _summary(taught: Taught, folder: Path) -> str:
         f"without a face that can be tracked, {taught.blurred} blurred, {taught.covered} with "
         f"other colours of skin); they stay in {folder}"
     )
+
+
+def _check_planned(lessons: Sequence[Lesson]) -> None:
+    train = sum(len(lesson.train) for lesson in lessons)
+    held_out = sum(len(lesson.held_out) for lesson in lessons)
+    if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
+        raise UsageError(
+            f"expected at least {_MIN_TRAIN} moments of the clips to learn from and "
+            f"{_MIN_HELD_OUT} to hold out, found {train} and {held_out}. Give a longer clip, or a "
+            "larger --share"
+        )
 
 
 def _check_enough(takes: Sequence[Take]) -> None:

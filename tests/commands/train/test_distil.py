@@ -219,6 +219,12 @@ def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.Mon
         train(replace(wish, name="few"))
 
 
+def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: Wish) -> None:
+    with teaching(PaintingTeacher()) as teacher, pytest.raises(UsageError, match="larger --share"):
+        train(replace(wish, name="x", share=0.2))
+    assert teacher.drawn == 0 and default_store().find("x") is None
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [

@@ -38,7 +38,8 @@ from tests.commands.test_neural import install
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
-ASKED = TeacherWish("liveportrait", 6, NeuralOptions(backend="openvino"))
+# Seeded stitching puts keypoints where no face is, and the engine then draws the photograph at rest.
+ASKED = TeacherWish("liveportrait", 6, NeuralOptions(backend="openvino", stitching=False))
 
 
 @pytest.fixture(scope="module")
