@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,15 @@ from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.generate.trained.generator import PatchCutter
 from avatar.motion.head import decompose
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import Pairs
 from tests.commands.test_neural import install
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
-# Seeded stitching puts keypoints where no face is, and the engine then draws the photograph at rest.
+# Seeded stitching puts keypoints where no face is, and the engine then draws the photograph's own.
 ASKED = TeacherWish("liveportrait", 6, NeuralOptions(backend="openvino", stitching=False))
 
 
@@ -56,38 +59,58 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield builtin_photo()
 
 
-def wish(name: str, photo: Path, clip: Path) -> Wish:
-    return Wish(name, (photo, clip), rights="licensed", steps=1, teacher=ASKED)
-
-
-def test_noise_is_refused(photo: Path, driving_clip: Path) -> None:
-    with pytest.raises(UsageError, match="found none in its first 8 pictures"):
-        train(wish("noise", photo, driving_clip))
+@pytest.fixture(scope="module")
+def wish(photo: Path, driving_clip: Path) -> Wish:
+    return Wish(
+        "taught", (photo, driving_clip), rights="licensed", share=0.5, steps=1, teacher=ASKED
+    )
 
 
 @pytest.fixture(scope="module")
-def taught(photo: Path, driving_clip: Path) -> tuple[StoredAvatar, Face]:
-    """An avatar that was trained on the networks' pictures, and where its face was said to be."""
-    picture = load_photo(photo)
-    from avatar.track.face_model import find_face_model
-    from avatar.track.landmarker import detect_faces
+def refused(wish: Wish) -> dict[str, int]:
+    """When each picture was drawn that the command looked at and refused."""
+    with pytest.raises(UsageError, match="found none in its first 8 pictures"):
+        train(wish)
+    return drawn_at()
 
-    sitter = sitting(picture, detect_faces(picture, find_face_model(allow_download=False))[0])
+
+def drawn_at() -> dict[str, int]:
+    folder = pictures_folder(default_store().load("taught").folder)
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
+
+
+def test_noise_is_refused(refused: dict[str, int]) -> None:
+    assert len(refused) == 8
+
+
+@pytest.fixture(scope="module")
+def taught(wish: Wish, refused: dict[str, int]) -> tuple[StoredAvatar, Face]:
+    """An avatar that was trained on the networks' pictures, and where its face was said to be."""
+    picture = load_photo(wish.inputs[0])
+    face_model = find_face_model(allow_download=False)
+    sitter = sitting(picture, detect_faces(picture, face_model)[0])
 
     def told(_model: Path) -> See:
         return lambda _image: sitter.face
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("avatar.commands.train.distil._tracked", told)
-        assert train(wish("taught", photo, driving_clip)) == 0
+        assert train(replace(wish, force=True)) == 0
     return default_store().load("taught"), sitter.face
+
+
+def test_what_was_drawn_before_is_not_drawn_again(
+    refused: dict[str, int], taught: tuple[StoredAvatar, Face]
+) -> None:
+    now = drawn_at()
+    assert len(now) == 11  # 6 to learn from and 5 held out
+    assert {name: now[name] for name in refused} == refused
 
 
 def test_the_truth_is_what_the_networks_drew(taught: tuple[StoredAvatar, Face]) -> None:
     stored, face = taught
     folder = pictures_folder(stored.folder) / "0"
     names = sorted(int(path.stem) for path in folder.iterdir())
-    assert len(names) == 16  # 6 to learn from and 10 held out
     patches = patches_of("regions")
     pairs = Pairs(pairs_folder(stored.folder), patches)
     source = sitting(load_photo(stored.photo), stored.face)
@@ -121,7 +144,7 @@ def test_the_card_names_the_networks(taught: tuple[StoredAvatar, Face]) -> None:
     assert teacher.weights_sha256 == {file.name: file.sha256 for file in record.files}
     assert (teacher.title, teacher.licence) == ("LivePortrait, people", "MIT")
     assert (teacher.backend, teacher.precision) == ("openvino", "fp32")
-    assert card.taught.drawn == card.taught.usable == 16
+    assert card.taught.drawn == card.taught.usable == 11
 
 
 def test_it_animates_as_any_other(
