@@ -80,13 +80,10 @@ def begin(
     asked: TeacherWish,
     rights: Rights,
     store: AvatarStore,
-    *,
-    see: See | None = None,
 ) -> tuple[StoredAvatar, Given] | None:
     """Store the photograph, let a teacher draw it, and prepare the pairs; None when paused.
 
-    ``see``: finds the face in a drawn picture, in place of the tracker. Raises ``UsageError``,
-    ``PhotoError``, ``EngineError`` and the errors of sources.
+    Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
     """
     photo, clips = _inputs(wish.inputs)
     if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
@@ -111,15 +108,13 @@ def begin(
         teaching=Teaching(teacher=teacher.card, photo_sha256=stored.sha256, lessons=lessons),
     )  # fmt: skip
     _clear(stored, given)
-    return _prepared(stored, given, teacher, drives, see or _tracked(face_model), face_model)
+    return _prepared(stored, given, teacher, drives, face_model)
 
 
 def go_on(
     stored: StoredAvatar,
     given: Given,
     wish: Wish,
-    *,
-    see: See | None = None,
 ) -> tuple[StoredAvatar, Given] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
@@ -127,7 +122,7 @@ def go_on(
     teacher = open_again(given.teaching.teacher, say)
     face_model = find_face_model(wish.face_model)
     drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
-    return _prepared(stored, given, teacher, drives, see or _tracked(face_model), face_model)
+    return _prepared(stored, given, teacher, drives, face_model)
 
 
 def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
@@ -203,9 +198,13 @@ def _clear(stored: StoredAvatar, given: Given) -> None:
 
 def _same(folder: Path, given: Given) -> bool:
     try:
-        return read_given(folder, "").teaching == given.teaching
+        before = read_given(folder, "")
     except UsageError:
         return False
+    # Wherever the clips lie now.
+    left_out = {"teaching": {"lessons": {"__all__": {"clip"}}}}
+    kept = [each.model_dump(include={"teaching"}, exclude=left_out) for each in (before, given)]
+    return kept[0] == kept[1]
 
 
 def _prepared(
@@ -213,7 +212,6 @@ def _prepared(
     given: Given,
     teacher: Teacher,
     drives: Sequence[Watched],
-    see: See,
     face_model: Path,
 ) -> tuple[StoredAvatar, Given] | None:
     """Let the teacher draw what is missing, and write the pairs; None when paused."""
@@ -227,7 +225,7 @@ def _prepared(
     folder = training_folder(stored.folder)
     with disk_told(folder), ended_by_signals(stop.set):
         for lesson, drive, pictures in zip(lessons, drives, folders, strict=True):
-            studio = Studio(_artist(teacher, stored, source), see, pace, stop)
+            studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, stop)
             reference = reference_of(drive, lesson, face_model)
             found = studio.draw(drive, lesson.moments, reference, pictures)
             if found is None:

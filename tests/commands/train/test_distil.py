@@ -138,7 +138,10 @@ def test_its_pictures_are_for_the_user_alone(taught: tuple[StoredAvatar, int]) -
 
 
 def test_another_training_with_the_same_pictures_draws_none(
-    taught: tuple[StoredAvatar, int], wish: Wish, monkeypatch: pytest.MonkeyPatch
+    taught: tuple[StoredAvatar, int],
+    wish: Wish,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stored, _ = taught
     monkeypatch.setattr(
@@ -147,7 +150,8 @@ def test_another_training_with_the_same_pictures_draws_none(
     kept = shutil.copytree(stored.folder, stored.folder.parent.parent / "kept")
     try:
         with teaching(PaintingTeacher()) as teacher, pytest.raises(pytest.skip.Exception):
-            train(replace(wish, size="head", force=True))
+            moved = Path(shutil.copy(wish.inputs[0], tmp_path / "moved.mp4"))
+            train(replace(wish, inputs=(moved, wish.inputs[1]), size="head", force=True))
         assert teacher.drawn == 0
     finally:
         shutil.rmtree(stored.folder)
