@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ from avatar.cli.options import (
     given_options,
     live_config,
 )
-from avatar.config import parse_face
+from avatar.config import DEFAULTS, NeuralOptions, parse_face
 from avatar.errors import UsageError
 
 
@@ -154,7 +154,8 @@ def train(
         list[Path] | None,
         typer.Argument(metavar="CLIP...|PHOTO...", help="Video of one person: half a minute or "
                        "more, well lit, talking, smiling, blinking, looking around. Or three to "
-                       "five photographs, with --base."),
+                       "five photographs, with --base. Or one photograph and clips that move it, "
+                       "with --teacher."),
     ] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What to call the avatar.")
@@ -208,25 +209,51 @@ def train(
         typer.Option("--out", metavar="PATH", help="With --evaluate: a new folder for a page and "
                      "a video; with --as-base: the file of weights."),
     ] = None,
+    teacher: Annotated[
+        Literal["liveportrait", "fomm"] | None,
+        typer.Option("--teacher",
+                     help="Learn from what this engine draws of one photograph, moved by the "
+                     "clips; see `avatar models`."),
+    ] = None,
+    moments: Annotated[
+        int | None,
+        typer.Option("--moments", rich_help_panel=NEURAL_PANEL,
+                     help="How many pictures it draws to learn from, 60 to 480 (default: 240)."),
+    ] = None,
+    stitching: StitchingOption = None,
+    retarget_eyes: RetargetEyesOption = None,
+    retarget_lips: RetargetLipsOption = None,
     backend: BackendOption = None,
     precision: PrecisionOption = None,
     face_model: FaceModelOption = None,
 ) -> None:  # fmt: skip
     """Learn one person's teeth, eyes and wrinkles from a clip, for --engine neural."""
+    drawing = {
+        "stitching": stitching, "retarget_eyes": retarget_eyes, "retarget_lips": retarget_lips,
+    }  # fmt: skip
+    given: dict[str, Any] = {name: v for name, v in drawing.items() if v is not None}
+    _check_teacher(teacher, moments, given, alone=evaluate or as_base is not None)
     if evaluate:
         from avatar.commands.train.comparison import compare
 
-        given = {"backend": backend, "precision": precision, "face_model": face_model}
+        runtime = {"backend": backend, "precision": precision, "face_model": face_model}
         clip = inputs[0] if inputs else None
-        raise typer.Exit(compare(name, clip, out, live_config(None, given)))
-    if backend or precision:
-        raise UsageError("--backend and --precision are for train --evaluate")
+        raise typer.Exit(compare(name, clip, out, live_config(None, runtime)))
+    if (backend or precision) and teacher is None:
+        raise UsageError("--backend and --precision are for train --evaluate and train --teacher")
     from avatar.commands.train.command import Wish
     from avatar.commands.train.command import train as command
+    from avatar.commands.train.teacher import DEFAULT_MOMENTS, TeacherWish
 
+    asked = None
+    if teacher is not None:
+        options = NeuralOptions(
+            **given, backend=backend or DEFAULTS.backend, precision=precision or DEFAULTS.precision
+        )
+        asked = TeacherWish(teacher, DEFAULT_MOMENTS if moments is None else moments, options)
     wish = Wish(
         name, tuple(inputs or ()), size, minutes, steps, device, base, resume, rights, share, seed,
-        force, face_model, devices,
+        force, face_model, devices, asked,
     )  # fmt: skip
     if as_base is not None:
         from avatar.commands.train.base import train_base
@@ -235,3 +262,18 @@ def train(
     if out is not None:
         raise UsageError("--out is for train --evaluate and train --as-base")
     raise typer.Exit(command(wish))
+
+
+def _check_teacher(
+    teacher: str | None, moments: int | None, drawing: dict[str, bool], *, alone: bool
+) -> None:
+    """Raise ``UsageError`` for a teacher's options without one, and for one that is of no use."""
+    if teacher is not None and alone:
+        raise UsageError(
+            "--teacher is for a training: --evaluate asks the teacher that the avatar's card "
+            "names, and --as-base learns from clips"
+        )
+    options = [f"--{name.replace('_', '-')}" for name in drawing]
+    options += ["--moments"] if moments is not None else []
+    if teacher is None and options:
+        raise UsageError(f"{options[0]} is for train --teacher: leave it out, or name a teacher")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from avatar.commands.avatars import AvatarPhoto, resolve
 from avatar.commands.models.builds import choose_target, open_model
+from avatar.commands.models.catalog import Precision
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import StoredAvatar, default_store
 from avatar.commands.wiring import check_single
@@ -60,6 +61,11 @@ class NeuralEngine:
             f"{_weights(folder)} {self._target.choice.backend} {self._target.precision}",
         )
         self._features = FeatureCache(feature_folder(), say)
+
+    @property
+    def runs_on(self) -> tuple[str, Precision]:
+        """Return the backend and precision that were chosen."""
+        return self._target.choice.backend, self._target.precision
 
     @property
     def cpu_frame_s(self) -> float | None:

@@ -8,6 +8,7 @@
     STORE/NAME/neural/fp32.onnx, …           the same, ready to run
     STORE/NAME/neural/references.npz         pictures of the person that the network is shown
     STORE/NAME/training/                     pairs, checkpoints and contact sheet; may be deleted
+    STORE/NAME/training/teacher/             the pictures that a teacher drew
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.commands.face_numbers import first_fault
+from avatar.commands.models.catalog import Precision
 from avatar.commands.store import Sha256
 from avatar.errors import EngineError
 from engines.training.pairs import RECORD as PAIRS_RECORD
@@ -46,12 +48,43 @@ class Recording(BaseModel):
     covered: int
 
 
+class TeacherCard(BaseModel):
+    """A network that drew what was learnt, and how it was set: two that are equal draw alike.
+
+    ``weights_sha256``: of its checkpoints, by their names. ``licence``: that of the weights.
+    """
+
+    engine: str
+    title: str
+    weights_sha256: dict[str, Sha256]
+    licence: str
+    licence_url: str
+    backend: str
+    precision: Precision
+    stitching: bool = True
+    retarget_eyes: bool = False
+    retarget_lips: bool = False
+
+
+class Taught(BaseModel):
+    """What was learnt from in place of a camera's pictures: those of ``teacher``, so many."""
+
+    teacher: TeacherCard
+    drawn: int
+    usable: int
+    lost: int
+    blurred: int
+    covered: int
+
+
 class Card(BaseModel):
     """What ``card.json`` says.
 
     ``photo_sha256``: the avatar's photograph, which the weights belong to. ``held_out_error``: the
     best weights' loss on frames that were not learnt from; ``untrained_error``: the same of the
-    portrait engine alone. ``metrics``: what ``--evaluate`` found. ``threads`` are PyTorch's.
+    portrait engine alone. ``taught``: by a teacher's pictures; ``recordings`` are then the clips
+    that moved it, no pixel of which was learnt. ``metrics``: what ``--evaluate`` found. ``threads``
+    are PyTorch's.
     """
 
     schema_version: Literal[1]
@@ -75,6 +108,7 @@ class Card(BaseModel):
     made: AwareDatetime
     program_version: str
     torch_version: str
+    taught: Taught | None = None
     metrics: dict[str, dict[str, float]] = {}
 
 
@@ -91,6 +125,11 @@ def training_folder(avatar: Path) -> Path:
 def pairs_folder(avatar: Path) -> Path:
     """Return where its prepared pairs lie."""
     return training_folder(avatar) / "pairs"
+
+
+def pictures_folder(avatar: Path) -> Path:
+    """Return where the pictures that a teacher drew for it lie."""
+    return training_folder(avatar) / "teacher"
 
 
 def read_card(avatar: Path, photo_sha256: str) -> Card:
@@ -128,7 +167,8 @@ def read_card(avatar: Path, photo_sha256: str) -> Card:
 
 
 def _untrained(avatar: Path) -> str:
-    if (training_folder(avatar) / PAIRS_RECORD).exists() or pairs_folder(avatar).exists():
+    begun = (training_folder(avatar) / PAIRS_RECORD, pairs_folder(avatar), pictures_folder(avatar))
+    if any(path.exists() for path in begun):
         return (
             f"the training of {avatar.name} is not finished: avatar train --name "
             f'"{avatar.name}" --resume --rights self. Or take --engine portrait'

@@ -24,6 +24,7 @@ from avatar.commands.train.card import (
     Recording,
     Rights,
     Size,
+    Taught,
     neural_folder,
     pairs_folder,
     training_folder,
@@ -41,6 +42,7 @@ from avatar.commands.train.prepare import (
     write_pairs,
 )
 from avatar.commands.train.session import Budget, Session, disk_told
+from avatar.commands.train.teacher import TeacherWish, Teaching
 from avatar.commands.train.watch import Watched, watch, watch_photos
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
 from avatar.frames import UInt8Image
@@ -65,14 +67,17 @@ class Given(BaseModel):
     seed: int
     base_sha256: Sha256 | None = None
     recordings: list[Recording]
+    teaching: Teaching | None = None
+    taught: Taught | None = None
 
 
 @dataclass(frozen=True)
 class Wish:
     """What the user asked for; see the command's help.
 
-    ``inputs``: clips of one person, or three to five photographs. ``share``: the first part of each
-    clip, which is learnt from; the rest is never looked at. ``devices``: how many, or ``all``.
+    ``inputs``: clips of one person, or three to five photographs; with ``teacher``, one photograph
+    and the clips that move it. ``share``: the first part of each clip, which is learnt from; the
+    rest is never looked at. ``devices``: how many, or ``all``.
     """
 
     name: str
@@ -89,6 +94,7 @@ class Wish:
     force: bool = False
     face_model: Path | None = None
     devices: str = "1"
+    teacher: TeacherWish | None = None
 
 
 def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
@@ -100,7 +106,10 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     ready_libraries()
     find_devices(wish.device, wish.devices)
     store = store or default_store()
-    stored, given = (_resumed if wish.resume else _begun)(wish, rights, store)
+    begun = _ready(wish, rights, store)
+    if begun is None:
+        return INTERRUPTED
+    stored, given = begun
     again = f'avatar train --name "{stored.name}" --resume --rights {rights}'
     folder = training_folder(stored.folder)
     trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
@@ -192,6 +201,18 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
     return stop.is_set()
 
 
+def _ready(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given] | None:
+    """Return the avatar, whose pairs are prepared; None when the user paused that."""
+    from avatar.commands.train import distil
+
+    if wish.teacher is not None:
+        return distil.begin(wish, wish.teacher, rights, store)
+    if not wish.resume:
+        return _begun(wish, rights, store)
+    stored, given = _resumed(wish, rights, store)
+    return distil.go_on(stored, given, wish) if given.teaching is not None else (stored, given)
+
+
 def _checked(wish: Wish) -> Rights:
     """Check what can be checked at once. Raises ``UsageError``."""
     rights = checked_rights(wish.rights)
@@ -204,7 +225,12 @@ def _checked(wish: Wish) -> Rights:
             f"--resume goes on with what {wish.name} was begun with: leave out {wish.inputs[0]}, "
             "or leave out --resume to begin anew"
         )
-    if not wish.resume and not wish.inputs:
+    if wish.resume and wish.teacher is not None:
+        raise UsageError(
+            f"--resume goes on with the teacher that {wish.name} was begun with: leave out "
+            "--teacher"
+        )
+    if not wish.resume and not wish.inputs and wish.teacher is None:
         raise UsageError("avatar train needs a clip of the person, or --resume")
     return rights
 
@@ -239,7 +265,7 @@ def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar
     """Prepare the pairs and store the avatar."""
     inputs = [path.expanduser() for path in wish.inputs]
     name = store.check_free(wish.name, replace=wish.force)
-    base_sha256 = _file_hash(wish.base) if wish.base is not None else None
+    base_sha256 = base_hash(wish.base) if wish.base is not None else None
     face_model = find_face_model(wish.face_model)
     if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
         if wish.base is None:
@@ -334,7 +360,8 @@ def recording_of(watched: Watched) -> Recording:
     )
 
 
-def _file_hash(path: Path) -> str:
+def base_hash(path: Path) -> str:
+    """Return the hash of the weights to begin with. Raises ``UsageError``."""
     try:
         return file_sha256(path.expanduser())
     except OSError as error:

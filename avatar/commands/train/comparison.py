@@ -7,6 +7,7 @@ import html
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +18,11 @@ from avatar.commands.face_numbers import write_whole
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, file_sha256
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, Card, neural_folder, read_card
+from avatar.commands.train.distil import unseen
 from avatar.commands.train.evaluate import Evaluation, Shown, comparison, evaluate
 from avatar.commands.train.prepare import Source, split
 from avatar.commands.train.session import disk_told
+from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
 from avatar.commands.trained import TrainedEngine
 from avatar.commands.wiring import portrait_settings
@@ -35,7 +38,6 @@ from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
 
 PAGE, VIDEO = "page.html", "side-by-side.mp4"
-_NAMES = {"truth": "camera", "portrait": "portrait engine", "neural": "trained"}
 _TILE_PX = 320
 _FPS = 30.0
 _FIGURES = {
@@ -59,17 +61,24 @@ def compare(
     """Measure the generator of ``name`` on what it has not seen of ``clip``; return the status.
 
     ``out``: a new folder for a page and a video; None: figures alone. ``config``: the engine's
-    backend and precision. Raises ``UsageError`` and ``EngineError``.
+    backend and precision. For an avatar that learnt from a teacher, that draws what is true.
+    Raises ``UsageError`` and ``EngineError``.
     """
     if clip is None:
         raise UsageError("--evaluate needs a clip: the one trained on, or another of the person")
     stored = (store or default_store()).load(name)
     card = read_card(stored.folder, stored.sha256)
-    watched = watch(clip.expanduser(), find_face_model(config.face_model))
+    face_model = find_face_model(config.face_model)
+    watched = watch(clip.expanduser(), face_model)
     rest = _unseen(clip, watched, card)
     say(f"{watched.summary()}; {len(rest)} frames not learnt from")
-    source = source_of(stored)
-    result = _run(stored, source, watched, rest, config, out)
+    with TemporaryDirectory() as folder:
+        if card.taught is None:
+            seen = source_of(stored), watched, rest
+        else:
+            teacher = open_again(card.taught.teacher, say)
+            seen = unseen(stored, teacher, watched, rest, Path(folder), face_model)
+        result = _run(stored, *seen, config, out, taught=card.taught is not None)
     for key, before, after, change in comparison(result):
         say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")
     metrics = {**card.metrics, **_flat(result)}
@@ -110,7 +119,10 @@ def _run(
     rest: list[int],
     config: LiveConfig,
     out: Path | None,
+    *,
+    taught: bool,
 ) -> Evaluation:
+    """Measure and write what can be looked at; ``taught``: a teacher drew the truth."""
     from avatar.commands.avatars import AvatarPhoto
 
     settings = replace(portrait_settings(config), mouth="teeth")
@@ -132,7 +144,7 @@ def _run(
         film = stages.enter_context(_Film(out / VIDEO))
         result = evaluate(watched, rest, source, generators, film.add)
     with disk_told(out):
-        (out / PAGE).write_text(_page(result), "utf-8")
+        (out / PAGE).write_text(_page(result, taught), "utf-8")
     say(f"to look at: {out / PAGE}; it shows the person, keep it to yourself")
     return result
 
@@ -176,35 +188,40 @@ def _tile(image: UInt8Image) -> UInt8Image:
     return np.asarray(small, np.uint8)
 
 
-def _page(result: Evaluation) -> str:
-    """Return a page with the figures, the video and frames: camera, portrait engine, trained."""
+def _page(result: Evaluation, taught: bool) -> str:
+    """Return a page with figures, video and frames: the truth, portrait engine, trained."""
+    truth = "teacher" if taught else "camera"
     rows = "".join(
         f"<tr><th>{html.escape(_FIGURES[key])}</th><td>{before:.4f}</td><td>{after:.4f}</td>"
         f"<td>{change:+.1%}</td></tr>"
         for key, before, after, change in comparison(result)
     )
-    frames = "".join(_figure(shown) for shown in result.shown)
+    frames = "".join(_figure(shown, taught) for shown in result.shown)
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Trained avatar</title>'
         "<style>body{font:15px system-ui;margin:2em auto;max-width:1000px;padding:0 1em}"
         "img,video{width:100%}td,th{padding:.2em .8em;text-align:left}"
         "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>"
-        "<h1>Trained avatar</h1><p>From left to right: camera, portrait engine, trained. What is "
+        f"<h1>Trained avatar</h1><p>From left to right: {truth}, portrait engine, trained. What is "
         "marked AI is generated. It shows a real person: keep this page to yourself.</p>"
         "<table><tr><th></th><th>portrait engine</th><th>trained</th><th>change</th></tr>"
         f'{rows}</table><video src="{VIDEO}" controls loop muted></video>{frames}</html>'
     )
 
 
-def _figure(shown: Shown) -> str:
+def _figure(shown: Shown, taught: bool) -> str:
     import cv2
 
     labeller = create_labeller(size_px=(_TILE_PX, _TILE_PX))
-    truth, *drawn = (_tile(image) for image in _images(shown))
-    marked = [labeller.label(GeneratedFrame(tile, 0, 0, Presence.TRACKED)).image for tile in drawn]
-    strip = np.hstack([truth, *marked])
+    tiles = [_tile(image) for image in _images(shown)]
+    # What a teacher drew is no camera's picture.
+    tiles = [
+        labeller.label(GeneratedFrame(tile, 0, 0, Presence.TRACKED)).image if k or taught else tile
+        for k, tile in enumerate(tiles)
+    ]
+    strip = np.hstack(tiles)
     done, data = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert done
     image = base64.b64encode(data.tobytes()).decode("ascii")
-    alt = ", ".join(_NAMES.values())
+    alt = ", ".join(("teacher" if taught else "camera", "portrait engine", "trained"))
     return f'<img alt="{alt}" src="data:image/jpeg;base64,{image}">'

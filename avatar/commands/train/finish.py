@@ -149,4 +149,5 @@ def _card(
         made=utc_now(),
         program_version=__version__,
         torch_version=torch.__version__,
+        taught=given.taught,
     )

@@ -107,7 +107,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     pictures: list[UInt8Image] = []
     with FaceLandmarker(face_model) as tracker:
         for frame in frames_of(path):
-            frames.append(_seen(frame, tracker.track(frame).face))
+            frames.append(seen_in(frame, tracker.track(frame).face))
             _keep_some(pictures, frame)
             tick()
     if not any(seen.face is not None for seen in frames):
@@ -116,7 +116,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
             "yourself from the front, well lit, with the whole head in the picture."
         )
     _check_alone(path, pictures, face_model)
-    watched = _judged(path, frames)
+    watched = judged(path, frames, partial(frames_of, path))
     _check_enough(watched)
     return watched
 
@@ -142,7 +142,7 @@ def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
                 f"expected a face at least {MIN_FACE_PX} pixels high in {path.name}, found "
                 f"{face_height(face):.0f}"
             )
-        frames.append(_seen(picture, face))
+        frames.append(seen_in(picture, face))
     usable = list(range(len(frames)))
     return Watched(paths[0], frames, usable, 0, 0, 0, read=lambda: iter(pictures))
 
@@ -158,7 +158,8 @@ def _keep_some(pictures: list[UInt8Image], frame: CameraFrame) -> None:
         pictures.append(frame.image)
 
 
-def _seen(frame: CameraFrame, face: Face | None) -> Seen:
+def seen_in(frame: CameraFrame, face: Face | None) -> Seen:
+    """Return what is kept of a picture and the face found in it."""
     if face is None:
         return Seen(frame.timestamp_ns, frame.index, None)
     return Seen(
@@ -192,7 +193,11 @@ def _skin_colours(image: UInt8Image, face: Face) -> Float32:
     return np.array(colours, np.float32)
 
 
-def _judged(path: Path, frames: list[Seen]) -> Watched:
+def judged(path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFrame]]) -> Watched:
+    """Say which of ``frames``, of which one or more have a face, can be learnt from.
+
+    ``read``: gives their pictures once more.
+    """
     with_face = [i for i, seen in enumerate(frames) if seen.face is not None]
     sharpness = np.array([frames[i].sharpness for i in with_face])
     sharp = sharpness >= _BLURRED * np.median(sharpness)
@@ -206,7 +211,7 @@ def _judged(path: Path, frames: list[Seen]) -> Watched:
         lost=len(frames) - len(with_face),
         blurred=int((~sharp).sum()),
         covered=int((sharp & covered).sum()),
-        read=partial(frames_of, path),
+        read=read,
     )  # fmt: skip
 
 

@@ -1,0 +1,343 @@
+"""``avatar train --teacher``: what a big network draws of one photograph, for a small one to learn.
+
+The teacher's pictures stay in the stored avatar's private ``training`` folder, and no picture of
+them leaves it without a label.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+
+from avatar.clock import MonotonicClock
+from avatar.commands.avatars import PHOTO_SUFFIXES, AvatarPhoto, open_avatar
+from avatar.commands.face_numbers import write_whole
+from avatar.commands.models.catalog import find
+from avatar.commands.run import ended_by_signals
+from avatar.commands.store import AvatarStore, StoredAvatar, file_sha256
+from avatar.commands.terminal import say
+from avatar.commands.train.card import (
+    Rights,
+    Taught,
+    TeacherCard,
+    neural_folder,
+    pairs_folder,
+    pictures_folder,
+    training_folder,
+)
+from avatar.commands.train.command import (
+    GIVEN,
+    Given,
+    Wish,
+    base_hash,
+    looked_through,
+    read_given,
+    recording_of,
+)
+from avatar.commands.train.lessons import (
+    Pace,
+    See,
+    Studio,
+    as_recording,
+    picture_path,
+    plan,
+    reference_of,
+    sitting,
+)
+from avatar.commands.train.prepare import Source, Take, write_pairs
+from avatar.commands.train.session import disk_told
+from avatar.commands.train.teacher import (
+    Lesson,
+    Teacher,
+    TeacherWish,
+    Teaching,
+    open_again,
+    open_teacher,
+)
+from avatar.commands.train.watch import MIN_FACE_PX, Watched, best_source, face_height
+from avatar.errors import PhotoError, UsageError
+from avatar.frames import Face, UInt8Image
+from avatar.generate.photo import load_photo
+from avatar.stages import Generator
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import detect_faces
+from engines.patches import patches_of
+from engines.training.pairs import RECORD as PAIRS_RECORD
+
+MIN_MOMENTS, MAX_MOMENTS = 60, 480
+# Of the pictures that a face is found in.
+_MIN_TRAIN, _MIN_HELD_OUT = 40, 4
+_COMPARED = 40
+
+
+def begin(
+    wish: Wish,
+    asked: TeacherWish,
+    rights: Rights,
+    store: AvatarStore,
+) -> tuple[StoredAvatar, Given] | None:
+    """Store the photograph, let a teacher draw it, and prepare the pairs; None when paused.
+
+    Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
+    """
+    photo, clips = _inputs(wish.inputs)
+    if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
+        raise UsageError(
+            f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
+        )
+    name = store.check_free(wish.name, replace=wish.force)
+    base_sha256 = base_hash(wish.base) if wish.base is not None else None
+    teacher = open_teacher(asked.engine, asked.options, say)
+    _introduce(teacher.card)
+    face_model = find_face_model(wish.face_model)
+    avatar = open_avatar(photo, face_model, say)
+    _check_face(avatar)
+    drives = [looked_through(clip, face_model) for clip in clips]
+    each = max(1, asked.moments // len(drives))
+    lessons = [plan(drive, file_sha256(drive.path), wish.share, each) for drive in drives]
+    _check_planned(lessons)
+    stored = store.add(name, photo, avatar.face, replace=wish.force)
+    given = Given(
+        size=wish.size, rights=rights, share=wish.share, seed=wish.seed, base_sha256=base_sha256,
+        recordings=[recording_of(drive) for drive in drives],
+        teaching=Teaching(teacher=teacher.card, photo_sha256=stored.sha256, lessons=lessons),
+    )  # fmt: skip
+    _clear(stored, given)
+    return _prepared(stored, given, teacher, drives, face_model)
+
+
+def go_on(
+    stored: StoredAvatar,
+    given: Given,
+    wish: Wish,
+) -> tuple[StoredAvatar, Given] | None:
+    """Draw what is missing, as ``begin`` would have; see there."""
+    if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
+        return stored, given
+    teacher = open_again(given.teaching.teacher, say)
+    face_model = find_face_model(wish.face_model)
+    drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
+    return _prepared(stored, given, teacher, drives, face_model)
+
+
+def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """Return the photograph and the clips among what was given, in whatever order."""
+    given = [path.expanduser() for path in paths]
+    photos = [path for path in given if path.suffix.lower() in PHOTO_SUFFIXES]
+    clips = [path for path in given if path not in photos]
+    if len(photos) != 1:
+        found = ", ".join(path.name for path in photos) or "none"
+        raise UsageError(
+            "--teacher draws one photograph as clips move it: avatar train --teacher liveportrait "
+            f"PHOTO CLIP… Expected one photograph, found {found}. To learn from clips themselves, "
+            "leave out --teacher"
+        )
+    if not clips:
+        raise UsageError(
+            f"--teacher needs clips that say how {photos[0].name} is to move, found none: record "
+            "half a minute of yourself or of anybody who agrees, talking, smiling, blinking, "
+            "looking around, and name it behind the photograph"
+        )
+    return photos[0], clips
+
+
+def _introduce(card: TeacherCard) -> None:
+    licence = find(card.engine).licence
+    say(f"teacher: {card.title}; its licence ({licence.name}): {licence.terms}. {licence.url}")
+
+
+def _check_face(avatar: AvatarPhoto) -> None:
+    if face_height(avatar.face) < MIN_FACE_PX:
+        raise PhotoError(
+            f"expected a face at least {MIN_FACE_PX} pixels high in {avatar.name}, found "
+            f"{face_height(avatar.face):.0f}. Take a larger photograph"
+        )
+
+
+def _tracked(face_model: Path) -> See:
+    def see(image: UInt8Image) -> Face | None:
+        found = detect_faces(image, face_model)
+        return found[0] if found else None
+
+    return see
+
+
+def _seen_again(lesson: Lesson, face_model: Path) -> Watched:
+    try:
+        same = file_sha256(lesson.clip) == lesson.sha256
+    except OSError:
+        same = False
+    if not same:
+        raise UsageError(
+            f"expected the driving clip {lesson.clip} that the training was begun with, found "
+            f"{'another one' if lesson.clip.exists() else 'none'}. Put it back, or begin anew with "
+            "--force in place of --resume"
+        )
+    return looked_through(lesson.clip, face_model)
+
+
+def _clear(stored: StoredAvatar, given: Given) -> None:
+    """Begin a training folder; pictures that would be drawn alike again stay."""
+    folder = training_folder(stored.folder)
+    with disk_told(folder):
+        shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        kept = {pictures_folder(stored.folder)} if _same(folder, given) else set()
+        for path in set(folder.iterdir()) - kept:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        write_whole(folder / GIVEN, given)
+
+
+def _same(folder: Path, given: Given) -> bool:
+    try:
+        before = read_given(folder, "")
+    except UsageError:
+        return False
+    # Wherever the clips lie now.
+    left_out = {"teaching": {"lessons": {"__all__": {"clip"}}}}
+    kept = [each.model_dump(include={"teaching"}, exclude=left_out) for each in (before, given)]
+    return kept[0] == kept[1]
+
+
+def _prepared(
+    stored: StoredAvatar,
+    given: Given,
+    teacher: Teacher,
+    drives: Sequence[Watched],
+    face_model: Path,
+) -> tuple[StoredAvatar, Given] | None:
+    """Let the teacher draw what is missing, and write the pairs; None when paused."""
+    assert given.teaching is not None
+    source = sitting(load_photo(stored.photo), stored.face)
+    lessons = given.teaching.lessons
+    folders = [pictures_folder(stored.folder) / str(n) for n in range(len(lessons))]
+    pace = _announced(teacher, [*zip(lessons, folders, strict=True)])
+    stop = threading.Event()
+    takes: list[Take] = []
+    folder = training_folder(stored.folder)
+    with disk_told(folder), ended_by_signals(stop.set):
+        for lesson, drive, pictures in zip(lessons, drives, folders, strict=True):
+            studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, stop)
+            reference = reference_of(drive, lesson, face_model)
+            found = studio.draw(drive, lesson.moments, reference, pictures)
+            if found is None:
+                say(
+                    f'paused; go on: avatar train --name "{stored.name}" --resume --rights '
+                    f"{given.rights}"
+                )
+                return None
+            takes.append(_take(source, lesson, as_recording(found, pictures)))
+    given = given.model_copy(update={"taught": _counted(teacher.card, takes)})
+    assert given.taught is not None
+    say(_summary(given.taught, pictures_folder(stored.folder)))
+    _check_enough(takes)
+    with disk_told(folder):
+        shutil.rmtree(pairs_folder(stored.folder), ignore_errors=True)
+        write_whole(folder / GIVEN, given)
+        write_pairs(pairs_folder(stored.folder), given.size, patches_of(given.size), takes)
+    return stored, given
+
+
+def _artist(
+    teacher: Teacher, stored: StoredAvatar, source: Source
+) -> AbstractContextManager[Generator]:
+    return teacher.artist(AvatarPhoto(stored.name, source.photo, source.face))
+
+
+def _announced(teacher: Teacher, lessons: Sequence[tuple[Lesson, Path]]) -> Pace:
+    """Say how much there is to draw."""
+    wanted = [(folder, i) for lesson, folder in lessons for i in lesson.moments]
+    left = sum(not picture_path(folder, i).exists() for folder, i in wanted)
+    line = f"{left} pictures to draw"
+    if left < len(wanted):
+        line += f", {len(wanted) - left} are there already"
+    if left and teacher.frame_s is not None:
+        minutes = max(1, round(left * teacher.frame_s / 60))
+        line += f", about {teacher.frame_s:g} s each on two cores: {minutes} min"
+    say(f"{line}. Ctrl-C pauses, and none is drawn twice")
+    return Pace(left, MonotonicClock(), say)
+
+
+def _take(source: Source, lesson: Lesson, recording: Watched) -> Take:
+    """Return those moments of a lesson whose pictures can be learnt from."""
+    usable = {recording.frames[k].index: k for k in recording.usable}
+    train = [usable[i] for i in lesson.train if i in usable]
+    return Take(source, recording, train, [usable[i] for i in lesson.held_out if i in usable])
+
+
+def _counted(card: TeacherCard, takes: Sequence[Take]) -> Taught:
+    seen = [take.watched for take in takes]
+    return Taught(
+        teacher=card,
+        drawn=sum(len(watched.frames) for watched in seen),
+        usable=sum(len(watched.usable) for watched in seen),
+        lost=sum(watched.lost for watched in seen),
+        blurred=sum(watched.blurred for watched in seen),
+        covered=sum(watched.covered for watched in seen),
+    )
+
+
+def _summary(taught: Taught, folder: Path) -> str:
+    return (
+        f"{taught.teacher.title}: {taught.drawn} pictures, {taught.usable} usable ({taught.lost} "
+        f"without a face that can be tracked, {taught.blurred} blurred, {taught.covered} with "
+        f"other colours of skin); they stay in {folder}"
+    )
+
+
+def _check_planned(lessons: Sequence[Lesson]) -> None:
+    train = sum(len(lesson.train) for lesson in lessons)
+    held_out = sum(len(lesson.held_out) for lesson in lessons)
+    if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
+        raise UsageError(
+            f"expected at least {_MIN_TRAIN} moments of the clips to learn from and "
+            f"{_MIN_HELD_OUT} to hold out, found {train} and {held_out}. Give a longer clip, or a "
+            "larger --share"
+        )
+
+
+def _check_enough(takes: Sequence[Take]) -> None:
+    train = sum(len(take.train) for take in takes)
+    held_out = sum(len(take.held_out) for take in takes)
+    if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
+        raise UsageError(
+            f"expected at least {_MIN_TRAIN} usable pictures to learn from and {_MIN_HELD_OUT} "
+            f"held out, found {train} and {held_out}. Give a longer clip, more --moments, or a "
+            "photograph that the teacher draws better"
+        )
+
+
+def unseen(
+    stored: StoredAvatar,
+    teacher: Teacher,
+    driver: Watched,
+    rest: Sequence[int],
+    folder: Path,
+    face_model: Path,
+) -> tuple[Source, Watched, list[int]]:
+    """Let the teacher draw moments that were not learnt from, at most 40 of ``rest``.
+
+    ``folder``: where the pictures go. Returns the photograph, the pictures and which are usable.
+    Raises as ``begin`` does.
+    """
+    at = np.linspace(0, len(rest) - 1, min(_COMPARED, len(rest))).round().astype(int)
+    moments = sorted({rest[k] for k in at.tolist()})
+    lesson = Lesson(
+        clip=driver.path, sha256="0" * 64, reference=best_source(driver, moments),
+        train=[], held_out=moments,
+    )  # fmt: skip
+    source = sitting(load_photo(stored.photo), stored.face)
+    pace = _announced(teacher, [(lesson, folder)])
+    studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, threading.Event())
+    found = studio.draw(driver, moments, reference_of(driver, lesson, face_model), folder)
+    assert found is not None  # nobody pauses it
+    recording = as_recording(found, folder)
+    return source, recording, recording.usable

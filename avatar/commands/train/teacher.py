@@ -1,0 +1,178 @@
+"""Big networks as teachers: what draws the pictures that a small network learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from avatar.commands.avatars import AvatarPhoto
+from avatar.commands.models.catalog import Precision, find
+from avatar.commands.models.store import model_folder, read_record
+from avatar.commands.store import Sha256
+from avatar.commands.train.card import TeacherCard
+from avatar.config import NeuralOptions
+from avatar.errors import UsageError
+from avatar.stages import Generator
+
+Say = Callable[[str], None]
+
+DEFAULT_MOMENTS = 240
+
+
+@dataclass(frozen=True)
+class TeacherWish:
+    """What the user asked for of a teacher.
+
+    ``moments``: how many pictures to learn from, of all clips together, at the most. ``options``:
+    the engine's.
+    """
+
+    engine: str
+    moments: int = DEFAULT_MOMENTS
+    options: NeuralOptions = field(default_factory=NeuralOptions)
+
+
+class Lesson(BaseModel):
+    """A driving clip and the moments of it that are drawn; indices into its frames.
+
+    ``reference``: the face in it that stands for the photograph's.
+    """
+
+    clip: Path
+    sha256: Sha256
+    reference: int
+    train: list[int]
+    held_out: list[int]
+
+    @property
+    def moments(self) -> list[int]:
+        """Return all of them, in time."""
+        return sorted([*self.train, *self.held_out])
+
+
+class Teaching(BaseModel):
+    """All that decides what the teacher draws, so that it can be gone on with."""
+
+    teacher: TeacherCard
+    photo_sha256: Sha256
+    lessons: list[Lesson]
+
+
+class Teacher(Protocol):
+    """A network that is too slow to be used live, and may be learnt from."""
+
+    @property
+    def card(self) -> TeacherCard:
+        """Return what it is."""
+        ...
+
+    @property
+    def frame_s(self) -> float | None:
+        """Return about how many seconds a picture takes; None where that is no matter."""
+        ...
+
+    def artist(self, avatar: AvatarPhoto) -> AbstractContextManager[Generator]:
+        """Return what draws the photograph, whole and in its own size, as a motion moves it.
+
+        The motion is relative, with the driver's picture in its track. Raises ``PhotoError``;
+        entering it raises ``EngineError``.
+        """
+        ...
+
+
+class NeuralTeacher:
+    """One of the published networks (``avatar models``) as a teacher.
+
+    Raises ``UsageError`` for options that do not go together, ``EngineError`` when the networks
+    are not installed or no backend can run them.
+    """
+
+    def __init__(self, engine: str, options: NeuralOptions, say: Say) -> None:
+        from avatar.commands.neural import NeuralEngine
+
+        if options.variant or options.crop:
+            raise UsageError(
+                "--teacher moves a human face, which the small network is shown in landmarks: "
+                "leave out --variant and --crop"
+            )
+        self._engine = NeuralEngine(engine, options, "off", say)
+        self._card = _card_of(engine, options, *self._engine.runs_on)
+
+    @property
+    def card(self) -> TeacherCard:
+        """See ``Teacher``."""
+        return self._card
+
+    @property
+    def frame_s(self) -> float | None:
+        """See ``Teacher``."""
+        return self._engine.cpu_frame_s
+
+    def artist(self, avatar: AvatarPhoto) -> AbstractContextManager[Generator]:
+        """See ``Teacher``."""
+        return self._engine.generator(avatar, "photo", None)
+
+
+def _card_of(
+    engine: str, options: NeuralOptions, backend: str, precision: Precision
+) -> TeacherCard:
+    entry = find(engine)
+    record = read_record(model_folder(engine))
+    assert record is not None  # `model_folder` gives those of complete sets
+    return TeacherCard(
+        engine=engine,
+        title=entry.title,
+        weights_sha256={file.name: file.sha256 for file in record.files},
+        licence=entry.licence.name,
+        licence_url=entry.licence.url,
+        backend=backend,
+        precision=precision,
+        stitching=options.stitching,
+        retarget_eyes=options.retarget_eyes,
+        retarget_lips=options.retarget_lips,
+    )
+
+
+TEACHERS: dict[str, Callable[[str, NeuralOptions, Say], Teacher]] = {
+    "liveportrait": NeuralTeacher,
+    "fomm": NeuralTeacher,
+}
+"""What opens each teacher: called with its name, its options, and where to tell what it does."""
+
+
+def open_teacher(engine: str, options: NeuralOptions, say: Say) -> Teacher:
+    """Return the teacher called ``engine``, a key of ``TEACHERS``.
+
+    Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
+    its networks are not installed or nothing can run them.
+    """
+    if engine not in TEACHERS:
+        raise UsageError(f"--teacher: expected one of {', '.join(TEACHERS)}, found {engine!r}")
+    return TEACHERS[engine](engine, options, say)
+
+
+def open_again(card: TeacherCard, say: Say) -> Teacher:
+    """Return the teacher that ``card`` describes.
+
+    Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
+    """
+    options = NeuralOptions(
+        stitching=card.stitching,
+        retarget_eyes=card.retarget_eyes,
+        retarget_lips=card.retarget_lips,
+        backend=card.backend,
+        precision=card.precision,
+    )
+    teacher = open_teacher(card.engine, options, say)
+    if teacher.card != card:
+        raise UsageError(
+            f"the networks of {card.title} are others than those that drew the pictures before, "
+            "and two teachers teach two things. Install the same ones again, or begin anew with "
+            "--force in place of --resume"
+        )
+    return teacher
