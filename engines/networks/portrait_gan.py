@@ -18,11 +18,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
 
 from engines.patches import Patch
 
-SLOPE = 0.1
+SLOPE, CRITIC_SLOPE = 0.1, 0.2
 # What is finer than this, pixels of a patch, counts as detail. All patches' sides are multiples.
 DETAIL_PX = 8
 
@@ -120,8 +119,8 @@ class PortraitGan(nn.Module):
 class Critic(nn.Module):
     """The discriminator of one kind of patch: is a window of it real? A score for each 8×8 pixels.
 
-    Sees the picture at full size and the maps; spectral norm (arXiv 1802.05957) keeps it from
-    running away from a generator that has little time.
+    Sees the picture at full size and the maps. Without normalisation: what is made differs from
+    what is real by little, and a spectral norm kept it from ever telling them apart.
     """
 
     def __init__(self, patch: Patch, widths: Sequence[int] = (24, 48, 64)) -> None:
@@ -130,11 +129,12 @@ class Critic(nn.Module):
         self.convs = nn.ModuleList()
         inputs = 3 * 4 + len(patch.maps)
         for index, width in enumerate(widths):
-            stride = 1 if index == 0 else 2
-            conv = nn.Conv2d(inputs, width, 3, stride, padding=1)
-            self.convs.append(parametrizations.spectral_norm(conv))
+            conv = nn.Conv2d(inputs, width, 3, 1 if index == 0 else 2, padding=1)
+            nn.init.kaiming_normal_(conv.weight, CRITIC_SLOPE)
+            self.convs.append(conv)
             inputs = width
-        self.score = parametrizations.spectral_norm(nn.Conv2d(inputs, 1, 3, padding=1))
+        self.score = nn.Conv2d(inputs, 1, 3, padding=1)
+        nn.init.normal_(self.score.weight, std=0.02)
 
     def forward(self, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return scores (1, h/8, w/8) and the features of each layer.
@@ -146,7 +146,7 @@ class Critic(nn.Module):
         x = torch.cat([folded * 2 - 1, maps], 1)
         features = []
         for conv in self.convs:
-            x = functional.leaky_relu(conv(x), 0.2)
+            x = functional.leaky_relu(conv(x), CRITIC_SLOPE)
             features.append(x)
         return self.score(x), features
 

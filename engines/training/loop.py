@@ -50,9 +50,9 @@ class Plan:
     seed: int = 0
     batch: int = 6
     learning_rate: float = 8e-4
-    texture: float = 5.0
+    texture: float = 10.0
     warm_up: int = 200
-    adversarial: float = 0.004
+    adversarial: float = 0.02
     features: float = 0.06
     averaging: float = 0.995
 
@@ -172,10 +172,10 @@ class Trainer:
     def _frozen_critic(
         self, patch: Patch, picture: Tensor, maps: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        """Judge without learning from it, and without counting as an iteration of the norms."""
-        self._critics.requires_grad_(False).eval()
+        """Judge without learning from it."""
+        self._critics.requires_grad_(False)
         found = self._judged(patch, picture, maps)
-        self._critics.requires_grad_(True).train()
+        self._critics.requires_grad_(True)
         return found
 
     def _judged(self, patch: Patch, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
