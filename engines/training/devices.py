@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from avatar.errors import EngineError
 
@@ -82,13 +81,8 @@ class Arithmetic:
         """Return what ``network`` makes, tensors in float32."""
         if self.device.precision == "fp32":
             return network(*given)
-        with parametrize.cached():
-            # Spectral norms are found by iteration, which 16 bits are too coarse for.
-            for module in network.modules():
-                if parametrize.is_parametrized(module, "weight"):
-                    _ = module.weight
-            with torch.autocast(self.device.kind, _TYPES[self.device.precision]):
-                found = network(*given)
+        with torch.autocast(self.device.kind, _TYPES[self.device.precision]):
+            found = network(*given)
         return _float32(found)
 
     def backward(self, loss: Tensor) -> None:
