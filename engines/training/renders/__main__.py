@@ -1,0 +1,43 @@
+"""``python -m engines.training.renders --out FOLDER``: clips of people who do not exist."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from avatar.errors import AvatarError
+from engines.training.renders.film import film
+from engines.training.renders.painter import Painter
+
+
+def main() -> int:
+    """Draw the clips that the command line asks for; return the exit status."""
+    wish = _wish()
+    try:
+        wish.out.mkdir(parents=True, exist_ok=True)
+        painter = Painter(wish.size)
+    except (AvatarError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    for person in range(wish.people):
+        path = wish.out / f"person-{person:03d}.mp4"
+        film(painter, path, (wish.seed, person), wish.size, wish.frames, wish.fps)
+        print(path, flush=True)  # noqa: T201
+    painter.close()
+    return 0
+
+
+def _wish() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m engines.training.renders", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the clips")
+    parser.add_argument("--people", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--size", type=int, default=512, help="pixels, width and height")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
