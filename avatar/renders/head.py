@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.training.renders.assets import (
+from avatar.renders.assets import (
     BODY,
     HAIR,
     LASHES,
@@ -15,7 +15,7 @@ from engines.training.renders.assets import (
     load_mesh,
     load_target,
 )
-from engines.training.renders.people import Person
+from avatar.renders.people import Person
 
 _SHELLS = 7
 # Where the head turns on the neutral mesh, and between which heights the neck gives way. Heights

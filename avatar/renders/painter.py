@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from avatar.errors import MissingDependencyError
-from engines.training.renders.assets import HAIR, Floats, load_masks, load_mesh
-from engines.training.renders.head import Head
-from engines.training.renders.people import Look
+from avatar.renders.assets import HAIR, Floats, load_masks, load_mesh
+from avatar.renders.head import Head
+from avatar.renders.people import Look
 
 UInt8 = npt.NDArray[np.uint8]
 
 # Drawn larger and averaged, so that lashes and hair are not jagged.
-_OVERSAMPLED = 2
+_OVERSAMPLED = 1.5
 _SHADOW_PX = 1024
 # The camera stands a metre away; units are decimetres. The eyes are above the middle.
 _DISTANCE, _HALF_HEIGHT, _EYES_UP = 10.0, 1.55, 0.25
@@ -34,7 +34,7 @@ class Painter:
     def __init__(self, size: int) -> None:
         self._size = size
         self._gl = _context()
-        large = (size * _OVERSAMPLED,) * 2
+        large = (round(size * _OVERSAMPLED),) * 2
         colour, depth = self._gl.texture(large, 4), self._gl.depth_renderbuffer(large)
         self._frame = self._gl.framebuffer([colour], depth)
         self._depths = self._gl.depth_texture((_SHADOW_PX, _SHADOW_PX))
@@ -100,7 +100,7 @@ class Painter:
             _set(mesh.program, "u_mouth_light", mouth_light)
             mesh.render(first=first, vertices=count)
         self._gl.disable(self._gl.BLEND)
-        side = self._size * _OVERSAMPLED
+        side = self._frame.width
         large = np.frombuffer(self._frame.read(components=3), np.uint8).reshape(side, side, 3)
         small = cv2.resize(large[::-1], (self._size, self._size), interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8)
@@ -144,7 +144,7 @@ def _context() -> Any:
 
 
 def _program(gl: Any, vertex: str, fragment: str, part: int = 0) -> Any:
-    folder = files("engines.training.renders") / "shaders"
+    folder = files("avatar.renders") / "shaders"
     begin = f"#version 330\n#define PART {part}\n"
     return gl.program(
         vertex_shader=begin + (folder / f"{vertex}.vert").read_text("utf-8"),

@@ -1,4 +1,4 @@
-"""``python -m engines.training.renders --out FOLDER``: clips of people who do not exist."""
+"""``python -m avatar.renders --out FOLDER``: clips of people who do not exist."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from avatar.errors import AvatarError
-from engines.training.renders.film import film
-from engines.training.renders.painter import Painter
+from avatar.renders.film import film
+from avatar.renders.painter import Painter
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def _wish() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m engines.training.renders", description=__doc__)
+    parser = argparse.ArgumentParser("python -m avatar.renders", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the clips")
     parser.add_argument("--people", type=int, default=16)
     parser.add_argument("--frames", type=int, default=150)

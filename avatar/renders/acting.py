@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.training.renders.assets import Floats, face_units
+from avatar.renders.assets import Floats, face_units
 
 _MOST_YAW, _MOST_PITCH, _MOST_ROLL = np.radians((20, 11, 8))
 # Shapes of the mouth in speech; names without a side stand for both.

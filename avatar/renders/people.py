@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from engines.training.renders.assets import Floats, add_target, data_folder, load_mesh
+from avatar.renders.assets import Floats, add_target, data_folder, load_mesh
 
 _RACES = ("african", "asian", "caucasian")
 # Folders of shapes to choose from, and how many of each a person gets at most.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.training.renders.acting import random_track
-from engines.training.renders.assets import Floats, face_units
-from engines.training.renders.head import Head
-from engines.training.renders.painter import Painter, UInt8
-from engines.training.renders.people import random_person
+from avatar.renders.acting import random_track
+from avatar.renders.assets import Floats, face_units
+from avatar.renders.head import Head
+from avatar.renders.painter import Painter, UInt8
+from avatar.renders.people import random_person
 
 _GRAIN = 2.0
 _QUALITY = "14"
