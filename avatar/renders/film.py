@@ -29,7 +29,8 @@ def film(
     head = Head(person)
     painter.begin(head, person.look, random_background(random, size))
     grain = random.normal(0, _GRAIN, (2 * size, 2 * size, 1)).astype(np.float32)
-    with av.open(str(path), "w") as out:
+    part = path.with_suffix(".part")  # a clip is whole or not there
+    with av.open(str(part), "w", format="mp4") as out:
         stream = out.add_stream(
             "libx264", rate=Fraction(fps), options={"crf": _QUALITY, "threads": "1"}
         )
@@ -42,6 +43,7 @@ def film(
             image = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         out.mux(stream.encode())
+    part.replace(path)
 
 
 def mouth_light(units: Floats) -> float:
