@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -195,13 +195,20 @@ class Trainer:
 
     def held_out_error(self) -> float:
         """Return the averaged weights' pyramid loss on the held-out pairs."""
+        return self._held_out_error(lambda patch, given: self._made(self.averaged, patch, given))
+
+    def untrained_error(self) -> float:
+        """Return the same loss of the pictures as they are given, without any network."""
+        return self._held_out_error(lambda _patch, given: given.picture)
+
+    def _held_out_error(self, made: Callable[[Patch, _Given], Tensor]) -> float:
         errors = []
         for patch in self.pairs.patches:
             for pairs in _chunks(self.pairs.held_out, 8):
                 given = _Given(self.pairs.batch(patch, pairs), patch, None, self._device)
                 with torch.no_grad():
-                    made = self._made(self.averaged, patch, given)
-                errors.append(float(pyramid_l1(made, given.truth, given.weight)))
+                    found = made(patch, given)
+                errors.append(float(pyramid_l1(found, given.truth, given.weight)))
         return float(np.mean(errors)) if errors else math.nan
 
     def look(self, patch: Patch, pairs: Any) -> tuple[Batch, Any]:

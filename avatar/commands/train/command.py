@@ -173,7 +173,7 @@ def begin(
     session = Session(
         trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
     )
-    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.held_out_error()
+    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.untrained_error()
     return trainer, session
 
 

@@ -49,6 +49,22 @@ def test_the_held_out_error_falls_to_half(pairs: Pairs) -> None:
     assert trainer.held_out_error() < before / 2
 
 
+def test_the_untrained_error_is_that_of_the_pictures_whatever_the_weights(pairs: Pairs) -> None:
+    trainer = Trainer(pairs, PLAN)
+    error = trainer.untrained_error()
+    assert error > 0
+    for _ in range(20):
+        trainer.step()
+    assert trainer.untrained_error() == error and trainer.held_out_error() < error
+    # With weights that change nothing both are the same.
+    with torch.no_grad():
+        for net in trainer.averaged.nets.values():
+            net.out.weight.zero_()
+            net.out.bias.fill_(-50)
+            net.out.bias[: 3 * net.fold**2] = 0
+    assert trainer.held_out_error() == pytest.approx(error, rel=1e-4)
+
+
 def test_held_out_pairs_are_never_learnt_from(pairs: Pairs) -> None:
     assert len(pairs.held_out) == HELD_OUT and len(pairs.train) == PAIRS - HELD_OUT
     assert not set(pairs.held_out) & set(pairs.train)
