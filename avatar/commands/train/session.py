@@ -29,11 +29,12 @@ class Budget:
     seconds: float
     steps: int | None = None
 
-    def done(self, trainer: Trainer, spent_s: float) -> float:
-        """Return the share of the training that is done."""
-        if self.steps is not None:
-            return trainer.step_count / max(self.steps, 1)
-        return spent_s / max(self.seconds, 1e-9)
+    def done(self, first_step: int, step: int, spent_s: float) -> float:
+        """Return how much of what there was to do at ``first_step`` is done, 1 for all."""
+        if self.steps is None:
+            return spent_s / max(self.seconds, 1e-9)
+        to_do = self.steps - first_step
+        return (step - first_step) / to_do if to_do > 0 else 1.0
 
 
 class Session:
@@ -58,6 +59,7 @@ class Session:
         self._before_s = spent_s
         self._start_ns = clock.now_ns()
         self._losses: deque[Losses] = deque(maxlen=_SHOWN_STEPS)
+        self._first_step = trainer.step_count
         self.untrained_error = 0.0
 
     @property
@@ -68,20 +70,22 @@ class Session:
     def run(self, budget: Budget, stop: threading.Event) -> None:
         """Train. Raises ``DivergedError``, and ``UsageError`` when the disk is full."""
         next_s = self.spent_s + self._every_s
-        start_s = self.spent_s
-        while not self._over(budget, start_s, stop):
+        while not self._over(budget, stop):
             self._losses.append(self._trainer.step())
             if self.spent_s >= next_s:
-                self._look(budget, start_s)
+                self._look(budget)
                 next_s = self.spent_s + self._every_s
-        self._look(budget, start_s)
+        self._look(budget)
 
-    def _over(self, budget: Budget, start_s: float, stop: threading.Event) -> bool:
+    def _over(self, budget: Budget, stop: threading.Event) -> bool:
         """Return whether any process is done: then all are."""
-        done = budget.done(self._trainer, self.spent_s - start_s) >= 1
-        return self._trainer.group.any(stop.is_set() or done)
+        return self._trainer.group.any(stop.is_set() or self._done(budget) >= 1)
 
-    def _look(self, budget: Budget, start_s: float) -> None:
+    def _done(self, budget: Budget) -> float:
+        spent_s = self.spent_s - self._before_s
+        return budget.done(self._first_step, self._trainer.step_count, spent_s)
+
+    def _look(self, budget: Budget) -> None:
         """Measure, show and keep: the first process does, for all have the same weights."""
         trainer = self._trainer
         if trainer.group.rank > 0:
@@ -91,20 +95,19 @@ class Session:
             best = trainer.keep_best(self._folder, error)
             write_sheet(trainer, self._folder)
             self.save()
-        self._say(self._line(budget, start_s, error, best))
+        self._say(self._line(budget, error, best))
 
     def save(self) -> None:
         """Write the checkpoint. Raises ``OSError``."""
         facts = {"spent_s": self.spent_s, "untrained_error": self.untrained_error}
         self._trainer.save(self._folder, facts)
 
-    def _line(self, budget: Budget, start_s: float, error: float, best: bool) -> str:
+    def _line(self, budget: Budget, error: float, best: bool) -> str:
         count = max(len(self._losses), 1)
         l1 = sum(losses.difference for losses in self._losses) / count
         critic = sum(losses.critic for losses in self._losses) / count
-        spent = self.spent_s - start_s
-        done = max(budget.done(self._trainer, spent), 1e-6)
-        left_s = max(0.0, spent * (1 - done) / done)
+        done = max(self._done(budget), 1e-6)
+        left_s = max(0.0, (self.spent_s - self._before_s) * (1 - done) / done)
         return (
             f"step {self._trainer.step_count}: L1 {l1:.4f}, critic {critic:.2f}, held out "
             f"{error:.4f}{' (best)' if best else ''} of {self.untrained_error:.4f} before, "
