@@ -165,7 +165,7 @@ def _among(points: Float32, side_px: int) -> Float32:
     mask = np.zeros((small, small), np.float32)
     hull = cv2.convexHull((points * np.float32(small)).clip(-small, 2 * small))
     cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (1.0,))
-    soft = cv2.blur(mask, (max(1, small // 10),) * 2)
+    soft = cv2.blur(mask, (small // 10, small // 10))
     return np.asarray(
         cv2.resize(soft, (side_px, side_px), interpolation=cv2.INTER_LINEAR), np.float32
     )

@@ -112,10 +112,3 @@ def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, harm: str) -> None:
         np.savez(path, **{"thing/pictures": pictures, "thing/points": RING[None, None]})
     with pytest.raises(EngineError, match="none that are whole"):
         References.load(path, [PATCH])
-
-
-def test_of_the_head_only_the_face_is_shown() -> None:
-    points, pictures = (np.stack([part]) for part in moment(0.0, 20))
-    found = References({"head": Kept(points, pictures)}).find("head", points[0], WARP)[0]
-    assert found[SIDE // 2, SIDE // 2].max() < 40
-    assert (found[0] == 128).all() and (found[:, -1] == 128).all()
