@@ -86,12 +86,12 @@ _REGIONS = (
         96,
     ),
     Patch(
-        "eye", 2, 64, 2,
+        "eye", 2, 88, 2,
         ("valid", "lids", "iris", "brow"),
         (0.0, 2.0, 1.0, 0.0),
         (16, 32, 56),
+        88,
         64,
-        48,
     ),
 )  # fmt: skip
 _HEAD = Patch(

@@ -26,8 +26,7 @@ Level = TypeVar("Level", np.uint8, np.float32)
 
 # Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
 _MOUTH_HALF, _MOUTH_UP = 1.0, -0.25
-# A brow at a patch's edge would be half of one correction and half of another: eyes end below it.
-_EYE_HALF, _EYE_UP = 0.7, 0.0
+_EYE_HALF, _EYE_UP = 1.0, 0.25
 _HEAD_HALF, _HEAD_UP = 0.75, 0.06
 
 

@@ -29,8 +29,6 @@ from engines.patches import Patch
 
 KEPT = 64
 _TAKEN = 2
-# What these patches show besides the face (hair, neck, what is behind) moves as no landmark says.
-_FACE_ONLY = frozenset({"head"})
 # Distances between landmarks, in sides of a patch: below the first two moments are alike, at the
 # second half of the warp's own picture is mixed in.
 _ALIKE, _FAR = 0.004, 0.02
@@ -70,12 +68,7 @@ class References:
         usable = np.arange(len(kept.points)) if allowed is None else np.flatnonzero(allowed)
         return np.stack(
             [
-                _mixed(
-                    kept.points[usable, i],
-                    [kept.pictures[k, i] for k in usable],
-                    *given,
-                    everywhere=name not in _FACE_ONLY,
-                )
+                _mixed(kept.points[usable, i], [kept.pictures[k, i] for k in usable], *given)
                 for i, given in enumerate(zip(points, pictures, strict=True))
             ]
         )
@@ -130,13 +123,8 @@ def _mixed(
     pictures: Sequence[UInt8Image],
     points: Float32,
     picture: UInt8Image,
-    *,
-    everywhere: bool,
 ) -> UInt8Image:
-    """Return one patch's reference out of ``pictures``, whose landmarks ``known`` are (n, P, 2).
-
-    ``everywhere``: also where no landmarks are around.
-    """
+    """Return one patch's reference out of ``pictures``, whose landmarks ``known`` are (n, P, 2)."""
     import cv2
 
     if len(known) == 0:
@@ -151,24 +139,7 @@ def _mixed(
         far += weight * left
         mixed = moved if k == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
     near = 1 / (1 + (far / _FAR) ** 2)
-    if everywhere:
-        return np.asarray(cv2.addWeighted(mixed, near, picture, 1 - near, 0), np.uint8)
-    share = _among(points, picture.shape[0]) * np.float32(near)
-    return np.asarray(cv2.blendLinear(mixed, picture, share, 1 - share), np.uint8)
-
-
-def _among(points: Float32, side_px: int) -> Float32:
-    """Return 1 among the landmarks, falling to 0 around them, float32 (side, side)."""
-    import cv2
-
-    small = side_px // 4
-    mask = np.zeros((small, small), np.float32)
-    hull = cv2.convexHull((points * np.float32(small)).clip(-small, 2 * small))
-    cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (1.0,))
-    soft = cv2.blur(mask, (small // 10, small // 10))
-    return np.asarray(
-        cv2.resize(soft, (side_px, side_px), interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    return np.asarray(cv2.addWeighted(mixed, near, picture, 1 - near, 0), np.uint8)
 
 
 def _weights(apart: Float32) -> NDArray[np.float64]:
