@@ -7,7 +7,7 @@ network computes on fewer pixels and still sees and draws every one of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,8 +24,7 @@ class Patch:
     where the picture is valid. ``emphasis``: how much an error on each map counts besides 1.
     ``widths``: channels of the network from fine to coarse, each level half as wide as the one
     before. ``window_px``: the square of it that one step learns from, ``critic_px`` that of this
-    which the discriminator sees. ``beneath``: the patch whose correction gives way to this one's,
-    where both lie.
+    which the discriminator sees.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Patch:
     widths: tuple[int, ...]
     window_px: int
     critic_px: int
-    beneath: str | None = None
 
     @property
     def cells(self) -> int:
@@ -78,26 +76,26 @@ def spec_of(patches: Sequence[Patch]) -> ModelSpec:
 
 _REGIONS = (
     Patch(
-        "mouth", 1, 176, 2,
+        "mouth", 1, 160, 2,
         ("valid", "lips", "inner mouth", "oval"),
         (0.0, 1.0, 3.0, 0.0),
         (16, 32, 56),
-        176,
+        160,
         96,
     ),
     Patch(
-        "eye", 2, 88, 2,
+        "eye", 2, 80, 2,
         ("valid", "lids", "iris", "brow"),
         (0.0, 2.0, 1.0, 0.0),
         (16, 32, 56),
-        88,
+        80,
         64,
     ),
 )  # fmt: skip
 _HEAD = Patch(
     "head", 1, 256, 2,
     ("valid", "lips", "inner mouth", "lids", "iris", "brow", "oval"),
-    (0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0),
+    (0.0, 1.0, 4.0, 3.0, 1.0, 1.0, 1.0),
     (16, 48, 64, 96),
     128,
     96,
@@ -105,7 +103,7 @@ _HEAD = Patch(
 
 SIZES: dict[str, tuple[Patch, ...]] = {
     "regions": _REGIONS,
-    "head": (_HEAD, *(replace(patch, beneath=_HEAD.name) for patch in _REGIONS)),
+    "head": (_HEAD,),
 }
 """The sizes that ``avatar train`` makes, by name (docs/training.md)."""
 

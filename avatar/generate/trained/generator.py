@@ -19,7 +19,6 @@ from avatar.generate.trained.placement import (
     Place,
     add_back,
     all_places,
-    between,
     cut,
     usable_place,
 )
@@ -173,29 +172,11 @@ class TrainedGenerator:
             feeds[picture], feeds[drawn] = pictures[name], maps[name]
             feeds[reference] = self._references.find(name, points[name], pictures[name])
         found = self._runner.infer(feeds)
-        changes: dict[str, list[Float32]] = {}
         for patch in self._patches:
             name = patch.name
             outputs = zip(pictures[name], *(found[o] for o in outputs_of(patch)), strict=True)
-            changes[name] = [self._change(patch, *parts) for parts in outputs]
-            if patch.beneath is not None:
-                self._replace(patch, changes, matrices)
-        for patch in self._patches:
-            for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
-                add_back(image, change, matrix)
-
-    def _replace(self, patch: Patch, changes: dict[str, list[Float32]], matrices: Matrices) -> None:
-        """Take away from a patch's change what the one beneath it does there."""
-        import cv2
-
-        assert patch.beneath is not None
-        (wide,), (below,) = changes[patch.beneath], matrices[patch.beneath]
-        share = self._borders[patch.name]
-        for change, matrix in zip(changes[patch.name], matrices[patch.name], strict=True):
-            under = cut(wide, between(matrix, below), patch.side_px)
-            here = cv2.merge([share, share, share])
-            given_up = cv2.multiply(under, here, scale=1 / 255, dtype=cv2.CV_32F)
-            cv2.subtract(change, given_up, dst=change)
+            for parts, matrix in zip(outputs, matrices[name], strict=True):
+                add_back(image, self._change(patch, *parts), matrix)
 
     def _change(
         self, patch: Patch, picture: UInt8Image, corrected: UInt8Image, mask: Mask

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,6 @@ from avatar.generate.overlay import Box
 from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
 from avatar.motion.head import compose
 from engines.patches import Patch
-
-Level = TypeVar("Level", np.uint8, np.float32)
 
 # Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
 _MOUTH_HALF, _MOUTH_UP = 1.0, -0.25
@@ -97,14 +94,8 @@ def usable_place(matrix: NDArray[np.float64]) -> bool:
     return bool(np.isfinite(matrix).all()) and abs(float(np.linalg.det(matrix[:, :2]))) > 1e-3
 
 
-def between(matrix: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what carries pixels of one patch onto those of another; both as ``Place.matrix``."""
-    inverse = np.linalg.inv(other[:, :2])
-    return np.hstack([inverse @ matrix[:, :2], inverse @ (matrix[:, 2:] - other[:, 2:])])
-
-
-def cut(image: NDArray[Level], matrix: NDArray[np.float64], side_px: int) -> NDArray[Level]:
-    """Return the patch's part of a picture or of a change, (side, side, 3), of the same type."""
+def cut(image: UInt8Image, matrix: NDArray[np.float64], side_px: int) -> UInt8Image:
+    """Return the patch's picture, uint8 (side, side, 3)."""
     import cv2
 
     box = _bounds(matrix, side_px, image) if _enlarged(matrix) else None
@@ -117,17 +108,17 @@ def cut(image: NDArray[Level], matrix: NDArray[np.float64], side_px: int) -> NDA
     drawn = cv2.warpAffine(
         image, _centred(matrix), (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(drawn, image.dtype)
+    return np.asarray(drawn, np.uint8)
 
 
-def _halved(image: NDArray[Level], box: Box) -> NDArray[Level]:
+def _halved(image: UInt8Image, box: Box) -> UInt8Image:
     """Return the box of a picture, each two by two pixels made one."""
     import cv2
 
     x0, y0, x1, y1 = box
     size = (max(1, (x1 - x0) // 2), max(1, (y1 - y0) // 2))
     part = image[y0 : y0 + 2 * size[1], x0 : x0 + 2 * size[0]]
-    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), image.dtype)
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def add_back(image: UInt8Image, change: Float32, matrix: NDArray[np.float64]) -> None:
@@ -163,7 +154,7 @@ def _enlarged(matrix: NDArray[np.float64]) -> bool:
     return abs(float(np.linalg.det(matrix[:, :2]))) >= 4
 
 
-def _bounds(matrix: NDArray[np.float64], side_px: int, image: NDArray[Level]) -> Box | None:
+def _bounds(matrix: NDArray[np.float64], side_px: int, image: UInt8Image) -> Box | None:
     corners = np.array([[0, 0], [side_px, 0], [0, side_px], [side_px, side_px]], np.float64)
     on_canvas = corners @ matrix[:, :2].T + matrix[:, 2]
     height, width = image.shape[:2]
