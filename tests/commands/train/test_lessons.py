@@ -38,9 +38,7 @@ from tests.engines.training.conftest import one_thread as one_thread
 # Far more than the patches may be off.
 SHIFT_PX = (14, -9)
 MOUTH, EYE = SIZES["regions"]
-TINY = Patch(
-    "mouth", 1, 48, 2, MOUTH.maps, MOUTH.emphasis, (8, 12, 16), 48, 32, blank="inner mouth"
-)
+TINY = Patch("mouth", 1, 48, 2, MOUTH.maps, MOUTH.emphasis, (8, 12, 16), 48, 32)
 
 
 @pytest.fixture(scope="module")

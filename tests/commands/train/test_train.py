@@ -183,7 +183,7 @@ def take(home: object, clip: Path) -> Take:
 
 TINY = Patch(
     "mouth", 1, 32, 2, ("valid", "lips", "inner mouth", "oval"), (0.0, 1.0, 3.0, 0.0), (8, 12, 16),
-    32, 16, blank="inner mouth",
+    32, 16,
 )  # fmt: skip
 
 
