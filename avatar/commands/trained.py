@@ -134,7 +134,8 @@ def _runner(path: Path, target: Target, say: Say) -> Runner:
     if backend == "openvino":
         from engines.openvino import OpenVinoRunner
 
-        return OpenVinoRunner(path)
+        # A second thread waits for the tracker's core, and the picture with it.
+        return OpenVinoRunner(path, threads=1)
     if backend == "onnxruntime":
         from engines.onnxruntime import OnnxRuntimeRunner
 

@@ -108,8 +108,12 @@ class TrainedGenerator:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
+        from threadpoolctl import threadpool_limits
+
         self._references = self._open_references()
         with ExitStack() as opening:
+            # On matrices as small as those of the references its threads only wait, by spinning.
+            opening.enter_context(threadpool_limits(1, user_api="blas"))
             opening.enter_context(self._portrait)
             self._runner = opening.enter_context(self._open_runner())
             self._runner.warm_up()
