@@ -125,7 +125,6 @@ class Critic(nn.Module):
 
     def __init__(self, patch: Patch, widths: Sequence[int] = (24, 48, 64)) -> None:
         super().__init__()
-        self.fold = patch.fold
         self.convs = nn.ModuleList()
         inputs = 3 * 4 + len(patch.maps)
         for index, width in enumerate(widths):

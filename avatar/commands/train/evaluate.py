@@ -1,8 +1,9 @@
 """``avatar train --evaluate``: the trained generator against the portrait engine, on unseen frames.
 
 The part of the clip behind ``--share`` drives the avatar in absolute motion, unsmoothed, both
-engines with the very same motions, settings (``--mouth teeth``) and photograph; the reference is
-the photograph's own frame. Every frame is drawn; detectors look at up to 40 of them.
+engines with the very same motions, settings and photograph, but for the teeth: the portrait engine
+draws them (``--mouth teeth``), the network its own. The reference is the photograph's own frame.
+Every frame is drawn; detectors look at up to 40 of them.
 
 - L1: mean difference of whole pictures at 256×256; of mouth and eyes at full size, within the lips'
   outline enlarged 1.35 times and the eyes' enlarged 1.7 times in the true frame.
