@@ -198,7 +198,10 @@ def _write_take(
 
 
 class _Known:
-    """What is known of a take's person: its moments to learn from, those that differ most."""
+    """What is known of a take's person: its moments to learn from, those that differ most.
+
+    Of a person who is held out as a whole it is the moments that are held out.
+    """
 
     def __init__(
         self,
@@ -210,7 +213,7 @@ class _Known:
     ) -> None:
         self._writer, self._patches, self._take, self._at = writer, patches, take, at
         self._points = points
-        learnt = set(take.train)
+        learnt = set(take.train or take.held_out)
         ours = np.array([k for k, index in enumerate(take.moments) if index in learnt], np.int64)
         self._kept: dict[str, NDArray[np.int64]] = {}
         kept = {}

@@ -348,9 +348,9 @@ def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore)
 
 @pytest.fixture(scope="module")
 def base(home: object, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base of two people, who are the same drawn one."""
+    """A base of three people, who are the same drawn one; the last is held out."""
     folder = tmp_path_factory.mktemp("people")
-    for name in ("a.mp4", "b.mp4"):
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(clip, folder / name)
     out = folder / "base.safetensors"
     assert train_base(Wish("", rights="licensed", steps=2), folder, out) == 0
@@ -365,7 +365,8 @@ def test_a_base_learns_of_all_people_and_keeps_nothing_of_one(base: Path) -> Non
     own = [value for name, value in weights.items() if name.endswith(".own")]
     assert len(own) == 2 and all(not value.any() for value in own)
     card = json.loads(base.with_suffix(".json").read_text())
-    assert len(card["recordings"]) == 2 and card["rights"] == "licensed"
+    assert len(card["recordings"]) == 3 and card["rights"] == "licensed"
+    assert card["person_held_out"]
     with pytest.raises(UsageError, match="is there already"):
         train_base(Wish("", rights="licensed", steps=2), base.parent, base)
 
