@@ -1,0 +1,192 @@
+"""How long a picture of a trained generator takes here: ``python -m avatar.commands.train.speed``.
+
+The demo's drawn person at 1280×720, corrected by networks whose weights and references are made up:
+the work is that of trained ones. Engines draw in turns, so that what else the machine does meets
+all of them. OpenVINO on one thread, as ``--engine neural`` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avatar.errors import AvatarError
+from avatar.frames import Face, Float32, Motion, Presence, UInt8Image
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.generate.trained.generator import PatchCutter, TrainedGenerator
+from avatar.generate.trained.references import KEPT, Kept, References
+from avatar.motion.head import decompose
+from avatar.motion.retarget import still
+from avatar.motion.rotation import rotation_from_vector
+from avatar.sources.demo import performance
+from avatar.sources.illustration import Illustrator
+from avatar.track.face_model import find_face_model
+from avatar.track.landmarker import detect_faces
+from engines.graph import Array
+from engines.patches import SIZES, Patch, patches_of, spec_of
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from engines.runner import Runner
+
+SIZE_PX = (1280, 720)
+_PRECISIONS = ("fp32", "int8")
+# How far made-up references lie from the face at rest, in sides of a patch.
+_SPREAD = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Timed:
+    """One engine: milliseconds of every picture, and of its network alone (none: the portrait)."""
+
+    name: str
+    picture_ms: list[float]
+    network_ms: list[float]
+
+
+def measure(sizes: Sequence[str], frames: int) -> list[Timed]:
+    """Draw ``frames`` pictures with the portrait engine and with each size in both precisions.
+
+    Raises ``AvatarError`` for an unknown size, or where a library is missing.
+    """
+    illustrator = Illustrator(SIZE_PX)
+    photo = illustrator.draw(performance(0.0))
+    face = detect_faces(photo, find_face_model(None))[0]
+    with ExitStack() as stages:
+        portrait = stages.enter_context(_portrait(photo, face, "teeth"))
+        draws: list[tuple[Timed, Callable[[Motion], object]]] = [
+            (Timed("portrait", [], []), portrait.generate)
+        ]
+        references = _Invented(photo, face)
+        for size in sizes:
+            patches = patches_of(size)
+            for precision, graph in zip(_PRECISIONS, _graphs(patches), strict=True):
+                timed = Timed(f"{size} {precision}", [], [])
+                runner = _opened(graph, timed.network_ms)
+                trained = TrainedGenerator(
+                    _portrait(photo, face, "empty"),
+                    patches,
+                    lambda patches=patches: references.of(patches),  # type: ignore[misc]
+                    lambda runner=runner: runner,  # type: ignore[misc]
+                )
+                draws.append((timed, stages.enter_context(trained).generate))
+        for motion in _motions(frames):
+            for timed, draw in draws:
+                timed.picture_ms.append(_ms(draw, motion))
+    return [timed for timed, _ in draws]
+
+
+def _portrait(photo: UInt8Image, face: Face, mouth: str) -> PortraitGenerator:
+    settings = PortraitSettings(mouth, 1.0)  # type: ignore[arg-type]
+    return PortraitGenerator(photo, face, "portrait", SIZE_PX, settings)
+
+
+def _motions(count: int) -> Iterator[Motion]:
+    """Yield a head that turns from side to side."""
+    for k in range(count):
+        turn = rotation_from_vector(np.array([0, 0.1 * np.sin(k / 5), 0], np.float32))
+        yield replace(still(k, k, Presence.TRACKED), rotation=turn)
+
+
+def _graphs(patches: Sequence[Patch]) -> tuple[ModelProto, ModelProto]:
+    """Return a network of random weights in float32 and in 8 bits."""
+    import torch
+
+    from engines import trained
+    from engines.networks.portrait_gan import PortraitGan
+
+    torch.manual_seed(0)
+    graph = trained.graph(PortraitGan(patches).eval().requires_grad_(False))
+    random = np.random.default_rng(0)
+    samples = [
+        {
+            t.name: random.integers(0, 255, [n or 1 for n in t.shape]).astype(np.uint8)
+            for t in spec_of(patches).inputs
+        }
+        for _ in range(6)
+    ]
+    return graph, trained.eight_bit(graph, samples)
+
+
+class _Invented:
+    """References of nobody, near the face at rest."""
+
+    def __init__(self, photo: UInt8Image, face: Face) -> None:
+        self._photo, self._face = photo, face
+
+    def of(self, patches: Sequence[Patch]) -> References:
+        random = np.random.default_rng(0)
+        with _portrait(self._photo, self._face, "empty") as portrait:
+            cutter = PatchCutter(patches, decompose(portrait.canvas.face))
+            pose = portrait.pose(still(0, 0, Presence.TRACKED))
+            matrices = cutter.matrices(pose)
+            assert matrices is not None  # a face seen from the front has patches
+            points = cutter.points(pose, matrices)
+        kept = {}
+        for patch in patches:
+            at = points[patch.name]
+            moved: Float32 = (at + random.normal(0, _SPREAD, (KEPT, *at.shape))).astype(np.float32)
+            shape = (KEPT, patch.count, patch.side_px, patch.side_px, 3)
+            kept[patch.name] = Kept(moved, random.integers(0, 255, shape).astype(np.uint8))
+        return References(kept)
+
+
+def _opened(graph: ModelProto, times_ms: list[float]) -> Runner:
+    """Return a runner that writes down how long each inference took."""
+    from engines.openvino import OpenVinoRunner
+
+    class Watched(OpenVinoRunner):
+        def _infer(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+            begin = time.perf_counter()
+            found = super()._infer(feeds)
+            times_ms.append((time.perf_counter() - begin) * 1e3)
+            return found
+
+    return Watched(graph, threads=1)
+
+
+def _ms(draw: Callable[[Motion], object], motion: Motion) -> float:
+    begin = time.perf_counter()
+    draw(motion)
+    return (time.perf_counter() - begin) * 1e3
+
+
+def table(results: Sequence[Timed]) -> Iterator[str]:
+    """Yield the lines of a table: medians, and how much more than the portrait engine's."""
+    yield f"{'':<16} {'a picture':>10} {'more':>8} {'network':>8}   (milliseconds, medians)"
+    before = float(np.median(results[0].picture_ms))
+    for timed in results:
+        taken = float(np.median(timed.picture_ms))
+        line = f"{timed.name:<16} {taken:10.1f}"
+        if timed.network_ms:
+            line += f" {taken - before:8.1f} {np.median(timed.network_ms):8.1f}"
+        yield line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m avatar.commands.train.speed")
+    parser.add_argument("sizes", nargs="*", default=list(SIZES), help=", ".join(SIZES))
+    parser.add_argument("--frames", type=int, default=60)
+    options = parser.parse_args(arguments)
+    try:
+        lines = list(table(measure(options.sizes, options.frames)))
+    except AvatarError as error:
+        sys.stderr.write(f"speed: {error}\n")
+        return error.exit_status
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    sys.stdout.write("\n".join([*lines, f"{options.frames} pictures each{load}", ""]))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
