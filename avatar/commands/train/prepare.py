@@ -21,6 +21,7 @@ from avatar.frames import CameraFrame, Face, FaceTrack, Float32, Motion, UInt8Im
 from avatar.generate.deform import Pose
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter
+from avatar.generate.trained.maps import mouth_opening
 from avatar.generate.trained.references import KEPT, Kept, References, farthest
 from avatar.motion.head import decompose
 from avatar.motion.retarget import FaceRetargeter
@@ -157,8 +158,8 @@ def write_pairs(
     held_out: list[int] = []
     at = _Place(0, 0)
     for number, take in enumerate(takes):
-        points = _write_take(writer, patches, take, at, tick)
-        known = _Known(writer, patches, take, at, points)
+        seen = _write_take(writer, patches, take, at, tick)
+        known = _Known(writer, patches, take, at, seen)
         known.write_references(number)
         if number == 0:
             known.references.save(folder / REFERENCES)
@@ -176,15 +177,23 @@ class _Place:
     pair: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a moment is compared by, by patch, and how far the mouth is open."""
+
+    points: dict[str, Float32]
+    opening: float
+
+
 def _write_take(
     writer: PairsWriter,
     patches: Sequence[Patch],
     take: Take,
     at: _Place,
     tick: Callable[[], None],
-) -> list[dict[str, Float32]]:
-    """Write pictures, maps and truths; return for each moment its landmarks by patch."""
-    points = []
+) -> list[_Seen]:
+    """Write pictures, maps and truths; return how each moment looks."""
+    seen = []
     with ExitStack() as stages:
         artists = [stages.enter_context(_Artist(take.source, patches, s)) for s in take.shadings]
         shots = driven(take.watched, take.moments, take.source)
@@ -192,9 +201,9 @@ def _write_take(
             writer.truth(moment, artists[0].truth(frame.image, motion))
             for artist in artists:
                 writer.pair(moment, *artist.draw(motion))
-            points.append(artists[0].points)
+            seen.append(artists[0].seen)
             tick()
-    return points
+    return seen
 
 
 class _Known:
@@ -209,10 +218,10 @@ class _Known:
         patches: Sequence[Patch],
         take: Take,
         at: _Place,
-        points: list[dict[str, Float32]],
+        seen: list[_Seen],
     ) -> None:
         self._writer, self._patches, self._take, self._at = writer, patches, take, at
-        self._points = points
+        self._points = points = [moment.points for moment in seen]
         learnt = set(take.train or take.held_out)
         ours = np.array([k for k, index in enumerate(take.moments) if index in learnt], np.int64)
         self._kept: dict[str, NDArray[np.int64]] = {}
@@ -223,7 +232,7 @@ class _Known:
             self._kept[patch.name] = chosen
             pictures = np.stack([writer.read("truth", patch, at.moment + k) for k in chosen])
             kept[patch.name] = Kept(np.stack([points[k][patch.name] for k in chosen]), pictures)
-        self.references = References(kept)
+        self.references = References(kept, max(seen[k].opening for k in ours))
         frames = take.watched.frames
         self._seconds = np.array([frames[i].timestamp_ns / 1e9 for i in take.moments])
 
@@ -268,14 +277,14 @@ def driven(
 class _Artist:
     """A portrait engine whose pictures are cut into patches.
 
-    ``points``: by what the moment drawn last is compared with others, by patch.
+    ``seen``: how the moment drawn last looks.
     """
 
     def __init__(self, source: Source, patches: Sequence[Patch], shading: float) -> None:
         settings = PortraitSettings("empty", shading)
         self._portrait = PortraitGenerator(source.photo, source.face, "photo", None, settings)
         self._patches = patches
-        self.points: dict[str, Float32] = {}
+        self.seen = _Seen({}, 0.0)
 
     def __enter__(self) -> _Artist:
         self._portrait.__enter__()
@@ -291,7 +300,7 @@ class _Artist:
         pose = self._portrait.pose(motion)
         matrices = self._cutter.matrices(pose)
         assert matrices is not None  # a face that is tracked is not seen from its edge
-        self.points = self._cutter.points(pose, matrices)
+        self.seen = _Seen(self._cutter.points(pose, matrices), mouth_opening(pose.landmarks_px))
         rect = self._portrait.canvas.photo_rect
         return self._cutter.pictures(image, matrices), self._cutter.maps(pose, matrices, rect)
 

@@ -137,7 +137,7 @@ class _Invented:
             moved: Float32 = (at + random.normal(0, _SPREAD, (KEPT, *at.shape))).astype(np.float32)
             shape = (KEPT, patch.count, patch.side_px, patch.side_px, 3)
             kept[patch.name] = Kept(moved, random.integers(0, 255, shape).astype(np.uint8))
-        return References(kept)
+        return References(kept, opening=1.0)
 
 
 def _opened(graph: ModelProto, times_ms: list[float]) -> Runner:

@@ -14,7 +14,13 @@ from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
-from avatar.generate.trained.maps import Mask, draw_maps, telling_points
+from avatar.generate.trained.maps import (
+    INNER_MOUTH,
+    Mask,
+    draw_maps,
+    mouth_opening,
+    telling_points,
+)
 from avatar.generate.trained.placement import (
     Place,
     add_back,
@@ -31,6 +37,12 @@ if TYPE_CHECKING:
     from engines.runner import Runner
 
 Matrices = dict[str, list[NDArray[np.float64]]]
+
+# Up to so many times the widest opening seen of the person a mouth is the network's, and from so
+# many on the warp's own empty one.
+_STRANGE = (1.1, 1.5)
+# Lips so little apart, in heights of the face, are never strange.
+_SLIGHT = 0.03
 
 
 class PatchCutter:
@@ -176,19 +188,45 @@ class TrainedGenerator:
             feeds[picture], feeds[drawn] = pictures[name], maps[name]
             feeds[reference] = self._references.find(name, points[name], pictures[name])
         found = self._runner.infer(feeds)
+        strange = self._strangeness(pose)
         for patch in self._patches:
             name = patch.name
-            outputs = zip(pictures[name], *(found[o] for o in outputs_of(patch)), strict=True)
-            for parts, matrix in zip(outputs, matrices[name], strict=True):
-                add_back(image, self._change(patch, *parts), matrix)
+            outputs = zip(
+                pictures[name], *(found[o] for o in outputs_of(patch)), maps[name], strict=True
+            )
+            for (picture, corrected, mask, drawn), matrix in zip(
+                outputs, matrices[name], strict=True
+            ):
+                border = _without_mouth(self._borders[name], patch, drawn, strange)
+                add_back(image, _change(picture, corrected, mask, border), matrix)
 
-    def _change(
-        self, patch: Patch, picture: UInt8Image, corrected: UInt8Image, mask: Mask
-    ) -> Float32:
-        """Return what is to be added to the picture, in levels, float32 (side, side, 3)."""
-        import cv2
+    def _strangeness(self, pose: Pose) -> float:
+        """Return how far beyond anything seen of the person the mouth is open, in [0, 1].
 
-        border = self._borders[patch.name]
-        share = cv2.multiply(mask, border, scale=1 / 255**2, dtype=cv2.CV_32F)
-        apart = cv2.subtract(corrected, picture, dtype=cv2.CV_32F)
-        return np.asarray(cv2.multiply(apart, cv2.merge([share, share, share])), np.float32)
+        What a network makes up there is worse than the warp's empty mouth.
+        """
+        seen = max(self._references.opening, _SLIGHT)
+        low, high = (share * seen for share in _STRANGE)
+        return float(np.clip((mouth_opening(pose.landmarks_px) - low) / (high - low), 0, 1))
+
+
+def _without_mouth(border: Mask, patch: Patch, maps: Mask, share: float) -> Mask:
+    """Return ``border`` less a share of what lies between the lips, uint8 (side, side)."""
+    import cv2
+
+    if share == 0 or INNER_MOUTH not in patch.maps:
+        return border
+    inside = cv2.resize(
+        np.ascontiguousarray(maps[..., patch.maps.index(INNER_MOUTH)]), border.shape[::-1]
+    )
+    left = cv2.addWeighted(inside, -share, inside, 0, 255)
+    return np.asarray(cv2.multiply(border, left, scale=1 / 255), np.uint8)
+
+
+def _change(picture: UInt8Image, corrected: UInt8Image, mask: Mask, border: Mask) -> Float32:
+    """Return what is to be added to the picture, in levels, float32 (side, side, 3)."""
+    import cv2
+
+    share = cv2.multiply(mask, border, scale=1 / 255**2, dtype=cv2.CV_32F)
+    apart = cv2.subtract(corrected, picture, dtype=cv2.CV_32F)
+    return np.asarray(cv2.multiply(apart, cv2.merge([share, share, share])), np.float32)

@@ -13,6 +13,7 @@ from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, O
 from avatar.generate.trained.placement import Place
 
 Mask = NDArray[np.uint8]
+INNER_MOUTH = "inner mouth"
 
 # Each brow's outline: its lower edge from the outside, then the upper edge back.
 _BROWS: tuple[Indices, Indices] = (
@@ -31,6 +32,20 @@ _TELLING: Mapping[str, Indices | tuple[Indices, Indices]] = {
     ),
     "head": np.concatenate([FACE_OVAL, *EYE_RINGS, *_BROWS, OUTER_LIPS, _NOSE]),
 }
+
+
+# The middle of the upper lip's and of the lower lip's inner edge; the top and bottom of the face.
+_LIPS_MIDDLE, _FACE_ENDS = (13, 14), (10, 152)
+
+
+def mouth_opening(landmarks_px: Float32) -> float:
+    """Return how far the lips are apart, as a share of the face's height.
+
+    ``landmarks_px``: float32 (478, 3), a pose's.
+    """
+    upper, lower = landmarks_px[list(_LIPS_MIDDLE)]
+    top, bottom = landmarks_px[list(_FACE_ENDS)]
+    return float(np.linalg.norm(upper - lower) / np.linalg.norm(top - bottom))
 
 
 def draw_maps(
@@ -117,7 +132,7 @@ def _iris(points: Float32, side: int, cells: int) -> Mask:
 
 _DRAWN: Mapping[str, Callable[[Float32, int | None, int], Mask]] = {
     "lips": lambda points, _side, cells: _filled(points[OUTER_LIPS], cells),
-    "inner mouth": lambda points, _side, cells: _filled(points[INNER_LIPS], cells),
+    INNER_MOUTH: lambda points, _side, cells: _filled(points[INNER_LIPS], cells),
     "oval": lambda points, _side, cells: _filled(points[FACE_OVAL], cells),
     "lids": _of_sides(_lids),
     "iris": _of_sides(_iris),

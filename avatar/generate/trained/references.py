@@ -10,6 +10,7 @@ before a picture is exchanged for another, and nothing jumps.
 
     NAME/points      float32 (n, count, P, 2), in sides of the patch
     NAME/pictures    uint8 (n, count, side, side, 3) RGB
+    opening          float32 (), see ``References``
 """
 
 from __future__ import annotations
@@ -47,10 +48,13 @@ class Kept:
 
 
 class References:
-    """Finds for a pose what is most like it. ``kept``: by the patch's name."""
+    """Finds for a pose what is most like it. ``kept``: by the patch's name.
 
-    def __init__(self, kept: Mapping[str, Kept]) -> None:
-        self._kept = dict(kept)
+    ``opening``: the widest that the person's mouth was seen open (``maps.mouth_opening``).
+    """
+
+    def __init__(self, kept: Mapping[str, Kept], opening: float) -> None:
+        self._kept, self.opening = dict(kept), opening
 
     def find(
         self,
@@ -75,7 +79,7 @@ class References:
 
     def save(self, path: Path) -> None:
         """Write them. Raises ``OSError``."""
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {"opening": np.array(self.opening, np.float32)}
         for name, kept in self._kept.items():
             arrays[f"{name}/points"], arrays[f"{name}/pictures"] = kept.points, kept.pictures
         with path.open("wb") as file:
@@ -91,11 +95,12 @@ class References:
                     pictures = file[f"{patch.name}/pictures"]
                     _check_shape(pictures, patch)
                     kept[patch.name] = Kept(file[f"{patch.name}/points"], pictures)
+                opening = float(file["opening"])
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise EngineError(
                 f"expected the person's pictures in {path}, found none that are whole ({error})"
             ) from error
-        return cls(kept)
+        return cls(kept, opening)
 
 
 def _check_shape(pictures: UInt8Image, patch: Patch) -> None:

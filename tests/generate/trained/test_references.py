@@ -30,7 +30,7 @@ def moment(open_: float, colour: int) -> tuple[Float32, UInt8Image]:
 
 def known(*moments: tuple[Float32, UInt8Image]) -> References:
     points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
-    return References({"thing": Kept(points, pictures)})
+    return References({"thing": Kept(points, pictures)}, opening=0.25)
 
 
 def colour(references: References, points: Float32, **options: object) -> float:
@@ -94,6 +94,7 @@ def test_they_come_back_from_their_file(tmp_path: Path) -> None:
     again = References.load(tmp_path / "r.npz", [PATCH])
     points = moment(0.3, 0)[0]
     assert np.array_equal(again.find("thing", points, WARP), references.find("thing", points, WARP))
+    assert again.opening == references.opening == 0.25
 
 
 @pytest.mark.parametrize("harm", ["absent", "cut short", "a pickle", "another size"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,12 @@ from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.topology import EYE_RINGS, OUTER_LIPS
-from avatar.generate.trained.maps import draw_maps
+from avatar.generate.trained.maps import draw_maps, mouth_opening
 from avatar.generate.trained.placement import add_back, all_places, cut
 from avatar.motion.head import decompose
 from avatar.motion.retarget import still
 from engines.patches import inputs_of, patches_of
+from tests.generate.expressions import expression
 from tests.generate.trained.toys import trained
 
 SIZE_PX = (512, 512)
@@ -110,6 +113,30 @@ def test_the_driver_is_not_shown_to_the_network(
     place = all_places([mouth], decompose(canvas.face).shape)["mouth"][0]
     matrix = place.matrix(FaceDeformer(canvas).rest())
     assert np.abs(cut(drawn.image, matrix, mouth.side_px).astype(int) - shown).mean() < 3
+
+
+@pytest.mark.parametrize("size", ["regions", "head"])
+def test_a_mouth_wider_than_ever_seen_is_left_empty(
+    size: str, portrait: UInt8Image, portrait_face: Face, settings: PortraitSettings
+) -> None:
+    wide = replace(STILL, expression=expression(decompose(portrait_face).shape, {"jawOpen": 0.8}))
+    shares = {}
+    for opening in (1.0, 0.05):
+        pictures = []
+        for green in (0, 255):
+            generator, _ = trained(
+                portrait, portrait_face, "portrait", SIZE_PX, size=size, colour=(0, green, 0),
+                settings=settings, opening=opening,
+            )  # fmt: skip
+            with generator:
+                pictures.append(generator.generate(wide).image[..., 1].astype(np.float64))
+                lips = generator._portrait.pose(wide).landmarks_px
+        assert mouth_opening(lips) > 1.5 * 0.05
+        shares[opening] = (pictures[1] - pictures[0]) / 255
+    inside = tuple(lips[[13, 14], :2].mean(axis=0).astype(int))[::-1]
+    beside = tuple(lips[61, :2].astype(int) - 8)[::-1]
+    assert shares[1.0][inside] > 0.9 and shares[0.05][inside] < 0.05
+    assert abs(shares[1.0][beside] - shares[0.05][beside]) < 0.05
 
 
 def test_both_eyes_look_like_the_same_eye(portrait: UInt8Image, portrait_face: Face) -> None:

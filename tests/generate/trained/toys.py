@@ -52,8 +52,12 @@ def trained(
     colour: Any = None,
     share: int = 255,
     settings: PortraitSettings | None = None,
+    opening: float = 1.0,
 ) -> tuple[TrainedGenerator, list[ToyRunner]]:
-    """Return a generator with a toy network, and the runners that it opened so far."""
+    """Return a generator with a toy network, and the runners that it opened so far.
+
+    ``opening``: see ``References``.
+    """
     patches = patches_of(size)
     opened: list[ToyRunner] = []
 
@@ -63,11 +67,12 @@ def trained(
 
     settings = settings or PortraitSettings("teeth")
     portrait = PortraitGenerator(photo, face, framing, size_px, settings)
-    return TrainedGenerator(portrait, patches, lambda: no_references(patches), open_runner), opened
+    references = no_references(patches, opening)
+    return TrainedGenerator(portrait, patches, lambda: references, open_runner), opened
 
 
-def no_references(patches: Sequence[Patch]) -> References:
-    """Return references of a person of whom nothing else is known."""
+def no_references(patches: Sequence[Patch], opening: float = 1.0) -> References:
+    """Return references of a person of whom nothing but the mouth's ``opening`` is known."""
     return References(
         {
             patch.name: Kept(
@@ -75,5 +80,6 @@ def no_references(patches: Sequence[Patch]) -> References:
                 np.zeros((0, patch.count, patch.side_px, patch.side_px, 3), np.uint8),
             )
             for patch in patches
-        }
+        },
+        opening,
     )
