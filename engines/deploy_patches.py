@@ -51,7 +51,7 @@ class DeployedPatch(nn.Module):
         x = functional.leaky_relu(
             self.net.stem(_conv(self.first, torch.cat([pixels, others, maps], 1))), SLOPE
         )
-        y = _conv(self.out, self.net.body(x, (0, 0)), padding=1)
+        y = _conv(self.out, self.net.body(x), padding=1)
         squares = self.fold**2
         residual, erased, mask, taken = y.split((COLOURS * squares, squares, squares, squares), 1)
         erased, taken = (_conv(self.spread, torch.sigmoid(share)) for share in (erased, taken))

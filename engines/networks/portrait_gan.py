@@ -31,11 +31,7 @@ def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class PatchNet(nn.Module):
-    """A U-Net for one kind of patch.
-
-    ``own`` is what it knows of its person beside what it sees: features at the second level that
-    are the same in every frame. A base for everybody leaves them zero.
-    """
+    """A U-Net for one kind of patch."""
 
     def __init__(self, patch: Patch) -> None:
         super().__init__()
@@ -49,39 +45,34 @@ class PatchNet(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(patch.widths))
         self.joined = nn.ModuleList(_conv(width, width) for width in patch.widths[:-1])
         self.out = _conv(fine, 6 * folded)
-        side = patch.cells // 2
-        self.own = nn.Parameter(torch.zeros(1, coarse[0], side, side))
         with torch.no_grad():  # begins as the warp itself
             self.out.weight.mul_(0.05)
             self.out.bias.zero_()
 
-    def forward(
-        self, picture: Tensor, reference: Tensor, maps: Tensor, at: tuple[int, int] = (0, 0)
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, picture: Tensor, reference: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the corrected picture (3, side, side) and its mask in [0, 1] (1, side, side).
 
-        ``picture`` and ``reference``: (3, side, side); ``maps``: (M, cells, cells); of a window of
-        the patch, whose first cell (row, column) is ``at``.
+        ``picture`` and ``reference``: (3, side, side); ``maps``: (M, cells, cells); of the patch or
+        of a window of it.
         """
         coarse = functional.avg_pool2d(picture, DETAIL_PX)
         detail = picture - functional.interpolate(coarse, scale_factor=DETAIL_PX, mode="bilinear")
         folded = functional.pixel_unshuffle(torch.cat([picture, reference], 1), self.fold)
         x = self.fold_in(torch.cat([folded * 2 - 1, maps], 1))
-        x = self.body(functional.leaky_relu(self.stem(x), SLOPE), at)
+        x = self.body(functional.leaky_relu(self.stem(x), SLOPE))
         y = functional.pixel_shuffle(self.out(x), self.fold)
         erased, taken = torch.sigmoid(y[:, 3:4] - 2), torch.sigmoid(y[:, 5:6] - 2)
         corrected = picture - detail * erased + (reference - picture) * taken + torch.tanh(y[:, :3])
         return corrected, torch.sigmoid(y[:, 4:5] + 2)
 
-    def body(self, x: Tensor, at: tuple[int, int]) -> Tensor:
+    def body(self, x: Tensor) -> Tensor:
         """Return the features that the last convolution reads, (fine, cells, cells).
 
-        ``x``: the first ones, of the same shape; ``at``: see ``forward``.
+        ``x``: the first ones, of the same shape.
         """
         skips = [x]
-        for level, (down, inner) in enumerate(zip(self.down, self.inner, strict=True)):
-            x = down(x)
-            x = functional.leaky_relu(x + self._own_at(at, x) if level == 0 else x, SLOPE)
+        for down, inner in zip(self.down, self.inner, strict=True):
+            x = functional.leaky_relu(down(x), SLOPE)
             x = functional.leaky_relu(x + inner(x), SLOPE)
             skips.append(x)
         skips.pop()
@@ -89,10 +80,6 @@ class PatchNet(nn.Module):
             x = functional.interpolate(up(x), scale_factor=2, mode="nearest") + skips.pop()
             x = functional.leaky_relu(x + joined(x), SLOPE)
         return x
-
-    def _own_at(self, at: tuple[int, int], like: Tensor) -> Tensor:
-        y, x = at[0] // 2, at[1] // 2
-        return self.own[:, :, y : y + like.shape[2], x : x + like.shape[3]]
 
 
 class PortraitGan(nn.Module):
@@ -104,15 +91,10 @@ class PortraitGan(nn.Module):
         self.nets = nn.ModuleDict({patch.name: PatchNet(patch) for patch in patches})
 
     def forward(
-        self,
-        name: str,
-        picture: Tensor,
-        reference: Tensor,
-        maps: Tensor,
-        at: tuple[int, int] = (0, 0),
+        self, name: str, picture: Tensor, reference: Tensor, maps: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the corrected picture and mask of the patch ``name``; see ``PatchNet``."""
-        found: tuple[Tensor, Tensor] = self.nets[name](picture, reference, maps, at)
+        found: tuple[Tensor, Tensor] = self.nets[name](picture, reference, maps)
         return found
 
 

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from avatar.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
-from engines.patches import Patch, border
+from engines.patches import Patch
 from engines.training import checkpoint
 from engines.training.devices import Arithmetic, Device
+from engines.training.given import Given, critic_window
 from engines.training.group import Group
 from engines.training.losses import (
     feature_matching,
@@ -75,8 +76,7 @@ class Trainer:
     """Trains a ``PortraitGan`` on ``pairs``.
 
     ``device``: ``cpu`` or ``cuda``, or one that says how it computes. ``base``: weights to begin
-    with, by name. ``for_all``: learn nothing that belongs to one person (``PatchNet.own`` stays as
-    it is). ``group``: the processes that train together, each with a batch of its own.
+    with, by name. ``group``: the processes that train together, each with a batch of its own.
     """
 
     def __init__(
@@ -86,7 +86,6 @@ class Trainer:
         device: str | Device = "cpu",
         base: Mapping[str, Tensor] | None = None,
         *,
-        for_all: bool = False,
         group: Group | None = None,
     ) -> None:
         self.pairs, self.plan, self.group = pairs, plan, group or Group()
@@ -96,8 +95,6 @@ class Trainer:
         self.generator = PortraitGan(pairs.patches)
         if base is not None:
             load_weights(self.generator, base, "the base")
-        for net in self.generator.nets.values():
-            net.own.requires_grad_(not for_all)
         self._critics = Critics(pairs.patches)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         for network in (self.generator, self._critics, self.averaged):
@@ -108,10 +105,6 @@ class Trainer:
         rate = plan.learning_rate
         self._optimizer = make(self.generator.parameters(), rate, betas=(0.5, 0.99))
         self._critics_optimizer = make(self._critics.parameters(), rate, betas=(0.5, 0.99))
-        self._borders = {
-            patch.name: torch.from_numpy(border(patch.side_px))[None, None].to(self._device)
-            for patch in pairs.patches
-        }
         self.step_count = 0
         self.best = math.inf
 
@@ -123,8 +116,8 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self._critics_optimizer.zero_grad(set_to_none=True)
         for patch in self.pairs.patches:
-            given = _Given(self.pairs.batch(patch, chosen), patch, random, self._device)
-            sums += self._learn(patch, given.within(_Window.of_patch(patch, random)), random)
+            given = Given.of(patch, self.pairs.batch(patch, chosen), self._device)
+            sums += self._learn(given.varied(random), random)
         sums = self.group.mean(sums)
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
@@ -146,19 +139,20 @@ class Trainer:
     def _critics_take_part(self) -> bool:
         return self.plan.adversarial > 0 and self.step_count >= self.plan.warm_up
 
-    def _learn(self, patch: Patch, given: _Given, random: np.random.Generator) -> tuple[float, ...]:
+    def _learn(self, given: Given, random: np.random.Generator) -> tuple[float, ...]:
         """Add the gradients of one patch; return difference, pyramid and critic's loss."""
-        made = self._made(self.generator, patch, given)
-        difference = weighted_l1(made, given.truth, given.weight)
-        pyramid = pyramid_l1(made, given.truth, given.weight)
+        patch, weight = given.patch, given.weight
+        made = self._made(self.generator, given)
+        difference = weighted_l1(made, given.truth, weight)
+        pyramid = pyramid_l1(made, given.truth, weight)
         loss = difference + pyramid
         if self.plan.texture > 0:
-            loss = loss + self.plan.texture * texture_l1(made, given.truth, given.weight)
+            loss = loss + self.plan.texture * texture_l1(made, given.truth, weight)
         against = torch.zeros(())
         if self._critics_take_part:
-            window = _Window.of_critic(patch, random)
-            maps = window.of_maps(given.maps)
-            true_window, made_window = window.of(given.truth), window.of(made)
+            (rows, columns), cells = critic_window(patch, random)
+            maps = given.maps[:, :, *cells]
+            true_window, made_window = (x[:, :, rows, columns] for x in (given.truth, made))
             score, seen = self._frozen_critic(patch, made_window, maps)
             real_score, real_seen = self._judged(patch, true_window, maps)
             loss = loss - self.plan.adversarial * score.mean()
@@ -195,19 +189,19 @@ class Trainer:
 
     def held_out_error(self) -> float:
         """Return the averaged weights' pyramid loss on the held-out pairs."""
-        return self._held_out_error(lambda patch, given: self._made(self.averaged, patch, given))
+        return self._held_out_error(lambda given: self._made(self.averaged, given))
 
     def untrained_error(self) -> float:
         """Return the same loss of the pictures as they are given, without any network."""
-        return self._held_out_error(lambda _patch, given: given.picture)
+        return self._held_out_error(lambda given: given.picture)
 
-    def _held_out_error(self, made: Callable[[Patch, _Given], Tensor]) -> float:
+    def _held_out_error(self, made: Callable[[Given], Tensor]) -> float:
         errors = []
         for patch in self.pairs.patches:
             for pairs in _chunks(self.pairs.held_out, 8):
-                given = _Given(self.pairs.batch(patch, pairs), patch, None, self._device)
+                given = Given.of(patch, self.pairs.batch(patch, pairs), self._device)
                 with torch.no_grad():
-                    found = made(patch, given)
+                    found = made(given)
                 errors.append(float(pyramid_l1(found, given.truth, given.weight)))
         return float(np.mean(errors)) if errors else math.nan
 
@@ -215,18 +209,15 @@ class Trainer:
         """Return pairs and what the averaged weights make of them, uint8 (N, side, side, 3)."""
         batch = self.pairs.batch(patch, pairs)
         with torch.no_grad():
-            made = self._made(self.averaged, patch, _Given(batch, patch, None, self._device))
+            made = self._made(self.averaged, Given.of(patch, batch, self._device))
         levels = (made * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
         return batch, levels.to(torch.uint8).cpu().numpy()
 
-    def _made(self, network: PortraitGan, patch: Patch, given: _Given) -> Tensor:
+    def _made(self, network: PortraitGan, given: Given) -> Tensor:
         corrected, mask = self._arithmetic.run(
-            network, patch.name, given.picture, given.reference, given.maps, given.at
+            network, given.patch.name, given.picture, given.reference, given.maps
         )
-        border = self._borders[patch.name]
-        if given.window is not None:
-            border = given.window.of(border)
-        made: Tensor = given.picture + (corrected - given.picture) * mask * border
+        made: Tensor = given.picture + (corrected - given.picture) * mask * given.border
         return made
 
     # Keeping and going on
@@ -297,78 +288,6 @@ class Trainer:
     def _optimizers(self) -> Iterator[tuple[str, Any, nn.Module]]:
         yield "optimizer", self._optimizer, self.generator
         yield "critics-optimizer", self._critics_optimizer, self._critics
-
-
-class _Given:
-    """A batch as tensors on the device; ``random`` changes its light, None leaves it."""
-
-    def __init__(
-        self, batch: Batch, patch: Patch, random: np.random.Generator | None, device: str
-    ) -> None:
-        def ready(values: Any) -> Tensor:
-            return torch.from_numpy(values).to(device).permute(0, 3, 1, 2).float() / 255
-
-        self.picture, self.reference = ready(batch.picture), ready(batch.reference)
-        self.maps, self.truth = ready(batch.maps), ready(batch.truth)
-        emphasis = torch.tensor(patch.emphasis, device=device)[None, :, None, None]
-        valid = self.maps[:, :1]
-        cells = valid * (1 + (self.maps * emphasis).sum(1, keepdim=True))
-        self.weight = nn.functional.interpolate(cells, scale_factor=patch.fold, mode="nearest")
-        if random is not None:
-            # One light for all: a person is not always filmed in this one.
-            gain = random.uniform(0.85, 1.15, (len(self.picture), 1, 1, 1)).astype(np.float32)
-            light = torch.from_numpy(gain).to(device)
-            self.picture = (self.picture * light).clamp(0, 1)
-            self.reference = (self.reference * light).clamp(0, 1)
-            self.truth = (self.truth * light).clamp(0, 1)
-        self.window: _Window | None = None
-
-    @property
-    def at(self) -> tuple[int, int]:
-        """Return the first cell, (row, column)."""
-        return (0, 0) if self.window is None else (self.window.y, self.window.x)
-
-    def within(self, window: _Window) -> _Given:
-        """Return what a window shows of it."""
-        part = copy.copy(self)
-        part.window = window
-        part.picture, part.reference = window.of(self.picture), window.of(self.reference)
-        part.truth, part.weight = window.of(self.truth), window.of(self.weight)
-        part.maps = window.of_maps(self.maps)
-        return part
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A square of a patch: its first cell and its side in cells, of ``fold`` pixels each."""
-
-    y: int
-    x: int
-    cells: int
-    fold: int
-
-    @classmethod
-    def of_patch(cls, patch: Patch, random: np.random.Generator) -> _Window:
-        """What a step learns from: anywhere, most often in the middle, where the face is."""
-        step = 2 ** (len(patch.widths) - 1)  # so that halvings fall on the same cells
-        cells = patch.window_px // patch.fold
-        room = (patch.cells - cells) // step
-        y, x = (step * int(v) for v in np.rint(room * random.uniform(0, 1, (2, 2)).mean(axis=1)))
-        return cls(y, x, cells, patch.fold)
-
-    @classmethod
-    def of_critic(cls, patch: Patch, random: np.random.Generator) -> _Window:
-        """What of a step's window the discriminator sees: it need not see all at once."""
-        cells = patch.critic_px // patch.fold
-        y, x = random.integers(0, patch.window_px // patch.fold - cells + 1, 2)
-        return cls(int(y), int(x), cells, patch.fold)
-
-    def of_maps(self, maps: Tensor) -> Tensor:
-        return maps[:, :, self.y : self.y + self.cells, self.x : self.x + self.cells]
-
-    def of(self, picture: Tensor) -> Tensor:
-        y, x, side = (v * self.fold for v in (self.y, self.x, self.cells))
-        return picture[:, :, y : y + side, x : x + side]
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:

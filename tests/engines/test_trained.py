@@ -154,14 +154,13 @@ def test_tensorrt_rtx_builds_it_without_a_card(graph: Any, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fold", [2, 4])
 def test_the_fast_form_is_the_trained_network(fold: int) -> None:
-    """Folded or not, with features of its own."""
+    """However coarse its squares are."""
     from engines.deploy_patches import Deployed
 
     patch = Patch("p", 2, 64, fold, ("valid", "inside"), (0.0, 1.0), (8, 12, 16), 64, 32)
     torch.manual_seed(1)
     network = PortraitGan([patch]).eval().requires_grad_(False)
     network.nets["p"].out.weight.mul_(20)
-    network.nets["p"].own.normal_(0, 0.3)
     pictures = [torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8) for _ in range(2)]
     maps = torch.randint(0, 2, (2, patch.cells, patch.cells, 2), dtype=torch.uint8) * 255
     given = [*pictures, maps]

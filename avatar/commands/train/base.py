@@ -73,7 +73,7 @@ def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
     else:
         given = _begun(wish, rights, _clips_in(clips), folder)
     again = f'avatar train --as-base "{clips}" --out "{out}" --resume --rights {rights}'
-    trained = run_session(wish, given, folder, folder / "pairs", again, for_all=True)
+    trained = run_session(wish, given, folder, folder / "pairs", again)
     if trained is None:
         return INTERRUPTED
     trainer, session = trained

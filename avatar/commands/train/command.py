@@ -120,17 +120,17 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
 
 
 def run_session(
-    wish: Wish, given: Given, folder: Path, pairs: Path, again: str, *, for_all: bool = False
+    wish: Wish, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train until the time is over; None when the user paused it.
 
-    ``pairs``: the prepared ones. ``again``: the command that goes on. ``for_all``: see ``Trainer``.
+    ``pairs``: the prepared ones. ``again``: the command that goes on.
     Raises ``UsageError`` when the training diverged or the disk is full.
     """
     devices = find_devices(wish.device, wish.devices)
     say(f"training {given.size} on {devices}; Ctrl-C pauses")
     trained = (_in_several if devices.count > 1 else _in_one)(
-        devices, wish, given, folder, pairs, again, for_all
+        devices, wish, given, folder, pairs, again
     )
     if trained is None:
         say(f"paused; go on: {again}")
@@ -138,9 +138,9 @@ def run_session(
 
 
 def _in_one(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
-    trainer, session = begin(wish, given, folder, pairs, for_all, devices)
+    trainer, session = begin(wish, given, folder, pairs, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
         paused = train_within(session, wish, stop, again)
@@ -148,14 +148,14 @@ def _in_one(
 
 
 def _in_several(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str, for_all: bool
+    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train in processes of their own; what they kept is read again at the end."""
     from avatar.commands.train.several import train_on
 
-    if train_on(devices, wish, given, folder, pairs, again, for_all):
+    if train_on(devices, wish, given, folder, pairs, again):
         return None
-    return begin(replace(wish, resume=True), given, folder, pairs, for_all)
+    return begin(replace(wish, resume=True), given, folder, pairs)
 
 
 def begin(
@@ -163,12 +163,11 @@ def begin(
     given: Given,
     folder: Path,
     pairs: Path,
-    for_all: bool,
     devices: Devices | None = None,
     group: Group | None = None,
 ) -> tuple[Trainer, Session]:
     """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
-    trainer, facts = _trainer(wish, given, folder, pairs, for_all, devices, group)
+    trainer, facts = _trainer(wish, given, folder, pairs, devices, group)
     tell = say if trainer.group.rank == 0 else _tell_nobody
     session = Session(
         trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
@@ -397,7 +396,6 @@ def _trainer(
     given: Given,
     folder: Path,
     pairs: Path,
-    for_all: bool,
     devices: Devices | None,
     group: Group | None,
 ) -> tuple[Trainer, dict[str, Any]]:
@@ -415,7 +413,6 @@ def _trainer(
         Plan(seed=given.seed),
         devices.device if devices is not None else "cpu",
         base,
-        for_all=for_all,
         group=group,
     )
     if not resumed:

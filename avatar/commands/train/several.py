@@ -27,7 +27,6 @@ def train_on(
     folder: Path,
     pairs: Path,
     again: str,
-    for_all: bool,
 ) -> bool:
     """Train on ``devices`` as ``command.run_session`` does on one; return whether it was paused.
 
@@ -35,7 +34,7 @@ def train_on(
     """
     from engines.training.group import launch
 
-    work = partial(_work, devices, wish, given, folder, pairs, again, for_all)
+    work = partial(_work, devices, wish, given, folder, pairs, again)
     stop = threading.Event()
 
     def pause() -> None:
@@ -60,7 +59,6 @@ def _work(
     folder: Path,
     pairs: Path,
     again: str,
-    for_all: bool,
     group: Together,
 ) -> bool:
     """Train in one of the processes; see ``train_on``.
@@ -71,6 +69,6 @@ def _work(
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda _number, _frame: stop.set())
     own = replace(devices, device=replace(devices.device, name=group.device))
-    _, session = begin(wish, given, folder, pairs, for_all, own, group)
+    _, session = begin(wish, given, folder, pairs, own, group)
     train_within(session, wish, stop, again)
     return group.any(stop.is_set())

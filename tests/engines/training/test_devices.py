@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
@@ -15,7 +16,8 @@ torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 from avatar.errors import EngineError  # noqa: E402
 from engines.training import devices  # noqa: E402
 from engines.training.devices import Arithmetic, Device, card_told, find_device  # noqa: E402
-from engines.training.loop import DivergedError, Plan, Trainer, _Given  # noqa: E402
+from engines.training.given import Given  # noqa: E402
+from engines.training.loop import DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
 from tests.engines.training.toys import PATCH, write_pairs  # noqa: E402
 
@@ -64,8 +66,8 @@ def test_networks_compute_in_16_bits_and_the_rest_in_32(pairs: Pairs) -> None:
     assert len(seen) > 30 and {kind for _, kind in seen} == {torch.bfloat16}
     assert {value.dtype for value in weights(trainer).values()} == {torch.float32}
     batch = pairs.batch(PATCH, pairs.train[:2])
-    given = _Given(batch, PATCH, None, "cpu")
-    assert trainer._made(trainer.generator, PATCH, given).dtype == torch.float32
+    given = Given.of(PATCH, batch, "cpu")
+    assert trainer._made(trainer.generator, given).dtype == torch.float32
 
 
 def test_in_32_bits_nothing_is_converted(pairs: Pairs) -> None:
@@ -175,7 +177,7 @@ def test_a_compiled_step_has_the_same_losses(
     traced = torch._dynamo.utils.counters["stats"]
     before = traced["unique_graphs"]
     plain, compiled = Trainer(pairs, PLAN), Trainer(pairs, PLAN, Device("cpu", compiled=True))
-    for _ in range(PLAN.warm_up + 1):  # windows of a patch begin at different cells
+    for _ in range(PLAN.warm_up + 1):
         wanted, found = plain.step(), compiled.step()
         assert found.difference == pytest.approx(wanted.difference, rel=1e-4)
         assert found.pyramid == pytest.approx(wanted.pyramid, rel=1e-4)
@@ -186,8 +188,9 @@ def test_a_compiled_step_has_the_same_losses(
 
 
 def test_pictures_come_channels_last(pairs: Pairs) -> None:
-    given = _Given(pairs.batch(PATCH, pairs.train[:2]), PATCH, None, "cpu")
-    for tensor in (given.picture, given.truth, given.maps):
+    whole = Given.of(PATCH, pairs.batch(PATCH, pairs.train[:2]), "cpu")
+    seen = whole.varied(np.random.default_rng(0))
+    for tensor in (whole.picture, whole.truth, whole.maps, seen.picture, seen.truth, seen.maps):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
