@@ -21,7 +21,7 @@ from avatar.frames import CameraFrame, Face, FaceTrack, Float32, Motion, UInt8Im
 from avatar.generate.deform import Pose
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter
-from avatar.generate.trained.maps import mouth_opening
+from avatar.generate.trained.maps import mouth_opening, telling_parts
 from avatar.generate.trained.references import KEPT, Kept, References, farthest
 from avatar.motion.head import decompose
 from avatar.motion.retarget import FaceRetargeter
@@ -231,7 +231,8 @@ class _Known:
             chosen = ours[farthest(known, KEPT)]
             self._kept[patch.name] = chosen
             pictures = np.stack([writer.read("truth", patch, at.moment + k) for k in chosen])
-            kept[patch.name] = Kept(np.stack([points[k][patch.name] for k in chosen]), pictures)
+            known = np.stack([points[k][patch.name] for k in chosen])
+            kept[patch.name] = Kept(known, pictures, telling_parts(patch))
         self.references = References(kept, max(seen[k].opening for k in ours))
         frames = take.watched.frames
         self._seconds = np.array([frames[i].timestamp_ns / 1e9 for i in take.moments])

@@ -22,6 +22,7 @@ from avatar.errors import AvatarError
 from avatar.frames import Face, Float32, Motion, Presence, UInt8Image
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter, TrainedGenerator
+from avatar.generate.trained.maps import telling_parts
 from avatar.generate.trained.references import KEPT, Kept, References
 from avatar.motion.head import decompose
 from avatar.motion.retarget import still
@@ -136,7 +137,8 @@ class _Invented:
             at = points[patch.name]
             moved: Float32 = (at + random.normal(0, _SPREAD, (KEPT, *at.shape))).astype(np.float32)
             shape = (KEPT, patch.count, patch.side_px, patch.side_px, 3)
-            kept[patch.name] = Kept(moved, random.integers(0, 255, shape).astype(np.uint8))
+            pictures = random.integers(0, 255, shape).astype(np.uint8)
+            kept[patch.name] = Kept(moved, pictures, telling_parts(patch))
         return References(kept, opening=1.0)
 
 

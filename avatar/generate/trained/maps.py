@@ -11,6 +11,7 @@ from avatar.frames import Float32
 from avatar.generate.overlay import polygon_mask
 from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
 from avatar.generate.trained.placement import Place
+from engines.patches import Patch
 
 Mask = NDArray[np.uint8]
 INNER_MOUTH = "inner mouth"
@@ -24,15 +25,19 @@ _BROWS: tuple[Indices, Indices] = (
 # Its ridge and its wings.
 _NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
 
-_TELLING: Mapping[str, Indices | tuple[Indices, Indices]] = {
-    "mouth": np.concatenate([OUTER_LIPS, INNER_LIPS]),
-    "eye": (
-        np.concatenate([EYE_RINGS[0], IRISES[0], _BROWS[0]]),
-        np.concatenate([EYE_RINGS[1], IRISES[1], _BROWS[1]]),
-    ),
-    "head": np.concatenate([FACE_OVAL, *EYE_RINGS, *_BROWS, OUTER_LIPS, _NOSE]),
+_EYES = tuple(
+    np.concatenate([ring, iris, brow])
+    for ring, iris, brow in zip(EYE_RINGS, IRISES, _BROWS, strict=True)
+)
+_LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
+# By what moments of a patch are compared, by its name and side: all of it, then parts that may look
+# as at other moments.
+_TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
+    ("mouth", None): (_LIPS,),
+    ("eye", 0): (_EYES[0],),
+    ("eye", 1): (_EYES[1],),
+    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), *_EYES, _LIPS),
 }
-
 
 # The middle of the upper lip's and of the lower lip's inner edge; the top and bottom of the face.
 _LIPS_MIDDLE, _FACE_ENDS = (13, 14), (10, 152)
@@ -78,9 +83,14 @@ def telling_points(place: Place, matrix: NDArray[np.float64], landmarks_px: Floa
 
     In sides of the patch; ``matrix`` and ``landmarks_px`` as in ``draw_maps``.
     """
-    chosen = _TELLING[place.patch.name]
-    which = chosen if isinstance(chosen, np.ndarray) else chosen[place.side or 0]
+    which = np.concatenate(_TELLING[place.patch.name, place.side])
     return _in_patch(landmarks_px[which], matrix) / np.float32(place.patch.side_px)
+
+
+def telling_parts(patch: Patch) -> tuple[int, ...]:
+    """Return how many of a patch's telling points belong to each of its parts, all of it first."""
+    side = 0 if patch.count > 1 else None
+    return tuple(len(part) for part in _TELLING[patch.name, side])
 
 
 def _in_patch(landmarks_px: Float32, matrix: NDArray[np.float64]) -> Float32:

@@ -1,14 +1,17 @@
 """Pictures of the person at other moments: what a network may copy from instead of inventing.
 
 Kept are some dozens of moments whose expressions differ most. For a pose the two most alike are
-taken, bent onto its landmarks and mixed. The further they are from it, the more of the warp's own
-picture is mixed in: a network that is shown nothing new learns to change nothing. Weights are
-inverse squared distances (Shepard 1968) less that of the first one not taken: they fall to zero
-before a picture is exchanged for another, and nothing jumps.
+taken, bent onto its landmarks and mixed; parts of a patch (the lips, an eye with its brow) are
+taken from moments of their own and laid over, so that lips and eyes never seen together can be
+shown. The further they are from the pose, the more of the warp's own picture is mixed in: a network
+that is shown nothing new learns to change nothing. Weights are inverse squared distances (Shepard
+1968) less that of the first one not taken: they fall to zero before a picture is exchanged for
+another, and nothing jumps.
 
 ::
 
     NAME/points      float32 (n, count, P, 2), in sides of the patch
+    NAME/parts       int64 (parts), how many of the points belong to each, all of the patch first
     NAME/pictures    uint8 (n, count, side, side, 3) RGB
     opening          float32 (), see ``References``
 """
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 
 from avatar.errors import EngineError
 from avatar.frames import Float32, UInt8Image
+from avatar.generate.overlay import Box
 from engines.patches import Patch
 
 KEPT = 64
@@ -35,6 +39,8 @@ _TAKEN = 2
 _ALIKE, _FAR = 0.004, 0.02
 # How firmly an alignment keeps a picture's own shape, as a share of the landmarks' variance.
 _STIFFNESS = 0.3
+# How far beyond its landmarks a part is laid over whole, and how softly that ends, in sides.
+_AROUND, _SOFT = 0.025, 0.02
 # How far a landmark reaches, in sides; how closely it is followed.
 _REACH, _RIDGE = 0.05, 0.05
 
@@ -45,6 +51,7 @@ class Kept:
 
     points: Float32
     pictures: UInt8Image
+    parts: tuple[int, ...]
 
 
 class References:
@@ -70,9 +77,13 @@ class References:
         """
         kept = self._kept[name]
         usable = np.arange(len(kept.points)) if allowed is None else np.flatnonzero(allowed)
+        ends = np.cumsum(kept.parts)
+        parts = [slice(end - count, end) for count, end in zip(kept.parts, ends, strict=True)]
         return np.stack(
             [
-                _mixed(kept.points[usable, i], [kept.pictures[k, i] for k in usable], *given)
+                _Search(
+                    kept.points[usable, i], [kept.pictures[k, i] for k in usable], *given
+                ).found(parts)
                 for i, given in enumerate(zip(points, pictures, strict=True))
             ]
         )
@@ -82,6 +93,7 @@ class References:
         arrays: dict[str, NDArray[Any]] = {"opening": np.array(self.opening, np.float32)}
         for name, kept in self._kept.items():
             arrays[f"{name}/points"], arrays[f"{name}/pictures"] = kept.points, kept.pictures
+            arrays[f"{name}/parts"] = np.array(kept.parts, np.int64)
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -94,7 +106,8 @@ class References:
                 for patch in patches:
                     pictures = file[f"{patch.name}/pictures"]
                     _check_shape(pictures, patch)
-                    kept[patch.name] = Kept(file[f"{patch.name}/points"], pictures)
+                    points, parts = file[f"{patch.name}/points"], file[f"{patch.name}/parts"]
+                    kept[patch.name] = Kept(points, pictures, tuple(parts.tolist()))
                 opening = float(file["opening"])
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise EngineError(
@@ -123,28 +136,78 @@ def farthest(points: NDArray[np.floating[Any]], count: int) -> NDArray[np.int64]
     return np.array(sorted(taken), np.int64)
 
 
-def _mixed(
-    known: Float32,
-    pictures: Sequence[UInt8Image],
-    points: Float32,
-    picture: UInt8Image,
-) -> UInt8Image:
-    """Return one patch's reference out of ``pictures``, whose landmarks ``known`` are (n, P, 2)."""
-    import cv2
+class _Search:
+    """Puts one patch's reference together out of ``pictures``.
 
-    if len(known) == 0:
-        return picture.copy()
-    apart = np.sqrt(((known - points) ** 2).sum(axis=2).mean(axis=1))
-    nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
-    here = _Here(points, picture.shape[0])
-    mixed: NDArray[Any] = picture
-    far = 0.0
-    for k, weight in enumerate(_weights(apart[nearest])):
-        moved, left = here.moved(pictures[nearest[k]], known[nearest[k]])
-        far += weight * left
-        mixed = moved if k == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
-    near = 1 / (1 + (far / _FAR) ** 2)
-    return np.asarray(cv2.addWeighted(mixed, near, picture, 1 - near, 0), np.uint8)
+    ``known``: their landmarks, (n, P, 2); ``points``: those of the pose, (P, 2); ``picture``: the
+    warp's.
+    """
+
+    def __init__(
+        self,
+        known: Float32,
+        pictures: Sequence[UInt8Image],
+        points: Float32,
+        picture: UInt8Image,
+    ) -> None:
+        self._known, self._pictures = known, pictures
+        self._points, self._picture = points, picture
+        self._side_px = picture.shape[0]
+
+    def found(self, parts: Sequence[slice]) -> UInt8Image:
+        """Return the reference, new; ``parts``: which points belong to each."""
+        import cv2
+
+        if len(self._known) == 0:
+            return self._picture.copy()
+        self._here = _Here(self._points, self._side_px)
+        ground, *others = parts
+        whole = (0, 0, self._side_px, self._side_px)
+        out = self._mixed(ground, whole)
+        for part in others:
+            box, mask = self._around(part)
+            x0, y0, x1, y1 = box
+            below = out[y0:y1, x0:x1]
+            out[y0:y1, x0:x1] = cv2.blendLinear(self._mixed(part, box), below, mask, 1 - mask)
+        return out
+
+    def _mixed(self, part: slice, box: Box) -> UInt8Image:
+        """Return what a box shows of the moments whose ``part`` is most alike."""
+        import cv2
+
+        points = self._points[part]
+        apart = np.sqrt(((self._known[:, part] - points) ** 2).sum(axis=2).mean(axis=1))
+        nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+        x0, y0, x1, y1 = box
+        warped = self._picture[y0:y1, x0:x1]
+        mixed: NDArray[Any] = warped
+        far = 0.0
+        for count, weight in enumerate(_weights(apart[nearest])):
+            known = self._known[nearest[count]]
+            moved = self._here.moved(self._pictures[nearest[count]], known, box)
+            far += weight * _left(points, known[part])
+            mixed = moved if count == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
+        near = 1 / (1 + (far / _FAR) ** 2)
+        return np.asarray(cv2.addWeighted(mixed, near, warped, 1 - near, 0), np.uint8)
+
+    def _around(self, part: slice) -> tuple[Box, Float32]:
+        """Return the box in which a part is laid over, and how much there, float32 (h, w)."""
+        import cv2
+
+        side, step = self._side_px, self._here.step_px
+        points = self._points[part] * np.float32(side)
+        margin = round((_AROUND + 3 * _SOFT) * side)
+        low = np.clip((points.min(axis=0) - margin) // step * step, 0, side - step).astype(int)
+        high = np.ceil((points.max(axis=0) + margin) / step) * step
+        high = np.clip(high, low + step, side).astype(int)
+        mask = np.zeros((high - low)[::-1], np.float32)
+        hull = cv2.convexHull(np.rint(points - low).astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, (1.0,))
+        wide = 2 * round(_AROUND * side) + 1
+        mask = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
+        soft = cv2.GaussianBlur(mask, (0, 0), _SOFT * side, borderType=cv2.BORDER_CONSTANT)
+        x0, y0, x1, y1 = (int(v) for v in (*low, *high))
+        return (x0, y0, x1, y1), np.asarray(soft, np.float32)
 
 
 def _weights(apart: Float32) -> NDArray[np.float64]:
@@ -166,8 +229,8 @@ class _Here:
     def __init__(self, points: Float32, side_px: int) -> None:
         self._points, self._side_px = points, side_px
         # Nodes of a coarse net, one beyond each edge, in sides.
-        self._step_px = 8 if side_px > 128 else 4
-        count = side_px // self._step_px + 2
+        self.step_px = 8 if side_px > 128 else 4
+        count = side_px // self.step_px + 2
         self._nodes = (np.arange(count, dtype=np.float32) - 0.5) / np.float32(count - 2)
         near = _kernel(self._nodes[:, None, None] - points)  # (nodes, P, 2)
         self._across, self._down = near[..., 0], near[..., 1]
@@ -176,20 +239,26 @@ class _Here:
             own + np.float32(_RIDGE) * np.eye(len(points), dtype=np.float32)
         )
 
-    def moved(self, picture: UInt8Image, points: Float32) -> tuple[UInt8Image, float]:
-        """Return a picture moved from its own ``points``, and how far from them its shape is."""
+    def moved(self, picture: UInt8Image, points: Float32, box: Box) -> UInt8Image:
+        """Return what ``box`` shows of a picture moved from its own ``points``.
+
+        The box's edges are multiples of ``step_px``.
+        """
         import cv2
 
+        step = self.step_px
+        x0, y0, x1, y1 = (edge // step for edge in box)
+        columns, rows = slice(x0, x1 + 2), slice(y0, y1 + 2)
         matrix = _alignment(self._points, points)
         left = points - (self._points @ matrix[:, :2].T + matrix[:, 2])
         pull = (self._solve @ left).astype(np.float32)
-        net = np.empty((len(self._nodes), len(self._nodes), 2), np.float32)
+        across, down = self._nodes[columns], self._nodes[rows, None]
+        net = np.empty((y1 - y0 + 2, x1 - x0 + 2, 2), np.float32)
         for k in range(2):
-            bent = (self._down * pull[:, k]) @ self._across.T
-            affine = matrix[k, 0] * self._nodes + matrix[k, 1] * self._nodes[:, None] + matrix[k, 2]
+            bent = (self._down[rows] * pull[:, k]) @ self._across[columns].T
+            affine = matrix[k, 0] * across + matrix[k, 1] * down + matrix[k, 2]
             net[..., k] = (affine + bent) * self._side_px - 0.5
-        size = (len(self._nodes) * self._step_px,) * 2
-        step = self._step_px
+        size = (net.shape[1] * step, net.shape[0] * step)
         where = cv2.resize(net, size, interpolation=cv2.INTER_LINEAR)[step:-step, step:-step]
         moved = cv2.remap(
             picture,
@@ -198,7 +267,14 @@ class _Here:
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
         )
-        return np.asarray(moved, np.uint8), float(np.sqrt((left**2).sum(axis=1).mean()))
+        return np.asarray(moved, np.uint8)
+
+
+def _left(points: Float32, onto: Float32) -> float:
+    """Return how far the shape of ``onto`` is from that of ``points``, in sides."""
+    matrix = _alignment(points, onto)
+    left = onto - (points @ matrix[:, :2].T + matrix[:, 2])
+    return float(np.sqrt((left**2).sum(axis=1).mean()))
 
 
 def _kernel(apart: Float32) -> Float32:

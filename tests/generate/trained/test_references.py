@@ -30,7 +30,7 @@ def moment(open_: float, colour: int) -> tuple[Float32, UInt8Image]:
 
 def known(*moments: tuple[Float32, UInt8Image]) -> References:
     points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
-    return References({"thing": Kept(points, pictures)}, opening=0.25)
+    return References({"thing": Kept(points, pictures, (len(RING),))}, opening=0.25)
 
 
 def colour(references: References, points: Float32, **options: object) -> float:
@@ -86,6 +86,31 @@ def test_moments_that_lie_far_apart_are_chosen() -> None:
     points = np.array([0.0, 0.01, 0.02, 1.0, 1.01, 5.0], np.float32)[:, None]
     assert farthest(points, 3).tolist() == [0, 4, 5]
     assert farthest(points, 9).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def two_eyed(first: float, second: float, colour: int) -> tuple[Float32, UInt8Image]:
+    """Return landmarks of a frame with two rings in it that open, and its picture."""
+    frame = 0.5 + 0.45 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32)
+    rings = [
+        0.12 * (RING - 0.5) * np.array([1, 1 + open_], np.float32) + np.array(at, np.float32)
+        for open_, at in ((first, (0.25, 0.5)), (second, (0.75, 0.5)))
+    ]
+    points = np.concatenate([frame, *rings])
+    return points[None], np.full((1, SIDE, SIDE, 3), colour, np.uint8)
+
+
+def test_each_part_is_taken_from_a_moment_of_its_own() -> None:
+    moments = [two_eyed(0.0, 1.0, 40), two_eyed(1.0, 0.0, 200)]
+    points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
+    kept = Kept(points, pictures, (4, len(RING), len(RING)))
+    references = References({"thing": kept}, opening=1.0)
+    both_shut = references.find("thing", two_eyed(0.0, 0.0, 0)[0], WARP)[0].astype(int)
+    left, right = int(SIDE * 0.25), int(SIDE * 0.75)
+    # No moment had both shut: the first had the one, the second the other.
+    assert both_shut[SIDE // 2, left, 0] == pytest.approx(40, abs=8)
+    assert both_shut[SIDE // 2, right, 0] == pytest.approx(200, abs=8)
+    # Nothing is cut with an edge: between 40 and 200 lie several pixels, small as the patch is.
+    assert np.abs(np.diff(both_shut[..., 0], axis=1)).max() < 80
 
 
 def test_they_come_back_from_their_file(tmp_path: Path) -> None:
