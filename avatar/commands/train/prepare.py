@@ -38,9 +38,9 @@ MORE_SOURCES = 3
 # Nothing of the driver's picture enters what is drawn but, in half of the pairs, their creases:
 # a live avatar gets these in a share between none and all.
 SHADINGS = (0.0, 1.0)
-# A moment is not learnt with references so near to it in time, in seconds: they would be nearly the
-# truth itself, as they never are when it matters.
-_APART_S = (0.15, 0.9)
+# A moment is not learnt with references so near to it in time, in seconds: while an expression is
+# held they would be nearly the truth itself, as they never are when it matters.
+_APART_S = (1.0, 4.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -160,32 +160,36 @@ class _Search:
 
         if len(self._known) == 0:
             return self._picture.copy()
-        self._here = _Here(self._points, self._side_px)
         ground, *others = parts
         whole = (0, 0, self._side_px, self._side_px)
-        out = self._mixed(ground, whole)
+        # All of the patch is bent onto all landmarks, of which every other one will do.
+        out = self._mixed(ground, slice(None, None, 2) if others else ground, whole)
         for part in others:
             box, mask = self._around(part)
             x0, y0, x1, y1 = box
             below = out[y0:y1, x0:x1]
-            out[y0:y1, x0:x1] = cv2.blendLinear(self._mixed(part, box), below, mask, 1 - mask)
+            out[y0:y1, x0:x1] = cv2.blendLinear(self._mixed(part, part, box), below, mask, 1 - mask)
         return out
 
-    def _mixed(self, part: slice, box: Box) -> UInt8Image:
-        """Return what a box shows of the moments whose ``part`` is most alike."""
+    def _mixed(self, alike: slice, bent: slice, box: Box) -> UInt8Image:
+        """Return what ``box`` shows of the moments most alike, by the points ``alike``.
+
+        ``bent``: the points that their pictures are bent onto.
+        """
         import cv2
 
-        points = self._points[part]
-        apart = np.sqrt(((self._known[:, part] - points) ** 2).sum(axis=2).mean(axis=1))
+        points = self._points[alike]
+        apart = np.sqrt(((self._known[:, alike] - points) ** 2).sum(axis=2).mean(axis=1))
         nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
         x0, y0, x1, y1 = box
         warped = self._picture[y0:y1, x0:x1]
+        here = _Here(self._points[bent], self._side_px, box)
         mixed: NDArray[Any] = warped
         far = 0.0
         for count, weight in enumerate(_weights(apart[nearest])):
-            known = self._known[nearest[count]]
-            moved = self._here.moved(self._pictures[nearest[count]], known, box)
-            far += weight * _left(points, known[part])
+            index = nearest[count]
+            moved = here.moved(self._pictures[index], self._known[index, bent])
+            far += weight * _left(points, self._known[index, alike])
             mixed = moved if count == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
         near = 1 / (1 + (far / _FAR) ** 2)
         return np.asarray(cv2.addWeighted(mixed, near, warped, 1 - near, 0), np.uint8)
@@ -194,7 +198,7 @@ class _Search:
         """Return the box in which a part is laid over, and how much there, float32 (h, w)."""
         import cv2
 
-        side, step = self._side_px, self._here.step_px
+        side, step = self._side_px, _step_px(self._side_px)
         points = self._points[part] * np.float32(side)
         margin = round((_AROUND + 3 * _SOFT) * side)
         low = np.clip((points.min(axis=0) - margin) // step * step, 0, side - step).astype(int)
@@ -219,45 +223,44 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
     return found
 
 
+def _step_px(side_px: int) -> int:
+    """Return how far apart the nodes lie between which pictures are bent."""
+    return 8 if side_px > 128 else 4
+
+
 class _Here:
-    """Moves pictures onto the landmarks of a pose, ``points`` (P, 2), in sides of the patch.
+    """Moves pictures onto landmarks, ``points`` (P, 2), in sides of the patch, within a box.
 
     An affine map, and on it what that leaves of each landmark, by Gaussian radial basis functions
-    (ridge), which fall to nothing where there are no landmarks.
+    (ridge), which fall to nothing where there are no landmarks. The box's edges are multiples of
+    ``_step_px``.
     """
 
-    def __init__(self, points: Float32, side_px: int) -> None:
+    def __init__(self, points: Float32, side_px: int, box: Box) -> None:
         self._points, self._side_px = points, side_px
-        # Nodes of a coarse net, one beyond each edge, in sides.
-        self.step_px = 8 if side_px > 128 else 4
-        count = side_px // self.step_px + 2
-        self._nodes = (np.arange(count, dtype=np.float32) - 0.5) / np.float32(count - 2)
-        near = _kernel(self._nodes[:, None, None] - points)  # (nodes, P, 2)
-        self._across, self._down = near[..., 0], near[..., 1]
+        x0, y0, x1, y1 = (edge // _step_px(side_px) for edge in box)
+        # The net's nodes, one beyond each edge, in sides.
+        step = np.float32(_step_px(side_px) / side_px)
+        self._x = (np.arange(x0, x1 + 2, dtype=np.float32) - np.float32(0.5)) * step
+        self._y = (np.arange(y0, y1 + 2, dtype=np.float32)[:, None] - np.float32(0.5)) * step
+        self._across = _kernel(self._x[:, None] - points[:, 0])  # (columns, P)
+        self._down = _kernel(self._y - points[:, 1])
         own = _kernel(points[:, None] - points).prod(axis=2)
-        self._solve = np.linalg.inv(
-            own + np.float32(_RIDGE) * np.eye(len(points), dtype=np.float32)
-        )
+        own[np.diag_indices_from(own)] += np.float32(_RIDGE)
+        self._own = own
 
-    def moved(self, picture: UInt8Image, points: Float32, box: Box) -> UInt8Image:
-        """Return what ``box`` shows of a picture moved from its own ``points``.
-
-        The box's edges are multiples of ``step_px``.
-        """
+    def moved(self, picture: UInt8Image, points: Float32) -> UInt8Image:
+        """Return what the box shows of a picture moved from its own ``points``."""
         import cv2
 
-        step = self.step_px
-        x0, y0, x1, y1 = (edge // step for edge in box)
-        columns, rows = slice(x0, x1 + 2), slice(y0, y1 + 2)
         matrix = _alignment(self._points, points)
-        left = points - (self._points @ matrix[:, :2].T + matrix[:, 2])
-        pull = (self._solve @ left).astype(np.float32)
-        across, down = self._nodes[columns], self._nodes[rows, None]
-        net = np.empty((y1 - y0 + 2, x1 - x0 + 2, 2), np.float32)
+        pull = np.linalg.solve(self._own, _beside(self._points, points, matrix)).astype(np.float32)
+        net = np.empty((len(self._y), len(self._x), 2), np.float32)
         for k in range(2):
-            bent = (self._down[rows] * pull[:, k]) @ self._across[columns].T
-            affine = matrix[k, 0] * across + matrix[k, 1] * down + matrix[k, 2]
+            bent = (self._down * pull[:, k]) @ self._across.T
+            affine = matrix[k, 0] * self._x + matrix[k, 1] * self._y + matrix[k, 2]
             net[..., k] = (affine + bent) * self._side_px - 0.5
+        step = _step_px(self._side_px)
         size = (net.shape[1] * step, net.shape[0] * step)
         where = cv2.resize(net, size, interpolation=cv2.INTER_LINEAR)[step:-step, step:-step]
         moved = cv2.remap(
@@ -272,9 +275,13 @@ class _Here:
 
 def _left(points: Float32, onto: Float32) -> float:
     """Return how far the shape of ``onto`` is from that of ``points``, in sides."""
-    matrix = _alignment(points, onto)
-    left = onto - (points @ matrix[:, :2].T + matrix[:, 2])
-    return float(np.sqrt((left**2).sum(axis=1).mean()))
+    beside = _beside(points, onto, _alignment(points, onto))
+    return float(np.sqrt((beside**2).sum(axis=1).mean()))
+
+
+def _beside(points: Float32, onto: Float32, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how much ``matrix`` misses ``onto`` with ``points``."""
+    return np.asarray(onto - (points @ matrix[:, :2].T + matrix[:, 2]), np.float64)
 
 
 def _kernel(apart: Float32) -> Float32:
