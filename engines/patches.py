@@ -76,11 +76,11 @@ def spec_of(patches: Sequence[Patch]) -> ModelSpec:
 
 _REGIONS = (
     Patch(
-        "mouth", 1, 160, 2,
+        "mouth", 1, 144, 2,
         ("valid", "lips", "inner mouth", "oval"),
         (0.0, 1.0, 3.0, 0.0),
         (16, 32, 56),
-        160,
+        144,
         96,
     ),
     Patch(

@@ -181,16 +181,16 @@ class _Search:
         points = self._points[alike]
         apart = np.sqrt(((self._known[:, alike] - points) ** 2).sum(axis=2).mean(axis=1))
         nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+        weights = _weights(apart[nearest])
+        taken = nearest[: len(weights)]
         x0, y0, x1, y1 = box
         warped = self._picture[y0:y1, x0:x1]
-        here = _Here(self._points[bent], self._side_px, box)
         mixed: NDArray[Any] = warped
-        far = 0.0
-        for count, weight in enumerate(_weights(apart[nearest])):
-            index = nearest[count]
-            moved = here.moved(self._pictures[index], self._known[index, bent])
-            far += weight * _left(points, self._known[index, alike])
-            mixed = moved if count == 0 else cv2.addWeighted(mixed, 1 - weight, moved, weight, 0)
+        nets = _nets(self._points[bent], self._known[taken, bent], self._side_px, box)
+        for index, net, share in zip(taken, nets, _shares(weights), strict=True):
+            moved = _moved(self._pictures[index], net, self._side_px)
+            mixed = cv2.addWeighted(mixed, 1 - share, moved, share, 0) if share < 1 else moved
+        far = float(weights @ _left(points, self._known[taken, alike]))
         near = 1 / (1 + (far / _FAR) ** 2)
         return np.asarray(cv2.addWeighted(mixed, near, warped, 1 - near, 0), np.uint8)
 
@@ -223,78 +223,79 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
     return found
 
 
+def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much of each is laid over those before, so that all count by ``weights``."""
+    found: NDArray[np.float64] = weights / np.cumsum(weights)
+    return found
+
+
 def _step_px(side_px: int) -> int:
     """Return how far apart the nodes lie between which pictures are bent."""
     return 8 if side_px > 128 else 4
 
 
-class _Here:
-    """Moves pictures onto landmarks, ``points`` (P, 2), in sides of the patch, within a box.
+def _nets(points: Float32, known: Float32, side_px: int, box: Box) -> Float32:
+    """Return where pictures with landmarks ``known`` (n, P, 2) show what lies in ``box``.
 
-    An affine map, and on it what that leaves of each landmark, by Gaussian radial basis functions
-    (ridge), which fall to nothing where there are no landmarks. The box's edges are multiples of
-    ``_step_px``.
+    ``points``: the landmarks to be met, (P, 2), in sides. An affine map, and on it what that leaves
+    of each landmark, by Gaussian radial basis functions (ridge), which fall to nothing where there
+    are no landmarks. Float32 (n, rows, columns, 2), pixels: nodes ``_step_px`` apart, of which the
+    box's edges are multiples, from half a step before it to half a step behind.
     """
-
-    def __init__(self, points: Float32, side_px: int, box: Box) -> None:
-        self._points, self._side_px = points, side_px
-        x0, y0, x1, y1 = (edge // _step_px(side_px) for edge in box)
-        # The net's nodes, one beyond each edge, in sides.
-        step = np.float32(_step_px(side_px) / side_px)
-        self._x = (np.arange(x0, x1 + 2, dtype=np.float32) - np.float32(0.5)) * step
-        self._y = (np.arange(y0, y1 + 2, dtype=np.float32)[:, None] - np.float32(0.5)) * step
-        self._across = _kernel(self._x[:, None] - points[:, 0])  # (columns, P)
-        self._down = _kernel(self._y - points[:, 1])
-        own = _kernel(points[:, None] - points).prod(axis=2)
-        own[np.diag_indices_from(own)] += np.float32(_RIDGE)
-        self._own = own
-
-    def moved(self, picture: UInt8Image, points: Float32) -> UInt8Image:
-        """Return what the box shows of a picture moved from its own ``points``."""
-        import cv2
-
-        matrix = _alignment(self._points, points)
-        pull = np.linalg.solve(self._own, _beside(self._points, points, matrix)).astype(np.float32)
-        net = np.empty((len(self._y), len(self._x), 2), np.float32)
-        for k in range(2):
-            bent = (self._down * pull[:, k]) @ self._across.T
-            affine = matrix[k, 0] * self._x + matrix[k, 1] * self._y + matrix[k, 2]
-            net[..., k] = (affine + bent) * self._side_px - 0.5
-        step = _step_px(self._side_px)
-        size = (net.shape[1] * step, net.shape[0] * step)
-        where = cv2.resize(net, size, interpolation=cv2.INTER_LINEAR)[step:-step, step:-step]
-        moved = cv2.remap(
-            picture,
-            where,
-            None,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
-        )
-        return np.asarray(moved, np.uint8)
+    step_px = _step_px(side_px)
+    x0, y0, x1, y1 = (edge // step_px for edge in box)
+    step = np.float32(step_px / side_px)
+    x = (np.arange(x0, x1 + 2, dtype=np.float32) - np.float32(0.5)) * step
+    y = (np.arange(y0, y1 + 2, dtype=np.float32) - np.float32(0.5)) * step
+    across, down = _kernel((x[:, None] - points[:, 0]) ** 2), _kernel((y - points[:, 1:]) ** 2)
+    own = _kernel(((points[:, None] - points) ** 2).sum(axis=2))
+    own[np.diag_indices_from(own)] += np.float32(_RIDGE)
+    linear, shift = _alignment(points, known)
+    beside = known - (points @ linear.transpose(0, 2, 1) + shift[:, None])  # n, P, 2
+    pull = np.linalg.solve(own, beside.transpose(1, 0, 2).reshape(len(points), -1)).T  # 2n, P
+    bent = (pull[:, :, None] * down).transpose(0, 2, 1) @ across.T  # 2n, rows, columns
+    net = bent.reshape(len(known), 2, len(y), len(x))
+    net += linear[:, :, :1, None] * x + linear[:, :, 1:, None] * y[:, None] + shift[..., None, None]
+    return np.asarray(net.transpose(0, 2, 3, 1) * side_px - 0.5, np.float32)
 
 
-def _left(points: Float32, onto: Float32) -> float:
-    """Return how far the shape of ``onto`` is from that of ``points``, in sides."""
-    beside = _beside(points, onto, _alignment(points, onto))
-    return float(np.sqrt((beside**2).sum(axis=1).mean()))
+def _moved(picture: UInt8Image, net: Float32, side_px: int) -> UInt8Image:
+    """Return what a net of ``_nets`` shows of its picture."""
+    import cv2
+
+    step = _step_px(side_px)
+    size = (net.shape[1] * step, net.shape[0] * step)
+    where = cv2.resize(net, size, interpolation=cv2.INTER_LINEAR)[step:-step, step:-step]
+    moved = cv2.remap(
+        picture,
+        where,
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
+    )
+    return np.asarray(moved, np.uint8)
 
 
-def _beside(points: Float32, onto: Float32, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return by how much ``matrix`` misses ``onto`` with ``points``."""
-    return np.asarray(onto - (points @ matrix[:, :2].T + matrix[:, 2]), np.float64)
+def _left(points: Float32, known: Float32) -> Float32:
+    """Return how far the shapes ``known`` (n, P, 2) are from that of ``points``, (n,), in sides."""
+    linear, shift = _alignment(points, known)
+    beside = known - (points @ linear.transpose(0, 2, 1) + shift[:, None])
+    return np.asarray(np.sqrt((beside**2).sum(axis=2).mean(axis=1)), np.float32)
 
 
-def _kernel(apart: Float32) -> Float32:
-    """Return the Gaussian kernel of each coordinate; the whole is their product."""
-    near: Float32 = np.exp(-0.5 * (apart / np.float32(_REACH)) ** 2)
-    return near
+def _kernel(squares: Float32) -> Float32:
+    """Return the Gaussian kernel of squared distances; that of a sum is the product."""
+    return np.asarray(np.exp(np.float32(-0.5 / _REACH**2) * squares), np.float32)
 
 
-def _alignment(points: Float32, onto: Float32) -> NDArray[np.float64]:
-    """Return the affine map (2, 3) that carries ``points`` near ``onto``, stiffly (ridge)."""
-    from_, to = points.mean(axis=0), onto.mean(axis=0)
-    a, b = (points - from_).astype(np.float64), (onto - to).astype(np.float64)
+def _alignment(points: Float32, onto: Float32) -> tuple[Float32, Float32]:
+    """Return affine maps that carry ``points`` (P, 2) near each of ``onto`` (n, P, 2), stiffly.
+
+    Matrices (n, 2, 2) and what is added, (n, 2).
+    """
+    from_, to = points.mean(axis=0), onto.mean(axis=1)
+    a, b = points - from_, onto - to[:, None]
     spread = a.T @ a
-    stiff = _STIFFNESS * np.trace(spread) / 2 * np.eye(2)
-    linear = (b.T @ a + stiff) @ np.linalg.inv(spread + stiff)
-    return np.hstack([linear, (to - linear @ from_)[:, None]])
+    stiff = np.float32(_STIFFNESS * np.trace(spread) / 2) * np.eye(2, dtype=np.float32)
+    linear = (b.transpose(0, 2, 1) @ a + stiff) @ np.linalg.inv(spread + stiff)
+    return linear, to - linear @ from_
