@@ -25,6 +25,7 @@ from avatar.generate.trained.maps import mouth_opening, telling_parts
 from avatar.generate.trained.references import KEPT, Kept, References, farthest
 from avatar.motion.head import decompose
 from avatar.motion.retarget import FaceRetargeter
+from avatar.motion.rotation import vector_from_rotation
 from avatar.track.landmarker import detect_faces
 from engines.patches import Patch
 from engines.training.pairs import PairsWriter
@@ -179,9 +180,13 @@ class _Place:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What a moment is compared by, by patch, and how far the mouth is open."""
+    """What a moment is compared by: landmarks by patch, and how the head is turned.
+
+    ``opening``: how far the mouth is open.
+    """
 
     points: dict[str, Float32]
+    turn: Float32
     opening: float
 
 
@@ -221,18 +226,19 @@ class _Known:
         seen: list[_Seen],
     ) -> None:
         self._writer, self._patches, self._take, self._at = writer, patches, take, at
-        self._points = points = [moment.points for moment in seen]
+        self._seen = seen
         learnt = set(take.train or take.held_out)
         ours = np.array([k for k, index in enumerate(take.moments) if index in learnt], np.int64)
         self._kept: dict[str, NDArray[np.int64]] = {}
         kept = {}
         for patch in patches:
-            known = np.stack([points[k][patch.name] for k in ours])
+            known = np.stack([seen[k].points[patch.name] for k in ours])
             chosen = ours[farthest(known, KEPT)]
             self._kept[patch.name] = chosen
             pictures = np.stack([writer.read("truth", patch, at.moment + k) for k in chosen])
-            known = np.stack([points[k][patch.name] for k in chosen])
-            kept[patch.name] = Kept(known, pictures, telling_parts(patch))
+            known = np.stack([seen[k].points[patch.name] for k in chosen])
+            turns = np.stack([seen[k].turn for k in chosen])
+            kept[patch.name] = Kept(known, turns, pictures, telling_parts(patch))
         self.references = References(kept, max(seen[k].opening for k in ours))
         frames = take.watched.frames
         self._seconds = np.array([frames[i].timestamp_ns / 1e9 for i in take.moments])
@@ -244,21 +250,21 @@ class _Known:
         """
         random = np.random.default_rng(number)
         shadings = len(self._take.shadings)
-        for moment, points in enumerate(self._points):
+        for moment in range(len(self._seen)):
             for pair in range(shadings * moment, shadings * (moment + 1)):
                 apart_s = random.uniform(*_APART_S)
                 found = {
-                    patch.name: self._found(patch, moment, pair, points[patch.name], apart_s)
-                    for patch in self._patches
+                    patch.name: self._found(patch, moment, pair, apart_s) for patch in self._patches
                 }
                 self._writer.reference(self._at.pair + pair, found)
 
-    def _found(
-        self, patch: Patch, moment: int, pair: int, points: Float32, apart_s: float
-    ) -> UInt8Image:
+    def _found(self, patch: Patch, moment: int, pair: int, apart_s: float) -> UInt8Image:
         between = np.abs(self._seconds[self._kept[patch.name]] - self._seconds[moment])
         pictures = self._writer.read("picture", patch, self._at.pair + pair)
-        return self.references.find(patch.name, points, pictures, between > apart_s)
+        seen = self._seen[moment]
+        return self.references.find(
+            patch.name, seen.points[patch.name], seen.turn, pictures, between > apart_s
+        )
 
 
 def driven(
@@ -285,7 +291,7 @@ class _Artist:
         settings = PortraitSettings("empty", shading)
         self._portrait = PortraitGenerator(source.photo, source.face, "photo", None, settings)
         self._patches = patches
-        self.seen = _Seen({}, 0.0)
+        self.seen = _Seen({}, np.zeros(3, np.float32), 0.0)
 
     def __enter__(self) -> _Artist:
         self._portrait.__enter__()
@@ -301,7 +307,11 @@ class _Artist:
         pose = self._portrait.pose(motion)
         matrices = self._cutter.matrices(pose)
         assert matrices is not None  # a face that is tracked is not seen from its edge
-        self.seen = _Seen(self._cutter.points(pose, matrices), mouth_opening(pose.landmarks_px))
+        self.seen = _Seen(
+            self._cutter.points(pose, matrices),
+            vector_from_rotation(pose.rotation),
+            mouth_opening(pose.landmarks_px),
+        )
         rect = self._portrait.canvas.photo_rect
         return self._cutter.pictures(image, matrices), self._cutter.maps(pose, matrices, rect)
 

@@ -138,7 +138,8 @@ class _Invented:
             moved: Float32 = (at + random.normal(0, _SPREAD, (KEPT, *at.shape))).astype(np.float32)
             shape = (KEPT, patch.count, patch.side_px, patch.side_px, 3)
             pictures = random.integers(0, 255, shape).astype(np.uint8)
-            kept[patch.name] = Kept(moved, pictures, telling_parts(patch))
+            turns = random.normal(0, 0.1, (KEPT, 3)).astype(np.float32)
+            kept[patch.name] = Kept(moved, turns, pictures, telling_parts(patch))
         return References(kept, opening=1.0)
 
 

@@ -31,6 +31,7 @@ from avatar.generate.trained.placement import (
 from avatar.generate.trained.references import References
 from avatar.motion.head import HeadShape, decompose
 from avatar.motion.retarget import still
+from avatar.motion.rotation import vector_from_rotation
 from engines.patches import Patch, border, inputs_of, outputs_of
 
 if TYPE_CHECKING:
@@ -181,12 +182,13 @@ class TrainedGenerator:
             return
         pictures = self._cutter.pictures(image, matrices)
         points = self._cutter.points(pose, matrices)
+        turn = vector_from_rotation(pose.rotation)
         maps = self._cutter.maps(pose, matrices, self._portrait.canvas.photo_rect)
         feeds = {}
         for patch in self._patches:
             name, (picture, reference, drawn) = patch.name, inputs_of(patch)
             feeds[picture], feeds[drawn] = pictures[name], maps[name]
-            feeds[reference] = self._references.find(name, points[name], pictures[name])
+            feeds[reference] = self._references.find(name, points[name], turn, pictures[name])
         found = self._runner.infer(feeds)
         strange = self._strangeness(pose)
         for patch in self._patches:

@@ -25,18 +25,15 @@ _BROWS: tuple[Indices, Indices] = (
 # Its ridge and its wings.
 _NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
 
-_EYES = tuple(
-    np.concatenate([ring, iris, brow])
-    for ring, iris, brow in zip(EYE_RINGS, IRISES, _BROWS, strict=True)
-)
+_EYES = tuple(np.concatenate([ring, iris]) for ring, iris in zip(EYE_RINGS, IRISES, strict=True))
 _LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
 # By what moments of a patch are compared, by its name and side: all of it, then parts that may look
 # as at other moments.
 _TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
     ("mouth", None): (_LIPS,),
-    ("eye", 0): (_EYES[0],),
-    ("eye", 1): (_EYES[1],),
-    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), *_EYES, _LIPS),
+    ("eye", 0): (np.concatenate([_EYES[0], _BROWS[0]]),),
+    ("eye", 1): (np.concatenate([_EYES[1], _BROWS[1]]),),
+    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(_BROWS), *_EYES, _LIPS),
 }
 
 # The middle of the upper lip's and of the lower lip's inner edge; the top and bottom of the face.

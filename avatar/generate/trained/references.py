@@ -1,17 +1,19 @@
 """Pictures of the person at other moments: what a network may copy from instead of inventing.
 
 Kept are some dozens of moments whose expressions differ most. For a pose the two most alike are
-taken, bent onto its landmarks and mixed; parts of a patch (the lips, an eye with its brow) are
-taken from moments of their own and laid over, so that lips and eyes never seen together can be
-shown. The further they are from the pose, the more of the warp's own picture is mixed in: a network
-that is shown nothing new learns to change nothing. Weights are inverse squared distances (Shepard
-1968) less that of the first one not taken: they fall to zero before a picture is exchanged for
-another, and nothing jumps.
+taken, bent onto its landmarks and mixed. A patch of several parts (the head) is put together: hair
+and shoulders from moments when the head was turned alike, over them the face, brows, eyes and lips,
+each from the moments most like it, so that lips and eyes never seen together can be shown. The
+further they are from the pose, the more of the warp's own picture is mixed in: a network that is
+shown nothing new learns to change nothing. Weights are inverse squared distances (Shepard 1968)
+less that of the first one not taken: they fall to zero before a picture is exchanged for another,
+and nothing jumps.
 
 ::
 
     NAME/points      float32 (n, count, P, 2), in sides of the patch
-    NAME/parts       int64 (parts), how many of the points belong to each, all of the patch first
+    NAME/turns       float32 (n, 3), the head's rotation vectors
+    NAME/parts       int64 (parts), how many of the points belong to each
     NAME/pictures    uint8 (n, count, side, side, 3) RGB
     opening          float32 (), see ``References``
 """
@@ -41,6 +43,8 @@ _ALIKE, _FAR = 0.004, 0.02
 _STIFFNESS = 0.3
 # How far beyond its landmarks a part is laid over whole, and how softly that ends, in sides.
 _AROUND, _SOFT = 0.025, 0.02
+# How far, in sides, a radian moves what is no landmark.
+_TURN = 0.18
 # How far a landmark reaches, in sides; how closely it is followed.
 _REACH, _RIDGE = 0.05, 0.05
 
@@ -50,6 +54,7 @@ class Kept:
     """The moments of one kind of patch; shapes as in the module's head."""
 
     points: Float32
+    turns: Float32
     pictures: UInt8Image
     parts: tuple[int, ...]
 
@@ -67,23 +72,28 @@ class References:
         self,
         name: str,
         points: Float32,
+        turn: Float32,
         pictures: UInt8Image,
         allowed: NDArray[np.bool_] | None = None,
     ) -> UInt8Image:
         """Return a patch's reference pictures, uint8 (count, side, side, 3), new.
 
-        ``points``: float32 (count, P, 2), the pose's. ``pictures``: the warp's patches.
+        ``points``: float32 (count, P, 2), and ``turn``: float32 (3,), the pose's, as in the
+        module's head. ``pictures``: the warp's patches.
         ``allowed``: which of the kept moments may be used, bool (n,); None allows all.
         """
         kept = self._kept[name]
         usable = np.arange(len(kept.points)) if allowed is None else np.flatnonzero(allowed)
+        if len(usable) == 0:
+            return pictures.copy()
         ends = np.cumsum(kept.parts)
         parts = [slice(end - count, end) for count, end in zip(kept.parts, ends, strict=True)]
+        turned = np.float32(_TURN) * np.linalg.norm(kept.turns[usable] - turn, axis=1)
         return np.stack(
             [
                 _Search(
                     kept.points[usable, i], [kept.pictures[k, i] for k in usable], *given
-                ).found(parts)
+                ).found(parts, turned)
                 for i, given in enumerate(zip(points, pictures, strict=True))
             ]
         )
@@ -93,6 +103,7 @@ class References:
         arrays: dict[str, NDArray[Any]] = {"opening": np.array(self.opening, np.float32)}
         for name, kept in self._kept.items():
             arrays[f"{name}/points"], arrays[f"{name}/pictures"] = kept.points, kept.pictures
+            arrays[f"{name}/turns"] = kept.turns
             arrays[f"{name}/parts"] = np.array(kept.parts, np.int64)
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
@@ -106,8 +117,10 @@ class References:
                 for patch in patches:
                     pictures = file[f"{patch.name}/pictures"]
                     _check_shape(pictures, patch)
-                    points, parts = file[f"{patch.name}/points"], file[f"{patch.name}/parts"]
-                    kept[patch.name] = Kept(points, pictures, tuple(parts.tolist()))
+                    points, turns, parts = (
+                        file[f"{patch.name}/{kind}"] for kind in ("points", "turns", "parts")
+                    )
+                    kept[patch.name] = Kept(points, turns, pictures, tuple(parts.tolist()))
                 opening = float(file["opening"])
         except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise EngineError(
@@ -154,45 +167,55 @@ class _Search:
         self._points, self._picture = points, picture
         self._side_px = picture.shape[0]
 
-    def found(self, parts: Sequence[slice]) -> UInt8Image:
-        """Return the reference, new; ``parts``: which points belong to each."""
-        import cv2
+    def found(self, parts: Sequence[slice], turned: Float32) -> UInt8Image:
+        """Return the reference, new.
 
-        if len(self._known) == 0:
-            return self._picture.copy()
-        ground, *others = parts
-        whole = (0, 0, self._side_px, self._side_px)
-        # All of the patch is bent onto all landmarks, of which every other one will do.
-        out = self._mixed(ground, slice(None, None, 2) if others else ground, whole)
-        for part in others:
-            box, mask = self._around(part)
-            x0, y0, x1, y1 = box
-            below = out[y0:y1, x0:x1]
-            out[y0:y1, x0:x1] = cv2.blendLinear(self._mixed(part, part, box), below, mask, 1 - mask)
-        return out
-
-    def _mixed(self, alike: slice, bent: slice, box: Box) -> UInt8Image:
-        """Return what ``box`` shows of the moments most alike, by the points ``alike``.
-
-        ``bent``: the points that their pictures are bent onto.
+        ``parts``: which points belong to each. ``turned``: how far the head was turned otherwise,
+        (n,), in sides.
         """
         import cv2
 
-        points = self._points[alike]
-        apart = np.sqrt(((self._known[:, alike] - points) ** 2).sum(axis=2).mean(axis=1))
-        nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
-        weights = _weights(apart[nearest])
-        taken = nearest[: len(weights)]
+        whole = (0, 0, self._side_px, self._side_px)
+        if len(parts) == 1:
+            return self._like(parts[0], whole)
+        out = self._turned_alike(turned, parts[0])
+        for part in parts:
+            box, mask = self._around(part)
+            x0, y0, x1, y1 = box
+            below = out[y0:y1, x0:x1]
+            out[y0:y1, x0:x1] = cv2.blendLinear(self._like(part, box), below, mask, 1 - mask)
+        return out
+
+    def _turned_alike(self, turned: Float32, face: slice) -> UInt8Image:
+        """Return the moments of the nearest turns, moved by the ``face`` as a whole."""
+        import cv2
+
+        nearest, weights = _nearest(turned)
+        linear, shift = _alignment(self._points[face], self._known[nearest, face])
+        pictures = []
+        for index, columns, by in zip(nearest, linear, shift, strict=True):
+            # OpenCV counts from the centres of pixels.
+            moved = by * self._side_px + columns @ np.full(2, 0.5) - 0.5
+            matrix = np.hstack([columns, moved[:, None]]).astype(np.float64)
+            size = (self._side_px, self._side_px)
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            border = cv2.BORDER_REPLICATE
+            pictures.append(
+                cv2.warpAffine(self._pictures[index], matrix, size, flags=flags, borderMode=border)
+            )
+        return _mixed(pictures, weights, turned[nearest], self._picture)
+
+    def _like(self, part: slice, box: Box) -> UInt8Image:
+        """Return what ``box`` shows of the moments whose ``part`` is most alike, bent onto it."""
+        points, known = self._points[part], self._known[:, part]
+        nearest, weights = _nearest(np.sqrt(((known - points) ** 2).sum(axis=2).mean(axis=1)))
+        nets, left = _nets(points, known[nearest], self._side_px, box)
+        pictures = [
+            _moved(self._pictures[index], net, self._side_px)
+            for index, net in zip(nearest, nets, strict=True)
+        ]
         x0, y0, x1, y1 = box
-        warped = self._picture[y0:y1, x0:x1]
-        mixed: NDArray[Any] = warped
-        nets = _nets(self._points[bent], self._known[taken, bent], self._side_px, box)
-        for index, net, share in zip(taken, nets, _shares(weights), strict=True):
-            moved = _moved(self._pictures[index], net, self._side_px)
-            mixed = cv2.addWeighted(mixed, 1 - share, moved, share, 0) if share < 1 else moved
-        far = float(weights @ _left(points, self._known[taken, alike]))
-        near = 1 / (1 + (far / _FAR) ** 2)
-        return np.asarray(cv2.addWeighted(mixed, near, warped, 1 - near, 0), np.uint8)
+        return _mixed(pictures, weights, left, self._picture[y0:y1, x0:x1])
 
     def _around(self, part: slice) -> tuple[Box, Float32]:
         """Return the box in which a part is laid over, and how much there, float32 (h, w)."""
@@ -204,14 +227,39 @@ class _Search:
         low = np.clip((points.min(axis=0) - margin) // step * step, 0, side - step).astype(int)
         high = np.ceil((points.max(axis=0) + margin) / step) * step
         high = np.clip(high, low + step, side).astype(int)
-        mask = np.zeros((high - low)[::-1], np.float32)
-        hull = cv2.convexHull(np.rint(points - low).astype(np.int32))
+        # What is so soft can be drawn at half the size.
+        mask = np.zeros((high - low)[::-1] // 2, np.float32)
+        hull = cv2.convexHull(np.rint((points - low) / 2).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, (1.0,))
-        wide = 2 * round(_AROUND * side) + 1
+        wide = 2 * round(_AROUND * side / 2) + 1
         mask = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
-        soft = cv2.GaussianBlur(mask, (0, 0), _SOFT * side, borderType=cv2.BORDER_CONSTANT)
+        mask = cv2.GaussianBlur(mask, (0, 0), _SOFT * side / 2, borderType=cv2.BORDER_CONSTANT)
         x0, y0, x1, y1 = (int(v) for v in (*low, *high))
+        soft = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         return (x0, y0, x1, y1), np.asarray(soft, np.float32)
+
+
+def _nearest(apart: Float32) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the nearest of what is ``apart`` so far, (n,), and their weights."""
+    nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+    weights = _weights(apart[nearest])
+    return nearest[: len(weights)], weights
+
+
+def _mixed(
+    pictures: Sequence[NDArray[Any]],
+    weights: NDArray[np.float64],
+    far: Float32,
+    warped: UInt8Image,
+) -> UInt8Image:
+    """Return ``pictures`` mixed, with the more of what is ``warped`` the further they are, (n,)."""
+    import cv2
+
+    mixed = pictures[0]
+    for picture, share in zip(pictures[1:], (weights / np.cumsum(weights))[1:], strict=True):
+        mixed = cv2.addWeighted(mixed, 1 - share, picture, share, 0)
+    near = 1 / (1 + (float(weights @ far) / _FAR) ** 2)
+    return np.asarray(cv2.addWeighted(mixed, near, warped, 1 - near, 0), np.uint8)
 
 
 def _weights(apart: Float32) -> NDArray[np.float64]:
@@ -223,24 +271,19 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
     return found
 
 
-def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much of each is laid over those before, so that all count by ``weights``."""
-    found: NDArray[np.float64] = weights / np.cumsum(weights)
-    return found
-
-
 def _step_px(side_px: int) -> int:
     """Return how far apart the nodes lie between which pictures are bent."""
     return 8 if side_px > 128 else 4
 
 
-def _nets(points: Float32, known: Float32, side_px: int, box: Box) -> Float32:
+def _nets(points: Float32, known: Float32, side_px: int, box: Box) -> tuple[Float32, Float32]:
     """Return where pictures with landmarks ``known`` (n, P, 2) show what lies in ``box``.
 
     ``points``: the landmarks to be met, (P, 2), in sides. An affine map, and on it what that leaves
     of each landmark, by Gaussian radial basis functions (ridge), which fall to nothing where there
     are no landmarks. Float32 (n, rows, columns, 2), pixels: nodes ``_step_px`` apart, of which the
-    box's edges are multiples, from half a step before it to half a step behind.
+    box's edges are multiples, from half a step before it to half a step behind. And how much the
+    affine maps leave, (n,), in sides.
     """
     step_px = _step_px(side_px)
     x0, y0, x1, y1 = (edge // step_px for edge in box)
@@ -256,7 +299,8 @@ def _nets(points: Float32, known: Float32, side_px: int, box: Box) -> Float32:
     bent = (pull[:, :, None] * down).transpose(0, 2, 1) @ across.T  # 2n, rows, columns
     net = bent.reshape(len(known), 2, len(y), len(x))
     net += linear[:, :, :1, None] * x + linear[:, :, 1:, None] * y[:, None] + shift[..., None, None]
-    return np.asarray(net.transpose(0, 2, 3, 1) * side_px - 0.5, np.float32)
+    nets = np.asarray(net.transpose(0, 2, 3, 1) * side_px - 0.5, np.float32)
+    return nets, np.sqrt((beside**2).sum(axis=2).mean(axis=1))
 
 
 def _moved(picture: UInt8Image, net: Float32, side_px: int) -> UInt8Image:
@@ -274,13 +318,6 @@ def _moved(picture: UInt8Image, net: Float32, side_px: int) -> UInt8Image:
         borderMode=cv2.BORDER_REPLICATE,  # type: ignore[call-overload]
     )
     return np.asarray(moved, np.uint8)
-
-
-def _left(points: Float32, known: Float32) -> Float32:
-    """Return how far the shapes ``known`` (n, P, 2) are from that of ``points``, (n,), in sides."""
-    linear, shift = _alignment(points, known)
-    beside = known - (points @ linear.transpose(0, 2, 1) + shift[:, None])
-    return np.asarray(np.sqrt((beside**2).sum(axis=2).mean(axis=1)), np.float32)
 
 
 def _kernel(squares: Float32) -> Float32:

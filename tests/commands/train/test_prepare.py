@@ -100,6 +100,6 @@ def test_the_references_for_running_are_of_moments_learnt_from(
         for picture in file["mouth/pictures"]:
             where = np.flatnonzero((truths == picture).all(axis=(1, 2, 3)))
             assert len(where) and not set(where) <= set(held_out)
-        points, known = file["mouth/points"][3], file["mouth/pictures"][3]
-    found = references.find("mouth", points, np.zeros_like(known))
+        points, turns, known = (file[f"mouth/{k}"][3] for k in ("points", "turns", "pictures"))
+    found = references.find("mouth", points, turns, np.zeros_like(known))
     assert np.abs(found.astype(int) - known).mean() < 6

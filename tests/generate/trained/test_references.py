@@ -20,6 +20,9 @@ RING = 0.5 + 0.2 * np.stack(
     [np.cos(np.linspace(0, 6, 12)), np.sin(np.linspace(0, 6, 12))], axis=1
 ).astype(np.float32)
 WARP = np.full((1, SIDE, SIDE, 3), 128, np.uint8)
+LARGE = 128
+LARGE_WARP = np.full((1, LARGE, LARGE, 3), 128, np.uint8)
+AHEAD = np.zeros(3, np.float32)
 
 
 def moment(open_: float, colour: int) -> tuple[Float32, UInt8Image]:
@@ -30,11 +33,14 @@ def moment(open_: float, colour: int) -> tuple[Float32, UInt8Image]:
 
 def known(*moments: tuple[Float32, UInt8Image]) -> References:
     points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
-    return References({"thing": Kept(points, pictures, (len(RING),))}, opening=0.25)
+    return References(
+        {"thing": Kept(points, np.zeros((len(points), 3), np.float32), pictures, (len(RING),))},
+        opening=0.25,
+    )
 
 
 def colour(references: References, points: Float32, **options: object) -> float:
-    return float(references.find("thing", points, WARP, **options).mean())  # type: ignore[arg-type]
+    return float(references.find("thing", points, AHEAD, WARP, **options).mean())  # type: ignore[arg-type]
 
 
 def test_a_moment_that_is_known_is_shown_as_it_was() -> None:
@@ -50,7 +56,7 @@ def test_moments_that_are_not_allowed_are_not_shown() -> None:
 
 def test_without_any_moment_the_warp_is_shown() -> None:
     references = known(moment(0.0, 20))
-    found = references.find("thing", moment(0.0, 0)[0], WARP, np.array([False]))
+    found = references.find("thing", moment(0.0, 0)[0], AHEAD, WARP, np.array([False]))
     assert np.array_equal(found, WARP) and found is not WARP
 
 
@@ -78,7 +84,7 @@ def test_a_picture_is_moved_onto_the_landmarks() -> None:
     points, picture = moment(0.0, 0)
     picture[0, 8:12, 8:12] = 255
     shifted = points + np.array([4 / SIDE, 0], np.float32)
-    found = known((points, picture)).find("thing", shifted, WARP)[0]
+    found = known((points, picture)).find("thing", shifted, AHEAD, WARP)[0]
     assert found[10, 14].min() > 240 and found[10, 8].max() < 30
 
 
@@ -96,21 +102,34 @@ def two_eyed(first: float, second: float, colour: int) -> tuple[Float32, UInt8Im
         for open_, at in ((first, (0.25, 0.5)), (second, (0.75, 0.5)))
     ]
     points = np.concatenate([frame, *rings])
-    return points[None], np.full((1, SIDE, SIDE, 3), colour, np.uint8)
+    return points[None], np.full((1, LARGE, LARGE, 3), colour, np.uint8)
 
 
 def test_each_part_is_taken_from_a_moment_of_its_own() -> None:
     moments = [two_eyed(0.0, 1.0, 40), two_eyed(1.0, 0.0, 200)]
     points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
-    kept = Kept(points, pictures, (4, len(RING), len(RING)))
+    kept = Kept(points, np.zeros((2, 3), np.float32), pictures, (4, len(RING), len(RING)))
     references = References({"thing": kept}, opening=1.0)
-    both_shut = references.find("thing", two_eyed(0.0, 0.0, 0)[0], WARP)[0].astype(int)
-    left, right = int(SIDE * 0.25), int(SIDE * 0.75)
+    both_shut = references.find("thing", two_eyed(0.0, 0.0, 0)[0], AHEAD, LARGE_WARP)[0].astype(int)
+    left, right = int(LARGE * 0.25), int(LARGE * 0.75)
     # No moment had both shut: the first had the one, the second the other.
-    assert both_shut[SIDE // 2, left, 0] == pytest.approx(40, abs=8)
-    assert both_shut[SIDE // 2, right, 0] == pytest.approx(200, abs=8)
-    # Nothing is cut with an edge: between 40 and 200 lie several pixels, small as the patch is.
-    assert np.abs(np.diff(both_shut[..., 0], axis=1)).max() < 80
+    assert both_shut[LARGE // 2, left, 0] == pytest.approx(40, abs=8)
+    assert both_shut[LARGE // 2, right, 0] == pytest.approx(200, abs=8)
+    # Nothing is cut with an edge: between 40 and 200 lie several pixels.
+    assert np.abs(np.diff(both_shut[..., 0], axis=1)).max() < 40
+
+
+def test_what_is_no_part_is_taken_from_when_the_head_was_turned_alike() -> None:
+    moments = [two_eyed(0.0, 0.0, 40), two_eyed(0.0, 0.0, 200)]
+    points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
+    points[:, :, :4] = (points[:, :, :4] - 0.5) * 0.7 + 0.5  # round it there is room
+    turns = np.array([[0, 0, 0], [0, 0.3, 0]], np.float32)
+    kept = Kept(points, turns, pictures, (4, len(RING), len(RING)))
+    references = References({"thing": kept}, opening=1.0)
+    corners = [
+        float(references.find("thing", points[0], turn, LARGE_WARP)[0, 0, 0, 0]) for turn in turns
+    ]
+    assert corners[0] == pytest.approx(40, abs=8) and corners[1] == pytest.approx(200, abs=8)
 
 
 def test_they_come_back_from_their_file(tmp_path: Path) -> None:
@@ -118,7 +137,8 @@ def test_they_come_back_from_their_file(tmp_path: Path) -> None:
     references.save(tmp_path / "r.npz")
     again = References.load(tmp_path / "r.npz", [PATCH])
     points = moment(0.3, 0)[0]
-    assert np.array_equal(again.find("thing", points, WARP), references.find("thing", points, WARP))
+    found = [r.find("thing", points, AHEAD, WARP) for r in (again, references)]
+    assert np.array_equal(*found)
     assert again.opening == references.opening == 0.25
 
 

@@ -77,6 +77,7 @@ def no_references(patches: Sequence[Patch], opening: float = 1.0) -> References:
         {
             patch.name: Kept(
                 np.zeros((0, patch.count, 1, 2), np.float32),
+                np.zeros((0, 3), np.float32),
                 np.zeros((0, patch.count, patch.side_px, patch.side_px, 3), np.uint8),
                 (1,),
             )
