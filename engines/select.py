@@ -34,8 +34,13 @@ class Choice:
     reason: str
     passed_over: Mapping[str, str]
 
+    @property
+    def line(self) -> str:
+        """What was taken, without what was not."""
+        return f"backend {self.backend}: {self.reason}"
+
     def __str__(self) -> str:
-        lines = [f"backend {self.backend}: {self.reason}"]
+        lines = [self.line]
         lines += [f"  not {name}: {why}" for name, why in self.passed_over.items()]
         return "\n".join(lines)
 

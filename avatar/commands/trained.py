@@ -45,7 +45,7 @@ class TrainedEngine:
                 "or take --engine portrait"
             )
         self._target = choose_target(options.backend, options.precision)
-        say(str(self._target.choice))
+        say(self._target.choice.line)  # made for a processor: it is no surprise to run on one
         self._settings, self._say = replace(settings, mouth="empty"), say
 
     def generator(

@@ -72,7 +72,7 @@ def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
         given = read_given(folder, f"there is no training in {folder} to resume")
     else:
         given = _begun(wish, rights, _clips_in(clips), folder)
-    again = f'avatar train --as-base "{clips}" --out "{out}" --resume --rights {rights}'
+    again = f'avatar train --as-base "{clips}" --out "{out}" {wish.going_on(rights)}'
     trained = run_session(wish, given, folder, folder / "pairs", again)
     if trained is None:
         return INTERRUPTED

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -96,6 +96,16 @@ class Wish:
     devices: str = "1"
     teacher: TeacherWish | None = None
 
+    def going_on(self, rights: Rights) -> str:
+        """Return the options of a command that goes on with this training as it was asked for."""
+        options = ["--resume", f"--rights {rights}"]
+        usual = {field.name: field.default for field in fields(self)}
+        for name in ("minutes", "steps", "device", "devices"):
+            value = getattr(self, name)
+            if value != usual[name]:
+                options.append(f"--{name} {value:g}" if name == "minutes" else f"--{name} {value}")
+        return " ".join(options)
+
 
 def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     """Train a generator; return the exit status.
@@ -110,7 +120,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     if begun is None:
         return INTERRUPTED
     stored, given = begun
-    again = f'avatar train --name "{stored.name}" --resume --rights {rights}'
+    again = f'avatar train --name "{stored.name}" {wish.going_on(rights)}'
     folder = training_folder(stored.folder)
     trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
     if trained is None:

@@ -341,6 +341,13 @@ def test_what_cannot_be_meant_is_said_at_once(home: object, wish: Wish, said: st
         train(wish)
 
 
+def test_what_goes_on_is_what_was_asked_for() -> None:
+    assert Wish("a", rights="self").going_on("self") == "--resume --rights self"
+    asked = Wish("a", rights="self", minutes=7.5, device="cpu", devices="2")
+    assert asked.going_on("self") == "--resume --rights self --minutes 7.5 --device cpu --devices 2"
+    assert Wish("a", steps=900).going_on("licensed") == "--resume --rights licensed --steps 900"
+
+
 def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore) -> None:
     with pytest.raises(UsageError, match="stored avatar, found 'nobody'"):
         train(Wish("nobody", rights="self", resume=True))
