@@ -36,6 +36,9 @@ from engines.training.pairs import Batch, Pairs
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
+# Held-out moments are few: their error wavers by so much while what is drawn still gets better, and
+# of equals the weights that learnt for longer draw finer detail.
+_AS_GOOD = 1.03
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Trainer:
         self._optimizer = make(self.generator.parameters(), rate, betas=(0.5, 0.99))
         self._critics_optimizer = make(self._critics.parameters(), rate, betas=(0.5, 0.99))
         self.step_count = 0
-        self.best = math.inf
+        self.best = self.kept_error = math.inf
 
     def step(self) -> Losses:
         """Learn from one batch. Raises ``DivergedError`` when a loss or gradient is no number."""
@@ -235,16 +238,21 @@ class Trainer:
             "plan": asdict(self.plan),
             "step": self.step_count,
             "best": self.best if math.isfinite(self.best) else None,
+            "kept_error": self.kept_error if math.isfinite(self.kept_error) else None,
             "size": self.pairs.size,
             "data": self.pairs.sha256,
         }
         checkpoint.write(folder / CHECKPOINT, tensors, kept)
 
-    def keep_best(self, folder: Path, error: float) -> bool:
-        """Keep the averaged weights if they are the best so far. Raises ``OSError``."""
-        if not error < self.best:
+    def keep_good(self, folder: Path, error: float) -> bool:
+        """Keep the averaged weights unless earlier ones were clearly better; say whether.
+
+        ``error``: theirs on the held-out pairs. ``best`` is the lowest so far, ``kept_error`` that
+        of the weights kept. Raises ``OSError``.
+        """
+        if not error < self.best * _AS_GOOD:
             return False
-        self.best = error
+        self.best, self.kept_error = min(self.best, error), error
         state = dict(self.averaged.state_dict())
         facts = {"step": self.step_count, "error": error, "size": self.pairs.size}
         checkpoint.write(folder / BEST, state, facts)
@@ -277,7 +285,10 @@ class Trainer:
             ) from error
         for _, optimizer, _ in self._optimizers():
             optimizer.param_groups[0]["lr"] = self.plan.learning_rate
-        self.best = math.inf if facts["best"] is None else float(facts["best"])
+        self.best, self.kept_error = (
+            math.inf if facts.get(name) is None else float(facts[name])
+            for name in ("best", "kept_error")
+        )
         return facts
 
     def _networks(self) -> Iterator[tuple[str, nn.Module]]:

@@ -91,7 +91,7 @@ def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
             person_held_out=len(given.recordings) >= _PEOPLE_TO_HOLD_ONE_OUT,
             steps=trainer.step_count,
             seconds=round(session.spent_s, 1),
-            held_out_error=trainer.best,
+            held_out_error=trainer.kept_error,
             untrained_error=session.untrained_error,
             seed=given.seed,
             made=utc_now(),

@@ -142,7 +142,7 @@ def _card(
         steps=trainer.step_count,
         seconds=round(session.spent_s, 1),
         device=device,
-        held_out_error=trainer.best if math.isfinite(trainer.best) else 0.0,
+        held_out_error=trainer.kept_error if math.isfinite(trainer.kept_error) else 0.0,
         untrained_error=session.untrained_error,
         int8_error=int8_error,
         seed=given.seed,

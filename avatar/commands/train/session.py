@@ -92,17 +92,17 @@ class Session:
             return
         error = trainer.held_out_error()
         with disk_told(self._folder):
-            best = trainer.keep_best(self._folder, error)
+            kept = trainer.keep_good(self._folder, error)
             write_sheet(trainer, self._folder)
             self.save()
-        self._say(self._line(budget, error, best))
+        self._say(self._line(budget, error, kept))
 
     def save(self) -> None:
         """Write the checkpoint. Raises ``OSError``."""
         facts = {"spent_s": self.spent_s, "untrained_error": self.untrained_error}
         self._trainer.save(self._folder, facts)
 
-    def _line(self, budget: Budget, error: float, best: bool) -> str:
+    def _line(self, budget: Budget, error: float, kept: bool) -> str:
         count = max(len(self._losses), 1)
         l1 = sum(losses.difference for losses in self._losses) / count
         critic = sum(losses.critic for losses in self._losses) / count
@@ -110,7 +110,7 @@ class Session:
         left_s = max(0.0, (self.spent_s - self._before_s) * (1 - done) / done)
         return (
             f"step {self._trainer.step_count}: L1 {l1:.4f}, critic {critic:.2f}, held out "
-            f"{error:.4f}{' (best)' if best else ''} of {self.untrained_error:.4f} before, "
+            f"{error:.4f}{' (kept)' if kept else ''} of {self.untrained_error:.4f} before, "
             f"{left_s / 60:.1f} min left, {SHEET}"
         )
 

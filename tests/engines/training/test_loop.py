@@ -88,14 +88,31 @@ def test_a_resumed_training_equals_one_without_interruption(pairs: Pairs, tmp_pa
     assert all(torch.equal(wanted[key], found[key]) for key in wanted)
 
 
-def test_the_best_weights_are_kept_and_worse_ones_are_not(pairs: Pairs, tmp_path: Path) -> None:
+def test_good_weights_are_kept_and_worse_ones_are_not(pairs: Pairs, tmp_path: Path) -> None:
     trainer = Trainer(pairs, PLAN)
-    assert trainer.keep_best(tmp_path, 0.5)
+    assert trainer.keep_good(tmp_path, 0.5)
     kept = (tmp_path / BEST).read_bytes()
     trainer.step()
-    assert not trainer.keep_best(tmp_path, 0.6)
-    assert not trainer.keep_best(tmp_path, math.nan)
+    assert not trainer.keep_good(tmp_path, 0.6)
+    assert not trainer.keep_good(tmp_path, math.nan)
     assert (tmp_path / BEST).read_bytes() == kept
+    assert trainer.best == trainer.kept_error == 0.5
+
+
+def test_of_weights_that_are_as_good_the_later_are_kept(pairs: Pairs, tmp_path: Path) -> None:
+    trainer = Trainer(pairs, PLAN)
+    trainer.keep_good(tmp_path, 0.5)
+    trainer.step()
+    assert trainer.keep_good(tmp_path, 0.51)
+    assert (trainer.best, trainer.kept_error) == (0.5, 0.51)
+    # Measured against the best, not against the last: no creeping.
+    assert not trainer.keep_good(tmp_path, 0.52)
+    _, facts = checkpoint.read(tmp_path / BEST)
+    assert facts["step"] == 1
+    trainer.save(tmp_path, {})
+    again = Trainer(pairs, PLAN)
+    again.resume(tmp_path)
+    assert (again.best, again.kept_error) == (0.5, 0.51)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good(
