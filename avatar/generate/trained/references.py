@@ -178,7 +178,7 @@ class _Search:
         whole = (0, 0, self._side_px, self._side_px)
         if len(parts) == 1:
             return self._like(parts[0], whole)
-        out = self._turned_alike(turned, parts[0])
+        out = self._turned_alike(turned)
         for part in parts:
             box, mask = self._around(part)
             x0, y0, x1, y1 = box
@@ -186,23 +186,10 @@ class _Search:
             out[y0:y1, x0:x1] = cv2.blendLinear(self._like(part, box), below, mask, 1 - mask)
         return out
 
-    def _turned_alike(self, turned: Float32, face: slice) -> UInt8Image:
-        """Return the moments of the nearest turns, moved by the ``face`` as a whole."""
-        import cv2
-
+    def _turned_alike(self, turned: Float32) -> UInt8Image:
+        """Return the moments of the nearest turns as they were: patches are fixed to the skull."""
         nearest, weights = _nearest(turned)
-        linear, shift = _alignment(self._points[face], self._known[nearest, face])
-        pictures = []
-        for index, columns, by in zip(nearest, linear, shift, strict=True):
-            # OpenCV counts from the centres of pixels.
-            moved = by * self._side_px + columns @ np.full(2, 0.5) - 0.5
-            matrix = np.hstack([columns, moved[:, None]]).astype(np.float64)
-            size = (self._side_px, self._side_px)
-            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            border = cv2.BORDER_REPLICATE
-            pictures.append(
-                cv2.warpAffine(self._pictures[index], matrix, size, flags=flags, borderMode=border)
-            )
+        pictures = [self._pictures[index] for index in nearest]
         return _mixed(pictures, weights, turned[nearest], self._picture)
 
     def _like(self, part: slice, box: Box) -> UInt8Image:
