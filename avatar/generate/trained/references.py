@@ -2,7 +2,7 @@
 
 Kept are some dozens of moments whose expressions differ most. For a pose the two most alike are
 taken, bent onto its landmarks and mixed. A patch of several parts (the head) is put together: hair
-and shoulders from moments when the head was turned alike, over them the face, brows, eyes and lips,
+and shoulders as they were when the head was turned alike, over them the face, brows, eyes and lips,
 each from the moments most like it, so that lips and eyes never seen together can be shown. The
 further they are from the pose, the more of the warp's own picture is mixed in: a network that is
 shown nothing new learns to change nothing. Weights are inverse squared distances (Shepard 1968)
