@@ -216,7 +216,9 @@ class _Search:
         high = np.clip(high, low + step, side).astype(int)
         # What is so soft can be drawn at half the size.
         mask = np.zeros((high - low)[::-1] // 2, np.float32)
-        hull = cv2.convexHull(np.rint((points - low) / 2).astype(np.int32))
+        # Far outside, OpenCV's fixed-point numbers overflow.
+        near = np.clip((points - low) / 2, -8 * side, 9 * side)
+        hull = cv2.convexHull(np.rint(near).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, (1.0,))
         wide = 2 * round(_AROUND * side / 2) + 1
         mask = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
@@ -320,6 +322,7 @@ def _alignment(points: Float32, onto: Float32) -> tuple[Float32, Float32]:
     from_, to = points.mean(axis=0), onto.mean(axis=1)
     a, b = points - from_, onto - to[:, None]
     spread = a.T @ a
-    stiff = np.float32(_STIFFNESS * np.trace(spread) / 2) * np.eye(2, dtype=np.float32)
+    # The last is for landmarks that all fall on one point: they are shifted then.
+    stiff = np.float32(_STIFFNESS * np.trace(spread) / 2 + 1e-6) * np.eye(2, dtype=np.float32)
     linear = (b.transpose(0, 2, 1) @ a + stiff) @ np.linalg.inv(spread + stiff)
     return linear, to - linear @ from_

@@ -119,6 +119,18 @@ def test_each_part_is_taken_from_a_moment_of_its_own() -> None:
     assert np.abs(np.diff(both_shut[..., 0], axis=1)).max() < 40
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.01, 1e5), st.floats(-1e5, 1e5), st.floats(-1e5, 1e5), st.floats(-np.pi, np.pi))
+def test_a_pose_however_wild_has_a_reference(size: float, x: float, y: float, turn: float) -> None:
+    moments = [two_eyed(0.0, 1.0, 40), two_eyed(1.0, 0.0, 200), two_eyed(0.5, 0.5, 90)]
+    points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
+    kept = Kept(points, np.zeros((3, 3), np.float32), pictures, (4, len(RING), len(RING)))
+    references = References({"thing": kept}, opening=1.0)
+    wild = (points[0] - 0.5) * np.float32(size) + np.array([x, y], np.float32)
+    found = references.find("thing", wild, np.array([0, turn, 0], np.float32), LARGE_WARP)
+    assert found.shape == LARGE_WARP.shape and found.min() >= 40
+
+
 def test_what_is_no_part_is_taken_from_when_the_head_was_turned_alike() -> None:
     moments = [two_eyed(0.0, 0.0, 40), two_eyed(0.0, 0.0, 200)]
     points, pictures = (np.stack(parts) for parts in zip(*moments, strict=True))
