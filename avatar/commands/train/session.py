@@ -92,7 +92,8 @@ class Session:
             return
         error = trainer.held_out_error()
         with disk_told(self._folder):
-            kept = trainer.keep_good(self._folder, error)
+            learnt = trainer.step_count > self._first_step
+            kept = learnt and trainer.keep_good(self._folder, error)
             write_sheet(trainer, self._folder)
             self.save()
         self._say(self._line(budget, error, kept))
