@@ -26,7 +26,7 @@ DEFINITIONS = {
     "engines.deploy_convolutions",
     "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
     "engines.training.losses", "engines.training.devices", "engines.training.group",
-    "engines.training.here",
+    "engines.training.here", "engines.training.given",
 }  # fmt: skip
 
 
