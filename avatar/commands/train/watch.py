@@ -121,6 +121,10 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     return watched
 
 
+# Photographs are no film: none is so near to another that it may not be shown beside it.
+_PHOTO_APART_NS = 60_000_000_000
+
+
 def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
     """Find the face of each photograph of one person, in the order given.
 
@@ -131,7 +135,7 @@ def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
             f"expected {MIN_PHOTOS} to {MAX_PHOTOS} photographs of one person, found {len(paths)}"
         )
     pictures = [
-        CameraFrame(load_photo(path), index * 1_000_000_000, index)
+        CameraFrame(load_photo(path), index * _PHOTO_APART_NS, index)
         for index, path in enumerate(paths)
     ]
     frames = []

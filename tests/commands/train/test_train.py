@@ -39,7 +39,7 @@ from avatar.frames import UInt8Image
 from avatar.sources.demo import performance
 from avatar.sources.illustration import Illustrator
 from avatar.track.face_model import find_face_model
-from engines.patches import Patch
+from engines.patches import Patch, patches_of
 from engines.training import checkpoint
 from engines.training.loop import BEST, CHECKPOINT, Plan, Trainer
 from engines.training.pairs import Pairs
@@ -393,6 +393,13 @@ def test_photographs_personalise_a_base(
     assert card.base_sha256 is not None and card.recordings == []
     # Each of three is drawn as the other two show the person, with creases and without.
     assert (card.train_pairs, card.held_out_pairs) == (8, 4)
+    # Photographs are not near in time: one may be shown while another is learnt.
+    patches = patches_of("regions")
+    pairs = Pairs(training_folder(stored.folder) / "pairs", patches)
+    for patch in patches:
+        batch = pairs.batch(patch, pairs.train)
+        shown = np.abs(batch.reference.astype(int) - batch.picture).max(axis=(1, 2, 3))
+        assert (shown > 8).sum() >= len(shown) // 2
 
 
 def film(path: Path, images: list[UInt8Image]) -> Path:
