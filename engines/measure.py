@@ -203,7 +203,8 @@ def _published_operations(name: str, networks: Mapping[str, nn.Module]) -> int:
     return int(counter.get_total_flops())
 
 
-def _load() -> str:
+def load() -> str:
+    """How busy the machine is, in words."""
     try:
         return f"load {os.getloadavg()[0]:.1f}"
     except (AttributeError, OSError):  # Windows has none
@@ -239,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     forms = options.form or ["original", "openvino fp32", "openvino int8", "onnxruntime fp32"]
     out = sys.stdout
-    out.write(f"{_cpu()}, {options.threads} threads, {_load()} before\n{HEADER}\n")
+    out.write(f"{_cpu()}, {options.threads} threads, {load()} before\n{HEADER}\n")
     try:
         for family in options.families:
             if family not in FRAMES:
@@ -257,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AvatarError as error:
         sys.stderr.write(f"measure: {error}\n")
         return error.exit_status
-    out.write(f"{_load()} after\n")
+    out.write(f"{load()} after\n")
     return 0
 
 

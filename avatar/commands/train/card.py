@@ -4,7 +4,7 @@
 
     STORE/NAME/avatar.json, photo-….png      the stored avatar: a frame of the clip
     STORE/NAME/neural/card.json              what ``Card`` says
-    STORE/NAME/neural/weights.safetensors    the averaged weights that did best on held-out frames
+    STORE/NAME/neural/weights.safetensors    the averaged weights that were kept, by held-out frames
     STORE/NAME/neural/fp32.onnx, …           the same, ready to run
     STORE/NAME/neural/references.npz         pictures of the person that the network is shown
     STORE/NAME/training/                     pairs, checkpoints and contact sheet; may be deleted

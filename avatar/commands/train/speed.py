@@ -8,13 +8,13 @@ all of them. OpenVINO on one thread, as ``--engine neural`` runs it.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from avatar.sources.illustration import Illustrator
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
 from engines.graph import Array
+from engines.measure import load
 from engines.patches import SIZES, Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
@@ -72,12 +73,11 @@ def measure(sizes: Sequence[str], frames: int) -> list[Timed]:
             patches = patches_of(size)
             for precision, graph in zip(_PRECISIONS, _graphs(patches), strict=True):
                 timed = Timed(f"{size} {precision}", [], [])
-                runner = _opened(graph, timed.network_ms)
                 trained = TrainedGenerator(
                     _portrait(photo, face, "empty"),
                     patches,
-                    lambda patches=patches: references.of(patches),  # type: ignore[misc]
-                    lambda runner=runner: runner,  # type: ignore[misc]
+                    partial(references.of, patches),
+                    partial(_opened, graph, timed.network_ms),
                 )
                 draws.append((timed, stages.enter_context(trained).generate))
         for motion in _motions(frames):
@@ -86,9 +86,8 @@ def measure(sizes: Sequence[str], frames: int) -> list[Timed]:
     return [timed for timed, _ in draws]
 
 
-def _portrait(photo: UInt8Image, face: Face, mouth: str) -> PortraitGenerator:
-    settings = PortraitSettings(mouth, 1.0)  # type: ignore[arg-type]
-    return PortraitGenerator(photo, face, "portrait", SIZE_PX, settings)
+def _portrait(photo: UInt8Image, face: Face, mouth: Literal["teeth", "empty"]) -> PortraitGenerator:
+    return PortraitGenerator(photo, face, "portrait", SIZE_PX, PortraitSettings(mouth, 1.0))
 
 
 def _motions(count: int) -> Iterator[Motion]:
@@ -186,8 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AvatarError as error:
         sys.stderr.write(f"speed: {error}\n")
         return error.exit_status
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    sys.stdout.write("\n".join([*lines, f"{options.frames} pictures each{load}", ""]))
+    sys.stdout.write("\n".join([*lines, f"{options.frames} pictures each, {load()}", ""]))
     return 0
 
 

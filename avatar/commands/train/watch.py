@@ -26,6 +26,8 @@ Say = Callable[[str], None]
 
 MIN_FACE_PX = 128
 MIN_PHOTOS, MAX_PHOTOS = 3, 5
+# Photographs are no film: none is so near to another that it may not be shown beside it.
+_PHOTO_APART_NS = 60_000_000_000
 MIN_MOMENTS = 60
 # A frame less than so sharp, against the clip's own median, is blurred.
 _BLURRED = 0.4
@@ -119,10 +121,6 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     watched = judged(path, frames, partial(frames_of, path))
     _check_enough(watched)
     return watched
-
-
-# Photographs are no film: none is so near to another that it may not be shown beside it.
-_PHOTO_APART_NS = 60_000_000_000
 
 
 def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:

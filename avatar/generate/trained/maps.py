@@ -27,8 +27,8 @@ _NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
 
 _EYES = tuple(np.concatenate([ring, iris]) for ring, iris in zip(EYE_RINGS, IRISES, strict=True))
 _LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
-# By what moments of a patch are compared, by its name and side: all of it, then parts that may look
-# as at other moments.
+# By what moments of a patch are compared, by its name and side. Each of several parts may look as
+# at other moments; the first is the face, the others lie over it.
 _TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
     ("mouth", None): (_LIPS,),
     ("eye", 0): (np.concatenate([_EYES[0], _BROWS[0]]),),
@@ -85,7 +85,7 @@ def telling_points(place: Place, matrix: NDArray[np.float64], landmarks_px: Floa
 
 
 def telling_parts(patch: Patch) -> tuple[int, ...]:
-    """Return how many of a patch's telling points belong to each of its parts, all of it first."""
+    """Return how many of a patch's telling points belong to each of its parts, in their order."""
     side = 0 if patch.count > 1 else None
     return tuple(len(part) for part in _TELLING[patch.name, side])
 
