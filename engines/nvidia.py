@@ -141,7 +141,7 @@ def check_gpu(gpu: Gpu, backend: str, precision: str) -> None:
         raise EngineError(
             f"TensorRT-RTX does not run on {gpu.name} ({gpu.architecture}); expected "
             f"{', '.join(f'sm{a}{b}' for a, b in RTX_CAPABILITIES)}. Choose --backend tensorrt, "
-            "or onnxruntime with --device cuda"
+            "or openvino on the processor"
         )
     if gpu.capability < _TENSORRT_OLDEST:
         raise _too_old(gpu)
@@ -155,5 +155,5 @@ def check_gpu(gpu: Gpu, backend: str, precision: str) -> None:
 def _too_old(gpu: Gpu) -> EngineError:
     return EngineError(
         f"{gpu.name} ({gpu.architecture}) is too old for TensorRT; expected sm75 or later, which "
-        "is an RTX 20 or GTX 16 card. Choose --backend onnxruntime with --device cuda, or openvino"
+        "is an RTX 20 or GTX 16 card. Choose --backend openvino or onnxruntime on the processor"
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +149,10 @@ def _monitor(trt: Any, progress: Progress) -> Any:
 
 @dataclass
 class _Slot:
-    """One frame on its way: memory of its own for inputs that are being uploaded."""
+    """One frame on its way: memory of its own for inputs that are being uploaded.
+
+    ``feeds`` are kept until it is done: what lies on the card is read from there meanwhile.
+    """
 
     pinned: dict[str, Any]
     staging: dict[str, Any]
@@ -157,6 +160,7 @@ class _Slot:
     uploaded: Any
     consumed: Any
     finished: Any
+    feeds: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DeviceArray:
@@ -290,12 +294,14 @@ class TensorRtRunner(Runner):
         self._card.set_current()
         slot = self._submitted.pop(0)
         slot.finished.sync()
+        slot.feeds = {}
         return {v.name: _view(slot.results[v.name], v).copy() for v in self.spec.outputs}
 
     def _submit(self, feeds: Mapping[str, Any]) -> None:
         self._card.set_current()  # frames may come from another thread than opened the runner
         slot = self._slots[self._next]
         self._next = 1 - self._next
+        slot.feeds = feeds
         self._upload(slot, feeds)
         self._stream.wait(slot.uploaded)
         for name, value in feeds.items():
@@ -325,11 +331,10 @@ class TensorRtRunner(Runner):
 
     def _copy_from_card(self, name: str, value: Any) -> None:
         """From another library's memory, after what its own stream still has to do."""
-        from cuda.core import Buffer, Stream
+        from cuda.core import Buffer
 
         interface = value.__cuda_array_interface__
-        if interface.get("stream"):
-            self._stream.wait(Stream.from_handle(int(interface["stream"])))
+        await_producer(value, interface, self._stream, self._card)
         size = self._memory[name].size
         source = Buffer.from_handle(int(interface["data"][0]), size, owner=value)
         self._memory[name].copy_from(source, stream=self._stream)
@@ -371,6 +376,24 @@ class TensorRtRunner(Runner):
         for buffer in self._memory.values():
             buffer.close()
         del self._context, self._engine, self._runtime
+
+
+def await_producer(value: Any, interface: Mapping[str, Any], stream: Any, card: Any) -> None:
+    """Have ``stream`` wait for what still has to be done to ``value``, an array on the card.
+
+    Since version 3 of the interface it names the stream to wait for, or says that there is none.
+    PyTorch's is of version 2 and leaves that open, but its DLPack takes a stream and makes it wait
+    (https://dmlc.github.io/dlpack/latest/python_spec.html). Else all of the card is waited for.
+    """
+    if "stream" in interface:
+        if interface["stream"] is not None:
+            from cuda.core import Stream
+
+            stream.wait(Stream.from_handle(int(interface["stream"])))
+    elif hasattr(value, "__dlpack__"):
+        value.__dlpack__(stream=int(stream.handle))
+    else:
+        card.sync()
 
 
 def described(interface: Mapping[str, Any]) -> Array:

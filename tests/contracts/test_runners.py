@@ -75,11 +75,10 @@ def _array(weight: Any) -> Any:
 
 def open_tensorrt(backend: str) -> Open:
     def opened(name: str) -> Runner:
-        from engines import nvidia, tensorrt
+        from engines import select, tensorrt
 
         try:
-            nvidia.import_library(backend)
-            nvidia.find_gpu()
+            select.PROBES[backend]()
         except AvatarError as error:
             pytest.skip(str(error))
         builder = tensorrt.TensorRtBuilder(backend)

@@ -104,7 +104,7 @@ def test_cards_that_run(capability: tuple[int, int], backend: str) -> None:
     ("gpu", "backend", "precision", "message"),
     [
         (card((8, 9), 12040), "tensorrt-rtx", "fp16", r"too old: it speaks CUDA 12\.4.*driver 580"),
-        (card((6, 1)), "tensorrt-rtx", "fp16", r"\(sm61\) is too old.*--backend onnxruntime"),
+        (card((6, 1)), "tensorrt-rtx", "fp16", r"\(sm61\) is too old.*--backend openvino"),
         (card((6, 1)), "tensorrt", "fp16", r"\(sm61\) is too old"),
         (card((9, 0)), "tensorrt-rtx", "fp16", r"does not run on a card \(sm90\).*--backend tenso"),
         (card((7, 5)), "tensorrt-rtx", "fp32", r"sm75.*--precision fp16"),
@@ -143,6 +143,47 @@ def test_arrays_on_the_card_are_checked_without_touching_them() -> None:
         assert found.shape == array.shape and found.dtype == array.dtype
     with pytest.raises(EngineError, match="expected contiguous"):
         tensorrt.described(interface(array, array.transpose(2, 1, 0).strides))
+
+
+class Told:
+    """A stream or a card that keeps what it was told."""
+
+    handle = 77
+
+    def __init__(self) -> None:
+        self.waited: list[int] = []
+        self.synchronised = 0
+
+    def wait(self, other: Any) -> None:
+        self.waited.append(int(other.handle))
+
+    def sync(self) -> None:
+        self.synchronised += 1
+
+
+class Tensor:
+    """As PyTorch's: its interface names no stream, its DLPack makes one wait."""
+
+    def __init__(self) -> None:
+        self.awaited_by: list[int] = []
+
+    def __dlpack__(self, *, stream: int) -> object:
+        self.awaited_by.append(stream)
+        return object()
+
+
+def test_arrays_on_the_card_are_read_after_what_made_them() -> None:
+    stream, card_, tensor = Told(), Told(), Tensor()
+    anything = interface(np.zeros(3, np.float32))
+    tensorrt.await_producer(tensor, anything, stream, card_)
+    assert tensor.awaited_by == [stream.handle] and not card_.synchronised
+    tensorrt.await_producer(object(), anything, stream, card_)
+    assert card_.synchronised == 1
+    tensorrt.await_producer(object(), {**anything, "stream": None}, stream, card_)
+    assert card_.synchronised == 1 and not stream.waited
+    pytest.importorskip("cuda.core", reason="has the streams of cards")
+    tensorrt.await_producer(object(), {**anything, "stream": 5}, stream, card_)
+    assert card_.synchronised == 1 and stream.waited == [5]
 
 
 @pytest.mark.slow
