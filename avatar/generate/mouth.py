@@ -64,6 +64,7 @@ class MouthLayer:
         self._skull[1] = head.shape[13, 1]
         self._grain = Grain(canvas, landmarks_px)
         light = _light(canvas, landmarks_px)
+        self._dark = np.rint(np.array(_DARK, np.float32) * light).astype(np.uint8)
         self._cavity = _draw_cavity(light)
         self._upper, self._upper_alpha = _draw_teeth(light, _TEETH_LENGTH, 1.0)
         lower, alpha = _draw_teeth(light * 0.82, _TEETH_LENGTH * 0.7, 0.92)
@@ -105,7 +106,7 @@ class MouthLayer:
         origin = np.array(box[:2], np.float32)
         size = (box[2] - box[0], box[3] - box[1])
         if self._empty:
-            return np.full((*size[::-1], 3), _DARK, np.uint8)
+            return np.full((*size[::-1], 3), self._dark, np.uint8)
         upper_at, lower_at = self._anchors(pose)
         middle = (upper_at + lower_at) * np.float32(0.5)
         patch = self._warp(self._cavity, middle, pose, origin, size, 0.5)
