@@ -2,8 +2,8 @@
 
 A recording is short and its moments are much alike: a network learns them by heart, then frowns
 because the head is turned. What a step is shown is therefore varied so that places and
-neighbourhoods mean little: windows are turned, enlarged and shifted, parts of them are exchanged
-(CutMix, arXiv 1905.04899), and the light is another.
+neighbourhoods mean little: windows are mirrored, turned, enlarged and shifted, parts of them are
+exchanged (CutMix, arXiv 1905.04899), and the light is another.
 """
 
 from __future__ import annotations
@@ -62,7 +62,17 @@ class Given:
 
     def varied(self, random: np.random.Generator) -> Given:
         """Return windows of ``patch.window_px``, one of each patch, varied."""
-        return self._lit(random)._windows(random)._exchanged(random)
+        return self._mirrored(random)._lit(random)._windows(random)._exchanged(random)
+
+    def _mirrored(self, random: np.random.Generator) -> Given:
+        # Hair is combed to one side and falls to it for as long as a recording lasts, no longer.
+        chosen = torch.from_numpy(random.uniform(size=len(self.picture)) < 0.5)
+        some = chosen.to(self.picture.device)[:, None, None, None]
+        picture, reference, truth, maps = (
+            torch.where(some, x.flip(3), x)
+            for x in (self.picture, self.reference, self.truth, self.maps)
+        )
+        return replace(self, picture=picture, reference=reference, truth=truth, maps=maps)
 
     def _lit(self, random: np.random.Generator) -> Given:
         # One light for all three: a person is not always filmed in this one.
@@ -103,14 +113,17 @@ class Given:
         part = torch.from_numpy(small).to(self.picture.device) > 0
         large = functional.interpolate(part.float(), scale_factor=patch.fold, mode="nearest") > 0
 
-        def mixed(x: Tensor, where: Tensor) -> Tensor:
-            found = torch.where(where, x[from_], x)
-            return found.contiguous(memory_format=torch.channels_last)
+        def mixed(x: Tensor, where: Tensor, order: torch.memory_format) -> Tensor:
+            return torch.where(where, x[from_], x).contiguous(memory_format=order)
 
-        picture, reference, truth, edge = (
-            mixed(x, large) for x in (self.picture, self.reference, self.truth, self.border)
+        # Convolutions read channels last; what a loss reads is faster plane by plane.
+        picture, reference, edge = (
+            mixed(x, large, torch.channels_last)
+            for x in (self.picture, self.reference, self.border)
         )
-        return Given(patch, picture, reference, truth, mixed(self.maps, part), edge)
+        maps = mixed(self.maps, part, torch.channels_last)
+        truth = mixed(self.truth, large, torch.contiguous_format)
+        return Given(patch, picture, reference, truth, maps, edge)
 
 
 def _places(

@@ -145,7 +145,7 @@ class Trainer:
     def _learn(self, given: Given, random: np.random.Generator) -> tuple[float, ...]:
         """Add the gradients of one patch; return difference, pyramid and critic's loss."""
         patch, weight = given.patch, given.weight
-        made = self._made(self.generator, given)
+        made = self._made(self.generator, given).contiguous()
         difference = weighted_l1(made, given.truth, weight)
         pyramid = pyramid_l1(made, given.truth, weight)
         loss = difference + pyramid

@@ -190,8 +190,9 @@ def test_a_compiled_step_has_the_same_losses(
 def test_pictures_come_channels_last(pairs: Pairs) -> None:
     whole = Given.of(PATCH, pairs.batch(PATCH, pairs.train[:2]), "cpu")
     seen = whole.varied(np.random.default_rng(0))
-    for tensor in (whole.picture, whole.truth, whole.maps, seen.picture, seen.truth, seen.maps):
+    for tensor in (whole.picture, whole.truth, whole.maps, seen.picture, seen.reference, seen.maps):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
+    assert seen.truth.is_contiguous(), "losses read it plane by plane"
 
 
 class Placed(torch.nn.Module):

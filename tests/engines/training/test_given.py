@@ -35,6 +35,18 @@ def test_what_belongs_together_stays_together() -> None:
     assert torch.equal(seen.picture, seen.truth) and torch.equal(seen.picture, seen.reference)
 
 
+def test_about_half_are_mirrored() -> None:
+    """Of pictures whose left half is bright, some are bright on the right."""
+    pictures = np.zeros((COUNT, 64, 64, 3), np.uint8)
+    pictures[:, :, :32] = 200
+    mirrored = 0
+    for seed in range(4):
+        seen = given(pictures).varied(np.random.default_rng(seed)).picture
+        left, right = (half.mean((1, 2, 3)) for half in seen.chunk(2, 3))
+        mirrored += int((right > left).sum())
+    assert 6 <= mirrored <= 18
+
+
 def test_maps_lie_on_the_pictures() -> None:
     """What a map marks is what the picture shows there, however both are turned."""
     spot = (slice(10, 22), slice(8, 20))

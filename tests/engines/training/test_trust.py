@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +30,23 @@ class Painter:
         return picture + self.change, torch.ones_like(picture[:, :1])
 
 
-def pairs(folder: Path, truths: list[object], held_out: list[int]) -> Pairs:
-    """Write pairs of black pictures; ``truths`` are (side, side) in levels."""
-    writer = PairsWriter(folder, [PATCH], len(truths), len(truths), "toy")
+def pairs(folder: Path, truths: list[object], held_out: list[int], patch: Patch = PATCH) -> Pairs:
+    """Write pairs of black pictures; ``truths`` are (side, side) in levels.
+
+    All maps are full but for the last one's right half, where there are several.
+    """
+    writer = PairsWriter(folder, [patch], len(truths), len(truths), "toy")
     black = np.zeros((1, SIDE, SIDE, 3), np.uint8)
-    valid = np.full((1, PATCH.cells, PATCH.cells, 1), 255, np.uint8)
+    valid = np.full((1, patch.cells, patch.cells, len(patch.maps)), 255, np.uint8)
+    if len(patch.maps) > 1:
+        valid[:, :, patch.cells // 2 :, -1] = 0
     for moment, truth in enumerate(truths):
         levels = np.broadcast_to(np.asarray(truth), (SIDE, SIDE)).astype(np.uint8)
         writer.truth(moment, {PATCH.name: levels[None, ..., None].repeat(3, -1)})
         writer.pair(moment, {PATCH.name: black}, {PATCH.name: valid})
         writer.reference(moment, {PATCH.name: black})
     writer.finish(held_out)
-    return Pairs(folder, [PATCH])
+    return Pairs(folder, [patch])
 
 
 def halves(left: float, right: float) -> np.ndarray:
@@ -84,3 +90,12 @@ def test_where_nothing_was_corrected_or_held_out_all_is_left(tmp_path: Path) -> 
     assert (ones > 0.999).all()
     learnt = Painter(np.full((SIDE, SIDE), 0.5))
     assert (trust(learnt, pairs(tmp_path / "b", [0] * 2, []), PATCH) == 1).all()  # type: ignore[arg-type]
+
+
+def test_beside_the_face_less_is_left(tmp_path: Path) -> None:
+    painter = Painter(np.full((SIDE, SIDE), 100 / 255))
+    patch = replace(PATCH, maps=("valid", "oval"), emphasis=(0.0, 0.0))
+    found = trust(painter, pairs(tmp_path, [100] * 6, [4, 5], patch), patch)  # type: ignore[arg-type]
+    middle = found[SIDE // 2]
+    assert middle[: SIDE // 2].min() > 0.98, "the oval's own edge is in the face"
+    np.testing.assert_allclose(middle[int(0.65 * SIDE) :], 0.6, atol=0.01)
