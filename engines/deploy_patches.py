@@ -14,8 +14,6 @@ need one transposition each way:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,12 +24,9 @@ COLOURS = 3
 
 
 class DeployedPatch(nn.Module):
-    """One ``PatchNet``: bytes of pictures and maps -> bytes of corrected pictures and masks.
+    """One ``PatchNet``: bytes of pictures and maps -> bytes of corrected pictures and masks."""
 
-    ``trust``: float32 (side, side), what the mask is multiplied by.
-    """
-
-    def __init__(self, net: PatchNet, trust: Tensor | None = None) -> None:
+    def __init__(self, net: PatchNet) -> None:
         super().__init__()
         self.net, self.fold = net, net.fold
         self.enlarged = DETAIL_PX // net.fold
@@ -47,8 +42,6 @@ class DeployedPatch(nn.Module):
         self.out = _fixed(*_out_weights(net.out, net.fold))
         spread = torch.eye(net.fold**2).repeat_interleave(COLOURS, 0)
         self.spread = _fixed(spread[:, :, None, None])
-        kept = None if trust is None else functional.pixel_unshuffle(trust[None, None], net.fold)
-        self.register_buffer("trust", kept)
 
     def forward(self, picture: Tensor, reference: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """(n, side, side, 3) and (n, cells, cells, M) -> (n, side, side, 3), (n, side, side)."""
@@ -63,10 +56,7 @@ class DeployedPatch(nn.Module):
         residual, erased, mask, taken = y.split((COLOURS * squares, squares, squares, squares), 1)
         erased, taken = (_conv(self.spread, torch.sigmoid(share)) for share in (erased, taken))
         corrected = pixels - detail * erased + (others - pixels) * taken + torch.tanh(residual)
-        mask = torch.sigmoid(mask)
-        if self.trust is not None:
-            mask = mask * self.trust
-        return self._bytes(corrected, COLOURS), self._bytes(mask, 1)
+        return self._bytes(corrected, COLOURS), self._bytes(torch.sigmoid(mask), 1)
 
     def _fold(self, picture: Tensor) -> Tensor:
         """Bytes (n, side, side, 3) -> (n, fold · fold · 3, cells, cells) in [0, 1]."""
@@ -97,17 +87,11 @@ class DeployedPatch(nn.Module):
 
 
 class Deployed(nn.Module):
-    """The generator as ``engines.patches.spec_of`` lists its inputs and outputs.
+    """The generator as ``engines.patches.spec_of`` lists its inputs and outputs."""
 
-    ``trust``: by patch, how much of each correction is left; all of it where there is none.
-    """
-
-    def __init__(self, gan: PortraitGan, trust: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, gan: PortraitGan) -> None:
         super().__init__()
-        self.patches = nn.ModuleList(
-            DeployedPatch(gan.nets[patch.name], (trust or {}).get(patch.name))
-            for patch in gan.patches
-        )
+        self.patches = nn.ModuleList(DeployedPatch(gan.nets[patch.name]) for patch in gan.patches)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Pictures, references and maps of each patch -> its corrected pictures and masks."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.errors import MissingDependencyError
 from engines.export import exported
-from engines.graph import Array, check
+from engines.graph import check
 from engines.patches import Patch, spec_of
 from engines.precision import Feeds, convolutions, to_int8
 from engines.training import checkpoint
@@ -42,17 +42,11 @@ def load(path: Path, patches: Sequence[Patch]) -> PortraitGan:
     return network
 
 
-def graph(network: PortraitGan, trust: Mapping[str, Array] | None = None) -> ModelProto:
-    """The generator as an ONNX graph in float32, uint8 on both sides (``engines.patches``).
-
-    ``trust``: by patch, how much of each correction is left (``engines.training.trust``).
-    """
-    import torch
-
+def graph(network: PortraitGan) -> ModelProto:
+    """The generator as an ONNX graph in float32, uint8 on both sides (``engines.patches``)."""
     from engines.deploy_patches import Deployed
 
-    left = {name: torch.from_numpy(values) for name, values in (trust or {}).items()}
-    made = exported(Deployed(network, left).eval(), spec_of(network.patches))
+    made = exported(Deployed(network).eval(), spec_of(network.patches))
     check(made)
     return made
 

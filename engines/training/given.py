@@ -18,6 +18,8 @@ from torch.nn import functional
 from engines.patches import Patch, border
 from engines.training.pairs import Batch
 
+# The map that is the face, and how far the face reaches beyond it, in patch sides.
+_FACE, _BEYOND = "oval", 0.03
 # Standard deviations: of turns in radians, of scales, of shifts in halves of a window.
 _TURN, _SCALE, _SHIFT = 0.06, 0.05, 0.06
 # How many windows get a part of another, and the part's sides as shares of the window's.
@@ -59,6 +61,18 @@ class Given:
         emphasis = torch.tensor(self.patch.emphasis, device=self.maps.device)[None, :, None, None]
         cells = self.maps[:, :1] * (1 + (self.maps * emphasis).sum(1, keepdim=True))
         return functional.interpolate(cells, scale_factor=self.patch.fold, mode="nearest")
+
+    @property
+    def face(self) -> Tensor | None:
+        """Return where the face is, in [0, 1], (N, 1, side, side); None without a map of it."""
+        if _FACE not in self.patch.maps:
+            return None
+        at = self.patch.maps.index(_FACE)
+        reach = max(1, round(_BEYOND * self.patch.cells))
+        oval = self.maps[:, at : at + 1].contiguous()
+        grown = functional.max_pool2d(oval, 2 * reach + 1, 1, reach)
+        soft = functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False)
+        return functional.interpolate(soft, scale_factor=self.patch.fold, mode="bilinear")
 
     def varied(self, random: np.random.Generator) -> Given:
         """Return windows of ``patch.window_px``, one of each patch, varied."""

@@ -77,11 +77,10 @@ def _export(best: Path, folder: Path, pairs: Pairs) -> float | None:
     """Write weights and graphs; return int8's mean error in levels, None without ONNX Runtime."""
     from engines import precision, trained
     from engines.training.checkpoint import write_whole as write_bytes
-    from engines.training.trust import trust
 
     network = trained.load(best, pairs.patches)
     write_bytes(folder / WEIGHTS, best.read_bytes())
-    graph = trained.graph(network, {p.name: trust(network, pairs, p) for p in pairs.patches})
+    graph = trained.graph(network)
     write_bytes(folder / "fp32.onnx", graph.SerializeToString())
     write_bytes(folder / "fp16.onnx", precision.to_fp16(graph).SerializeToString())
     eight = trained.eight_bit(graph, _samples(pairs, pairs.train))

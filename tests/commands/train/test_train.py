@@ -39,8 +39,7 @@ from avatar.frames import UInt8Image
 from avatar.sources.demo import performance
 from avatar.sources.illustration import Illustrator
 from avatar.track.face_model import find_face_model
-from engines.onnxruntime import OnnxRuntimeRunner
-from engines.patches import Patch, outputs_of, patches_of, spec_of
+from engines.patches import Patch, patches_of
 from engines.training import checkpoint
 from engines.training.loop import BEST, CHECKPOINT, Plan, Trainer
 from engines.training.pairs import Pairs
@@ -245,24 +244,6 @@ def test_best_weights_that_are_damaged_are_not_exported(untrained: Path) -> None
     with pytest.raises(EngineError, match="no whole checkpoint"):
         train(Wish("drawn", rights="self", resume=True, minutes=0))
     assert not (neural_folder(untrained) / "card.json").exists()
-
-
-def test_what_held_out_frames_do_not_gain_from_is_not_drawn(
-    untrained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none_of_it(network: object, pairs: object, patch: Patch) -> object:
-        return np.zeros((patch.side_px, patch.side_px), np.float32)
-
-    import onnx
-
-    monkeypatch.setattr("engines.training.trust.trust", none_of_it)
-    assert train(Wish("drawn", rights="self", resume=True, minutes=0)) == 0
-    patches = patches_of("regions")
-    for name in ("fp32.onnx", "int8.onnx"):
-        with OnnxRuntimeRunner(onnx.load(str(neural_folder(untrained) / name))) as runner:
-            given = {s.name: np.full(s.shape, 99, np.uint8) for s in spec_of(patches).inputs}
-            found = runner.infer(given)
-        assert all(not found[outputs_of(patch)[1]].any() for patch in patches)
 
 
 def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from avatar.errors import EngineError  # noqa: E402
 from engines.training import checkpoint  # noqa: E402
+from engines.training.given import Given  # noqa: E402
 from engines.training.loop import BEST, CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
 from tests.engines.training.toys import HELD_OUT, PAIRS, PATCH, write_pairs  # noqa: E402
 
+FACE = replace(PATCH, maps=("valid", "oval"))
 # The critic takes part early, so that what it keeps is under test as well.
 PLAN = Plan(batch=4, learning_rate=2e-3, warm_up=3, averaging=0.9)
 
@@ -31,6 +34,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def pairs(folder: Path) -> Pairs:
     return Pairs(folder, [PATCH])
+
+
+@pytest.fixture
+def faces(folder: Path) -> Pairs:
+    """The same pairs; what is painted is called the face."""
+    return Pairs(folder, [FACE])
 
 
 def state(trainer: Trainer) -> dict[str, object]:
@@ -86,6 +95,52 @@ def test_a_resumed_training_equals_one_without_interruption(pairs: Pairs, tmp_pa
     wanted, found = state(whole), state(second)
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
+@pytest.mark.parametrize("interrupted_after", [2, 4, 6])
+def test_a_resumption_before_and_after_hair_has_settled_changes_nothing(
+    faces: Pairs, tmp_path: Path, interrupted_after: int
+) -> None:
+    plan = replace(PLAN, settled=4)
+    whole = Trainer(faces, plan)
+    for _ in range(8):
+        whole.step()
+    first = Trainer(faces, plan)
+    for _ in range(interrupted_after):
+        first.step()
+    first.save(tmp_path, {})
+    second = Trainer(faces, PLAN)
+    second.resume(tmp_path)
+    for _ in range(8 - interrupted_after):
+        second.step()
+    wanted, found = state(whole), state(second)
+    assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
+def test_beside_the_face_what_has_settled_is_learnt(faces: Pairs) -> None:
+    trainer = Trainer(faces, replace(PLAN, settled=3))
+    given = Given.of(FACE, faces.batch(FACE, faces.train[:4]), "cpu")
+    for _ in range(3):
+        trainer.step()
+    assert trainer._as_settled(given) is given
+    trainer.step()
+    settled = trainer._made(trainer._settled, given)
+    for _ in range(3):
+        trainer.step()  # goes on, and what has settled stays
+    learnt, face = trainer._as_settled(given).truth, given.face
+    assert (face == 1).any() and (face == 0).any()
+    inside, beside = (where.expand_as(learnt) for where in (face == 1, face == 0))
+    torch.testing.assert_close(learnt[inside], given.truth[inside])
+    torch.testing.assert_close(learnt[beside], settled[beside])
+    assert not torch.allclose(learnt[beside], given.truth[beside], atol=1e-3)
+
+
+def test_without_a_map_of_the_face_all_is_learnt_as_it_is(pairs: Pairs) -> None:
+    trainer = Trainer(pairs, replace(PLAN, settled=1))
+    given = Given.of(PATCH, pairs.batch(PATCH, pairs.train[:4]), "cpu")
+    for _ in range(3):
+        trainer.step()
+    assert given.face is None and trainer._as_settled(given) is given
 
 
 def test_good_weights_are_kept_and_worse_ones_are_not(pairs: Pairs, tmp_path: Path) -> None:
@@ -185,6 +240,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 KEEP = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from engines.training.loop import Trainer
 from engines.training.pairs import Pairs
