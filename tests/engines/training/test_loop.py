@@ -240,7 +240,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 KEEP = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 from engines.training.loop import Trainer
 from engines.training.pairs import Pairs
