@@ -17,14 +17,19 @@ _LONGEST_STEP_S = 0.13
 # How long a look back tells how the signal goes on.
 _MEMORY_S = 10.0
 # What is believed before anything was learnt: of the newest speed so much goes on, of older ones
-# nothing, and what the filter still lags is made up for; and how firmly, in squared noise.
+# nothing, and what the filter still lags is made up for; and how firmly: in squared noise, and as
+# a share of the largest movement that taught anything. From one or two large steps nearly any five
+# weights could be learnt.
 _STEPS = 4
 _PRIOR = np.array([0.75, 0.0, 0.0, 0.0, 1.0])
-_FIRMNESS = 50.0
+_FIRMNESS, _FIRM_SHARE = 50.0, 0.03
 # At so many times the speed of noise a movement counts half.
 _CERTAIN = 2.0
 # A speed counts up to so many times the one before: what begins at once may end at once, too.
 _SUDDEN = 3.0
+# No part is carried on faster than so many times the fastest it just was: a movement that gathers
+# speed teaches that every speed doubles.
+_FASTER = 1.5
 # Larger than so many times the noise is a jump of the tracker's; it teaches no more than that.
 _MOST = 100.0
 
@@ -59,6 +64,7 @@ class Predictor:
         self._waiting: deque[tuple[float, Floats, Floats]] = deque()
         self._squares = [np.zeros((_STEPS + 1, _STEPS + 1)) for _ in self._parts]
         self._products = [np.zeros(_STEPS + 1) for _ in self._parts]
+        self._largest = [0.0 for _ in self._parts]
 
     def __call__(
         self, value: Float32, raw: Float32, elapsed_s: float, horizon_s: float,
@@ -90,18 +96,27 @@ class Predictor:
         speed = (value - last) / np.float32(elapsed_s)
         step = np.concatenate(
             [
-                _certain(speed[part], noise_speed[part]) * (self._weights(k) @ known[:, part])
+                _certain(speed[part], noise_speed[part]) * self._step(k, known[:, part])
                 for k, part in enumerate(self._parts)
             ]
         )
         carried = value + np.clip(step, -self._limit, self._limit)
         return np.asarray(carried, np.float32)
 
+    def _step(self, k: int, known: Floats) -> Floats:
+        """Return how far a part goes; ``known``: (5, n), its speeds by the horizon, and its lag."""
+        *speeds, lag = np.linalg.norm(known, axis=1)
+        step = np.asarray(self._weights(k) @ known)
+        most = _FASTER * max(speeds) + lag
+        return step * min(1.0, most / max(float(np.linalg.norm(step)), 1e-12))
+
     def _weights(self, k: int) -> Floats:
         """Return what a part has learnt, or believes."""
-        firm = _FIRMNESS * np.eye(_STEPS + 1)
+        firm = _FIRMNESS + _FIRM_SHARE * self._largest[k]
         return np.asarray(
-            np.linalg.solve(self._squares[k] + firm, self._products[k] + _FIRMNESS * _PRIOR)
+            np.linalg.solve(
+                self._squares[k] + firm * np.eye(_STEPS + 1), self._products[k] + firm * _PRIOR
+            )
         )
 
     def _learn(self, raw_before: Floats, elapsed_s: float, noise: Floats) -> None:
@@ -115,7 +130,9 @@ class Predictor:
             both *= np.minimum(1, _MOST / np.maximum(np.abs(both).max(axis=0), 1e-9))
             x, y = both[:-1], both[-1]
             for k, part in enumerate(self._parts):
-                self._squares[k] = keep * self._squares[k] + x[:, part] @ x[:, part].T
+                square = x[:, part] @ x[:, part].T
+                self._largest[k] = max(keep * self._largest[k], float(np.trace(square)))
+                self._squares[k] = keep * self._squares[k] + square
                 self._products[k] = keep * self._products[k] + x[:, part] @ y[part]
 
 

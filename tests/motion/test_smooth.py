@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -110,6 +110,11 @@ def turning(t_s: float, start_s: float, length_s: float, angle: float) -> Float3
     length_s=st.floats(0.25, 1.0), angle=st.floats(0.1, 0.6), delay_s=st.floats(0.0, 0.035),
     phase_s=st.floats(0, 1 / 30), fps=st.sampled_from([30, 60]),
 )  # fmt: skip
+# Quick turns seen a little more than a frame ahead: the first steps teach anything.
+@example(length_s=0.25, angle=0.5, delay_s=0.033555983212824686, phase_s=0.0, fps=30)
+@example(length_s=0.25222, angle=0.16920, delay_s=0.03404, phase_s=0.0, fps=30)
+@example(length_s=0.25733, angle=0.13719, delay_s=0.03414, phase_s=0.02458, fps=30)
+@example(length_s=0.25510, angle=0.59353, delay_s=0.03409, phase_s=0.0, fps=30)
 def test_a_turn_is_followed_to_where_it_is_now_and_not_overshot(
     portrait_face: Face, length_s: float, angle: float, delay_s: float, phase_s: float, fps: int
 ) -> None:

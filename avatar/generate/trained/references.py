@@ -7,7 +7,8 @@ each from the moments most like it, so that lips and eyes never seen together ca
 further they are from the pose, the more of the warp's own picture is mixed in: a network that is
 shown nothing new learns to change nothing. Weights are inverse squared distances (Shepard 1968)
 less that of the first one not taken: they fall to zero before a picture is exchanged for another,
-and nothing jumps.
+and nothing jumps. Where several are all as near, they would still change within a hair's breadth:
+there a third is taken, and a fourth.
 
 ::
 
@@ -35,7 +36,9 @@ from avatar.generate.overlay import Box
 from engines.patches import Patch
 
 KEPT = 64
-_TAKEN = 2
+# How many moments are taken, and at most where several are as near as each other: when the weights
+# of the first come to less than this share of the nearest's inverse squared distance.
+_TAKEN, _MOST, _APART = 2, 4, 0.3
 # Distances between landmarks, in sides of a patch: below the first two moments are alike, at the
 # second half of the warp's own picture is mixed in.
 _ALIKE, _FAR = 0.004, 0.02
@@ -230,7 +233,7 @@ class _Search:
 
 def _nearest(apart: Float32) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the nearest of what is ``apart`` so far, (n,), and their weights."""
-    nearest = np.argsort(apart, kind="stable")[: _TAKEN + 1]
+    nearest = np.argsort(apart, kind="stable")[: _MOST + 1]
     weights = _weights(apart[nearest])
     return nearest[: len(weights)], weights
 
@@ -252,12 +255,20 @@ def _mixed(
 
 
 def _weights(apart: Float32) -> NDArray[np.float64]:
-    """Return the shares of the nearest, which sum to 1; ``apart`` has the first not taken last."""
+    """Return the shares of the nearest, which sum to 1; ``apart``: up to ``_MOST`` + 1, sorted."""
     closeness = 1 / (apart.astype(np.float64) ** 2 + _ALIKE**2)
-    if len(apart) > _TAKEN:
-        closeness = closeness[:_TAKEN] - closeness[_TAKEN] * (1 - 1e-6)
-    found: NDArray[np.float64] = closeness / closeness.sum()
-    return found
+    beyond = [*closeness, 0.0, 0.0]  # with few moments none is the first not taken
+    # What is taken off all falls until enough is left of the nearest: at a tie of them it would
+    # leave next to nothing, and shares of that are anything.
+    level = min(beyond[_TAKEN], closeness[0])
+    for count in range(_TAKEN, min(_MOST, len(closeness)) + 1):
+        enough = (closeness[:count].sum() - _APART * closeness[0]) / count
+        level = max(min(level, enough), beyond[count])
+        if level > beyond[count]:
+            break
+    left = np.maximum(closeness[:_MOST] - level, 0)
+    found: NDArray[np.float64] = left[left > 0] if left.any() else np.ones_like(left)
+    return found / found.sum()
 
 
 def _step_px(side_px: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from avatar.errors import EngineError
@@ -71,6 +71,8 @@ def test_what_is_far_from_all_that_is_known_becomes_the_warp() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 1.5), st.integers(0, 5))
+@example(1.095703125, 1)  # three moments are as near as each other
+@example(1.22, 3)
 def test_nothing_jumps_as_a_pose_moves(at: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     references = known(
@@ -78,6 +80,11 @@ def test_nothing_jumps_as_a_pose_moves(at: float, seed: int) -> None:
     )
     near, next_ = (colour(references, moment(o, 0)[0]) for o in (at, at + 1e-3))
     assert abs(near - next_) < 12
+
+
+def test_moments_that_are_all_alike_are_mixed_evenly() -> None:
+    references = known(*(moment(0.5, colour_) for colour_ in range(0, 240, 40)))
+    assert colour(references, moment(0.5, 0)[0]) == pytest.approx(60, abs=2)
 
 
 def test_a_picture_is_moved_onto_the_landmarks() -> None:
