@@ -108,7 +108,8 @@ class Predictor:
         *speeds, lag = np.linalg.norm(known, axis=1)
         step = np.asarray(self._weights(k) @ known)
         most = _FASTER * max(speeds) + lag
-        return step * min(1.0, most / max(float(np.linalg.norm(step)), 1e-12))
+        share = min(1.0, most / max(float(np.linalg.norm(step)), 1e-12))
+        return np.asarray(share * step)
 
     def _weights(self, k: int) -> Floats:
         """Return what a part has learnt, or believes."""

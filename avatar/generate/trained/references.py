@@ -267,8 +267,9 @@ def _weights(apart: Float32) -> NDArray[np.float64]:
         if level > beyond[count]:
             break
     left = np.maximum(closeness[:_MOST] - level, 0)
-    found: NDArray[np.float64] = left[left > 0] if left.any() else np.ones_like(left)
-    return found / found.sum()
+    left = left[left > 0] if left.any() else np.ones_like(left)
+    found: NDArray[np.float64] = left / left.sum()
+    return found
 
 
 def _step_px(side_px: int) -> int:
