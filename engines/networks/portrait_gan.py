@@ -65,6 +65,11 @@ class PatchNet(nn.Module):
         corrected = picture - detail * erased + (reference - picture) * taken + torch.tanh(y[:, :3])
         return corrected, torch.sigmoid(y[:, 4:5] + 2)
 
+    def hidden_weights(self) -> list[nn.Parameter]:
+        """Return the weights of all convolutions but the first and the last."""
+        lists = (self.down, self.inner, self.up, self.joined)
+        return [conv.weight for conv in (self.stem, *(conv for part in lists for conv in part))]
+
     def body(self, x: Tensor) -> Tensor:
         """Return the features that the last convolution reads, (fine, cells, cells).
 

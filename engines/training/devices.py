@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from avatar.errors import EngineError
 
@@ -103,21 +104,27 @@ class Arithmetic:
             found = network(*given)
         return _float32(found)
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of ``loss``; they are as large as they are after ``step`` only."""
-        self._scaler.scale(loss).backward()
+    def gradients(
+        self, loss: Tensor, parameters: Iterable[nn.Parameter], *, keep: bool = False
+    ) -> list[Tensor]:
+        """Return the gradients of ``loss``, as large as they are after ``step`` only.
 
-    def step(self, clipped: Any, free: Any | None = None) -> bool:
+        ``keep``: another loss of the same computation follows.
+        """
+        scaled = self._scaler.scale(loss)
+        return list(torch.autograd.grad(scaled, list(parameters), retain_graph=keep))
+
+    def step(self, clipped: Sequence[Optimizer], free: Sequence[Optimizer]) -> bool:
         """Take a step of each optimizer; return whether it was taken.
 
-        ``clipped``: its gradients are brought to a norm of 1 at most. Neither takes a step where a
-        gradient is no number: see ``given_up``.
+        ``clipped``: their gradients are brought to a norm of 1 together at most. None takes a step
+        where a gradient is no number: see ``given_up``.
         """
-        optimizers = [clipped] if free is None else [clipped, free]
+        optimizers = [*clipped, *free]
         for optimizer in optimizers:
             self._scaler.unscale_(optimizer)
         norms = [nn.utils.clip_grad_norm_(_parameters(clipped), 1.0)]
-        norms += [nn.utils.get_total_norm(_gradients(other)) for other in optimizers[1:]]
+        norms += [nn.utils.get_total_norm(_gradients(free))] if free else []
         finite = all(math.isfinite(float(norm)) for norm in norms)
         if finite:
             for optimizer in optimizers:
@@ -145,12 +152,12 @@ class Arithmetic:
             self._scaler.load_state_dict(facts["scaler"])
 
 
-def _parameters(optimizer: Any) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
+def _parameters(optimizers: Sequence[Optimizer]) -> list[nn.Parameter]:
+    return [p for each in optimizers for group in each.param_groups for p in group["params"]]
 
 
-def _gradients(optimizer: Any) -> list[Tensor]:
-    return [p.grad for p in _parameters(optimizer) if p.grad is not None]
+def _gradients(optimizers: Sequence[Optimizer]) -> list[Tensor]:
+    return [p.grad for p in _parameters(optimizers) if p.grad is not None]
 
 
 def _float32(found: Any) -> Any:

@@ -76,17 +76,7 @@ class Given:
 
     def varied(self, random: np.random.Generator) -> Given:
         """Return windows of ``patch.window_px``, one of each patch, varied."""
-        return self._mirrored(random)._lit(random)._windows(random)._exchanged(random)
-
-    def _mirrored(self, random: np.random.Generator) -> Given:
-        # Hair is combed to one side and falls to it for as long as a recording lasts, no longer.
-        chosen = torch.from_numpy(random.uniform(size=len(self.picture)) < 0.5)
-        some = chosen.to(self.picture.device)[:, None, None, None]
-        picture, reference, truth, maps = (
-            torch.where(some, x.flip(3), x)
-            for x in (self.picture, self.reference, self.truth, self.maps)
-        )
-        return replace(self, picture=picture, reference=reference, truth=truth, maps=maps)
+        return self._windows(random)._lit(random)._exchanged(random)
 
     def _lit(self, random: np.random.Generator) -> Given:
         # One light for all three: a person is not always filmed in this one.
@@ -123,7 +113,9 @@ class Given:
             y, x = random.integers(0, cells - height + 1), random.integers(0, cells - width + 1)
             if random.uniform() < _EXCHANGED:
                 window[0, y : y + height, x : x + width] = 1
-        from_ = torch.from_numpy(random.permutation(count)).to(self.picture.device)
+        # Each from another one, where there is one.
+        further = random.integers(1, count) if count > 1 else 0
+        from_ = (torch.arange(count) + further).to(self.picture.device) % count
         part = torch.from_numpy(small).to(self.picture.device) > 0
         large = functional.interpolate(part.float(), scale_factor=patch.fold, mode="nearest") > 0
 
@@ -146,7 +138,8 @@ def _places(
     """Return where windows of a patch lie, most often in its middle, where the face is.
 
     Float32 (count, 2, 3), as ``affine_grid`` takes them: both range over [−1, 1]. ``share``: of a
-    window's side in the patch's.
+    window's side in the patch's. Half are mirrored: hair is combed to one side and falls to it for
+    as long as a recording lasts, no longer.
     """
     turn = random.normal(0, _TURN, count)
     scale = random.normal(1, _SCALE, count)
@@ -157,6 +150,7 @@ def _places(
     found[:, 1, 0] = share * scale * np.sin(turn)
     found[:, 0, 1] = -found[:, 1, 0]
     found[:, :, 2] = middle + share * random.normal(0, _SHIFT, (count, 2))
+    found[random.uniform(size=count) < 0.5, 0] *= -1
     return found
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +35,9 @@ from engines.training.losses import (
     texture_l1,
     weighted_l1,
 )
+from engines.training.muon import Muon
 from engines.training.pairs import Batch, Pairs
+from engines.training.parts import Parts
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -46,8 +51,9 @@ _SETTLED = "settled"
 class Plan:
     """How a training goes; all of it is kept in the checkpoint.
 
-    ``batch``: pairs a step. ``learning_rate`` of generator and discriminator alike. ``texture``:
-    weight of the loss that keeps detail. ``adversarial``
+    ``batch``: pairs a step. ``learning_rate`` of generator and discriminator alike but for the
+    generator's hidden layers, which have a ``hidden_rate`` (Muon's). ``texture``: weight of the
+    loss that keeps detail. ``adversarial``
     and ``features``: weights of the discriminator's losses beside the pyramid's, which is 1; they
     begin after ``warm_up`` steps. ``averaging``: the share of old weights in the averaged ones.
     ``settled``: the step from which on what is beside the face is learnt as it is drawn by then.
@@ -57,6 +63,7 @@ class Plan:
     seed: int = 0
     batch: int = 6
     learning_rate: float = 8e-4
+    hidden_rate: float = 3e-3
     texture: float = 10.0
     warm_up: int = 200
     adversarial: float = 0.02
@@ -73,6 +80,15 @@ class Losses:
     difference: float
     pyramid: float
     critic: float
+
+
+@dataclass
+class _Learnt:
+    """Of one part: sums over the patches (3,), and gradients in the order of the parameters."""
+
+    losses: npt.NDArray[np.float64]
+    generator: list[Tensor]
+    critics: list[Tensor]
 
 
 class DivergedError(EngineError):
@@ -108,35 +124,42 @@ class Trainer:
             self._arithmetic.place(network)
         for net in self.generator.nets.values():
             self._arithmetic.compile(net)
-        make = torch.optim.Adam
-        rate = plan.learning_rate
-        self._optimizer = make(self.generator.parameters(), rate, betas=(0.5, 0.99))
-        self._critics_optimizer = make(self._critics.parameters(), rate, betas=(0.5, 0.99))
+        self._parts = Parts(self._arithmetic.device.kind)
+        hidden = [w for net in self.generator.nets.values() for w in net.hidden_weights()]
+        known = {id(weight) for weight in hidden}
+        outer = [p for p in self.generator.parameters() if id(p) not in known]
+        adam = partial(torch.optim.Adam, lr=plan.learning_rate, betas=(0.5, 0.99), fused=True)
+        self._optimizers = {
+            "hidden": Muon(hidden, plan.hidden_rate),
+            "optimizer": adam(outer),
+            "critics-optimizer": adam(self._critics.parameters()),
+        }
         self._settled: PortraitGan | None = None
         self.step_count = 0
         self.best = self.kept_error = math.inf
 
     def step(self) -> Losses:
         """Learn from one batch. Raises ``DivergedError`` when a loss or gradient is no number."""
-        random = np.random.default_rng(self.group.seed(self.plan.seed, self.step_count))
-        chosen = random.choice(self.pairs.train, self.plan.batch)
-        sums = np.zeros(3)
         if self._settled is None and self.step_count >= self.plan.settled:
             self._settled = copy.deepcopy(self.averaged)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._critics_optimizer.zero_grad(set_to_none=True)
-        for patch in self.pairs.patches:
-            given = Given.of(patch, self.pairs.batch(patch, chosen), self._device)
-            sums += self._learn(self._as_settled(given.varied(random)), random)
-        sums = self.group.mean(sums)
+        sizes = self._parts.sizes(self.plan.batch)
+        learnt = self._parts.run(self._learn_part, sizes)
+        shares = [size / self.plan.batch for size in sizes]
+        sums = sum(share * part.losses for share, part in zip(shares, learnt, strict=True))
+        sums = self.group.mean(np.asarray(sums))
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
             raise DivergedError(
                 f"training diverged: in step {self.step_count} a loss is no number any more"
             )
+        for parameters, gradients in (
+            (self.generator.parameters(), [part.generator for part in learnt]),
+            (self._critics.parameters(), [part.critics for part in learnt]),
+        ):
+            _give(parameters, gradients, shares)
         self.group.average([*self.generator.parameters(), *self._critics.parameters()])
-        critics = self._critics_optimizer if self._critics_take_part else None
-        if self._arithmetic.step(self._optimizer, critics):
+        hidden, outer, critics = self._optimizers.values()
+        if self._arithmetic.step([hidden, outer], [critics] if self._critics_take_part else []):
             self._average()
         elif self._arithmetic.given_up:
             raise DivergedError(
@@ -158,8 +181,18 @@ class Trainer:
             settled = self._made(self._settled, given)
         return replace(given, truth=(settled + (given.truth - settled) * face).contiguous())
 
-    def _learn(self, given: Given, random: np.random.Generator) -> tuple[float, ...]:
-        """Add the gradients of one patch; return difference, pyramid and critic's loss."""
+    def _learn_part(self, part: int, size: int) -> _Learnt:
+        """Learn from ``size`` pairs; nothing is changed yet."""
+        random = np.random.default_rng(self.group.seed(self.plan.seed, self.step_count, part))
+        chosen = random.choice(self.pairs.train, size)
+        learnt = _Learnt(np.zeros(3), [], [])
+        for patch in self.pairs.patches:
+            given = Given.of(patch, self.pairs.batch(patch, chosen), self._device)
+            self._learn(self._as_settled(given.varied(random)), random, learnt)
+        return learnt
+
+    def _learn(self, given: Given, random: np.random.Generator, learnt: _Learnt) -> None:
+        """Add the gradients of one patch, and its difference, pyramid and critic's loss."""
         patch, weight = given.patch, given.weight
         made = self._made(self.generator, given).contiguous()
         difference = weighted_l1(made, given.truth, weight)
@@ -172,24 +205,18 @@ class Trainer:
             (rows, columns), cells = critic_window(patch, random)
             maps = given.maps[:, :, *cells]
             true_window, made_window = (x[:, :, rows, columns] for x in (given.truth, made))
-            score, seen = self._frozen_critic(patch, made_window, maps)
+            score, seen = self._judged(patch, made_window, maps)
             real_score, real_seen = self._judged(patch, true_window, maps)
             loss = loss - self.plan.adversarial * score.mean()
             loss = loss + self.plan.features * feature_matching(seen, real_seen)
-            made_score, _ = self._judged(patch, made_window.detach(), maps)
-            against = hinge_critic(real_score, made_score)
-            self._arithmetic.backward(against)
-        self._arithmetic.backward(loss)
-        return float(difference.detach()), float(pyramid.detach()), float(against.detach())
-
-    def _frozen_critic(
-        self, patch: Patch, picture: Tensor, maps: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Judge without learning from it."""
-        self._critics.requires_grad_(False)
-        found = self._judged(patch, picture, maps)
-        self._critics.requires_grad_(True)
-        return found
+            against = hinge_critic(real_score, score)
+            learnt.critics += self._arithmetic.gradients(
+                against, self._critics.nets[patch.name].parameters(), keep=True
+            )
+        learnt.generator += self._arithmetic.gradients(
+            loss, self.generator.nets[patch.name].parameters()
+        )
+        learnt.losses += [float(v.detach()) for v in (difference, pyramid, against)]
 
     def _judged(self, patch: Patch, picture: Tensor, maps: Tensor) -> tuple[Tensor, list[Tensor]]:
         found: tuple[Tensor, list[Tensor]] = self._arithmetic.run(
@@ -201,10 +228,9 @@ class Trainer:
         # Young averages follow quickly: at first little is worth keeping.
         keep = min(self.plan.averaging, (1 + self.step_count) / (10 + self.step_count))
         with torch.no_grad():
-            for old, new in zip(
-                self.averaged.parameters(), self.generator.parameters(), strict=True
-            ):
-                old.lerp_(new, 1 - keep)
+            torch._foreach_lerp_(
+                list(self.averaged.parameters()), list(self.generator.parameters()), 1 - keep
+            )
 
     def held_out_error(self) -> float:
         """Return the averaged weights' pyramid loss on the held-out pairs."""
@@ -249,8 +275,8 @@ class Trainer:
             networks.append((_SETTLED, self._settled))
         for name, network in networks:
             tensors |= {f"{name}/{key}": value for key, value in network.state_dict().items()}
-        for name, optimizer, network in self._optimizers():
-            tensors |= _optimizer_state(name, optimizer, network)
+        for name, optimizer in self._optimizers.items():
+            tensors |= _optimizer_state(name, optimizer, self._named_parameters())
         kept = {
             **facts,
             **self._arithmetic.facts(),
@@ -292,8 +318,8 @@ class Trainer:
         try:
             for name, network in self._networks():
                 network.load_state_dict(_section(tensors, name))
-            for name, optimizer, network in self._optimizers():
-                _load_optimizer(name, optimizer, network, tensors)
+            for name, optimizer in self._optimizers.items():
+                _load_optimizer(name, optimizer, self._named_parameters(), tensors)
             if settled := _section(tensors, _SETTLED):
                 self._settled = copy.deepcopy(self.averaged)
                 self._settled.load_state_dict(settled)
@@ -305,8 +331,9 @@ class Trainer:
                 f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
                 "Train anew: leave out --resume"
             ) from error
-        for _, optimizer, _ in self._optimizers():
-            optimizer.param_groups[0]["lr"] = self.plan.learning_rate
+        for name, optimizer in self._optimizers.items():
+            rate = self.plan.hidden_rate if name == "hidden" else self.plan.learning_rate
+            optimizer.param_groups[0]["lr"] = rate
         self.best, self.kept_error = (
             math.inf if facts.get(name) is None else float(facts[name])
             for name in ("best", "kept_error")
@@ -318,9 +345,25 @@ class Trainer:
         yield "critics", self._critics
         yield "averaged", self.averaged
 
-    def _optimizers(self) -> Iterator[tuple[str, Any, nn.Module]]:
-        yield "optimizer", self._optimizer, self.generator
-        yield "critics-optimizer", self._critics_optimizer, self._critics
+    def _named_parameters(self) -> dict[str, nn.Parameter]:
+        return {
+            f"{part}/{name}": parameter
+            for part, network in (("generator", self.generator), ("critics", self._critics))
+            for name, parameter in network.named_parameters()
+        }
+
+
+def _give(
+    parameters: Iterable[nn.Parameter], parts: Sequence[Sequence[Tensor]], shares: Sequence[float]
+) -> None:
+    """Make the parts' gradients, in their ``shares``, those of ``parameters``; none are no part."""
+    for parameter, gradients in zip_longest(parameters, zip(*parts, strict=True)):
+        parameter.grad = None
+        if gradients is not None:
+            # Laid out as the parameter is: the optimizer reads both as they lie in memory.
+            parameter.grad = torch.zeros_like(parameter)
+            for gradient, share in zip(gradients, shares, strict=True):
+                parameter.grad.add_(gradient, alpha=share)
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> None:
@@ -344,24 +387,24 @@ def _section(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _optimizer_state(name: str, optimizer: Any, network: nn.Module) -> dict[str, Tensor]:
-    state = {}
-    for key, parameter in network.named_parameters():
-        for kind, value in optimizer.state.get(parameter, {}).items():
-            state[f"{name}/{key}#{kind}"] = torch.as_tensor(value)
-    return state
+def _optimizer_state(
+    name: str, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
+) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}#{kind}": torch.as_tensor(value)
+        for key, parameter in parameters.items()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def _load_optimizer(
-    name: str, optimizer: Any, network: nn.Module, tensors: Mapping[str, Tensor]
+    name: str,
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, nn.Parameter],
+    tensors: Mapping[str, Tensor],
 ) -> None:
-    found: dict[str, dict[str, Tensor]] = {}
     for entry, value in _section(tensors, name).items():
         key, kind = entry.rsplit("#", 1)
-        found.setdefault(key, {})[kind] = value
-    for key, parameter in network.named_parameters():
-        if key in found:
-            optimizer.state[parameter] = {
-                kind: value if kind == "step" else value.to(parameter.device)
-                for kind, value in found[key].items()
-            }
+        parameter = parameters[key]
+        kept = value if kind == "step" else value.to(parameter.device)
+        optimizer.state[parameter][kind] = kept

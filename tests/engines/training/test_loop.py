@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import resource
@@ -95,6 +96,41 @@ def test_a_resumed_training_equals_one_without_interruption(pairs: Pairs, tmp_pa
     wanted, found = state(whole), state(second)
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
+def test_parts_learn_the_same_at_once_as_one_after_the_other(pairs: Pairs) -> None:
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        trainer = Trainer(pairs, PLAN)
+        for _ in range(8):
+            trainer.step()
+        found.append(state(trainer))
+    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+
+
+def test_gradients_are_the_batchs_and_lie_as_the_weights_do(pairs: Pairs) -> None:
+    """Optimizers that read memory as it lies mixed up those of convolutions, channels last."""
+    trainer = Trainer(pairs, PLAN)
+    trainer.step()
+    trained = [*trainer.generator.parameters(), *trainer._critics.parameters()]
+    before = copy.deepcopy(trainer.generator)
+    sizes = trainer._parts.sizes(PLAN.batch)
+    assert sizes == [2, 2]
+    parts = [trainer._learn_part(part, size) for part, size in enumerate(sizes)]
+    trainer.step()
+    for parameter in trained:
+        assert parameter.grad is None or parameter.grad.stride() == parameter.stride()
+    mean = [(a + b) / 2 for a, b in zip(*(part.generator for part in parts), strict=True)]
+    norm = torch.stack([gradient.norm() for gradient in mean]).norm().clamp(min=1)
+    for parameter, gradient in zip(trainer.generator.parameters(), mean, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient / norm)
+    # Weights went where gradients do not point, on the whole.
+    moved = sum(
+        float(((new - old).detach() * new.grad).sum())
+        for new, old in zip(trainer.generator.parameters(), before.parameters(), strict=True)
+    )
+    assert moved < 0
 
 
 @pytest.mark.parametrize("interrupted_after", [2, 4, 6])
