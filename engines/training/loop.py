@@ -69,7 +69,7 @@ class Plan:
     adversarial: float = 0.02
     features: float = 0.06
     averaging: float = 0.995
-    settled: int = 3000
+    settled: int = 1500
 
 
 @dataclass(frozen=True)
