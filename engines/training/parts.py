@@ -43,6 +43,9 @@ class Parts:
         if self._workers is None:
             threads = torch.get_num_threads()
             count = min(threads, self._most)
+            # Between the parts, too: a thread that waits for its next share of a small operation
+            # takes a core from them, or is late.
+            torch.set_num_threads(threads // count)
             self._workers = ThreadPoolExecutor(
                 count, "part", initializer=torch.set_num_threads, initargs=(threads // count,)
             )
