@@ -5,8 +5,11 @@ Every check says what is missing and what to do; nothing here builds or runs an 
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from avatar.errors import EngineError, MissingDependencyError
@@ -49,6 +52,14 @@ def samples_volumes(backend: str) -> bool:
     """Whether the installed library has GridSample of five axes."""
     library = import_library(backend)
     return backend == "tensorrt-rtx" or _version(library) >= _VOLUME_SAMPLING
+
+
+def has_driver() -> bool:
+    """Return whether NVIDIA's driver seems to be installed; nothing of it is loaded."""
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SystemRoot", "C:/Windows")) / "System32/nvcuda.dll").exists()
+    # Linux, and Linux within Windows.
+    return any(Path(p).exists() for p in ("/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1"))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
 from avatar.generate.trained.references import References
+from engines.nvidia import has_driver
 from engines.patches import Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class TrainedEngine:
                 "or take --engine portrait"
             )
         self._target = choose_target(options.backend, options.precision)
-        say(self._target.choice.line)  # made for a processor: it is no surprise to run on one
+        choice = self._target.choice
+        # Made for a processor: it is no surprise to run on one, but beside a card.
+        say(str(choice) if has_driver() else choice.line)
         self._settings, self._say = replace(settings, mouth="empty"), say
 
     def generator(

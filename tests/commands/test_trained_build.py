@@ -11,13 +11,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="the generator is made with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
+from avatar.commands import trained as run  # noqa: E402
 from avatar.commands.models.builds import Target  # noqa: E402
 from avatar.commands.store import AvatarStore  # noqa: E402
 from avatar.commands.train.card import Card, neural_folder  # noqa: E402
 from avatar.commands.trained import engine_of, find_exported  # noqa: E402
 from avatar.commands.trained_build import build  # noqa: E402
+from avatar.config import NeuralOptions  # noqa: E402
 from avatar.errors import EngineError  # noqa: E402
 from avatar.frames import Face, UInt8Image  # noqa: E402
+from avatar.generate.portrait import PortraitSettings  # noqa: E402
 from engines import precision, trained  # noqa: E402
 from engines.graph import model_spec  # noqa: E402
 from engines.networks.portrait_gan import PortraitGan  # noqa: E402
@@ -165,3 +168,17 @@ def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore) -> Non
             build("drawn", backend="tensorrt-rtx", store=store)
     else:
         pytest.skip("this machine has a card")
+
+
+@pytest.mark.parametrize("driver", [True, False])
+def test_only_beside_a_card_it_is_told_why_it_is_not_used(
+    driver: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a laptop without one nothing is missing."""
+    choice = Choice("openvino", "the fastest on a CPU", {"tensorrt-rtx": "not installed"})
+    monkeypatch.setattr(run, "has_driver", lambda: driver)
+    monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
+    said: list[str] = []
+    run.TrainedEngine(NeuralOptions(), PortraitSettings("teeth", 1.0), said.append)
+    assert said[0].startswith("backend openvino: the fastest")
+    assert ("not tensorrt-rtx: not installed" in said[0]) == driver
