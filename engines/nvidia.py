@@ -57,7 +57,7 @@ def samples_volumes(backend: str) -> bool:
 def has_driver() -> bool:
     """Return whether NVIDIA's driver seems to be installed; nothing of it is loaded."""
     if sys.platform == "win32":
-        return (Path(os.environ.get("SystemRoot", "C:/Windows")) / "System32/nvcuda.dll").exists()
+        return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32/nvcuda.dll").exists()
     # Linux, and Linux within Windows.
     return any(Path(p).exists() for p in ("/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1"))
 
