@@ -7,7 +7,7 @@ hardly faster than one. Parts of a batch have nothing to wait for until their gr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -50,4 +50,5 @@ class Parts:
                 count, "part", initializer=torch.set_num_threads, initargs=(threads // count,)
             )
         futures = [self._workers.submit(work, part, size) for part, size in enumerate(sizes)]
+        wait(futures)
         return [future.result() for future in futures]
