@@ -406,5 +406,5 @@ def _load_optimizer(
     for entry, value in _section(tensors, name).items():
         key, kind = entry.rsplit("#", 1)
         parameter = parameters[key]
-        kept = value if kind == "step" else value.to(parameter.device)
-        optimizer.state[parameter][kind] = kept
+        # Steps too: a fused optimizer counts them where it computes.
+        optimizer.state[parameter][kind] = value.to(parameter.device)

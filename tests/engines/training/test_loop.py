@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from avatar.errors import EngineError  # noqa: E402
 from engines.training import checkpoint  # noqa: E402
+from engines.training.devices import Device, Precision  # noqa: E402
 from engines.training.given import Given  # noqa: E402
 from engines.training.loop import BEST, CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
@@ -318,3 +319,23 @@ def test_no_pickle_is_written(pairs: Pairs, tmp_path: Path) -> None:
     assert facts["a"] == 1 and tensors
     # safetensors begins with the length of a JSON header
     assert (tmp_path / CHECKPOINT).read_bytes()[8:9] == b"{"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no card here")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_on_a_card_it_learns_and_goes_on_where_it_was(
+    faces: Pairs, tmp_path: Path, precision: Precision
+) -> None:
+    card = Device("cuda", precision)
+    first = Trainer(faces, replace(PLAN, settled=20), card)
+    before = first.held_out_error()
+    for _ in range(60):
+        first.step()
+    assert first.held_out_error() < 0.6 * before
+    first.save(tmp_path, {})
+    second = Trainer(faces, PLAN, card)
+    second.resume(tmp_path)
+    wanted, found = state(first), state(second)
+    assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+    second.step()
+    assert second.step_count == 61
