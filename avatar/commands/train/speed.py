@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from avatar.errors import AvatarError
-from avatar.frames import Face, Float32, Motion, Presence, UInt8Image
+from avatar.frames import Face, Motion, Presence, UInt8Image
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter, TrainedGenerator
 from avatar.generate.trained.maps import telling_parts
@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 SIZE_PX = (1280, 720)
 _PRECISIONS = ("fp32", "int8")
 # How far made-up references lie from the face at rest, in sides of a patch.
-_SPREAD = 0.005
+_SPREAD = 0.02
+# How much these distances differ, as a power of e: then as many are taken as of a person's, two for
+# seven parts of ten, three or four for the others (three clips).
+_UNLIKE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,11 +137,12 @@ class _Invented:
         kept = {}
         for patch in patches:
             at = points[patch.name]
-            moved: Float32 = (at + random.normal(0, _SPREAD, (KEPT, *at.shape))).astype(np.float32)
+            spread = _SPREAD * np.exp(random.normal(0, _UNLIKE, (KEPT, 1, 1, 1)))
+            moved = at + spread * random.normal(size=(KEPT, *at.shape))
             shape = (KEPT, patch.count, patch.side_px, patch.side_px, 3)
             pictures = random.integers(0, 255, shape).astype(np.uint8)
             turns = random.normal(0, 0.1, (KEPT, 3)).astype(np.float32)
-            kept[patch.name] = Kept(moved, turns, pictures, telling_parts(patch))
+            kept[patch.name] = Kept(moved.astype(np.float32), turns, pictures, telling_parts(patch))
         return References(kept, opening=1.0)
 
 

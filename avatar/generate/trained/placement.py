@@ -104,11 +104,15 @@ def cut(image: UInt8Image, matrix: NDArray[np.float64], side_px: int) -> UInt8Im
         matrix = matrix.copy()
         matrix[:, 2] -= box[:2]
         matrix /= 2
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # Turning four channels takes half the time of three.
     drawn = cv2.warpAffine(
-        image, _centred(matrix), (side_px, side_px), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
+        _centred(matrix),
+        (side_px, side_px),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(drawn, np.uint8)
+    return np.asarray(cv2.cvtColor(drawn, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def _halved(image: UInt8Image, box: Box) -> UInt8Image:
@@ -139,13 +143,21 @@ def _add(part: UInt8Image, change: Float32, matrix: NDArray[np.float64]) -> None
     import cv2
 
     height, width = part.shape[:2]
-    if not _enlarged(matrix):
-        drawn = cv2.warpAffine(change, _centred(matrix), (width, height), flags=cv2.INTER_LINEAR)
-    else:  # turning costs by the pixel: it is turned at half the size
-        size = (-(-width // 2), -(-height // 2))
-        small = cv2.warpAffine(change, _centred(matrix / 2), size, flags=cv2.INTER_LINEAR)
+    enlarged = _enlarged(matrix)
+    # Turning costs by the pixel: where there are many it is done at half the size.
+    size = (-(-width // 2), -(-height // 2)) if enlarged else (width, height)
+    drawn = cv2.cvtColor(
+        cv2.warpAffine(
+            cv2.cvtColor(change, cv2.COLOR_RGB2RGBA),
+            _centred(matrix / 2 if enlarged else matrix),
+            size,
+            flags=cv2.INTER_LINEAR,
+        ),
+        cv2.COLOR_RGBA2RGB,
+    )
+    if enlarged:
         twice = (2 * size[0], 2 * size[1])
-        drawn = cv2.resize(small, twice, interpolation=cv2.INTER_LINEAR)[:height, :width]
+        drawn = cv2.resize(drawn, twice, interpolation=cv2.INTER_LINEAR)[:height, :width]
     cv2.add(part, drawn, dst=part, dtype=cv2.CV_8U)
 
 
