@@ -96,12 +96,10 @@ class References:
         turned = np.float32(_TURN) * np.linalg.norm(kept.turns[usable] - turn, axis=1)
         return np.stack(
             [
-                np.ascontiguousarray(
-                    _Search(kept.points[usable, i], [wide[k, i] for k in usable], *given).found(
-                        parts, turned
-                    )[..., :3]
+                _Search(kept.points[usable, i], [wide[k, i] for k in usable], *given).found(
+                    parts, turned
                 )
-                for i, given in enumerate(zip(points, _wide(pictures), strict=True))
+                for i, given in enumerate(zip(points, pictures, strict=True))
             ]
         )
 
@@ -162,10 +160,10 @@ def _wide(pictures: UInt8Image) -> UInt8Image:
 
 
 class _Search:
-    """Puts one patch's reference together out of ``pictures``.
+    """Puts one patch's reference together out of ``pictures``, which have four channels.
 
     ``known``: their landmarks, (n, P, 2); ``points``: those of the pose, (P, 2); ``picture``: the
-    warp's. Pictures have four channels.
+    warp's, of three channels.
     """
 
     def __init__(
@@ -175,8 +173,10 @@ class _Search:
         points: Float32,
         picture: UInt8Image,
     ) -> None:
+        import cv2
+
         self._known, self._pictures = known, pictures
-        self._points, self._picture = points, picture
+        self._points, self._picture = points, cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)
         self._side_px = picture.shape[0]
 
     def found(self, parts: Sequence[slice], turned: Float32) -> UInt8Image:
@@ -189,14 +189,15 @@ class _Search:
 
         whole = (0, 0, self._side_px, self._side_px)
         if len(parts) == 1:
-            return self._like(parts[0], whole)
-        out = self._turned_alike(turned)
-        for part in parts:
-            box, mask = self._around(part)
-            x0, y0, x1, y1 = box
-            below = out[y0:y1, x0:x1]
-            out[y0:y1, x0:x1] = cv2.blendLinear(self._like(part, box), below, mask, 1 - mask)
-        return out
+            out = self._like(parts[0], whole)
+        else:
+            out = self._turned_alike(turned)
+            for part in parts:
+                box, mask = self._around(part)
+                x0, y0, x1, y1 = box
+                below = out[y0:y1, x0:x1]
+                out[y0:y1, x0:x1] = cv2.blendLinear(self._like(part, box), below, mask, 1 - mask)
+        return np.asarray(cv2.cvtColor(out, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def _turned_alike(self, turned: Float32) -> UInt8Image:
         """Return the moments of the nearest turns as they were: patches are fixed to the skull."""
@@ -226,15 +227,16 @@ class _Search:
         low = np.clip((points.min(axis=0) - margin) // step * step, 0, side - step).astype(int)
         high = np.ceil((points.max(axis=0) + margin) / step) * step
         high = np.clip(high, low + step, side).astype(int)
-        # What is so soft can be drawn at half the size.
-        mask = np.zeros((high - low)[::-1] // 2, np.float32)
+        # What is so soft can be drawn at half the size, or a quarter.
+        less = step // 2
+        mask = np.zeros((high - low)[::-1] // less, np.float32)
         # Far outside, OpenCV's fixed-point numbers overflow.
-        near = np.clip((points - low) / 2, -8 * side, 9 * side)
+        near = np.clip((points - low) / less, -8 * side, 9 * side)
         hull = cv2.convexHull(np.rint(near).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, (1.0,))
-        wide = 2 * round(_AROUND * side / 2) + 1
+        wide = 2 * round(_AROUND * side / less) + 1
         mask = cv2.dilate(mask, np.ones((wide, wide), np.uint8))
-        mask = cv2.GaussianBlur(mask, (0, 0), _SOFT * side / 2, borderType=cv2.BORDER_CONSTANT)
+        mask = cv2.GaussianBlur(mask, (0, 0), _SOFT * side / less, borderType=cv2.BORDER_CONSTANT)
         x0, y0, x1, y1 = (int(v) for v in (*low, *high))
         soft = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         return (x0, y0, x1, y1), np.asarray(soft, np.float32)
