@@ -176,7 +176,8 @@ class _Search:
         import cv2
 
         self._known, self._pictures = known, pictures
-        self._points, self._picture = points, cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)
+        self._points = points
+        self._picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), np.uint8)
         self._side_px = picture.shape[0]
 
     def found(self, parts: Sequence[slice], turned: Float32) -> UInt8Image:
