@@ -228,9 +228,10 @@ class Trainer:
         # Young averages follow quickly: at first little is worth keeping.
         keep = min(self.plan.averaging, (1 + self.step_count) / (10 + self.step_count))
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.averaged.parameters()), list(self.generator.parameters()), 1 - keep
-            )
+            for old, new in zip(
+                self.averaged.parameters(), self.generator.parameters(), strict=True
+            ):
+                old.lerp_(new, 1 - keep)
 
     def held_out_error(self) -> float:
         """Return the averaged weights' pyramid loss on the held-out pairs."""
