@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from avatar.clock import Clock
+from avatar.core.machine import set_environment
 from avatar.errors import SourceBusyError, SourceError, SourceLostError, SourceNotFoundError
 from avatar.frames import CameraFrame, UInt8Image
 from avatar.sources.devices import (
@@ -167,8 +167,8 @@ def open_capture(device: int | str) -> cv2.VideoCapture:
     """
     # OpenCV reads these once. A stalled camera must not hold a thread for ten seconds (Linux),
     # nor the search for a hardware converter delay opening by as much (Windows).
-    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
-    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    set_environment("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+    set_environment("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -19,6 +19,7 @@ from avatar.commands.motion.tracks import Track, made_up, recorded, still_photog
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable, write_json
 from avatar.commands.terminal import say
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.motion.smooth import Smoothing
@@ -35,6 +36,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 def motion(
     camera: str,
     clips: Path | None,
+    home: Home,
     *,
     smoothing: Smoothing,
     quick: bool = False,
@@ -49,7 +51,7 @@ def motion(
     Raises ``UsageError`` and the errors of sources and tracker.
     """
     _check(smoothing, json_path, plot)
-    model = find_face_model(face_model)
+    model = find_face_model(face_model, home)
     face = detect_faces(load_photo(builtin_photo()), model)[0]
     bench = Bench(face, smoothing, DELAY_MS)
     results = []

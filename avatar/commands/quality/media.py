@@ -11,6 +11,7 @@ import numpy as np
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
+from avatar.core.home import Home
 from avatar.errors import PhotoError, SourceEndedError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
@@ -119,7 +120,7 @@ def driving_clips(clips: list[Clip]) -> list[Clip]:
 
 
 def find_pictures(
-    folder: Path | None, face_model: Path, say: Callable[[str], None]
+    folder: Path | None, face_model: Path, home: Home, say: Callable[[str], None]
 ) -> list[Picture]:
     """Return the pictures in ``folder`` that have a face; ``say`` is told which have none.
 
@@ -128,7 +129,7 @@ def find_pictures(
     pictures = []
     for path in _files("--avatars", folder, _PICTURE_ENDINGS, "pictures"):
         try:
-            avatar = open_avatar(load_photo(path), face_model, say)
+            avatar = open_avatar(load_photo(path), face_model, home, say)
         except PhotoError as error:
             say(f"{path.name} is left out: {error}")
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import threading
@@ -17,8 +16,7 @@ from pydantic import BaseModel
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import PHOTO_SUFFIXES
 from avatar.commands.face_numbers import first_fault, write_whole
-from avatar.commands.run import ended_by_signals
-from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store, file_sha256
+from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, file_sha256
 from avatar.commands.terminal import say
 from avatar.commands.train.card import (
     Recording,
@@ -44,6 +42,8 @@ from avatar.commands.train.prepare import (
 from avatar.commands.train.session import Budget, Session, disk_told
 from avatar.commands.train.teacher import TeacherWish, Teaching
 from avatar.commands.train.watch import Watched, watch, watch_photos
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals, set_environment
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
 from avatar.frames import UInt8Image
 from avatar.track.face_model import find_face_model
@@ -107,7 +107,7 @@ class Wish:
         return " ".join(options)
 
 
-def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
+def train(wish: Wish, home: Home) -> int:
     """Train a generator; return the exit status.
 
     Raises ``UsageError``, ``EngineError``, ``MissingDependencyError`` and the errors of sources.
@@ -115,8 +115,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     rights = _checked(wish)
     ready_libraries()
     find_devices(wish.device, wish.devices)
-    store = store or default_store()
-    begun = _ready(wish, rights, store)
+    begun = _ready(wish, rights, home)
     if begun is None:
         return INTERRUPTED
     stored, given = begun
@@ -210,16 +209,18 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
     return stop.is_set()
 
 
-def _ready(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given] | None:
+def _ready(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
     from avatar.commands.train import distil
 
     if wish.teacher is not None:
-        return distil.begin(wish, wish.teacher, rights, store)
+        return distil.begin(wish, wish.teacher, rights, home)
     if not wish.resume:
-        return _begun(wish, rights, store)
-    stored, given = _resumed(wish, rights, store)
-    return distil.go_on(stored, given, wish) if given.teaching is not None else (stored, given)
+        return _begun(wish, rights, home)
+    stored, given = _resumed(wish, rights, AvatarStore(home.avatars))
+    if given.teaching is None:
+        return stored, given
+    return distil.go_on(stored, given, wish, home)
 
 
 def _checked(wish: Wish) -> Rights:
@@ -267,15 +268,15 @@ def ready_libraries() -> None:
         )
     # PyTorch's threads else wait for each other by running in circles, which on a machine with
     # other work makes a training many times as long. Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_environment("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
+def _begun(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]:
     """Prepare the pairs and store the avatar."""
-    inputs = [path.expanduser() for path in wish.inputs]
+    inputs, store = [path.expanduser() for path in wish.inputs], AvatarStore(home.avatars)
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    face_model = find_face_model(wish.face_model)
+    face_model = find_face_model(wish.face_model, home)
     if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
         if wish.base is None:
             raise UsageError(

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.run import ended_by_signals
 from avatar.commands.train.command import Given, Wish, begin, train_within
 from avatar.commands.train.devices import Devices
+from avatar.core.machine import call_at_interrupt, ended_by_signals
 from avatar.errors import EngineError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _work(
     SIGTERM ends: by it the others go when one has failed.
     """
     stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda _number, _frame: stop.set())
+    call_at_interrupt(stop.set)
     own = replace(devices, device=replace(devices.device, name=group.device))
     _, session = begin(wish, given, folder, pairs, own, group)
     train_within(session, wish, stop, again)
