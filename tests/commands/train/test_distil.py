@@ -264,7 +264,9 @@ def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish
 
 def test_animals_are_refused() -> None:
     with pytest.raises(UsageError, match="leave out --variant"):
-        NeuralTeacher("liveportrait", NeuralOptions(variant="animals", crop="1,2,99"), print)
+        NeuralTeacher(
+            "liveportrait", NeuralOptions(variant="animals", crop="1,2,99"), Home.of_user(), print
+        )
 
 
 def test_a_face_that_is_too_small_is_refused(
