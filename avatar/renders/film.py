@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avatar.renders.acting import random_track
+from avatar.renders.acting import random_track, shown_track
 from avatar.renders.assets import Floats, face_units
 from avatar.renders.head import Head
 from avatar.renders.painter import Painter, UInt8
@@ -18,14 +18,24 @@ _QUALITY = "14"
 
 
 def film(
-    painter: Painter, path: Path, seed: tuple[int, int], size: int, frames: int, fps: int
+    painter: Painter,
+    path: Path,
+    seed: tuple[int, int],
+    size: int,
+    frames: int,
+    fps: int,
+    *,
+    shown: bool = False,
 ) -> None:
-    """Write the clip of the person that ``seed`` gives, in H.264. Raises ``OSError``."""
+    """Write the clip of the person that ``seed`` gives, in H.264. Raises ``OSError``.
+
+    ``shown``: with the performance that is written down, else with one by chance.
+    """
     import av
 
     random = np.random.default_rng(seed)
     person = random_person(random)
-    track = random_track(random, frames, fps)
+    track = shown_track(frames, fps) if shown else random_track(random, frames, fps)
     head = Head(person)
     painter.begin(head, person.look, random_background(random, size))
     grain = random.normal(0, _GRAIN, (2 * size, 2 * size, 1)).astype(np.float32)
