@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from avatar.core.face.head import proper_rotation
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, Float32
-from avatar.motion.head import proper_rotation
 
 # Far beyond any picture, and still finite as float32.
 Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]

@@ -15,11 +15,13 @@ from typing import Self
 
 import numpy as np
 
-from avatar.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.core.choices import Framing
+from avatar.core.face.head import decompose, iris_offset
+from avatar.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image, still
 from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.choice import SourceChooser, features
 from avatar.generate.deform import Pose, usable
-from avatar.generate.framing import Framing, View, default_size, make_canvas
+from avatar.generate.framing import View, default_size, make_canvas
 from avatar.generate.portrait import (
     Picture,
     PortraitGenerator,
@@ -28,8 +30,6 @@ from avatar.generate.portrait import (
     generated,
     mattes_for,
 )
-from avatar.motion.head import decompose, iris_offset
-from avatar.motion.retarget import still
 
 _USUAL = PortraitSettings()
 _FINITE = (-1e6, 1e6)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.frames import Face, Float32, UInt8Image
 from avatar.generate.framing import Canvas
 from avatar.generate.matte import FaceFrame, Layers, face_frame, split_layers
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import lay_over
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
-from avatar.motion.head import HeadShape, decompose
 
 # Below the chin the new head fades into the first one's neck, in half face heights.
 _CHIN_MARGIN, _NECK_FADE, _BODY_FADE = 0.06, 0.5, 0.12

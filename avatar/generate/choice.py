@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.face.head import eye_opening
 from avatar.frames import Float32
-from avatar.motion.head import eye_opening
 
 # What counts as one unit of distance: yaw and pitch in radians, the lips' distance in mouth
 # widths, a smile in eye distances, the eyes' opening in eye widths, brows in eye distances.

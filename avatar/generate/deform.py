@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.frames import Float32, Motion
 from avatar.generate.framing import Canvas, driver_to_canvas
 from avatar.generate.mouth_fit import MouthFit
-from avatar.generate.topology import EYE_RINGS, INNER_LIPS
-from avatar.motion.head import HeadShape, compose, decompose, eye_opening
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 
 # Beyond these a single photograph shows what it never saw; radians about x, y, z.
 _TURN_LIMIT = np.radians(np.array([25.0, 35.0, 40.0], np.float32))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from avatar.core.choices import Framing
 from avatar.errors import UsageError
 from avatar.frames import Face, Float32, UInt8Image
-
-Framing = Literal["portrait", "photo"]
 
 DEFAULT_PORTRAIT_PX = (512, 512)
 # The face oval's height as a share of the picture's, and where its centre stands.

@@ -16,9 +16,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.core.choices import Framing
+from avatar.core.face.head import decompose
+from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
+from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image, still
 from avatar.generate.deform import Pose, usable
-from avatar.generate.framing import Framing, View, default_size, make_canvases
+from avatar.generate.framing import View, default_size, make_canvases
 from avatar.generate.matte import Layers, face_frame, split_layers
 from avatar.generate.mesh import Box
 from avatar.generate.overlay import box_around
@@ -31,9 +34,6 @@ from avatar.generate.portrait import (
     lay_over,
     mattes_for,
 )
-from avatar.generate.topology import EYE_RINGS, INNER_LIPS
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
 
 _USUAL = PortraitSettings()
 

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32
-from avatar.generate.deform import Pose
-from avatar.generate.floor import Floor
-from avatar.generate.matte import face_frame
-from avatar.generate.raster import draw_triangles, sample
-from avatar.generate.topology import (
+from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.topology import (
     EYE_RINGS,
     FACE_OVAL,
     INNER_LIPS,
     SURFACE_COUNT,
     surface_triangles,
 )
+from avatar.frames import Float32
+from avatar.generate.deform import Pose
+from avatar.generate.floor import Floor
+from avatar.generate.matte import face_frame
+from avatar.generate.raster import draw_triangles, sample
 from avatar.generate.untangle import FaceUntangler, Folds, RingUntangler
-from avatar.motion.head import HeadShape, compose
 
 # Rings around the oval: size against it, depth behind it in head units, share of the oval's own
 # change of shape (a dropping jaw pulls the skin below it).

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.face.regions import smooth_step
+from avatar.core.face.topology import LOWER_LIP, UPPER_LIP
 from avatar.frames import BLENDSHAPE_INDEX, Face, Float32, Motion
-from avatar.generate.topology import LOWER_LIP, UPPER_LIP
-from avatar.motion.regions import smooth_step
 
 _JAW_OPEN = BLENDSHAPE_INDEX["jawOpen"]
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]

@@ -9,20 +9,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import DEFAULTS
-from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.core.choices import DEFAULT_MOUTH, DEFAULT_SHADING, Framing
+from avatar.core.face.head import decompose
+from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image, still
 from avatar.generate.background import PHOTO, Background
 from avatar.generate.deform import FaceDeformer, Pose, usable
 from avatar.generate.eyes import EyeLayer
-from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
+from avatar.generate.framing import Canvas, View, default_size, make_canvas
 from avatar.generate.matte import Layers, split_layers
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.mesh import Box, HeadMesh
 from avatar.generate.mouth import MouthInside, MouthLayer
 from avatar.generate.raster import fixed_point
 from avatar.generate.shading import FineShading
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
 
 # Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
 _MAP_CELLS = 213
@@ -41,8 +40,8 @@ class PortraitSettings:
     ``background``: what stands behind the avatar.
     """
 
-    mouth: MouthInside = DEFAULTS.mouth
-    shading: float = DEFAULTS.shading
+    mouth: MouthInside = DEFAULT_MOUTH
+    shading: float = DEFAULT_SHADING
     mattes: MatteCache | None = None
     background: Background = PHOTO
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import HeadShape
 from avatar.frames import Float32
 from avatar.generate.deform import Pose
-from avatar.motion.head import HeadShape
 
 # Smaller triangles have no side, px²: at rest, and when turned over.
 _FLAT_AT_REST, _FLAT_TURNED = 1.0, 0.5

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from avatar.frames import (
-    BLENDSHAPE_INDEX,
-    BLENDSHAPE_NAMES,
-    LANDMARK_COUNT,
-    Face,
-    FaceTrack,
-    Float32,
-    Motion,
-    Presence,
-)
-from avatar.motion.driving import UNCHANGED, Driven, Driving
-from avatar.motion.expression import KnownPerson, LearningEyes, usual_closure
-from avatar.motion.head import (
+from avatar.core.choices import MotionMode, Reference, Smoothing
+from avatar.core.face.head import (
     HeadShape,
     decompose,
     decompose_like,
     iris_offset,
     proper_rotation,
 )
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.frames import (
+    BLENDSHAPE_INDEX,
+    BLENDSHAPE_NAMES,
+    Face,
+    FaceTrack,
+    Float32,
+    Motion,
+    Presence,
+    still,
+)
+from avatar.motion.driving import UNCHANGED, Driven, Driving
+from avatar.motion.expression import KnownPerson, LearningEyes, usual_closure
 from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.motion.smooth import HeadSmoother
-from avatar.motion.smooth import Smoothing as Smoothing
 from avatar.person import Person
-
-MotionMode = Literal["relative", "absolute"]
-Reference = Literal["auto", "first", "key", "profile"]
 
 HOLD_NS = 500_000_000
 # Landmarks farther away than so many pictures, or a smaller face, are the tracker's error.
@@ -51,25 +47,6 @@ _BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 _EXPRESSIVE = [
     i for i, name in enumerate(BLENDSHAPE_NAMES) if name != "_neutral" and "eyeLook" not in name
 ]
-
-
-def still(now_ns: int, index: int, presence: Presence, absolute: bool = False) -> Motion:
-    """Return the motion that leaves the photograph as it is."""
-    flat = np.zeros((LANDMARK_COUNT, 3), np.float32)
-    return Motion(
-        timestamp_ns=now_ns,
-        index=index,
-        presence=presence,
-        absolute=absolute,
-        expression=flat,
-        neutral=flat,
-        rotation=np.eye(3, dtype=np.float32),
-        translation=np.zeros(2, np.float32),
-        scale=1.0,
-        blendshapes=np.zeros(len(BLENDSHAPE_NAMES), np.float32),
-        eye_closure=np.zeros(2, np.float32),
-        gaze=np.zeros((2, 2), np.float32),
-    )
 
 
 def blend(a: Motion, b: Motion, share: float) -> Motion:

@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.choices import Smoothing
+from avatar.core.face.head import EYES, HeadShape
+from avatar.core.face.regions import blendshape_regions, signal_groups
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.frames import LANDMARK_COUNT, Float32
-from avatar.motion.head import EYES, HeadShape
 from avatar.motion.predict import Predictor
-from avatar.motion.regions import blendshape_regions, signal_groups
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.person import NOISE_OF_SECOND_DIFFERENCE
 
 T = TypeVar("T", float, NDArray[np.floating])
-Smoothing = Literal["off", "light", "strong"]
 
 # Standard deviations of a still face, MediaPipe on 640×480 (`avatar bench --motion`): head units,
 # scores, radians, head units.

@@ -15,9 +15,9 @@ from typing import Literal
 
 import numpy as np
 
+from avatar.core.face.regions import MOUTH, region_shares
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.frames import BLENDSHAPE_INDEX, FaceTrack, Float32, Motion, Presence
-from avatar.motion.regions import MOUTH, region_shares
-from avatar.motion.rotation import rotation_from_vector
 from avatar.speech import Articulation
 from avatar.stages import Retargeter
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.face.head import decompose, decompose_like, eye_opening
+from avatar.core.face.regions import signal_groups
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import Face, FaceTrack, UInt8Image
-from avatar.motion.head import decompose, decompose_like, eye_opening
-from avatar.motion.regions import signal_groups
 from avatar.motion.retarget import plausible
-from avatar.motion.rotation import vector_from_rotation
 from avatar.observe import Recorder
 from calibrate import Problem, Recording, Sample, Session, State
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from avatar.commands.motion import metrics
 from avatar.commands.motion.metrics import Signal
 from avatar.commands.motion.tracks import Track
+from avatar.core.choices import Smoothing
+from avatar.core.face.head import eye_opening
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import Face, FaceTrack, Motion
 from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import builtin_photo, load_photo
-from avatar.motion.head import eye_opening
-from avatar.motion.retarget import FaceRetargeter, Smoothing
-from avatar.motion.rotation import vector_from_rotation
+from avatar.motion.retarget import FaceRetargeter
 
 SIZE_PX = (512, 512)
 VARIANTS = ("off", "filter", "filter + prediction")

@@ -11,10 +11,10 @@ import numpy as np
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
+from avatar.core.face.topology import FACE_OVAL
 from avatar.errors import PhotoError, SourceEndedError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
 from avatar.sources.video import VideoSource
 
 CLIP_PX = 512

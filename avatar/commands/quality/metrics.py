@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.topology import FACE_OVAL
 from avatar.frames import BLENDSHAPE_INDEX, Face, Float32, UInt8Image
-from avatar.generate.topology import FACE_OVAL
 
 HEAD_RATIO = 1.6
 """What belongs to the head and its hair: the face oval, enlarged so much about its centre."""

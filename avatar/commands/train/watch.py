@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import choose_face
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.face.topology import FACE_OVAL
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
 from avatar.generate.trained.references import farthest
 from avatar.motion.retarget import neutrality
-from avatar.motion.rotation import vector_from_rotation
 from avatar.sources.video import VideoSource
 from avatar.track.landmarker import FaceLandmarker, detect_faces
 
@@ -269,7 +269,7 @@ def most_different(watched: Watched, among: list[int], count: int) -> list[int]:
 
 
 def _signs(face: Face) -> NDArray[np.float64]:
-    from avatar.motion.head import proper_rotation
+    from avatar.core.face.head import proper_rotation
 
     turn = vector_from_rotation(proper_rotation(face.pose[:3, :3]))
     return np.concatenate([face.blendshapes[1:], 2 * turn]).astype(np.float64)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.choices import Smoothing
 from avatar.frames import Float32
 from avatar.generate.neural.family import Values
-from avatar.motion.filters import SHAPE, OneEuroFilter
-from avatar.motion.retarget import Smoothing
+from avatar.generate.neural.filters import SHAPE, OneEuroFilter
 
 
 class Ease:

@@ -8,6 +8,8 @@ from typing import Self
 
 import numpy as np
 
+from avatar.core.choices import Framing, Smoothing
+from avatar.core.face.head import decompose
 from avatar.frames import (
     Face,
     FaceTrack,
@@ -16,17 +18,16 @@ from avatar.frames import (
     NetworkMotion,
     Presence,
     UInt8Image,
+    still,
 )
 from avatar.generate.deform import usable
-from avatar.generate.framing import Framing, View, default_size, make_canvas
+from avatar.generate.framing import View, default_size, make_canvas
 from avatar.generate.neural.crop import Crop, DriverCrop
 from avatar.generate.neural.ease import Ease
 from avatar.generate.neural.family import INPUT_PX, Family, Source, Values
 from avatar.generate.neural.features import FeatureCache
 from avatar.generate.neural.networks import Networks
 from avatar.generate.neural.paste import PasteBack
-from avatar.motion.head import decompose
-from avatar.motion.retarget import Smoothing, still
 
 # Keypoints this far from the photograph's, in half sides of the square, are no face any more.
 _FARTHEST = 4.0

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image, still
 from avatar.generate.deform import Pose, usable
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
@@ -29,9 +31,6 @@ from avatar.generate.trained.placement import (
     usable_place,
 )
 from avatar.generate.trained.references import References
-from avatar.motion.head import HeadShape, decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import vector_from_rotation
 from engines.patches import Patch, border, inputs_of, outputs_of
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
 from avatar.frames import Float32
 from avatar.generate.overlay import polygon_mask
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
 from avatar.generate.trained.placement import Place
 from engines.patches import Patch
 

@@ -2,9 +2,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avatar.core.face.head import (
+    RIGID,
+    compose,
+    decompose,
+    decompose_like,
+    eye_opening,
+    iris_offset,
+)
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.frames import Face
-from avatar.motion.head import RIGID, compose, decompose, decompose_like, eye_opening, iris_offset
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from tests.motion.faces import posed
 
 angles = st.tuples(*[st.floats(-0.7, 0.7) for _ in range(3)])

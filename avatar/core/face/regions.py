@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import EYES
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32
-from avatar.motion.head import EYES
 
 MOUTH, EYE_REGION, BROWS = 0, 1, 2
 """Columns of ``region_shares``."""
