@@ -22,8 +22,9 @@ from avatar.commands.animate import animate
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import StoredAvatar, default_store
 from avatar.commands.train.card import pairs_folder, pictures_folder, read_card
-from avatar.commands.train.command import Wish, train
+from avatar.commands.train.command import train
 from avatar.commands.train.lessons import See, read_picture, sitting
+from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.face.head import decompose
