@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 
 from avatar.core.choices import Framing
-from avatar.core.face.head import decompose, iris_offset
+from avatar.core.face.head import decompose, iris_offset, shape_of
 from avatar.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image, still
 from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.choice import SourceChooser, features
@@ -33,7 +33,6 @@ from avatar.generate.portrait import (
 
 _USUAL = PortraitSettings()
 _FINITE = (-1e6, 1e6)
-_FLIP = np.array([1, -1, -1], np.float32)
 
 
 class AlbumGenerator:
@@ -145,9 +144,8 @@ def _wanted(pose: Pose) -> Float32:
     """Return the features of the pose that is to be drawn, float32 (6,)."""
     # However wild the motion, its numbers must have squares.
     points = np.clip(np.vstack([pose.landmarks_px, pose.centre_px]), *_FINITE)
-    centred = (points[:-1] - points[-1]) * _FLIP
-    shape = centred @ pose.rotation / np.float32(max(pose.scale_px, 1e-3))
-    return features(shape.astype(np.float32), pose.rotation)
+    shape = shape_of(points[:-1], pose.rotation, points[-1], max(pose.scale_px, 1e-3))
+    return features(shape, pose.rotation)
 
 
 def _mixed(below: Picture, above: Picture, share: float) -> Picture:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avatar.core.face.regions import smooth_step
+from avatar.core.curves import smooth_step
 from avatar.frames import Float32
 from avatar.generate.matte import FaceFrame
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
+from avatar.core.face.bounds import face_px
 from avatar.core.face.head import decompose
 from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image, still
@@ -57,7 +58,7 @@ class GroupGenerator:
         self._photo, self._framing, self._settings = photo, framing, settings
         self._size_px = size_px or default_size(photo, framing)
         # The nearest person first.
-        self._faces = sorted(faces, key=_extent_px, reverse=True)
+        self._faces = sorted(faces, key=face_px, reverse=True)
         self._people = [
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
@@ -164,8 +165,3 @@ def _feature_boxes(pose: Pose, picture: Picture) -> list[Box]:
     rings = (*EYE_RINGS, INNER_LIPS)
     boxes = (box_around(pose.landmarks_px[ring], 3, picture) for ring in rings)
     return [box for box in boxes if box is not None]
-
-
-def _extent_px(face: Face) -> float:
-    """Return a face's longer side, pixels."""
-    return float(np.ptp(face.landmarks_px[:468, :2], axis=0).max())

@@ -230,10 +230,3 @@ def generated(picture: Picture, motion: Motion) -> GeneratedFrame:
         alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.uint8)
     return GeneratedFrame(picture, motion.timestamp_ns, motion.index, motion.presence, alpha)
-
-
-def photo_bounds(face: Face) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) of a face's surface, pixels of its picture."""
-    points = face.landmarks_px[:468, :2]
-    low, high = np.min(points, axis=0), np.max(points, axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from avatar.core.choices import MotionMode, Reference, Smoothing
+from avatar.core.curves import eased
 from avatar.core.face.head import (
     HeadShape,
     decompose,
     decompose_like,
+    head_rotation,
     iris_offset,
-    proper_rotation,
+    mouth_width,
 )
 from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import LIPS_MIDDLE
 from avatar.frames import (
     BLENDSHAPE_INDEX,
     BLENDSHAPE_NAMES,
@@ -73,8 +76,8 @@ def neutrality(face: Face) -> float:
     turned = float(np.linalg.norm(vector_from_rotation(head.rotation)))
     # Parted lips and half-shut eyes weigh more than their scores say: taken for neutral, they
     # would keep the avatar's mouth shut and its eyes open for good.
-    mouth = np.linalg.norm(head.shape[13] - head.shape[14])
-    parted = float(mouth / max(float(np.linalg.norm(head.shape[61] - head.shape[291])), 1e-3))
+    upper, lower = head.shape[list(LIPS_MIDDLE)]
+    parted = float(np.linalg.norm(upper - lower) / max(mouth_width(head.shape), 1e-3))
     shut = float(face.blendshapes[_BLINKS].sum())
     expressive = float(face.blendshapes[_EXPRESSIVE].sum())
     return expressive + 2.0 * turned + 8.0 * parted + 2.0 * shut
@@ -85,7 +88,7 @@ def difference(face: Face, other: Face) -> float:
 
     The sum over the expressions' blendshapes, and twice the angle between the heads in radians.
     """
-    turn = proper_rotation(face.pose[:3, :3]) @ proper_rotation(other.pose[:3, :3]).T
+    turn = head_rotation(face) @ head_rotation(other).T
     apart = np.abs(face.blendshapes[_EXPRESSIVE] - other.blendshapes[_EXPRESSIVE]).sum()
     return float(apart) + 2.0 * float(np.linalg.norm(vector_from_rotation(turn)))
 
@@ -375,7 +378,7 @@ class FaceRetargeter:
         if not 0.0 <= t < 1.0:
             self._from = None
             return motion
-        return blend(self._from, motion, t * t * (3 - 2 * t))
+        return blend(self._from, motion, eased(t))
 
 
 def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:

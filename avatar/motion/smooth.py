@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Smoothing
-from avatar.core.face.head import EYES, HeadShape
+from avatar.core.face.head import HeadShape
 from avatar.core.face.regions import blendshape_regions, signal_groups
 from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import EYES, LIPS_MIDDLE
 from avatar.frames import LANDMARK_COUNT, Float32
 from avatar.motion.predict import Predictor
 from avatar.person import NOISE_OF_SECOND_DIFFERENCE
@@ -50,7 +51,7 @@ _CAMERA_FPS = 30.0
 # next in multiples of the noise.
 _QUICK = np.array([0.6, 0.6, 0.75], np.float32)
 _QUICK_NOISE = 4.0
-_GAPS = np.array([[EYES[0][2], EYES[1][2], 13], [EYES[0][3], EYES[1][3], 14]])
+_GAPS = np.array([(EYES[0][k], EYES[1][k], LIPS_MIDDLE[k - 2]) for k in (2, 3)])
 # Radians and head units: no prediction goes further.
 _PREDICTION_LIMIT = 0.12
 _GAP_S = 1.0

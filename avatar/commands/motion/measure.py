@@ -13,7 +13,7 @@ from avatar.commands.motion import metrics
 from avatar.commands.motion.metrics import Signal
 from avatar.commands.motion.tracks import Track
 from avatar.core.choices import Smoothing
-from avatar.core.face.head import eye_opening
+from avatar.core.face.head import eye_opening, lips_gap
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import Face, FaceTrack, Motion
 from avatar.generate.deform import FaceDeformer
@@ -177,8 +177,5 @@ def _jitter(
 
 def _signals(motion: Motion) -> Signal:
     shape = motion.neutral + motion.expression
-    lips = shape[13, 1] - shape[14, 1]
-    return np.array(
-        [*vector_from_rotation(motion.rotation), *motion.translation, lips, *eye_opening(shape)],
-        np.float64,
-    )
+    turn, lids = vector_from_rotation(motion.rotation), eye_opening(shape)
+    return np.array([*turn, *motion.translation, lips_gap(shape), *lids], np.float64)

@@ -13,9 +13,10 @@ import numpy as np
 
 from avatar.commands.bench import load_frames
 from avatar.commands.speed import CAMERA_SIZE_PX, camera_picture
-from avatar.core.face.head import EYES, HeadShape, compose, decompose
+from avatar.core.face.head import HeadShape, compose, decompose
 from avatar.core.face.regions import MOUTH, region_shares
 from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.face.topology import EYES
 from avatar.frames import BLENDSHAPE_INDEX, CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.motion.smooth import TYPICAL_NOISE
 from avatar.sources.timing import film_timing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar.frames import Float32
 
@@ -37,3 +38,21 @@ def vector_from_rotation(rotation: Float32) -> Float32:
         # No turn, or exactly half a turn, which no head makes.
         return np.zeros(3, np.float32)
     return (axis * (angle / norm)).astype(np.float32)
+
+
+def proper_rotation(matrix: NDArray[np.floating]) -> Float32:
+    """Return the rotation nearest to a 3×3 matrix (orthogonal Procrustes, Schönemann 1966)."""
+    u, _, vt = np.linalg.svd(matrix.astype(np.float64))
+    d = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
+    return np.asarray(u @ d @ vt, np.float32)
+
+
+def turn_of(rotation: Float32) -> tuple[float, float, float]:
+    """Return (yaw, pitch, roll), radians, of a head's rotation, float32 (3, 3), to the camera.
+
+    Yaw: positive towards the picture's right. Pitch: positive upwards. Roll: positive when the
+    crown leans to the picture's left. Yaw and pitch are where the face looks, as a direction.
+    """
+    right, up, towards = (float(part) for part in rotation[:, 2])
+    roll = math.atan2(float(rotation[1, 0]), float(rotation[1, 1]))
+    return math.atan2(right, towards), math.atan2(up, math.hypot(right, towards)), roll

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.face.head import EYES
-from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, OUTER_LIPS
+from avatar.core.face.topology import EYE_RINGS, EYES, FACE_OVAL, INNER_LIPS, OUTER_LIPS
 from avatar.errors import UsageError
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, Float32, UInt8Image
 

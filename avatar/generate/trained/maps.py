@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
+from avatar.core.face.topology import (
+    CHIN,
+    CROWN,
+    EYE_RINGS,
+    FACE_OVAL,
+    INNER_LIPS,
+    IRISES,
+    LIPS_MIDDLE,
+    OUTER_LIPS,
+    Indices,
+)
 from avatar.frames import Float32
 from avatar.generate.overlay import polygon_mask
 from avatar.generate.trained.placement import Place
@@ -36,17 +46,14 @@ _TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
     ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(_BROWS), *_EYES, _LIPS),
 }
 
-# The middle of the upper lip's and of the lower lip's inner edge; the top and bottom of the face.
-_LIPS_MIDDLE, _FACE_ENDS = (13, 14), (10, 152)
-
 
 def mouth_opening(landmarks_px: Float32) -> float:
     """Return how far the lips are apart, as a share of the face's height.
 
     ``landmarks_px``: float32 (478, 3), a pose's.
     """
-    upper, lower = landmarks_px[list(_LIPS_MIDDLE)]
-    top, bottom = landmarks_px[list(_FACE_ENDS)]
+    upper, lower = landmarks_px[list(LIPS_MIDDLE)]
+    top, bottom = landmarks_px[[CROWN, CHIN]]
     return float(np.linalg.norm(upper - lower) / np.linalg.norm(top - bottom))
 
 
