@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -69,12 +68,7 @@ class AlbumGenerator:
         self._chooser = SourceChooser(np.stack([self._features(k) for k in range(len(self))]))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Hold nothing but memory."""
 
     def __len__(self) -> int:

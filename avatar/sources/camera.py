@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from avatar.clock import Clock
@@ -70,12 +69,7 @@ class CameraSource:
         self._grabber = _Grabber(capture, self._clock, _node(target))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop reading and release the camera."""
         grabber, self._grabber = self._grabber, None
         if grabber is not None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import threading
-from types import TracebackType
 from typing import Self
 
 from avatar.clock import Clock
@@ -97,12 +96,7 @@ class DemoSource:
         self._rate.restart()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Forget the painted layers."""
         self._stop.set()
         self._illustrator = None
