@@ -20,7 +20,7 @@ from avatar.core.face.topology import (
     NOSE_BASE,
     SIDES,
 )
-from avatar.frames import Float32, Motion
+from avatar.frames import Float32, Motion, still
 from avatar.generate.framing import Canvas, driver_to_canvas
 from avatar.generate.mouth_fit import MouthFit
 
@@ -253,6 +253,11 @@ def usable(motion: Motion) -> bool:
         motion.gaze,
     )
     return bool(np.isfinite(motion.scale)) and all(bool(np.isfinite(p).all()) for p in parts)
+
+
+def usable_or_still(motion: Motion) -> Motion:
+    """Return ``motion`` where it is ``usable``, else one that leaves the photograph as it is."""
+    return motion if usable(motion) else still(motion.timestamp_ns, motion.index, motion.presence)
 
 
 def lips_gap_px(landmarks_px: Float32) -> float:

@@ -60,12 +60,7 @@ class FirstOrder:
         return {**encoded, **_detected(networks, picture)}
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """See ``Family``."""
         return {**_detected(networks, picture), "crop": crop.numbers()}

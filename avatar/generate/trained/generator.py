@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from avatar.core.face.head import HeadShape, decompose
 from avatar.core.face.rotation import vector_from_rotation
-from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image, still
-from avatar.generate.deform import Pose, usable
+from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
+from avatar.generate.deform import Pose, usable_or_still
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
 from avatar.generate.trained.maps import (
@@ -133,6 +133,7 @@ class TrainedGenerator:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the network and the portrait engine."""
         self._open.close()
 
     def _new_cutter(self) -> PatchCutter:
@@ -162,8 +163,7 @@ class TrainedGenerator:
 
         Raises ``EngineError`` when the runtime fails.
         """
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         pose = self._portrait.pose(motion)
         frame = self._portrait.posed(motion, pose)
         self._correct(frame.image, pose)
