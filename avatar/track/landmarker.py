@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from avatar.core.face.bounds import face_px
 from avatar.errors import TrackerError
 from avatar.frames import (
     BLENDSHAPE_NAMES,
@@ -143,8 +144,4 @@ def detect_faces(image: UInt8Image, face_model: Path, *, settle: bool = True) ->
         with FaceLandmarker(face_model) as follower:
             settled = follower.track(CameraFrame(np.ascontiguousarray(image), 0, 0)).face
         return faces if settled is None else [settled]
-    return sorted(faces, key=lambda face: -_extent_px(face))
-
-
-def _extent_px(face: Face) -> float:
-    return float(np.ptp(face.landmarks_px[:, :2], axis=0).max())
+    return sorted(faces, key=face_px, reverse=True)

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.curves import smooth_step
-from avatar.core.face.topology import EYES, SURFACE_COUNT
+from avatar.core.face.topology import EYES, NOSE_BASE, SURFACE_COUNT
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32
 
 MOUTH, EYE_REGION, BROWS = 0, 1, 2
 """Columns of ``region_shares``."""
 
-_SUBNASALE = 2
 # Where a part of the face ends, in head units, and how wide its border is.
 _EYE_REACH, _EYE_BORDER = 0.62, 0.3
 _MOUTH_BORDER, _BROW_BORDER = 0.2, 0.15
@@ -34,7 +33,7 @@ def region_shares(shape: Float32) -> Float32:
         shares[:, EYE_REGION] = np.maximum(shares[:, EYE_REGION], near)
     shares[SURFACE_COUNT:, EYE_REGION] = 1
     rest = 1 - shares[:, EYE_REGION]
-    below = (shape[_SUBNASALE, 1] - shape[:, 1]) / _MOUTH_BORDER
+    below = (shape[NOSE_BASE, 1] - shape[:, 1]) / _MOUTH_BORDER
     shares[:, MOUTH] = rest * smooth_step(below + 0.5)
     above = (shape[:, 1] - centres[:, 1].mean()) / _BROW_BORDER
     shares[:, BROWS] = rest * smooth_step(above)

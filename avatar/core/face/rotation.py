@@ -1,4 +1,8 @@
-"""Rotations as matrices and as vectors (axis times angle)."""
+"""Rotations as matrices, as vectors (axis times angle) and as a head's angles.
+
+Convention: a matrix carries columns of the head frame to the camera's axes, x to the right, y up,
+z towards the viewer; a positive angle turns as a right-handed screw does about its axis.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from avatar.frames import Float32
 
 
 def rotation_from_vector(vector: Float32) -> Float32:
-    """Return the rotation, float32 (3, 3), of a rotation vector in radians (Rodrigues)."""
+    """Return the rotation, float32 (3, 3), of a rotation vector in radians (Rodrigues 1840)."""
     angle = float(np.linalg.norm(vector))
     if angle < 1e-9:
         return np.eye(3, dtype=np.float32)
@@ -22,7 +26,10 @@ def rotation_from_vector(vector: Float32) -> Float32:
 
 
 def vector_from_rotation(rotation: Float32) -> Float32:
-    """Return the rotation vector, float32 (3,), radians; the angle is below π."""
+    """Return the rotation vector, float32 (3,), radians; the angle is below π.
+
+    The inverse of ``rotation_from_vector``: axis from the antisymmetric part, angle from the trace.
+    """
     cosine = (float(np.trace(rotation)) - 1) / 2
     angle = math.acos(min(1.0, max(-1.0, cosine)))
     axis = np.array(

@@ -43,6 +43,10 @@ LEFT_IRIS: Indices = np.array([473, 474, 475, 476, 477])
 RIGHT_IRIS: Indices = np.array([468, 469, 470, 471, 472])
 EYE_RINGS: tuple[Indices, Indices] = (LEFT_EYE, RIGHT_EYE)
 IRISES: tuple[Indices, Indices] = (LEFT_IRIS, RIGHT_IRIS)
+# Each brow's outline: its lower edge from the outside, then the upper edge back.
+LEFT_BROW: Indices = np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300])
+RIGHT_BROW: Indices = np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70])
+BROW_RINGS: tuple[Indices, Indices] = (LEFT_BROW, RIGHT_BROW)
 SURFACE_COUNT = 468
 """The landmarks before this one span the skin; the irises' come after it."""
 

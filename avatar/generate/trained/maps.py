@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.face.topology import (
+    BROW_RINGS,
     CHIN,
     CROWN,
     EYE_RINGS,
@@ -26,12 +27,6 @@ from engines.patches import Patch
 Mask = NDArray[np.uint8]
 INNER_MOUTH = "inner mouth"
 
-# Each brow's outline: its lower edge from the outside, then the upper edge back.
-_BROWS: tuple[Indices, Indices] = (
-    np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300]),
-    np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
-)
-
 # Its ridge and its wings.
 _NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
 
@@ -41,9 +36,9 @@ _LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
 # at other moments; the first is the face, the others lie over it.
 _TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
     ("mouth", None): (_LIPS,),
-    ("eye", 0): (np.concatenate([_EYES[0], _BROWS[0]]),),
-    ("eye", 1): (np.concatenate([_EYES[1], _BROWS[1]]),),
-    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(_BROWS), *_EYES, _LIPS),
+    ("eye", 0): (np.concatenate([_EYES[0], BROW_RINGS[0]]),),
+    ("eye", 1): (np.concatenate([_EYES[1], BROW_RINGS[1]]),),
+    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(BROW_RINGS), *_EYES, _LIPS),
 }
 
 
@@ -127,7 +122,7 @@ def _lids(points: Float32, side: int, cells: int) -> Mask:
 
 
 def _brow(points: Float32, side: int, cells: int) -> Mask:
-    return _filled(points[_BROWS[side]], cells)
+    return _filled(points[BROW_RINGS[side]], cells)
 
 
 def _iris(points: Float32, side: int, cells: int) -> Mask:
