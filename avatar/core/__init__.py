@@ -1,1 +1,1 @@
-"""What every part of the program may use; it imports no other part."""
+"""What every room may use: it imports nothing of the rooms above."""
