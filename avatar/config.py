@@ -9,12 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from avatar.core.choices import (
+    DEFAULT_MOUTH,
+    DEFAULT_REGIONS,
+    DEFAULT_SHADING,
+    Corner,
+    Framing,
+    MotionMode,
+    Mouth,
+    Reference,
+    Region,
+    Smoothing,
+    StreamPreset,
+)
 from avatar.errors import ConfigError, UsageError
 
-Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
-
-
-Region = Literal["expression", "pose", "lips", "eyes"]
 WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
 NEURAL_ENGINES = ("liveportrait", "fomm")
 """The engines that run published networks, by the names of their families."""
@@ -35,7 +44,7 @@ class NeuralOptions:
     """
 
     strength: float = 1.0
-    regions: tuple[Region, ...] = ("expression", "pose")
+    regions: tuple[Region, ...] = DEFAULT_REGIONS
     stitching: bool = True
     retarget_eyes: bool = False
     retarget_lips: bool = False
@@ -75,21 +84,21 @@ class LiveConfig(NeuralOptions):
     # Addresses of streams have keys in them.
     out: tuple[str, ...] = dataclasses.field(default=("virtual",), repr=False)
     engine: str = "portrait"
-    motion: Literal["relative", "absolute"] = "relative"
-    frame: Literal["portrait", "photo"] = "portrait"
+    motion: MotionMode = "relative"
+    frame: Framing = "portrait"
     size: str = "1280x720"
     fps: float = 30.0
     mirror: bool = False
-    smoothing: Literal["off", "light", "strong"] = "light"
-    reference: Literal["auto", "first", "key", "profile"] = "auto"
+    smoothing: Smoothing = "light"
+    reference: Reference = "auto"
     profile: str | None = None
     weight: tuple[str, ...] = ()
     exaggerate: float = 1.0
     max_turn: float | None = None
     lock_head: bool = False
     background: str = "photo"
-    mouth: Literal["auto", "driver", "teeth"] = "auto"
-    shading: float = 1.0
+    mouth: Mouth = DEFAULT_MOUTH
+    shading: float = DEFAULT_SHADING
     mic: str | None = None
     speaker: str | None = None
     av_offset: float = 0.0
@@ -97,7 +106,7 @@ class LiveConfig(NeuralOptions):
     encoder: str = "auto"
     bitrate: int | None = None
     stream_size: str | None = None
-    stream_preset: Literal["twitch", "youtube"] | None = None
+    stream_preset: StreamPreset | None = None
     stream_key_file: Path | None = None
     stream_ca: Path | None = None
     label: bool = True

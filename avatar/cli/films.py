@@ -241,8 +241,8 @@ def train(
         raise typer.Exit(compare(name, clip, out, live_config(None, runtime)))
     if (backend or precision) and teacher is None:
         raise UsageError("--backend and --precision are for train --evaluate and train --teacher")
-    from avatar.commands.train.command import Wish
     from avatar.commands.train.command import train as command
+    from avatar.commands.train.request import Wish
     from avatar.commands.train.teacher import DEFAULT_MOMENTS, TeacherWish
 
     asked = None

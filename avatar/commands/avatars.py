@@ -11,10 +11,10 @@ from typing import Literal
 
 from avatar.commands.face_cache import FaceCache, default_cache
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either, file_sha256
+from avatar.core.face.bounds import face_box, face_px
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
-from avatar.generate.portrait import photo_bounds
 from avatar.track.landmarker import detect_faces
 
 MIN_FACE_PX = 64
@@ -156,11 +156,11 @@ def _album(
 def say_together(names: Sequence[str], faces: Sequence[Face], say: Callable[[str], None]) -> None:
     """Say what the user should know of photographs of one person that are taken together."""
     say(f"{len(names)} photographs of one person; that all show the same one is not checked")
-    first_px = _face_px(faces[0])
+    first_px = face_px(faces[0])
     for name, face in zip(names[1:], faces[1:], strict=True):
-        if _face_px(face) < SOFT_SHARE * first_px:
+        if face_px(face) < SOFT_SHARE * first_px:
             say(
-                f"the face in {name} has {_face_px(face):.0f} pixels, in {names[0]} "
+                f"the face in {name} has {face_px(face):.0f} pixels, in {names[0]} "
                 f"{first_px:.0f}: it will look soft whenever it is shown"
             )
 
@@ -272,8 +272,8 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
             f"found {number}."
         )
     face = faces[number - 1]
-    left, top, right, bottom = photo_bounds(face)
-    size = _face_px(face)
+    left, top, right, bottom = face_box(face)
+    size = face_px(face)
     if size < MIN_FACE_PX:
         raise PhotoError(
             f"expected a face of at least {MIN_FACE_PX} pixels in {name}, found one of "
@@ -295,15 +295,10 @@ def choose_all(name: str, faces: list[Face], say: Callable[[str], None]) -> list
     """
     if len(faces) < 2:
         return [choose_face(name, faces, say)]
-    large = [face for face in faces if _face_px(face) >= MIN_FACE_PX]
+    large = [face for face in faces if face_px(face) >= MIN_FACE_PX]
     small = len(faces) - len(large)
     if not large:
         return [choose_face(name, faces, say)]
     passed = f"; {small} smaller than {MIN_FACE_PX} pixels stay still" if small else ""
     say(f"{len(faces)} faces in {name}: {len(large)} are animated{passed}")
     return large
-
-
-def _face_px(face: Face) -> float:
-    left, top, right, bottom = photo_bounds(face)
-    return max(right - left, bottom - top)

@@ -9,16 +9,16 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import check_count, choose_face, photos_in, say_together
-from avatar.commands.face_numbers import head_turn_deg
 from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, neural_folder, read_card
+from avatar.core.face.bounds import face_box, face_px
+from avatar.core.face.head import head_turn_deg
 from avatar.errors import EngineError, SinkError, UsageError
-from avatar.frames import BLENDSHAPE_NAMES, Face, GeneratedFrame, LabelledFrame, Presence
+from avatar.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import load_photo
-from avatar.generate.portrait import photo_bounds
 from avatar.label import aigc_metadata, create_labeller
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
@@ -121,12 +121,6 @@ def _found(stored: StoredAvatar) -> str:
     return f"a face of {face_px(stored.face):.0f} pixels in a picture of {width}×{height}"
 
 
-def face_px(face: Face) -> float:
-    """Return the longer side of a face, pixels of its picture."""
-    left, top, right, bottom = photo_bounds(face)
-    return max(right - left, bottom - top)
-
-
 def _quoted(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
@@ -197,7 +191,7 @@ def _numbers(stored: StoredAvatar) -> list[tuple[str, str]]:
     """Return what ``show`` prints, line by line."""
     face = stored.face
     width, height = face.image_size_px
-    left, top, right, bottom = photo_bounds(face)
+    left, top, right, bottom = face_box(face)
     yaw, pitch, roll = head_turn_deg(face)
     order = face.blendshapes.argsort()[::-1][:_SHOWN_BLENDSHAPES]
     expression = ", ".join(f"{BLENDSHAPE_NAMES[i]} {face.blendshapes[i]:.2f}" for i in order)

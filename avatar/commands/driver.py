@@ -11,14 +11,14 @@ from avatar.commands.profiles import stored_person
 from avatar.commands.terminal import say as _say
 from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.choices import Framing, MotionMode, Reference, Smoothing
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.generate.background import parse_background
-from avatar.generate.framing import Framing
 from avatar.generate.mouth import MouthInside
 from avatar.generate.portrait import PortraitSettings
 from avatar.motion.driving import UNCHANGED, Driving
-from avatar.motion.retarget import FaceRetargeter, MotionMode, Reference, Smoothing
+from avatar.motion.retarget import FaceRetargeter
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker

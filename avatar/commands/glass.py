@@ -85,13 +85,8 @@ class Screen(FrameSource):
         self._driver.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._driver.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._driver.__exit__(*raised)
 
     def read(self) -> CameraFrame | None:
         """Return the next picture of the screen, drawn at this moment."""
@@ -116,13 +111,8 @@ class CodeCopier:
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._inner.__exit__(*raised)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -158,13 +148,8 @@ class CodeReader:
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._inner.__exit__(*raised)
 
     def write(self, frame: LabelledFrame) -> None:
         """Deliver the frame, note the time, then read the number and reckon the delay."""

@@ -12,9 +12,9 @@ from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import StoredAvatar, default_store
 from avatar.commands.wiring import check_single
 from avatar.config import NeuralOptions
+from avatar.core.choices import Framing, Smoothing
 from avatar.errors import EngineError, PhotoError, UsageError
 from avatar.frames import UInt8Image
-from avatar.generate.framing import Framing
 from avatar.generate.neural.crop import face_crop, manual_crop, stand_in_face
 from avatar.generate.neural.family import Family
 from avatar.generate.neural.features import FeatureCache
@@ -23,7 +23,6 @@ from avatar.generate.neural.generator import NeuralGenerator
 from avatar.generate.neural.liveportrait import LivePortrait
 from avatar.generate.neural.networks import Networks
 from avatar.generate.photo import load_photo
-from avatar.motion.retarget import Smoothing
 
 Say = Callable[[str], None]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from avatar.commands.profiles import stored_person
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
+from avatar.core.choices import Reference
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
-from avatar.motion.retarget import FaceRetargeter, Reference
+from avatar.motion.retarget import FaceRetargeter
 
 # What the neural engines, which look at the driver's pixels themselves, cannot heed.
 _PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")

@@ -8,8 +8,8 @@ from typing import Self
 
 from avatar.commands.profiles import default_profiles
 from avatar.config import LiveConfig
+from avatar.core.face.head import decompose
 from avatar.frames import Face
-from avatar.motion.head import decompose
 from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
 from avatar.sound.passthrough import SoundReport

@@ -12,8 +12,8 @@ from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.models.builds import Target, choose_target, compiled
 from avatar.commands.train.card import REFERENCES, neural_folder, read_card
 from avatar.config import NeuralOptions
+from avatar.core.choices import Framing
 from avatar.errors import EngineError, UsageError
-from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
 from avatar.generate.trained.references import References

@@ -10,16 +10,15 @@ from pathlib import Path
 from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.commands.terminal import say as tell
 from avatar.config import DEFAULTS, NEURAL_ENGINES, TRAINED_ENGINE, LiveConfig, NeuralOptions
+from avatar.core.choices import Framing, Smoothing
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.background import parse_background
 from avatar.generate.deck import ViewedGenerator
-from avatar.generate.framing import Framing
 from avatar.generate.group import GroupGenerator
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.motion.retarget import Smoothing
 
 MakeGenerator = Callable[
     [UInt8Image, Face, Framing, "tuple[int, int] | None", PortraitSettings], PortraitGenerator

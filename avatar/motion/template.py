@@ -18,9 +18,10 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from avatar.arrays import Shapes, read_arrays, read_text, write_arrays
+from avatar.core.choices import MotionMode
 from avatar.errors import UsageError
-from avatar.frames import Float32, Motion, NetworkMotion, Presence
-from avatar.motion.retarget import HOLD_NS, FaceRetargeter, MotionMode, still
+from avatar.frames import Float32, Motion, NetworkMotion, Presence, still
+from avatar.motion.retarget import HOLD_NS, FaceRetargeter
 
 SUFFIX = ".npz"
 MAX_FRAMES = 200_000

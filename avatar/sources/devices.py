@@ -11,9 +11,14 @@ import errno
 import os
 import platform
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import cv2
 
 SYSFS = Path("/sys/class/video4linux")
 DEV = Path("/dev")
@@ -147,8 +152,6 @@ def _named(camera: CameraInfo, label: Path) -> CameraInfo:
 
 def _list_opencv() -> list[CameraInfo]:
     """Return the indices that open; systems other than Linux give OpenCV no names."""
-    from avatar.sources.camera import open_capture
-
     found = []
     for index in range(PROBED_INDICES):
         capture = open_capture(index)
@@ -156,3 +159,19 @@ def _list_opencv() -> list[CameraInfo]:
             found.append(CameraInfo(str(index), f"camera {index}"))
         capture.release()
     return found
+
+
+def open_capture(device: int | str) -> cv2.VideoCapture:
+    """Open ``device`` with this system's camera interface; the caller checks and releases it.
+
+    OpenCV's own remarks on standard error are switched off: errors here say more.
+    """
+    # OpenCV reads these once. A stalled camera must not hold a thread for ten seconds (Linux),
+    # nor the search for a hardware converter delay opening by as much (Windows).
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    backend = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
+    return cv2.VideoCapture(device, backend.get(sys.platform, cv2.CAP_ANY))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from avatar.clock import Clock
 from avatar.errors import SourceError, SourceLostError
@@ -52,12 +51,7 @@ class ReconnectingSource:
         self._pause_s = FIRST_RETRY_S
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """Leave the inner source; an attempt that is under way leaves it when it ends."""
         self._stop.set()
         self._open = False
@@ -65,7 +59,7 @@ class ReconnectingSource:
         if attempt is not None:
             attempt.abandon()
         elif self._connected:
-            self._source.__exit__(kind, error, trace)
+            self._source.__exit__(*raised)
         self._connected = False
 
     def read(self) -> CameraFrame | None:

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -94,12 +93,7 @@ class VideoSource:
         self._origin_ns: int | None = None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the film; a thread that waits for the network closes it as soon as it wakes."""
         self._stop.set()
         feed, self._feed = self._feed, None

@@ -16,10 +16,10 @@ from avatar.commands.calibrate.watch import Watcher, look_at
 from avatar.commands.profiles import ProfileStore, compare, list_profiles, remove
 from avatar.commands.retargeting import chosen_reference, make_retargeter
 from avatar.config import LiveConfig
+from avatar.core.face.head import decompose
+from avatar.core.face.regions import signal_groups
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
-from avatar.motion.head import decompose
-from avatar.motion.regions import signal_groups
 from calibrate import Problem, Profile, Recording, Session, State, fit
 from tests.calibrate.people import MadeUpPerson, follow
 from tests.sources.films import make_film

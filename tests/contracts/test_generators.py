@@ -9,13 +9,12 @@ import pytest
 from avatar.commands.neural import feature_folder
 from avatar.commands.wiring import ENGINES, default_mattes
 from avatar.config import NEURAL_ENGINES
-from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
 from avatar.generate.portrait import PortraitSettings
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 from avatar.stages import Generator
 from tests.generate.neural.toys import toy_generator
 from tests.generate.trained.toys import trained

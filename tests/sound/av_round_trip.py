@@ -18,7 +18,6 @@ import threading
 import time
 import wave
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -45,13 +44,8 @@ class TimedCamera:
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._inner.__exit__(*raised)
 
     def read(self) -> CameraFrame | None:
         frame = self._inner.read()

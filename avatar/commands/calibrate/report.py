@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.commands.profiles import figures
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.errors import SinkError
 from avatar.frames import BLENDSHAPE_INDEX, FaceTrack, Motion, Presence
 from avatar.motion.retarget import FaceRetargeter
-from avatar.motion.rotation import vector_from_rotation
 from calibrate import Profile, Recording
 
 _SIGNALS = (

@@ -19,9 +19,9 @@ from avatar.commands.motion.tracks import Track, made_up, recorded, still_photog
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable, write_json
 from avatar.commands.terminal import say
+from avatar.core.choices import Smoothing
 from avatar.errors import UsageError
 from avatar.generate.photo import builtin_photo, load_photo
-from avatar.motion.smooth import Smoothing
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
+from avatar.core.face.bounds import bounds_of
+from avatar.core.face.topology import FACE_OVAL
 from avatar.errors import PhotoError, SourceEndedError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
 from avatar.sources.video import VideoSource
 
 CLIP_PX = 512
@@ -97,8 +98,7 @@ class Picture:
         import cv2
 
         height, width = self.photo.shape[:2]
-        oval = self.face.landmarks_px[FACE_OVAL, :2]
-        low, high = oval.min(axis=0), oval.max(axis=0)
+        low, high = bounds_of(self.face.landmarks_px[FACE_OVAL])
         side = min(round(float(max(high - low)) * SQUARE_RATIO), height, width)
         centre = (low + high) / 2
         left = min(max(0, round(float(centre[0]) - side / 2)), width - side)

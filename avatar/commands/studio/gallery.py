@@ -9,10 +9,10 @@ from typing import Any
 from avatar.commands.avatars import open_avatar
 from avatar.commands.avatars_command import add_photo
 from avatar.commands.store import AvatarStore, check_name, file_sha256
+from avatar.core.face.bounds import face_box
 from avatar.errors import SinkError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN
-from avatar.generate.portrait import photo_bounds
 from avatar.studio.upload import check_upload
 from avatar.track.face_model import find_face_model
 
@@ -98,7 +98,7 @@ def _cut(photo: UInt8Image, face: Face) -> UInt8Image:
     import cv2
     import numpy as np
 
-    left, top, right, bottom = photo_bounds(face)
+    left, top, right, bottom = face_box(face)
     reach = max(1, round(_AROUND * (bottom - top)))
     x, y = round((left + right) / 2) - reach, round((top + bottom) / 2) - reach
     height, width = photo.shape[:2]

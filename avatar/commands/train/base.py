@@ -13,19 +13,11 @@ from avatar.commands.quality.media import CLIP_ENDINGS
 from avatar.commands.store import Sha256, file_sha256
 from avatar.commands.terminal import say
 from avatar.commands.train.card import Recording, Rights, Size, utc_now
-from avatar.commands.train.command import (
-    INTERRUPTED,
-    Given,
-    Wish,
-    checked_rights,
-    looked_through,
-    prepare,
-    read_given,
-    ready_libraries,
-    recording_of,
-    run_session,
-)
+from avatar.commands.train.command import INTERRUPTED, ready_libraries, run_session
+from avatar.commands.train.inputs import looked_through, prepare, recording_of
 from avatar.commands.train.prepare import MAX_HELD_OUT, Take, split, take_source
+from avatar.commands.train.record import Given, read_given
+from avatar.commands.train.request import Wish, checked_rights
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import most_different
 from avatar.errors import UsageError

@@ -30,15 +30,7 @@ from avatar.commands.train.card import (
     pictures_folder,
     training_folder,
 )
-from avatar.commands.train.command import (
-    GIVEN,
-    Given,
-    Wish,
-    base_hash,
-    looked_through,
-    read_given,
-    recording_of,
-)
+from avatar.commands.train.inputs import base_hash, looked_through, recording_of
 from avatar.commands.train.lessons import (
     Pace,
     See,
@@ -50,6 +42,8 @@ from avatar.commands.train.lessons import (
     sitting,
 )
 from avatar.commands.train.prepare import Source, Take, write_pairs
+from avatar.commands.train.record import GIVEN, Given, read_given
+from avatar.commands.train.request import Wish
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import (
     Lesson,

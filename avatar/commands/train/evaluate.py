@@ -25,8 +25,8 @@ from avatar.commands.quality.detectors import FaceMeter
 from avatar.commands.quality.metrics import descriptor_distance, keypoint_distance, l1, oval_mask
 from avatar.commands.train.prepare import Source, driven
 from avatar.commands.train.watch import Watched
+from avatar.core.face.topology import EYE_RINGS, OUTER_LIPS
 from avatar.frames import Face, Float32, Motion, UInt8Image
-from avatar.generate.topology import EYE_RINGS, OUTER_LIPS
 from avatar.stages import Generator
 
 COMPARED_PX = 256

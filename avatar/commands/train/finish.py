@@ -27,7 +27,7 @@ from avatar.commands.train.session import disk_told
 from avatar.errors import UsageError
 
 if TYPE_CHECKING:
-    from avatar.commands.train.command import Given
+    from avatar.commands.train.record import Given
     from avatar.commands.train.session import Session
     from engines.precision import Feeds
     from engines.training.loop import Trainer

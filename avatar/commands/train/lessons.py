@@ -32,9 +32,9 @@ from avatar.commands.train.watch import (
     most_different,
     seen_in,
 )
+from avatar.core.face.topology import FACE_OVAL
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Motion, UInt8Image
-from avatar.generate.topology import FACE_OVAL
 from avatar.motion.retarget import FaceRetargeter
 from avatar.stages import Generator
 

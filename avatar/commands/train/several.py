@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.commands.run import ended_by_signals
-from avatar.commands.train.command import Given, Wish, begin, train_within
 from avatar.commands.train.devices import Devices
+from avatar.commands.train.record import Given
+from avatar.commands.train.request import Wish
+from avatar.commands.train.within import begin, train_within
 from avatar.errors import EngineError
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import choose_face
+from avatar.core.face.head import head_rotation
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.face.topology import FACE_OVAL, SURFACE_COUNT
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
 from avatar.generate.trained.references import farthest
 from avatar.motion.retarget import neutrality
-from avatar.motion.rotation import vector_from_rotation
 from avatar.sources.video import VideoSource
 from avatar.track.landmarker import FaceLandmarker, detect_faces
 
@@ -220,7 +221,7 @@ def judged(path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFra
 def _check_alone(path: Path, pictures: list[UInt8Image], face_model: Path) -> None:
     for picture in pictures:
         faces = detect_faces(picture, face_model, settle=False)
-        sizes = [float(np.ptp(face.landmarks_px[:468, 1])) for face in faces]
+        sizes = [float(np.ptp(face.landmarks_px[:SURFACE_COUNT, 1])) for face in faces]
         if len(sizes) > 1 and sizes[1] > _SECOND_FACE_SHARE * sizes[0]:
             raise UsageError(
                 f"expected one person in {path}, found {len(sizes)} faces in one of its frames. "
@@ -269,7 +270,5 @@ def most_different(watched: Watched, among: list[int], count: int) -> list[int]:
 
 
 def _signs(face: Face) -> NDArray[np.float64]:
-    from avatar.motion.head import proper_rotation
-
-    turn = vector_from_rotation(proper_rotation(face.pose[:3, :3]))
+    turn = vector_from_rotation(head_rotation(face))
     return np.concatenate([face.blendshapes[1:], 2 * turn]).astype(np.float64)

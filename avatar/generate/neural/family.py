@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from avatar.core.choices import Region
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop
 from avatar.generate.neural.networks import Networks
@@ -14,6 +15,35 @@ INPUT_PX = 256
 """The side of every picture that a network of either family takes."""
 
 Values = Mapping[str, Float32]
+
+
+class FamilyOptions(Protocol):
+    """What can be chosen about a family's arithmetic; ``LiveConfig`` says what each stands for."""
+
+    @property
+    def strength(self) -> float:
+        """How far the avatar goes along; 1 is as far as the driver."""
+        ...
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What of the driver's face drives the avatar."""
+        ...
+
+    @property
+    def stitching(self) -> bool:
+        """Whether the shoulders are kept still."""
+        ...
+
+    @property
+    def retarget_eyes(self) -> bool:
+        """Whether a network of its own shuts the lids as far as the driver's are."""
+        ...
+
+    @property
+    def retarget_lips(self) -> bool:
+        """Whether a network of its own opens the lips as far as the driver's are."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +111,7 @@ class Family(Protocol):
         ...
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """Return what the networks see in a driver's square.
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.choices import DEFAULT_REGIONS
 from avatar.errors import UsageError
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers
-from avatar.generate.neural.family import Source, Values
+from avatar.generate.neural.family import FamilyOptions, Source, Values
 from avatar.generate.neural.networks import Networks
 
 POINTS = 10
@@ -45,9 +45,9 @@ class FirstOrder:
     }
     seen_shapes: Mapping[str, tuple[int, ...]] = {**_POINTS, "crop": (3,)}
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: FamilyOptions) -> None:
         self._strength = options.strength
-        if options.regions != DEFAULTS.regions or options.retarget_eyes or options.retarget_lips:
+        if options.regions != DEFAULT_REGIONS or options.retarget_eyes or options.retarget_lips:
             raise UsageError(
                 "--engine fomm moves the face as a whole: its keypoints stand for no region. "
                 "Leave out --region, --retarget-eyes and --retarget-lips, or use --engine "
@@ -60,12 +60,7 @@ class FirstOrder:
         return {**encoded, **_detected(networks, picture)}
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """See ``Family``."""
         return {**_detected(networks, picture), "crop": crop.numbers()}

@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import NeuralOptions
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers, eye_ratios, lip_ratio
-from avatar.generate.neural.family import Source, Values
+from avatar.generate.neural.family import FamilyOptions, Source, Values
 from avatar.generate.neural.networks import Networks
 
 POINTS = 21
@@ -90,7 +89,7 @@ class LivePortrait:
         "lips": (1,),
     }
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: FamilyOptions) -> None:
         self._options = options
 
     @property
@@ -114,12 +113,7 @@ class LivePortrait:
         }
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """See ``Family``."""
         return {

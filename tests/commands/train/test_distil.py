@@ -23,10 +23,12 @@ from avatar.commands.train.card import (
     read_card,
     training_folder,
 )
-from avatar.commands.train.command import GIVEN, INTERRUPTED, Given, Wish, train
+from avatar.commands.train.command import INTERRUPTED, train
 from avatar.commands.train.comparison import PAGE, compare
 from avatar.commands.train.distil import go_on
 from avatar.commands.train.lessons import See
+from avatar.commands.train.record import GIVEN, Given
+from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
 from avatar.errors import EngineError, UsageError

@@ -20,18 +20,12 @@ from avatar.commands.animate import animate
 from avatar.commands.store import AvatarStore, default_store
 from avatar.commands.train.base import train_base
 from avatar.commands.train.card import neural_folder, read_card, training_folder
-from avatar.commands.train.command import (
-    GIVEN,
-    INTERRUPTED,
-    Given,
-    Wish,
-    prepare,
-    read_given,
-    run_session,
-    train,
-)
+from avatar.commands.train.command import INTERRUPTED, run_session, train
 from avatar.commands.train.comparison import PAGE, VIDEO, compare
+from avatar.commands.train.inputs import prepare
 from avatar.commands.train.prepare import Take, split, take_source, write_pairs
+from avatar.commands.train.record import GIVEN, Given, read_given
+from avatar.commands.train.request import Wish
 from avatar.commands.train.watch import watch
 from avatar.config import LiveConfig
 from avatar.errors import EngineError, UsageError

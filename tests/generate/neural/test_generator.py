@@ -13,12 +13,12 @@ import pytest
 
 from avatar.config import NEURAL_ENGINES, NeuralOptions
 from avatar.errors import EngineError
-from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image
+from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image, still
 from avatar.generate.deck import Deck
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.neural.generator import NeuralGenerator
 from avatar.generate.neural.networks import Networks
-from avatar.motion.retarget import FaceRetargeter, still
+from avatar.motion.retarget import FaceRetargeter
 from engines.torch import reference
 from tests.generate.neural.toys import toy_generator, toys
 
