@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
-from avatar.errors import AvatarError
+from avatar.errors import AvatarError, SinkError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -67,12 +67,21 @@ def whole_file(path: Path, *, flush: bool = False, mode: int = PRIVATE) -> Itera
         _flush(path.parent, os.O_RDONLY)
 
 
-def write_whole(
-    path: Path, data: bytes | str, *, flush: bool = False, mode: int = PRIVATE
-) -> None:
+def write_whole(path: Path, data: bytes | str, *, flush: bool = False, mode: int = PRIVATE) -> None:
     """Write ``data``, text in UTF-8, to ``path``: whole or not at all; see ``whole_file``."""
     with whole_file(path, flush=flush, mode=mode) as part:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def write_output(path: Path, data: bytes | str) -> None:
+    """Write what a user wants to have at ``path``, which may be a link or a device: in place.
+
+    Raises ``SinkError``.
+    """
+    try:
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def left_overs(path: Path) -> list[Path]:
@@ -153,7 +162,9 @@ def read_record(
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise raised(f"{path} cannot be read: {error.strerror or error}. {remedy}") from error
+        raise raised(
+            f"{path} cannot be read: {error.strerror or error}. Check its permissions. Or: {remedy}"
+        ) from error
     except NewerRecordError as error:
         raise raised(f"{path} {error}. Update this program. Or: {remedy}") from error
     except UnfitRecordError as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
+from avatar.core.files import FILM_SUFFIXES, PICTURE_SUFFIXES, films_in, pictures_in
 from avatar.errors import PhotoError, SourceEndedError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
@@ -19,8 +20,6 @@ from avatar.sources.video import VideoSource
 
 CLIP_PX = 512
 SQUARE_RATIO = 2.6
-CLIP_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 # The clips that drive other people's pictures in the published figures.
 _DRIVING = ("d10", "d14", "d3")
 
@@ -110,7 +109,7 @@ class Picture:
 
 def find_clips(folder: Path | None) -> list[Clip]:
     """Return the clips in ``folder``. Raises ``UsageError`` where there are none."""
-    return [Clip(path) for path in _files("--clips", folder, CLIP_ENDINGS, "videos")]
+    return [Clip(path) for path in _files("--clips", folder, films_in, FILM_SUFFIXES, "videos")]
 
 
 def driving_clips(clips: list[Clip]) -> list[Clip]:
@@ -126,7 +125,7 @@ def find_pictures(
     Raises ``UsageError`` where there are none.
     """
     pictures = []
-    for path in _files("--avatars", folder, _PICTURE_ENDINGS, "pictures"):
+    for path in _files("--avatars", folder, pictures_in, PICTURE_SUFFIXES, "pictures"):
         try:
             avatar = open_avatar(load_photo(path), face_model, say)
         except PhotoError as error:
@@ -138,7 +137,13 @@ def find_pictures(
     return pictures
 
 
-def _files(option: str, folder: Path | None, endings: tuple[str, ...], kind: str) -> list[Path]:
+def _files(
+    option: str,
+    folder: Path | None,
+    find: Callable[[Path], list[Path]],
+    suffixes: Sequence[str],
+    kind: str,
+) -> list[Path]:
     if folder is None:
         raise UsageError(
             f"--quality: expected {option} FOLDER with {kind} of people, found none. They are not "
@@ -146,7 +151,7 @@ def _files(option: str, folder: Path | None, endings: tuple[str, ...], kind: str
         )
     if not folder.is_dir():
         raise UsageError(f"{option}: expected a folder, found none at {folder}")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
+    found = find(folder)
     if not found:
-        raise UsageError(f"{option}: expected {kind} ({', '.join(endings)}), none in {folder}")
+        raise UsageError(f"{option}: expected {kind} ({', '.join(suffixes)}), none in {folder}")
     return found

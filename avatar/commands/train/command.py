@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 import threading
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
 from pydantic import BaseModel
 
 from avatar.clock import MonotonicClock
-from avatar.commands.avatars import PHOTO_SUFFIXES
-from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.run import ended_by_signals
-from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store, file_sha256
+from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, default_store
 from avatar.commands.terminal import say
 from avatar.commands.train.card import (
     Recording,
@@ -44,8 +40,9 @@ from avatar.commands.train.prepare import (
 from avatar.commands.train.session import Budget, Session, disk_told
 from avatar.commands.train.teacher import TeacherWish, Teaching
 from avatar.commands.train.watch import Watched, watch, watch_photos
+from avatar.core.files import file_sha256, is_picture, read_record, write_record
+from avatar.core.pictures import png
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
-from avatar.frames import UInt8Image
 from avatar.track.face_model import find_face_model
 from engines.patches import patches_of
 
@@ -60,7 +57,7 @@ INTERRUPTED = 130
 class Given(BaseModel):
     """What a training was begun with; a resumption goes on with the same."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     size: Size
     rights: Rights
     share: float
@@ -276,7 +273,7 @@ def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
     face_model = find_face_model(wish.face_model)
-    if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
+    if all(map(is_picture, inputs)):
         if wish.base is None:
             raise UsageError(
                 "a few photographs are too little to begin with: give --base FILE, weights learnt "
@@ -332,7 +329,7 @@ def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
             f"{folder}"
         )
         write_pairs(pairs, given.size, patches_of(given.size), takes)
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)
 
 
 def _check_split(chosen: Split, share: float) -> None:
@@ -345,14 +342,9 @@ def _check_split(chosen: Split, share: float) -> None:
 
 def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> StoredAvatar:
     """Store the source frame as the avatar's photograph."""
-    import cv2
-
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "photo.png"
-        picture: UInt8Image = np.ascontiguousarray(source.photo[..., ::-1])
-        done, data = cv2.imencode(".png", picture)
-        assert done
-        path.write_bytes(data.tobytes())
+        path.write_bytes(png(source.photo))
         return store.add(name, path, source.face, replace=force)
 
 
@@ -388,17 +380,11 @@ def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvat
 
 def read_given(folder: Path, missing: str) -> Given:
     """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
-    path = folder / GIVEN
-    try:
-        return Given.model_validate(json.loads(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise UsageError(missing) from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
-        ) from error
+    remedy = "Train anew, with --force instead of --resume"
+    given = read_record(folder / GIVEN, Given, UsageError, remedy)
+    if given is None:
+        raise UsageError(missing)
+    return given
 
 
 def _trainer(

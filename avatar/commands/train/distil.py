@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from avatar.clock import MonotonicClock
-from avatar.commands.avatars import PHOTO_SUFFIXES, AvatarPhoto, open_avatar
-from avatar.commands.face_numbers import write_whole
+from avatar.commands.avatars import AvatarPhoto, open_avatar
 from avatar.commands.models.catalog import find
 from avatar.commands.run import ended_by_signals
-from avatar.commands.store import AvatarStore, StoredAvatar, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train.card import (
     Rights,
@@ -60,6 +59,7 @@ from avatar.commands.train.teacher import (
     open_teacher,
 )
 from avatar.commands.train.watch import MIN_FACE_PX, Watched, best_source, face_height
+from avatar.core.files import file_sha256, is_picture, write_record
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
@@ -128,7 +128,7 @@ def go_on(
 def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
     """Return the photograph and the clips among what was given, in whatever order."""
     given = [path.expanduser() for path in paths]
-    photos = [path for path in given if path.suffix.lower() in PHOTO_SUFFIXES]
+    photos = [path for path in given if is_picture(path)]
     clips = [path for path in given if path not in photos]
     if len(photos) != 1:
         found = ", ".join(path.name for path in photos) or "none"
@@ -193,7 +193,7 @@ def _clear(stored: StoredAvatar, given: Given) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)
 
 
 def _same(folder: Path, given: Given) -> bool:
@@ -241,7 +241,7 @@ def _prepared(
     _check_enough(takes)
     with disk_told(folder):
         shutil.rmtree(pairs_folder(stored.folder), ignore_errors=True)
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)
         write_pairs(pairs_folder(stored.folder), given.size, patches_of(given.size), takes)
     return stored, given
 
