@@ -21,8 +21,8 @@ _STYLE = """
 :root{color-scheme:light dark;
 --ink:#1c1d21;--soft:#5b6068;--line:#dde0e5;--paper:#fff;--bad:#b3261e}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
-max-width:1200px;margin:0 auto;padding:1.5em 1em 3em}
-h1{font-size:1.5em;line-height:1.25}h2{font-size:1.05em;margin:1.8em 0 .4em}
+max-width:1660px;margin:0 auto;padding:1.5em 1em 3em}
+p,ul{max-width:70em}h1{font-size:1.5em;line-height:1.25}h2{font-size:1.05em;margin:1.8em 0 .4em}
 table{display:block;overflow-x:auto;border-collapse:collapse;margin:1em 0;
 font-variant-numeric:tabular-nums}
 th,td{padding:.25em .9em .25em 0;border-bottom:1px solid var(--line);text-align:right;

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
 from avatar.core.files import FILM_SUFFIXES, PICTURE_SUFFIXES, films_in, pictures_in
-from avatar.errors import PhotoError, SourceEndedError, UsageError
+from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
 from avatar.generate.topology import FACE_OVAL
-from avatar.sources.video import VideoSource
+from avatar.sources.video import film_frames
 
 CLIP_PX = 512
 SQUARE_RATIO = 2.6
@@ -66,16 +65,10 @@ class Clip:
         return kept
 
     def _shots(self, side_px: int) -> Iterator[Shot]:
-        with VideoSource(str(self._path), (side_px, side_px), ManualClock(), loop=False) as film:
-            start_ns = None
-            while True:
-                try:
-                    frame = film.read()
-                except SourceEndedError:
-                    return
-                if frame is not None:
-                    start_ns = frame.timestamp_ns if start_ns is None else start_ns
-                    yield Shot(frame.image, frame.timestamp_ns - start_ns)
+        start_ns = None
+        for frame in film_frames(self._path, (side_px, side_px)):
+            start_ns = frame.timestamp_ns if start_ns is None else start_ns
+            yield Shot(frame.image, frame.timestamp_ns - start_ns)
 
 
 @dataclass(frozen=True, eq=False)

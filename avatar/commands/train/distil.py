@@ -238,7 +238,7 @@ def _prepared(
     given = given.model_copy(update={"taught": _counted(teacher.card, takes)})
     assert given.taught is not None
     say(_summary(given.taught, pictures_folder(stored.folder)))
-    _check_enough(takes)
+    _check_drawn(takes)
     with disk_told(folder):
         shutil.rmtree(pairs_folder(stored.folder), ignore_errors=True)
         write_record(folder / GIVEN, given)
@@ -294,24 +294,21 @@ def _summary(taught: Taught, folder: Path) -> str:
 
 
 def _check_planned(lessons: Sequence[Lesson]) -> None:
-    train = sum(len(lesson.train) for lesson in lessons)
-    held_out = sum(len(lesson.held_out) for lesson in lessons)
-    if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
-        raise UsageError(
-            f"expected at least {_MIN_TRAIN} moments of the clips to learn from and "
-            f"{_MIN_HELD_OUT} to hold out, found {train} and {held_out}. Give a longer clip, or a "
-            "larger --share"
-        )
+    _check_enough(lessons, "moments of the clips", "Give a longer clip, or a larger --share")
 
 
-def _check_enough(takes: Sequence[Take]) -> None:
-    train = sum(len(take.train) for take in takes)
-    held_out = sum(len(take.held_out) for take in takes)
+def _check_drawn(takes: Sequence[Take]) -> None:
+    remedy = "Give a longer clip, more --moments, or a photograph that the teacher draws better"
+    _check_enough(takes, "usable pictures", remedy)
+
+
+def _check_enough(parts: Sequence[Lesson] | Sequence[Take], what: str, remedy: str) -> None:
+    train = sum(len(part.train) for part in parts)
+    held_out = sum(len(part.held_out) for part in parts)
     if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
         raise UsageError(
-            f"expected at least {_MIN_TRAIN} usable pictures to learn from and {_MIN_HELD_OUT} "
-            f"held out, found {train} and {held_out}. Give a longer clip, more --moments, or a "
-            "photograph that the teacher draws better"
+            f"expected at least {_MIN_TRAIN} {what} to learn from and {_MIN_HELD_OUT} to hold "
+            f"out, found {train} and {held_out}. {remedy}"
         )
 
 
