@@ -196,7 +196,7 @@ class AvatarStore:
         )
         record = read_record(path, Record, UsageError, remedy)
         if record is None:
-            raise UsageError(f"expected {path}, found none. {remedy}")
+            raise UsageError(f"{path} cannot be read: there is no such file. {remedy}")
         return _stored(folder, record)
 
     def load(self, name: str) -> StoredAvatar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,8 @@ from avatar.core.pictures import jpeg, png
 from avatar.errors import SinkError, UsageError
 from avatar.observe import Span
 from tests.commands.pages import Page
+from tests.core.product import product
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 HOSTILE = "</title></style><script>alert('1')</script><img src=\"http://a.b/c\" onerror=x> & Zoë"
 TEXTS = st.one_of(st.just(HOSTILE), st.text(st.characters(exclude_categories=["C", "Z"])))
 
@@ -109,15 +108,6 @@ def test_a_benchmark_of_a_clip_with_any_name(tmp_path: Path) -> None:
     assert "<b>&.mp4 → portrait" in shown.text and shown.count("b") == 0
 
 
-def product() -> list[tuple[str, str]]:
-    """Every module of the product, as its name and text."""
-    return [
-        (".".join(path.relative_to(ROOT).with_suffix("").parts), path.read_text("utf-8"))
-        for package in ("avatar", "engines", "calibrate")
-        for path in sorted((ROOT / package).rglob("*.py"))
-    ]
-
-
 def test_pages_have_one_maker() -> None:
     makers = [
         name
@@ -125,24 +115,3 @@ def test_pages_have_one_maker() -> None:
         if "<html" in text.lower() or "<!doctype" in text.lower() or "data:image/" in text
     ]
     assert [name.rpartition(".")[2] for name in makers] == ["page"]
-
-
-def test_whole_files_and_hashes_have_one_home() -> None:
-    """Temporary folders are no files; ``replace`` of one argument is a path's."""
-    own = {"mkstemp", "NamedTemporaryFile", "file_digest"}
-    found = set()
-    for name, text in product():
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Name | ast.Attribute | ast.alias):
-                what = node.id if isinstance(node, ast.Name) else (
-                    node.attr if isinstance(node, ast.Attribute) else node.name
-                )  # fmt: skip
-                found |= {name} if what in own else set()
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                moves = node.func.attr in ("replace", "rename", "renames")
-                if moves and (
-                    (len(node.args) == 1 and not node.keywords)
-                    or (isinstance(node.func.value, ast.Name) and node.func.value.id == "os")
-                ):
-                    found.add(name)
-    assert found == {"avatar.core.files"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import stat
@@ -39,6 +40,7 @@ from avatar.core.files import (
 from avatar.errors import SinkError, UsageError
 from avatar.generate.photo import load_photo
 from avatar.sources.video import VideoSource
+from tests.core.product import product
 from tests.sources.films import make_film
 
 PARTS = st.lists(st.binary(max_size=50), max_size=5)
@@ -279,3 +281,42 @@ def test_films_and_pictures_are_found_by_their_names(tmp_path: Path) -> None:
     assert not set(FILM_SUFFIXES) & set(PICTURE_SUFFIXES)
     with pytest.raises(OSError):
         films_in(tmp_path / "none")
+
+
+HOME = "avatar.core.files"
+OWN = {"mkstemp", "NamedTemporaryFile", "file_digest", "a path's replace"}
+
+
+def name_of(node: ast.AST) -> str:
+    """What a piece of source names."""
+    match node:
+        # Of one argument, these are a path's; a text's has two.
+        case (
+            ast.Call(func=ast.Attribute(value=ast.Name(id="os"), attr="replace" | "rename"))
+            | ast.Call(func=ast.Attribute(attr="replace" | "rename"), args=[_], keywords=[])
+        ):
+            return "a path's replace"
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+            return name
+    return ""
+
+
+def suffixes_in(node: ast.AST) -> int:
+    """How many kinds of films or of pictures a list in the source holds."""
+    if not isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return 0
+    values = {item.value for item in node.elts if isinstance(item, ast.Constant)}
+    return max(len(values & set(FILM_SUFFIXES)), len(values & set(PICTURE_SUFFIXES)))
+
+
+def test_files_have_one_home() -> None:
+    """Temporary folders are no files, and a film's format of one file is no list."""
+    writers, listers = set(), set()
+    for name, text in product():
+        for node in ast.walk(ast.parse(text)):
+            if name_of(node) in OWN:
+                writers.add(name)
+            if suffixes_in(node) > 2:
+                listers.add(name)
+    assert writers == {HOME}
+    assert listers == {HOME}
