@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from avatar.commands.face_cache import FaceCache, default_cache
-from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either
 from avatar.core.face.bounds import face_box, face_px
+from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
@@ -22,7 +23,6 @@ MIN_FACE_PX = 64
 MAX_PHOTOS = 5
 # A face enlarged more than twice looks soft beside the others.
 SOFT_SHARE = 0.5
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FaceChoice = int | Literal["all"]
 
 
@@ -108,14 +108,11 @@ def photos_in(folder: Path) -> list[Path]:
 
     Raises ``PhotoError`` when there is none.
     """
-    paths = sorted(
-        path for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
-    )  # fmt: skip
+    paths = pictures_in(folder)
     if not paths:
         raise PhotoError(
             f"expected photographs of one person in the folder {folder}, found none "
-            f"({', '.join(PHOTO_SUFFIXES)}). Name a photograph, or another folder."
+            f"({', '.join(PICTURE_SUFFIXES)}). Name a photograph, or another folder."
         )
     return paths
 

@@ -25,7 +25,8 @@ from avatar.commands.neural import Progress
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable
 from avatar.config import NEURAL_ENGINES
-from avatar.errors import AvatarError, SinkError, UsageError
+from avatar.core.files import write_output
+from avatar.errors import AvatarError, UsageError
 from engines import measure, samples, select
 from engines.compare import LIMITS, compare, table
 
@@ -104,10 +105,7 @@ def doctor_gpu(
     except AvatarError as error:
         notes(f"not possible here: {error}")
         status = 1
-    try:
-        report.write_text(anonymous("\n".join(notes.lines)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{report} cannot be written: {error.strerror or error}") from error
+    write_output(report, anonymous("\n".join(notes.lines)) + "\n")
     say(f"{report}: the same as text, without names and folders, to attach to an issue")
     return status
 

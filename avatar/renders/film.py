@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avatar.core.files import PUBLIC, whole_file
 from avatar.renders.acting import random_track, shown_track
 from avatar.renders.assets import Floats, face_units
 from avatar.renders.head import Head
@@ -39,8 +40,8 @@ def film(
     head = Head(person)
     painter.begin(head, person.look, random_background(random, size))
     grain = random.normal(0, _GRAIN, (2 * size, 2 * size, 1)).astype(np.float32)
-    part = path.with_suffix(".part")  # a clip is whole or not there
-    with av.open(str(part), "w", format="mp4") as out:
+    made = whole_file(path, mode=PUBLIC)
+    with made as part, av.open(str(part), "w", format="mp4") as out:
         stream = out.add_stream(
             "libx264", rate=Fraction(fps), options={"crf": _QUALITY, "threads": "1"}
         )
@@ -53,7 +54,6 @@ def film(
             image = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         out.mux(stream.encode())
-    part.replace(path)
 
 
 def mouth_light(units: Floats) -> float:

@@ -12,18 +12,17 @@ The model is Google's, licence Apache-2.0. Its SHA-256 is checked every time it 
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import importlib.metadata
 import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO
 
 from avatar.clock import Clock, MonotonicClock
+from avatar.core.files import file_sha256, whole_file
 from avatar.errors import FaceModelError
 
 FACE_MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -92,7 +91,7 @@ def _carried_face_model() -> Path | None:
 def _adopt(path: Path) -> Path:
     """Return ``path`` once its hash is right."""
     try:
-        found = _sha256(path)
+        found = file_sha256(path)
     except OSError as error:
         raise FaceModelError(
             f"expected the face model at {path}, which cannot be read "
@@ -120,17 +119,10 @@ def _download(url: str, target: Path, timeout_s: float, clock: Clock) -> Path:
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=FILE_NAME, suffix=".part", delete=False
-        ) as part:
-            try:
-                _fetch(url, part, timeout_s, clock)
-                part.close()
-                _check_download(url, Path(part.name))
-                Path(part.name).replace(target)
-            finally:
-                part.close()
-                Path(part.name).unlink(missing_ok=True)
+        with whole_file(target) as part:
+            with part.open("wb") as file:
+                _fetch(url, file, timeout_s, clock)
+            _check_download(url, part)
     except (OSError, http.client.HTTPException) as error:
         raise FaceModelError(
             f"expected to fetch the face model from {url}, but {_reason(error)}. Try again, "
@@ -162,13 +154,8 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
     return response
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_download(url: str, part: Path) -> None:
-    found = _sha256(part)
+    found = file_sha256(part)
     if found != FACE_MODEL_SHA256:
         raise FaceModelError(
             f"what {url} sent is not the face model: expected {FACE_MODEL_BYTES} bytes with "

@@ -25,10 +25,10 @@ from avatar.commands.store import (
     AvatarStore,
     StoredAvatar,
     check_name,
-    file_sha256,
     name_of_file,
 )
 from avatar.core.face.head import head_turn_deg
+from avatar.core.files import file_sha256
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, UInt8Image
 from avatar.generate.photo import builtin_photo

@@ -8,8 +8,6 @@ was made from: its checkpoints, its form and precision, and the code that made i
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from avatar.commands.models.catalog import Precision, find
 from avatar.commands.models.store import Record, build_folder, installed_states, read_record
+from avatar.core.files import write_whole
 from avatar.errors import EngineError
 from engines import export, measure, precision, samples, select
 from engines.graph import read
@@ -182,7 +181,7 @@ def exported(
                 return path
             say(f"exporting {name} ({kind})")
             graph = _graph(name, folder, record, form, kind, colour, pictures)
-            _write_whole(path, graph.SerializeToString())
+            write_whole(path, graph.SerializeToString())
             for old in builds.glob(f"{stem}.*.onnx"):
                 if old != path:
                     old.unlink(missing_ok=True)
@@ -250,17 +249,6 @@ def _code() -> str:
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             made.update(file.read_bytes())
     return made.hexdigest()
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

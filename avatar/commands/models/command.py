@@ -13,8 +13,8 @@ from avatar.clock import MonotonicClock
 from avatar.commands.models import builds, checking, download, importing, store
 from avatar.commands.models.calibration import calibration_pictures
 from avatar.commands.models.catalog import ENTRIES, Entry, PublishedFile, find
-from avatar.commands.store import file_sha256
 from avatar.commands.terminal import say
+from avatar.core.files import file_sha256, move
 from avatar.errors import AvatarError, EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _pull_file(
     )
     with store.staging() as staging:
         whole = staging / file.name
-        part.replace(whole)
+        move(part, whole)
         networks = checking.networks_in(whole)
         checked = store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
         store.add(entry, [checked], accepted=accepted)

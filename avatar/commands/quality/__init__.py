@@ -20,7 +20,6 @@ The protocol, the same for every engine:
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,10 @@ from avatar.commands.process import machine
 from avatar.commands.quality.measure import FULL, QUICK, Bench, Measurement
 from avatar.commands.quality.media import driving_clips, find_clips, find_pictures
 from avatar.commands.quality.report import page, summary, table
+from avatar.commands.run import write_json
 from avatar.commands.terminal import say
 from avatar.commands.wiring import ENGINES
+from avatar.core.files import write_output
 from avatar.errors import UsageError
 from avatar.track.face_model import find_face_model
 
@@ -58,10 +59,9 @@ def quality(
     Console(stderr=True, highlight=False).print(table(result))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}
-        figures = json.dumps(summary(result, what), indent=2, ensure_ascii=False)
-        json_path.write_text(figures + "\n", "utf-8")
+        write_json(json_path, summary(result, what))
     if html_path is not None:
-        html_path.write_text(page(result), "utf-8")
+        write_output(html_path, page(result))
     return 0
 
 

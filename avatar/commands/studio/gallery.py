@@ -8,9 +8,11 @@ from typing import Any
 
 from avatar.commands.avatars import open_avatar
 from avatar.commands.avatars_command import add_photo
-from avatar.commands.store import AvatarStore, check_name, file_sha256
+from avatar.commands.store import AvatarStore, check_name
 from avatar.core.face.bounds import face_box
-from avatar.errors import SinkError, UsageError
+from avatar.core.files import file_sha256
+from avatar.core.pictures import jpeg
+from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN
 from avatar.studio.upload import check_upload
@@ -89,7 +91,7 @@ class Gallery:
         if key not in self._thumbnails:
             model = find_face_model(self._face_model)
             found = open_avatar(name, model, lambda line: None, store=self._store)
-            self._thumbnails[key] = _jpeg(_cut(found.photo, found.face))
+            self._thumbnails[key] = jpeg(_cut(found.photo, found.face))
         return self._thumbnails[key]
 
 
@@ -111,12 +113,3 @@ def _cut(photo: UInt8Image, face: Face) -> UInt8Image:
     )  # fmt: skip
     smaller = cv2.resize(square, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(smaller, np.uint8)
-
-
-def _jpeg(image: UInt8Image) -> bytes:
-    import cv2
-
-    made, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    if not made:
-        raise SinkError("the thumbnail could not be written as JPEG")
-    return bytes(data)

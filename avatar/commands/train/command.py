@@ -10,9 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from avatar.commands.avatars import PHOTO_SUFFIXES
 from avatar.commands.run import ended_by_signals
 from avatar.commands.store import AvatarStore, StoredAvatar, default_store
 from avatar.commands.terminal import say
@@ -42,8 +39,9 @@ from avatar.commands.train.session import Session
 from avatar.commands.train.several import train_on
 from avatar.commands.train.watch import watch_photos
 from avatar.commands.train.within import begin, train_within
+from avatar.core.files import is_picture
+from avatar.core.pictures import png
 from avatar.errors import MissingDependencyError, UsageError
-from avatar.frames import UInt8Image
 from avatar.track.face_model import find_face_model
 
 if TYPE_CHECKING:
@@ -164,7 +162,7 @@ def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
     face_model = find_face_model(wish.face_model)
-    if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
+    if all(map(is_picture, inputs)):
         if wish.base is None:
             raise UsageError(
                 "a few photographs are too little to begin with: give --base FILE, weights learnt "
@@ -210,14 +208,9 @@ def _check_split(chosen: Split, share: float) -> None:
 
 def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> StoredAvatar:
     """Store the source frame as the avatar's photograph."""
-    import cv2
-
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "photo.png"
-        picture: UInt8Image = np.ascontiguousarray(source.photo[..., ::-1])
-        done, data = cv2.imencode(".png", picture)
-        assert done
-        path.write_bytes(data.tobytes())
+        path.write_bytes(png(source.photo))
         return store.add(name, path, source.face, replace=force)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from avatar.commands.face_numbers import write_whole
-from avatar.commands.store import file_sha256
 from avatar.commands.terminal import say
 from avatar.commands.train.card import Recording
 from avatar.commands.train.prepare import Take, write_pairs
 from avatar.commands.train.record import GIVEN, Given
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import Watched, watch
+from avatar.core.files import file_sha256, write_record
 from avatar.errors import UsageError
 from engines.patches import patches_of
 
@@ -58,4 +57,4 @@ def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
             f"{folder}"
         )
         write_pairs(pairs, given.size, patches_of(given.size), takes)
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel
 
-from avatar.commands.face_numbers import first_fault
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import Recording, Rights, Size, Taught
 from avatar.commands.train.teacher import Teaching
+from avatar.core.files import read_record
 from avatar.errors import UsageError
 
 GIVEN = "given.json"
@@ -19,7 +19,7 @@ GIVEN = "given.json"
 class Given(BaseModel):
     """What a training was begun with; a resumption goes on with the same."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     size: Size
     rights: Rights
     share: float
@@ -32,14 +32,8 @@ class Given(BaseModel):
 
 def read_given(folder: Path, missing: str) -> Given:
     """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
-    path = folder / GIVEN
-    try:
-        return Given.model_validate(json.loads(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise UsageError(missing) from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
-        ) from error
+    remedy = "Train anew, with --force instead of --resume"
+    given = read_record(folder / GIVEN, Given, UsageError, remedy)
+    if given is None:
+        raise UsageError(missing)
+    return given

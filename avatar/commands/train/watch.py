@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.clock import ManualClock
 from avatar.commands.avatars import choose_face
 from avatar.core.face.head import head_rotation
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.face.topology import FACE_OVAL, SURFACE_COUNT
-from avatar.errors import SourceEndedError, UsageError
+from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.photo import load_photo
 from avatar.generate.trained.references import farthest
 from avatar.motion.retarget import neutrality
-from avatar.sources.video import VideoSource
+from avatar.sources.video import film_frames
 from avatar.track.landmarker import FaceLandmarker, detect_faces
 
 Say = Callable[[str], None]
@@ -88,19 +87,6 @@ class Watched:
         )
 
 
-def frames_of(path: Path) -> Iterator[CameraFrame]:
-    """Yield all frames of a clip at their own times. Raises the source's errors."""
-    # A manual clock gives every frame at once.
-    with VideoSource(str(path), None, ManualClock(1_000_000_000), loop=False) as film:
-        while True:
-            try:
-                frame = film.read()
-            except SourceEndedError:
-                return
-            if frame is not None:
-                yield frame
-
-
 def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None) -> Watched:
     """Track a clip and judge its frames; ``tick`` is called after each.
 
@@ -109,7 +95,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     frames: list[Seen] = []
     pictures: list[UInt8Image] = []
     with FaceLandmarker(face_model) as tracker:
-        for frame in frames_of(path):
+        for frame in film_frames(path):
             frames.append(seen_in(frame, tracker.track(frame).face))
             _keep_some(pictures, frame)
             tick()
@@ -119,7 +105,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
             "yourself from the front, well lit, with the whole head in the picture."
         )
     _check_alone(path, pictures, face_model)
-    watched = judged(path, frames, partial(frames_of, path))
+    watched = judged(path, frames, partial(film_frames, path))
     _check_enough(watched)
     return watched
 

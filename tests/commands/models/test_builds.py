@@ -74,7 +74,7 @@ def test_an_export_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.M
     def fail(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(builds.os, "fdopen", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(EngineError, match=r"No space left on device.*AVATAR_MODELS"):
         builds.exported(LIP, folder, target("onnxruntime"))
     assert [p for p in store.build_folder("liveportrait").iterdir() if p.suffix != ".lock"] == []

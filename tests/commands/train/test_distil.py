@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="training is done with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
 from avatar.cli.films import train as command_line
-from avatar.commands.store import StoredAvatar, default_store, file_sha256
+from avatar.commands.store import StoredAvatar, default_store
 from avatar.commands.train.card import (
     neural_folder,
     pairs_folder,
@@ -31,6 +31,7 @@ from avatar.commands.train.record import GIVEN, Given
 from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
+from avatar.core.files import file_sha256
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo
