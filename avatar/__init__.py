@@ -4,6 +4,8 @@ The public names load when they are first used, so that importing the package st
 
 - ``Driver``: every frame in order, deterministic; for programs and tests.
 - ``open_live``: the threaded loop from a camera to its sinks.
+- ``Home``: whose avatars, profiles and caches those two use; ``Home.under(folder)`` for another's.
+- ``Machine``: what several of them in one process share.
 - ``AvatarError``: the root of everything this package raises on purpose.
 """
 
@@ -17,11 +19,18 @@ from avatar.errors import AvatarError
 if TYPE_CHECKING:
     from avatar.commands.driver import Driver as Driver
     from avatar.commands.live import open_live as open_live
+    from avatar.core.home import Home as Home
+    from avatar.core.machine import Machine as Machine
 
-__all__ = ["Driver", "open_live", "AvatarError", "__version__"]
+__all__ = ["Driver", "open_live", "Home", "Machine", "AvatarError", "__version__"]
 __version__ = "0.1.0"
 
-_LAZY = {"Driver": "avatar.commands.driver", "open_live": "avatar.commands.live"}
+_LAZY = {
+    "Driver": "avatar.commands.driver",
+    "open_live": "avatar.commands.live",
+    "Home": "avatar.core.home",
+    "Machine": "avatar.core.machine",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -7,6 +7,7 @@ expected and what was found; the backend's own method does not check again.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -23,7 +24,7 @@ class Runner(ABC):
 
     Promises of every backend: outputs are arrays of the caller's own, in the order of the graph;
     inputs are read, never kept or changed; ``close`` may be called twice; after it ``infer``
-    raises ``EngineError``. A runner is used by one thread at a time.
+    raises ``EngineError``. Several threads may call ``infer``: one is served after the other.
     """
 
     backend: str
@@ -33,6 +34,7 @@ class Runner(ABC):
         self.spec = spec
         self.device = device
         self._closed = False
+        self._busy = threading.Lock()
 
     def infer(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
         """All outputs by name, from all inputs by name.
@@ -41,10 +43,11 @@ class Runner(ABC):
         be contiguous. A backend may accept other arrays too and says so in its class. Raises
         ``EngineError`` for a wrong input, for a closed runner, and when the runtime fails.
         """
-        if self._closed:
-            raise EngineError(f"this {self.backend} runner is closed; open the model again")
-        self.spec.check_inputs({name: self._described(value) for name, value in feeds.items()})
-        return self._infer(feeds)
+        with self._busy:
+            if self._closed:
+                raise EngineError(f"this {self.backend} runner is closed; open the model again")
+            self.spec.check_inputs({name: self._described(value) for name, value in feeds.items()})
+            return self._infer(feeds)
 
     def warm_up(self, times: int = 1) -> None:
         """Run on zeros, so that the first frame is not the slow one."""
@@ -73,9 +76,10 @@ class Runner(ABC):
 
     def close(self) -> None:
         """Free what the runner holds; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
-            self._close()
+        with self._busy:
+            if not self._closed:
+                self._closed = True
+                self._close()
 
     def __enter__(self) -> Self:
         return self

@@ -191,6 +191,7 @@ class TensorRtRunner(Runner):
     Inputs are numpy arrays, or anything on the card with ``__cuda_array_interface__`` (torch,
     CuPy, PyCUDA, :class:`DeviceArray`). ``infer`` is one frame, start to end. ``submit`` and
     ``result`` take up to two frames at a time: the upload of the second runs beside the first.
+    Those two are for one thread alone that has the runner to itself.
     """
 
     def __init__(self, engine: bytes, backend: str = "tensorrt-rtx", gpu: int = 0) -> None:
@@ -255,12 +256,13 @@ class TensorRtRunner(Runner):
             raise EngineError(f"this model has no input {name!r}")
         if difference := spec.mismatch(value):
             raise EngineError(f"input {name}: {difference}")
-        self._card.set_current()
-        buffer, pinned = self._allocate(spec), self._pinned.allocate(_size(spec))
-        _view(pinned, spec)[...] = value
-        buffer.copy_from(pinned, stream=self._stream)
-        self._stream.sync()
-        pinned.close()
+        with self._busy:
+            self._card.set_current()
+            buffer, pinned = self._allocate(spec), self._pinned.allocate(_size(spec))
+            _view(pinned, spec)[...] = value
+            buffer.copy_from(pinned, stream=self._stream)
+            self._stream.sync()
+            pinned.close()
         return DeviceArray(buffer, spec)
 
     def _described(self, value: Any) -> Array:

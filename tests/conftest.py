@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from avatar.core.home import Home
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.track.face_model import find_face_model
@@ -22,11 +24,17 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests keep the faces they find to themselves, and find none that earlier runs kept."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+        yield Home.of_user().cache
+
+
+@pytest.fixture
+def home(tmp_path: Path, own_cache: Path) -> Home:
+    """Folders of a user who has nothing yet; the cache alone is that of all tests."""
+    return replace(Home.under(tmp_path / "home"), cache=own_cache)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +52,7 @@ def shared_media() -> Path:
 @pytest.fixture(scope="session")
 def face_model() -> Path:
     """The face model that was installed; tests never download it."""
-    return find_face_model(allow_download=False)
+    return find_face_model(None, Home.of_user(), allow_download=False)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ from avatar.cli.options import (
     live_config,
 )
 from avatar.config import DEFAULTS, NeuralOptions, parse_face
+from avatar.core.home import Home
 from avatar.errors import UsageError
 
 
@@ -139,6 +140,7 @@ def animate(
     raise typer.Exit(
         command(
             config,
+            Home.of_user(),
             driving=driving,
             out=out,
             size_px=config.size_px if size is not None else None,
@@ -238,7 +240,7 @@ def train(
 
         runtime = {"backend": backend, "precision": precision, "face_model": face_model}
         clip = inputs[0] if inputs else None
-        raise typer.Exit(compare(name, clip, out, live_config(None, runtime)))
+        raise typer.Exit(compare(name, clip, out, live_config(None, runtime), Home.of_user()))
     if (backend or precision) and teacher is None:
         raise UsageError("--backend and --precision are for train --evaluate and train --teacher")
     from avatar.commands.train.command import train as command
@@ -258,10 +260,10 @@ def train(
     if as_base is not None:
         from avatar.commands.train.base import train_base
 
-        raise typer.Exit(train_base(wish, as_base, out))
+        raise typer.Exit(train_base(wish, as_base, out, Home.of_user()))
     if out is not None:
         raise UsageError("--out is for train --evaluate and train --as-base")
-    raise typer.Exit(command(wish))
+    raise typer.Exit(command(wish, Home.of_user()))
 
 
 def _check_teacher(

@@ -55,6 +55,7 @@ from avatar.cli.options import (
     given_options,
     live_config,
 )
+from avatar.core.home import Home
 
 
 def run(
@@ -136,7 +137,7 @@ def run(
     given = given_options(locals())
     from avatar.commands.run import run as command
 
-    raise typer.Exit(command(live_config(config, given)))
+    raise typer.Exit(command(live_config(config, given), Home.of_user()))
 
 
 def studio(
@@ -178,4 +179,7 @@ def studio(
     from avatar.commands.studio import studio as command
 
     settings = live_config(config, given)
-    raise typer.Exit(command(settings, port=port, listen=listen, browser=browser, start=start))
+    home = Home.of_user()
+    raise typer.Exit(
+        command(settings, home, port=port, listen=listen, browser=browser, start=start)
+    )

@@ -31,6 +31,7 @@ from avatar.cli.options import (
     live_config,
 )
 from avatar.config import DEFAULTS
+from avatar.core.home import Home
 from avatar.errors import UsageError
 
 
@@ -115,12 +116,13 @@ def bench(
     face_model: FaceModelOption = None,
 ) -> None:
     """Measure frame rate, latency, CPU and memory on this machine."""
+    home = Home.of_user()
     if quality:
         from avatar.commands.quality import quality as quality_command
 
         raise typer.Exit(
             quality_command(
-                engine or DEFAULTS.engine, clips, avatars, quick=quick, html_path=html,
+                engine or DEFAULTS.engine, clips, avatars, home, quick=quick, html_path=html,
                 json_path=json_path, face_model=face_model,
             )
         )  # fmt: skip
@@ -128,7 +130,7 @@ def bench(
         name: value
         for name, value in locals().items()
         if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode", "out")
-        and name not in ("quality", "clips", "avatars", "quick", "html")
+        and name not in ("quality", "clips", "avatars", "quick", "html", "home")
     }
     config = live_config(None, given | {"motion": motion_mode})
     if motion:
@@ -136,17 +138,19 @@ def bench(
 
         raise typer.Exit(
             motion_command(
-                camera, clips, smoothing=config.smoothing, quick=quick, json_path=json_path,
+                camera, clips, home, smoothing=config.smoothing, quick=quick, json_path=json_path,
                 plot=plot, face_model=face_model,
             )
         )  # fmt: skip
     if glass:
         from avatar.commands.glass import glass as glass_command
 
-        raise typer.Exit(glass_command(config, json_path=json_path))
+        raise typer.Exit(glass_command(config, home, json_path=json_path))
     from avatar.commands.bench import bench as command
 
-    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out))
+    raise typer.Exit(
+        command(config, home, unpaced=unpaced, json_path=json_path, plot=plot, out=out)
+    )
 
 
 def calibrate(
@@ -188,10 +192,12 @@ def calibrate(
     face_model: FaceModelOption = None,
 ) -> None:
     """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
+    home = Home.of_user()
     if av:
         from avatar.commands.calibrate.sync import calibrate_av
+        from avatar.commands.profiles import ProfileStore
 
-        raise typer.Exit(calibrate_av(camera, mic, name))
+        raise typer.Exit(calibrate_av(camera, mic, name, store=ProfileStore(home.profiles)))
     if mic is not None:
         raise UsageError("--mic is for calibrate --av")
     from avatar.commands.calibrate import calibrate as command
@@ -199,7 +205,7 @@ def calibrate(
     raise typer.Exit(
         command(
             camera, name, unattended=unattended, window=window, html=html, force=force,
-            face_model=face_model,
+            face_model=face_model, home=home,
         )
     )  # fmt: skip
 
@@ -268,8 +274,8 @@ def doctor(
         from avatar.commands.terminal import say
 
         status = doctor_gpu(
-            engine=engine, backend=backend, precision=precision, report=report,
-            force=bool(force), say=say,
+            Home.of_user().models, engine=engine, backend=backend, precision=precision,
+            report=report, force=bool(force), say=say,
         )  # fmt: skip
         raise typer.Exit(status)
     if engine or force or (backend, precision) != ("auto", "auto"):
@@ -282,4 +288,4 @@ def doctor(
         raise UsageError("--repair is for doctor --camera")
     from avatar.commands.doctor import doctor as command
 
-    raise typer.Exit(command(face_model))
+    raise typer.Exit(command(Home.of_user(), face_model))

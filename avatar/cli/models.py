@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from avatar.cli.options import AheadOption, BuildBackendOption, BuildPrecisionOption
+from avatar.core.home import Home
 
 
 def models_list() -> None:
     """List what can be had and what is installed, with licence, size and builds."""
     from avatar.commands.models.command import list_models
 
-    raise typer.Exit(list_models())
+    raise typer.Exit(list_models(Home.of_user().models))
 
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="liveportrait or fomm.")]
@@ -39,7 +40,8 @@ def models_pull(
     """Fetch a model from its official home; an interrupted download goes on where it ended."""
     from avatar.commands.models.command import pull
 
-    raise typer.Exit(pull(model, variant, accept_licence=accept_licence))
+    root = Home.of_user().models
+    raise typer.Exit(pull(model, variant, root=root, accept_licence=accept_licence))
 
 
 def models_import(
@@ -53,7 +55,8 @@ def models_import(
     """Install checkpoints that you have; what they are is known by their contents."""
     from avatar.commands.models.command import import_files
 
-    raise typer.Exit(import_files(files, variant, accept_licence=accept_licence))
+    root = Home.of_user().models
+    raise typer.Exit(import_files(files, variant, root=root, accept_licence=accept_licence))
 
 
 def models_build(
@@ -66,14 +69,17 @@ def models_build(
     """Compile an installed model for this machine, so that its first use starts quickly."""
     from avatar.commands.models.command import build
 
-    raise typer.Exit(build(model, variant, backend=backend, precision=precision, ahead=ahead))
+    home = Home.of_user()
+    raise typer.Exit(
+        build(model, variant, home=home, backend=backend, precision=precision, ahead=ahead)
+    )
 
 
 def models_verify() -> None:
     """Check every installed file again: its hash, and what is in it."""
     from avatar.commands.models.command import verify
 
-    raise typer.Exit(verify())
+    raise typer.Exit(verify(Home.of_user().models))
 
 
 def models_remove(
@@ -84,4 +90,4 @@ def models_remove(
     """Delete an installed model and what was built of it."""
     from avatar.commands.models.command import remove
 
-    raise typer.Exit(remove(model, variant, yes=yes))
+    raise typer.Exit(remove(model, variant, root=Home.of_user().models, yes=yes))

@@ -13,13 +13,14 @@ from avatar.cli.options import (
     BuildPrecisionOption,
     FaceModelOption,
 )
+from avatar.core.home import Home
 
 
 def profiles_list() -> None:
     """List the profiles."""
-    from avatar.commands.profiles import list_profiles
+    from avatar.commands.profiles import ProfileStore, list_profiles
 
-    raise typer.Exit(list_profiles())
+    raise typer.Exit(list_profiles(ProfileStore(Home.of_user().profiles)))
 
 
 ProfileArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a profile.")]
@@ -27,16 +28,16 @@ ProfileArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a 
 
 def profiles_compare(first: ProfileArgument, second: ProfileArgument) -> None:
     """Show two profiles side by side, the greatest differences first."""
-    from avatar.commands.profiles import compare
+    from avatar.commands.profiles import ProfileStore, compare
 
-    raise typer.Exit(compare(first, second))
+    raise typer.Exit(compare(first, second, ProfileStore(Home.of_user().profiles)))
 
 
 def profiles_remove(name: ProfileArgument) -> None:
     """Delete a profile."""
-    from avatar.commands.profiles import remove
+    from avatar.commands.profiles import ProfileStore, remove
 
-    raise typer.Exit(remove(name))
+    raise typer.Exit(remove(name, ProfileStore(Home.of_user().profiles)))
 
 
 def avatars_add(
@@ -65,14 +66,17 @@ def avatars_add(
     """Store copies of a photograph, or of several of one person, with the face found in them."""
     from avatar.commands.avatars_command import add
 
-    raise typer.Exit(add(*photos, name=name, face=face, force=force, face_model=face_model))
+    home = Home.of_user()
+    raise typer.Exit(
+        add(*photos, name=name, face=face, force=force, face_model=face_model, home=home)
+    )
 
 
 def avatars_list() -> None:
     """List the stored avatars."""
     from avatar.commands.avatars_command import list_avatars
 
-    raise typer.Exit(list_avatars())
+    raise typer.Exit(list_avatars(Home.of_user()))
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stored avatar.")]
@@ -89,14 +93,14 @@ def avatars_show(
     """Print what is known of a stored avatar."""
     from avatar.commands.avatars_command import show
 
-    raise typer.Exit(show(name, preview=preview, force=force))
+    raise typer.Exit(show(name, preview=preview, force=force, home=Home.of_user()))
 
 
 def avatars_remove(name: NameArgument) -> None:
     """Delete a stored avatar: its copy of the photograph and what was found in it."""
     from avatar.commands.avatars_command import remove
 
-    raise typer.Exit(remove(name))
+    raise typer.Exit(remove(name, Home.of_user()))
 
 
 def avatars_build(
@@ -108,7 +112,8 @@ def avatars_build(
     """Compile an avatar's trained generator, so that its first use starts quickly."""
     from avatar.commands.trained_build import build
 
-    raise typer.Exit(build(name, backend=backend, precision=precision, ahead=ahead))
+    home = Home.of_user()
+    raise typer.Exit(build(name, home, backend=backend, precision=precision, ahead=ahead))
 
 
 def autostart_install(
@@ -131,14 +136,14 @@ def autostart_install(
     """Write the unit or the autostart file, and switch it on."""
     from avatar.commands.autostart import install
 
-    raise typer.Exit(install(config, by, force=force))
+    raise typer.Exit(install(config, by, Home.of_user(), force=force))
 
 
 def autostart_status() -> None:
     """Say what is installed and whether it runs."""
     from avatar.commands.autostart import status
 
-    raise typer.Exit(status())
+    raise typer.Exit(status(Home.of_user()))
 
 
 def autostart_remove(
@@ -147,4 +152,4 @@ def autostart_remove(
     """Stop it and delete what was written."""
     from avatar.commands.autostart import remove
 
-    raise typer.Exit(remove(force=force))
+    raise typer.Exit(remove(Home.of_user(), force=force))

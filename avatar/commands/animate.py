@@ -18,15 +18,17 @@ from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.retargeting import chosen_reference, make_retargeter
-from avatar.commands.run import ended_by_signals
 from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
 from avatar.commands.terminal import say
 from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import Machine, ended_by_signals
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
+from avatar.motion.retarget import FaceRetargeter
 from avatar.motion.template import Recording, Template
 from avatar.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.sinks.mp4 import Mp4Writer
@@ -47,6 +49,7 @@ INTERRUPTED = 130
 
 def animate(
     config: LiveConfig,
+    home: Home,
     *,
     driving: Path,
     out: Path,
@@ -69,17 +72,18 @@ def animate(
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
-    engine = open_engine(config.engine, portrait_settings(config), config, config.smoothing, say)
+    settings, machine = portrait_settings(config, home), Machine.of_process()
+    engine = open_engine(config.engine, settings, config, config.smoothing, say, home, machine)
     stop = threading.Event()
     with ExitStack() as stages:
         if template is None:
             source = stages.enter_context(_film(driving))
         timing = film_timing(driving) if template is None else _template_timing(template)
-        model = find_face_model(config.face_model)
+        model = find_face_model(config.face_model, home)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
         size_px = size_px or _own_size(photo.photo, config)
         generator = stages.enter_context(engine.make(photo, config.frame, size_px))
-        labeller = _labeller(config, photo, out, size_px)
+        labeller = _labeller(config, photo, out, size_px, home)
         writer = _writer(config, out, size_px, timing)
         has_sound = audio == "keep" and template is None and writer.copy_audio_from(driving)
         if template is None:
@@ -88,7 +92,8 @@ def animate(
         # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)
         if template is None:
-            motions = _motions(source, tracker, _first_look(driving, tracker, config), config)
+            look = _first_look(driving, tracker, config)
+            motions = _motions(source, tracker, look, make_retargeter(config, home), config.seconds)
         else:
             motions = template.motions(config.seconds, config.motion)
         animation = _Animation(generator, labeller, recording_of(generator, float(timing.rate)))
@@ -135,7 +140,7 @@ def _own_size(photo: UInt8Image, config: LiveConfig) -> tuple[int, int]:
 
 
 def _labeller(
-    config: LiveConfig, photo: AvatarPhoto, out: Path, size_px: tuple[int, int]
+    config: LiveConfig, photo: AvatarPhoto, out: Path, size_px: tuple[int, int], home: Home
 ) -> Labeller:
     return create_labeller(
         size_px=size_px,
@@ -145,6 +150,7 @@ def _labeller(
         acknowledged=config.acknowledge_disclosure_duty,
         avatar=photo.name,
         outputs=[f"file:{out}"],
+        log_path=home.disclosure_log,
     )
 
 
@@ -177,13 +183,16 @@ def _film(driving: Path) -> VideoSource:
 
 
 def _motions(
-    source: FrameSource, tracker: Tracker, look: FirstLook, config: LiveConfig
+    source: FrameSource,
+    tracker: Tracker,
+    look: FirstLook,
+    retargeter: FaceRetargeter,
+    seconds: float | None,
 ) -> Generator[Motion, None, None]:
     """Yield how the avatar has to move in every frame of ``source``."""
-    retargeter = make_retargeter(config)
     if look.reference is not None:
         retargeter.begin_with(look.reference)
-    coming = _ahead(tracked(_frames(source, config.seconds), tracker, look.tracks))
+    coming = _ahead(tracked(_frames(source, seconds), tracker, look.tracks))
     with closing(coming) as tracks:
         for track in tracks:
             yield retargeter.retarget(track, track.timestamp_ns)

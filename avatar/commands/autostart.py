@@ -25,6 +25,7 @@ from typing import Literal
 from avatar.commands.terminal import say
 from avatar.config import load_config
 from avatar.core.files import PUBLIC, write_whole
+from avatar.core.home import Home
 from avatar.errors import UsageError
 
 By = Literal["systemd", "desktop"]
@@ -53,13 +54,13 @@ class Places:
         return self.root / "systemd" / "user" / f"{_TARGET}.wants" / UNIT
 
 
-def install(config: Path, by: By | None, *, force: bool = False) -> int:
+def install(config: Path, by: By | None, home: Home, *, force: bool = False) -> int:
     """Write the file that starts ``avatar run --config CONFIG`` with the session.
 
     ``by``: None takes systemd where a user's manager answers. ``force``: a changed file may be
     replaced. Raises ``UsageError`` and ``ConfigError``.
     """
-    places = _places()
+    places = _places(home)
     config = config.expanduser().absolute()
     load_config(config, {})
     chosen: By = by or ("systemd" if manager_answers() else "desktop")
@@ -82,9 +83,9 @@ def install(config: Path, by: By | None, *, force: bool = False) -> int:
     return 0
 
 
-def status() -> int:
+def status(home: Home) -> int:
     """Say what is installed, whether it was changed, and whether it runs; 1 when nothing is."""
-    places = _places()
+    places = _places(home)
     found = {way: path for way, path in places.files.items() if path.exists()}
     for way, path in found.items():
         changed = "" if is_ours(path) else "; changed since it was written"
@@ -99,9 +100,9 @@ def status() -> int:
     return 0 if found else 1
 
 
-def remove(*, force: bool = False) -> int:
+def remove(home: Home, *, force: bool = False) -> int:
     """Stop what was started and delete what was written; ``force``: changed files too."""
-    places = _places()
+    places = _places(home)
     found = {way: path for way, path in places.files.items() if path.exists()}
     for path in found.values():
         _refuse_changed(path, force, "removed")
@@ -170,16 +171,14 @@ def manager_answers() -> bool:
     return _systemctl("is-system-running") not in ("", "offline")
 
 
-def _places() -> Places:
+def _places(home: Home) -> Places:
     if not sys.platform.startswith("linux"):
         raise UsageError(
             "avatar autostart writes for Linux desktops. On Windows put a shortcut to `avatar run "
             "--config FILE.toml` into the folder that Win+R shell:startup opens; on macOS add it "
             "in System Settings > General > Login Items."
         )
-    from platformdirs import user_config_path
-
-    return Places(user_config_path())
+    return Places(home.config)
 
 
 def _command(config: Path) -> list[str]:

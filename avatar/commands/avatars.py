@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from avatar.commands.face_cache import FaceCache, default_cache
-from avatar.commands.store import AvatarStore, StoredAvatar, default_store, either
+from avatar.commands.face_cache import FaceCache
+from avatar.commands.store import AvatarStore, StoredAvatar, either
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
+from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
@@ -48,29 +49,28 @@ class AvatarPhoto:
 def open_avatar(
     avatar: str | Path | UInt8Image,
     face_model: Path,
+    home: Home,
     say: Callable[[str], None],
     *,
     number: FaceChoice = 1,
-    store: AvatarStore | None = None,
-    cache: FaceCache | None = None,
 ) -> AvatarPhoto:
     """Load a photograph and find its face, or take both from the store.
 
     ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB. Several
     photographs of one person: a folder of them, or their paths joined by ``+``.
     ``number``: which face, 1 the largest, or all of them. ``say`` is told what was chosen where
-    there was a choice. ``store`` and ``cache``: in place of the user's own. Raises ``UsageError``
-    when there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
+    there was a choice. ``home``: whose stored avatars and found faces. Raises ``UsageError`` when
+    there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
     usable.
     """
     if not isinstance(avatar, (str, Path)):
         faces = detect_faces(avatar, face_model)
         return _chosen("picture", avatar, faces, say, number)
-    cache = cache or default_cache()
+    cache = FaceCache(home.faces)
     together = _joined(avatar)
     if together:
         return _album(f"{together[0].stem}+", together, face_model, say, number, cache)
-    found = resolve(avatar, store or default_store(), say)
+    found = resolve(avatar, AvatarStore(home.avatars), say)
     if isinstance(found, StoredAvatar):
         return _stored_photo(found, number)
     if found.is_dir():

@@ -10,11 +10,12 @@ from avatar import __version__
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import check_count, choose_face, photos_in, say_together
 from avatar.commands.run import check_writable
-from avatar.commands.store import AvatarStore, StoredAvatar, default_store, name_of_file
+from avatar.commands.store import AvatarStore, StoredAvatar, name_of_file
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, neural_folder, read_card
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
+from avatar.core.home import Home
 from avatar.errors import EngineError, SinkError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.generate.framing import View, make_canvas
@@ -35,14 +36,14 @@ def add(
     face: int = 1,
     force: bool = False,
     face_model: Path | None = None,
-    store: AvatarStore | None = None,
+    home: Home,
 ) -> int:
     """Find the face in ``photo`` and store both as an avatar; return the exit status.
 
     As ``add_photo``; the terminal is told.
     """
     stored = add_photo(
-        photo, *more, name=name, face=face, force=force, face_model=face_model, store=store, say=say
+        photo, *more, name=name, face=face, force=force, face_model=face_model, home=home, say=say
     )
     say(f"use it: avatar run --avatar {_quoted(stored.name)}")
     return 0
@@ -55,7 +56,7 @@ def add_photo(
     face: int = 1,
     force: bool = False,
     face_model: Path | None = None,
-    store: AvatarStore | None = None,
+    home: Home,
     say: Callable[[str], None],
 ) -> StoredAvatar:
     """Find the face in ``photo`` and store both as an avatar.
@@ -66,13 +67,13 @@ def add_photo(
     """
     clock = MonotonicClock()
     start_ns = clock.now_ns()
-    store = store or default_store()
+    store = AvatarStore(home.avatars)
     given = photo.expanduser()
     photo, *further = _all_photos([photo, *more], face)
     picture = load_photo(photo)
     # Before the slow part: a name that is taken is told at once.
     name = store.check_free(name if name is not None else name_of_file(given), replace=force)
-    model = find_face_model(face_model)
+    model = find_face_model(face_model, home)
     faces = detect_faces(picture, model)
     chosen = choose_face(photo.name, faces, say, face)
     others = [
@@ -125,13 +126,13 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
 
-def list_avatars(store: AvatarStore | None = None) -> int:
+def list_avatars(home: Home) -> int:
     """Print the stored avatars as a table, or how to add one; return the exit status."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    store = store or default_store()
+    store = AvatarStore(home.avatars)
     names = store.names()
     if not names:
         say(f"no avatars in {store.root} yet: avatar avatars add PHOTO [--name NAME]")
@@ -164,7 +165,7 @@ def show(
     *,
     preview: Path | None = None,
     force: bool = False,
-    store: AvatarStore | None = None,
+    home: Home,
 ) -> int:
     """Print what is stored of an avatar; return the exit status.
 
@@ -174,7 +175,7 @@ def show(
     from rich.console import Console
     from rich.text import Text
 
-    store = store or default_store()
+    store = AvatarStore(home.avatars)
     stored = store.load(name)
     if preview is not None:
         _check_preview(preview, force)
@@ -255,8 +256,8 @@ def _portrait(stored: StoredAvatar) -> LabelledFrame:
     return labeller.label(GeneratedFrame(canvas.image, 0, 0, Presence.IDLE))
 
 
-def remove(name: str, store: AvatarStore | None = None) -> int:
+def remove(name: str, home: Home) -> int:
     """Delete a stored avatar and say what is gone; return the exit status."""
-    folder = (store or default_store()).remove(name)
+    folder = AvatarStore(home.avatars).remove(name)
     say(f"removed {folder.name}: {folder} with its copy of the photograph")
     return 0

@@ -21,9 +21,11 @@ import numpy as np
 from avatar.clock import Clock, ManualClock, MonotonicClock
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.process import age_s, cpu_s, machine, memory_mb
-from avatar.commands.run import check_writable, ended_by_signals, summarise, write_json
+from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.core.pictures import jpeg
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, UInt8Image
@@ -156,7 +158,7 @@ class _Window:
 
 
 def bench(
-    config: LiveConfig, *, unpaced: bool, json_path: Path | None, plot: Path | None,
+    config: LiveConfig, home: Home, *, unpaced: bool, json_path: Path | None, plot: Path | None,
     out: str = "none",
 ) -> int:  # fmt: skip
     """Measure and report; return the exit status. ``config.seconds`` is the measured time.
@@ -168,12 +170,12 @@ def bench(
     for path, option in ((json_path, "--json"), (plot, "--plot")):
         if path is not None:
             check_writable(path, option)
-    model = find_face_model(config.face_model)
+    model = find_face_model(config.face_model, home)
     clock = MonotonicClock()
     say(f"reading {config.camera} …")
     frames = load_frames(config.camera, CAMERA_FPS)
     before = tracker_alone(frames, model, clock, _ALONE_S)
-    recorder, window, first_s = _session(config, frames, clock, seconds, unpaced)
+    recorder, window, first_s = _session(config, home, frames, clock, seconds, unpaced)
     after = tracker_alone(frames, model, clock, _ALONE_S)
     summary = _summary(config, recorder, window, (before, after), unpaced)
     summary["first_frame_s"] = first_s
@@ -188,7 +190,12 @@ def bench(
 
 
 def _session(
-    config: LiveConfig, frames: JpegFrames, clock: Clock, seconds: float, unpaced: bool
+    config: LiveConfig,
+    home: Home,
+    frames: JpegFrames,
+    clock: Clock,
+    seconds: float,
+    unpaced: bool,
 ) -> tuple[Recorder, _Window, float]:
     """Run the live session on the replayed frames; the first seconds are not counted."""
     fps = 1000.0 if unpaced else CAMERA_FPS
@@ -198,6 +205,7 @@ def _session(
     session = LiveSession(
         settings,
         say,
+        home=home,
         clock=clock,
         source=ReplaySource(frames, fps, clock, loop=True),
         recorder=recorder,

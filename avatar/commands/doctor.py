@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from avatar.core.home import Home
 from avatar.errors import AvatarError
 from avatar.libraries import install_line, missing_libraries, system_family
 from avatar.sinks.devices import OutputDevice, install_hint, list_outputs
@@ -54,7 +55,7 @@ class Check:
     remedy: str = ""
 
 
-def run_checks(face_model: Path | None = None) -> list[Check]:
+def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
     """Look at everything that a run needs; takes a few seconds and opens no connection.
 
     ``face_model`` is the path given with ``--face-model``. Nothing is downloaded.
@@ -64,7 +65,7 @@ def run_checks(face_model: Path | None = None) -> list[Check]:
     return [
         check_python(),
         *libraries,
-        check_face_model(face_model),
+        check_face_model(home, face_model),
         *check_cameras(),
         *check_outputs(),
         *check_display(),
@@ -72,7 +73,7 @@ def run_checks(face_model: Path | None = None) -> list[Check]:
         check_streams(),
         *check_permissions(),
         *check_memory(),
-        check_speed(face_model) if usable else _unmeasured_speed(),
+        check_speed(home, face_model) if usable else _unmeasured_speed(),
     ]
 
 
@@ -154,10 +155,10 @@ def check_opencv(installed: dict[str, str] | None = None) -> Check:
     )
 
 
-def check_face_model(explicit: Path | None = None) -> Check:
+def check_face_model(home: Home, explicit: Path | None = None) -> Check:
     """Check that the face model is on this machine and is the real one."""
     try:
-        path = find_face_model(explicit, allow_download=False)
+        path = find_face_model(explicit, home, allow_download=False)
     except AvatarError as error:
         return Check("Face model", "fail", str(error))
     return Check("Face model", "ok", f"{path}, SHA-256 as expected")
@@ -304,12 +305,12 @@ def check_memory(meminfo: Path = Path("/proc/meminfo")) -> list[Check]:
     return [Check("Memory", "warn", detail, "close other programs")]
 
 
-def check_speed(face_model: Path | None = None) -> Check:
+def check_speed(home: Home, face_model: Path | None = None) -> Check:
     """Time the costs of a frame and say what rate they allow."""
     from avatar.commands.speed import measure_speed
 
     try:
-        speed = measure_speed(find_face_model(face_model, allow_download=False))
+        speed = measure_speed(find_face_model(face_model, home, allow_download=False))
     except AvatarError as error:
         return Check("Speed", "fail", str(error))
     detail = (
@@ -346,6 +347,6 @@ def report(checks: Sequence[Check]) -> int:
     return 1 if failed else 0
 
 
-def doctor(face_model: Path | None = None) -> int:
+def doctor(home: Home, face_model: Path | None = None) -> int:
     """Check this machine, print the result, and return the exit status."""
-    return report(run_checks(face_model))
+    return report(run_checks(home, face_model))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from avatar import __version__
 from avatar.commands.models.builds import Target, choose_target, models_of, open_model
-from avatar.commands.models.store import installed_states, model_folder, root_folder
+from avatar.commands.models.store import installed_states, model_folder
 from avatar.commands.neural import Progress
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable
@@ -50,10 +50,14 @@ _MOST_RUNS, _MOST_S = 50, 8.0
 
 @dataclass(frozen=True)
 class Weights:
-    """The networks to try: installed ones, or made from a seed (``folder`` is None)."""
+    """The networks to try: installed ones, or made from a seed (``folder`` is None).
+
+    ``cache``: where what is built of the latter is kept.
+    """
 
     folder: Path | None
     networks: Mapping[str, nn.Module]
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class _Notes:
 
 
 def doctor_gpu(
+    models: Path,
     *,
     engine: str | None,
     backend: str,
@@ -88,11 +93,12 @@ def doctor_gpu(
 ) -> int:
     """Check the networks on this machine, write ``report``, and return the exit status.
 
-    ``engine``: a family; None takes an installed one, else LivePortrait. ``backend``: ``auto`` is
-    a card's, and only ``openvino`` or ``onnxruntime`` by name check the CPU. The status is 1 where
-    nothing can run or something is wrong. Raises ``UsageError`` for options that cannot be meant.
+    ``models``: the folder of the installed ones. ``engine``: a family; None takes an installed one,
+    else LivePortrait. ``backend``: ``auto`` is a card's, and only ``openvino`` or ``onnxruntime``
+    by name check the CPU. The status is 1 where nothing can run or something is wrong. Raises
+    ``UsageError`` for options that cannot be meant.
     """
-    family = engine or _installed_family() or NEURAL_ENGINES[0]
+    family = engine or _installed_family(models) or NEURAL_ENGINES[0]
     if family not in NEURAL_ENGINES:
         known = " or ".join(NEURAL_ENGINES)
         raise UsageError(f"--engine: expected {known} with --gpu, found {family!r}")
@@ -101,23 +107,23 @@ def doctor_gpu(
         raise UsageError(f"--report: {report} exists already. Name another file, or --force")
     notes = _Notes(say)
     try:
-        status = _examined(family, backend, precision, notes)
+        status = _examined(family, models, backend, precision, notes)
     except AvatarError as error:
         notes(f"not possible here: {error}")
         status = 1
-    write_output(report, anonymous("\n".join(notes.lines)) + "\n")
+    write_output(report, anonymous("\n".join(notes.lines), models) + "\n")
     say(f"{report}: the same as text, without names and folders, to attach to an issue")
     return status
 
 
-def _examined(family: str, backend: str, precision: str, notes: _Notes) -> int:
+def _examined(family: str, models: Path, backend: str, precision: str, notes: _Notes) -> int:
     for line in describe():
         notes(line)
     target = _target(backend, precision, notes)
     if target is None:
         return 1
     notes(str(target.choice))
-    weights = _weights(family)
+    weights = _weights(family, models)
     kind = "installed" if weights.folder else "made from a seed (none are installed)"
     notes(f"{family}, {target.precision}, weights {kind}")
     verdicts = list(examine(models_of(family), weights, target, notes))
@@ -184,28 +190,29 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
     return None
 
 
-def _installed_family() -> str | None:
+def _installed_family(models: Path) -> str | None:
     for family in NEURAL_ENGINES:
         try:
-            model_folder(family)
+            model_folder(models, family)
         except AvatarError:
             continue
         return family
     return None
 
 
-def _weights(family: str) -> Weights:
+def _weights(family: str, models: Path) -> Weights:
     from engines.networks import NAMES
     from engines.networks.checkpoint import load
     from engines.networks.seeded import seeded
 
     names = [name for name in NAMES if name.startswith(f"{family}/")]
+    cache = models / "builds" / "doctor"
     try:
-        folder = model_folder(family)
+        folder = model_folder(models, family)
     except AvatarError:
-        return Weights(None, {name: seeded(name) for name in names})
+        return Weights(None, {name: seeded(name) for name in names}, cache)
     states = installed_states(folder)
-    return Weights(folder, {name: load(name, states[name]) for name in names})
+    return Weights(folder, {name: load(name, states[name]) for name in names}, cache)
 
 
 def examine(
@@ -247,9 +254,8 @@ def _open(
         graph = precision.to_fp16(graph)
     elif kind == "int8":
         graph = precision.to_int8(graph, feeds, only=eight_bit(name, graph))
-    cache = root_folder() / "builds" / "doctor"
     return select.open_runner(
-        name, graph, target.choice, cache=cache, progress=Progress(notes), say=notes
+        name, graph, target.choice, cache=weights.cache, progress=Progress(notes), say=notes
     )
 
 
@@ -265,10 +271,10 @@ def _times(runner: Runner, feeds: Mapping[str, Any]) -> list[float]:
     return times
 
 
-def anonymous(text: str) -> str:
+def anonymous(text: str, models: Path) -> str:
     """Return ``text`` without the names of this user, this machine and its folders."""
     for folder, stands_for in (
-        (root_folder(), "MODELS"),
+        (models, "MODELS"),
         (Path.cwd(), "HERE"),
         (Path.home(), "HOME"),
     ):

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from avatar.commands.profiles import stored_person
+from avatar.commands.profiles import ProfileStore, stored_person
 from avatar.commands.terminal import say as _say
 from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
 from avatar.core.choices import Framing, MotionMode, Reference, Smoothing
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.generate.background import parse_background
@@ -40,7 +42,9 @@ class Driver:
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1. ``background``: ``photo``, ``blur``,
     ``transparent`` (the pictures then have an ``alpha``), a colour, or a picture's path.
-    ``neural``: options of the engines ``liveportrait`` and ``fomm``.
+    ``neural``: options of the engines ``liveportrait`` and ``fomm``. ``home``: whose avatars,
+    profiles and caches; None: those of the user who runs the program. ``machine``: what it shares
+    with others in the process; None: with all to which none was handed.
 
     Use it as a context manager::
 
@@ -68,18 +72,27 @@ class Driver:
         shading: float = DEFAULTS.shading,
         background: str = DEFAULTS.background,
         neural: NeuralOptions = DEFAULTS,
+        home: Home | None = None,
+        machine: Machine | None = None,
     ) -> None:
+        self._home = home = home or Home.of_user()
         self._avatar, self._framing = avatar, frame
         self._engine = open_engine(
             engine,
-            PortraitSettings(mouth, shading, default_mattes(), parse_background(background)),
+            PortraitSettings(mouth, shading, default_mattes(home), parse_background(background)),
             neural,
             smoothing,
             _say,
+            home,
+            machine or Machine.of_process(),
         )
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(
-            motion, smoothing, reference, person=stored_person(profile), driving=driving
+            motion,
+            smoothing,
+            reference,
+            person=stored_person(profile, ProfileStore(home.profiles)),
+            driving=driving,
         )
         self._open = ExitStack()
         self._tracker: FaceLandmarker | None = None
@@ -88,7 +101,7 @@ class Driver:
         self._seen_face = False
 
     def __enter__(self) -> Self:
-        model = find_face_model(self._face_model)
+        model = find_face_model(self._face_model, self._home)
         photo = self._engine.open_avatar(self._avatar, model, _say)
         with ExitStack() as opening:
             self._tracker = opening.enter_context(FaceLandmarker(model))

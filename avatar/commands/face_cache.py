@@ -94,10 +94,3 @@ def _read(path: Path, size_px: tuple[int, int]) -> list[Face]:
 
 class _MismatchError(ValueError):
     """An entry that is whole but does not fit."""
-
-
-def default_cache() -> FaceCache:
-    """Return the cache in this user's cache folder."""
-    from platformdirs import user_cache_path
-
-    return FaceCache(user_cache_path("webcam-avatar") / "faces")

@@ -25,9 +25,11 @@ import numpy as np
 
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.live import LiveSession
-from avatar.commands.run import check_writable, ended_by_signals, summarise, write_json
+from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.observe import distribution
@@ -164,7 +166,7 @@ class CodeReader:
         self.inside_ms.append((arrived_ns - frame.timestamp_ns) / 1e6)
 
 
-def glass(config: LiveConfig, *, json_path: Path | None) -> int:
+def glass(config: LiveConfig, home: Home, *, json_path: Path | None) -> int:
     """Measure from light to light and report; return the exit status."""
     if json_path is not None:
         check_writable(json_path, "--json")
@@ -178,7 +180,13 @@ def glass(config: LiveConfig, *, json_path: Path | None) -> int:
     # The marker needs one corner; the label keeps its own.
     settings = replace(config, out=("none",), label_corner="top-right")
     session = LiveSession(
-        settings, say, clock=clock, source=source, sinks=[reader], wrap_generator=CodeCopier
+        settings,
+        say,
+        home=home,
+        clock=clock,
+        source=source,
+        sinks=[reader],
+        wrap_generator=CodeCopier,
     )
     with ended_by_signals(session.stop), ExitStack() as showing:
         if not looped:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +20,8 @@ from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
+from avatar.core.home import Home
+from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
@@ -55,6 +56,8 @@ class LiveSession:
     devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
     put something around the generator, ``wrap_tracker`` around the tracker: for programs that
     bring their own. ``overlay`` is what stands in the preview instead of the frame rate.
+    ``home``: whose avatars, profiles and caches. ``machine``: what it shares with other sessions of
+    the process; None: with all to which none was handed.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class LiveSession:
         config: LiveConfig,
         say: Callable[[str], None],
         *,
+        home: Home,
+        machine: Machine | None = None,
         clock: Clock | None = None,
         source: FrameSource | None = None,
         sinks: Sequence[FrameSink] = (),
@@ -75,17 +80,16 @@ class LiveSession:
         self._say = say
         self._overlay = False
         self._overlay_of = overlay
-        _limit_opencv_threads()
+        self._home, self._machine = home, machine or Machine.of_process()
+        keep_one_opencv_thread()
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
-        engine = open_engine(
-            config.engine, portrait_settings(config), config, config.smoothing, say
-        )
+        engine = self._open_engine(config)
         _warn_of_slowness(engine, config.engine, say)
         self.sound: LiveSound | None = None
         if config.mic is not None:
             self.sound = LiveSound(
-                config, self.recorder, lambda: self._shown_in, say,
+                config, self.recorder, lambda: self._shown_in, say, home,
                 # Whoever brings sinks may attach a recording or a stream later.
                 is_recorded=bool(sinks) or any(map(takes_sound, config.out)),
             )  # fmt: skip
@@ -97,7 +101,7 @@ class LiveSession:
         if self._own_pages:
             need_studio_extra()
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
-        self._model = model = find_face_model(config.face_model)
+        self._model = model = find_face_model(config.face_model, home)
         self._retargeter = self._make_retargeter(config)
         photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
         self._deck = Deck(
@@ -121,6 +125,12 @@ class LiveSession:
             observer=self.recorder,
             say=say,
             fps=config.fps,
+        )
+
+    def _open_engine(self, config: LiveConfig) -> OpenEngine:
+        settings = portrait_settings(config, self._home)
+        return open_engine(
+            config.engine, settings, config, config.smoothing, self._say, self._home, self._machine
         )
 
     def _source(self, clock: Clock) -> FrameSource:
@@ -164,6 +174,7 @@ class LiveSession:
             acknowledged=config.acknowledge_disclosure_duty,
             avatar=self._deck.name,
             outputs=outputs,
+            log_path=self._home.disclosure_log,
         )
 
     @property
@@ -183,21 +194,20 @@ class LiveSession:
 
     def run(self, seconds: float | None = None) -> None:
         """Run until stopped or ended; see ``Pipeline.run``."""
-        # What stands when frames begin to flow stays to the end; the collector need not walk it
-        # again and again, which would cost milliseconds in the middle of a call.
-        gc.freeze()
-        try:
-            with self.sound or nullcontext(), self._hotkeys or nullcontext(), self._pages():
-                self._pipeline.run(seconds if seconds is not None else self.config.seconds)
-        finally:
-            gc.unfreeze()  # what of this session stands in circles can go before the next one
+        with (
+            frozen_garbage(),
+            self.sound or nullcontext(),
+            self._hotkeys or nullcontext(),
+            self._pages(),
+        ):
+            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
 
     def _pages(self) -> AbstractContextManager[None]:
         if not self._own_pages:
             return nullcontext()
         from avatar.commands.pages import view_pages
 
-        return view_pages(self._own_pages, self.config.size_px, self._say)
+        return view_pages(self._own_pages, self.config.size_px, self._say, self._home.studio)
 
     def stop(self) -> None:
         """End the session; safe from any thread."""
@@ -254,9 +264,7 @@ class LiveSession:
         self.config = config
 
     def _show(self, config: LiveConfig) -> None:
-        engine = open_engine(
-            config.engine, portrait_settings(config), config, config.smoothing, self._say
-        )
+        engine = self._open_engine(config)
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
@@ -271,7 +279,8 @@ class LiveSession:
         self._move_by(self._make_retargeter(self.config))
 
     def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:
-        return make_retargeter(config, MeasuredDelay(self.recorder, lambda: self._shown_in))
+        delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
+        return make_retargeter(config, self._home, delay)
 
     def _move_by(self, retargeter: FaceRetargeter) -> None:
         self._retargeter = retargeter
@@ -374,13 +383,6 @@ def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None])
         )
 
 
-def _limit_opencv_threads() -> None:
-    """Keep OpenCV to one thread: the stages already use the cores, and its own would wait."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
 class LiveHandle:
     """A session running in a thread of its own; a context manager that stops it at the end."""
 
@@ -422,15 +424,22 @@ def open_live(
     source: FrameSource | None = None,
     sinks: Sequence[FrameSink] = (),
     config: Path | None = None,
+    home: Home | None = None,
+    machine: Machine | None = None,
     **options: Any,
 ) -> LiveHandle:
     """Return the threaded loop of ``avatar run`` for programs; enter it to start.
 
     ``options`` are those of ``avatar.config.LiveConfig``; ``config`` is a TOML file of them.
+    ``home``: whose avatars, profiles and caches; None: those of the user who runs the program.
+    ``machine``: as of ``LiveSession``.
     A preview window is served by the main thread only, so it is refused here.
     Raises ``UsageError`` and the errors of the parts that cannot be made.
     """
     settings = load_config(config, options)
     if "preview" in settings.out and not sinks:
         raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
-    return LiveHandle(LiveSession(settings, say, source=source, sinks=sinks))
+    home = home or Home.of_user()
+    return LiveHandle(
+        LiveSession(settings, say, home=home, machine=machine, source=source, sinks=sinks)
+    )

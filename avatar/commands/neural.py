@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avatar.commands.avatars import AvatarPhoto, resolve
 from avatar.commands.models.builds import choose_target, open_model
 from avatar.commands.models.catalog import Precision
 from avatar.commands.models.store import model_folder, read_record
-from avatar.commands.store import StoredAvatar, default_store
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.wiring import check_single
 from avatar.config import NeuralOptions
 from avatar.core.choices import Framing, Smoothing
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.errors import EngineError, PhotoError, UsageError
 from avatar.frames import UInt8Image
 from avatar.generate.neural.crop import face_crop, manual_crop, stand_in_face
@@ -24,6 +28,9 @@ from avatar.generate.neural.liveportrait import LivePortrait
 from avatar.generate.neural.networks import Networks
 from avatar.generate.photo import load_photo
 
+if TYPE_CHECKING:
+    from engines.runner import Runner
+
 Say = Callable[[str], None]
 
 FAMILIES: dict[str, Callable[[NeuralOptions], Family]] = {
@@ -32,18 +39,26 @@ FAMILIES: dict[str, Callable[[NeuralOptions], Family]] = {
 }
 # Seconds a frame on two cores, fp32 (docs/performance.md).
 _CPU_FRAME_S = {"liveportrait": 5.0, "fomm": 0.4}
-_CPU_BACKENDS = ("openvino", "onnxruntime")
 
 
 class NeuralEngine:
     """Makes generators that share one set of open networks.
 
     ``name``: a key of ``FAMILIES``. ``say`` is told which backend was chosen and why, and what
-    is being built. Raises ``UsageError`` for options that do not go together, ``EngineError``
-    when the networks are not installed or no backend can run them.
+    is being built. ``machine``: with which sessions they are shared. Raises ``UsageError`` for
+    options that do not go together, ``EngineError`` when the networks are not installed or no
+    backend can run them.
     """
 
-    def __init__(self, name: str, options: NeuralOptions, smoothing: Smoothing, say: Say) -> None:
+    def __init__(
+        self,
+        name: str,
+        options: NeuralOptions,
+        smoothing: Smoothing,
+        say: Say,
+        home: Home,
+        machine: Machine,
+    ) -> None:
         self.family = FAMILIES[name](options)
         self._options, self._smoothing = options, smoothing
         if options.variant and options.crop is None:
@@ -52,14 +67,19 @@ class NeuralEngine:
                 "so say where the head is: left, top and side of a square in the photograph's "
                 "pixels, twice as wide as the face"
             )
-        folder = model_folder(name, options.variant)
+        folder = model_folder(home.models, name, options.variant)
         self._target = choose_target(options.backend, options.precision)
         say(str(self._target.choice))
-        self._networks = Networks(
-            lambda model: open_model(model, folder, self._target, progress=Progress(say), say=say),
-            f"{_weights(folder)} {self._target.choice.backend} {self._target.precision}",
-        )
-        self._features = FeatureCache(feature_folder(), say)
+        identity = f"{_weights(folder)} {self._target.choice.backend} {self._target.precision}"
+
+        def open_shared(model: str) -> AbstractContextManager[Runner]:
+            return machine.networks.use(
+                (identity, model),
+                lambda: open_model(model, folder, self._target, progress=Progress(say), say=say),
+            )
+
+        self._networks = Networks(open_shared, identity)
+        self._features = FeatureCache(home.features, say)
 
     @property
     def runs_on(self) -> tuple[str, Precision]:
@@ -69,8 +89,7 @@ class NeuralEngine:
     @property
     def cpu_frame_s(self) -> float | None:
         """Return the seconds that a frame takes on a usual CPU; None on a card."""
-        on_cpu = self._target.choice.backend in _CPU_BACKENDS
-        return _CPU_FRAME_S[self.family.name] if on_cpu else None
+        return _CPU_FRAME_S[self.family.name] if self._target.on_processor else None
 
     def generator(
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
@@ -99,13 +118,13 @@ class NeuralEngine:
         )
 
 
-def open_cropped(avatar: str | Path | UInt8Image, crop: str, say: Say) -> AvatarPhoto:
+def open_cropped(avatar: str | Path | UInt8Image, crop: str, home: Home, say: Say) -> AvatarPhoto:
     """Load a photograph in which no face is looked for; ``crop`` says where the head is.
 
     Raises ``UsageError`` and ``PhotoError``.
     """
     if isinstance(avatar, (str, Path)):
-        found = resolve(avatar, default_store(), say)
+        found = resolve(avatar, AvatarStore(home.avatars), say)
         path = found.photo if isinstance(found, StoredAvatar) else found
         name = found.name if isinstance(found, StoredAvatar) else found.stem
         photo = load_photo(path)
@@ -117,13 +136,6 @@ def open_cropped(avatar: str | Path | UInt8Image, crop: str, say: Say) -> Avatar
     # As much of the square as a face takes of one that was found.
     face = stand_in_face(square, LivePortrait.source_scale, photo_px)
     return AvatarPhoto(name, photo, face, more=tuple((load_photo(p.photo), p.face) for p in more))
-
-
-def feature_folder() -> Path:
-    """Return where what is computed once of a photograph is kept."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("webcam-avatar") / "features"
 
 
 def _weights(folder: Path) -> str:

@@ -35,12 +35,11 @@ class Pages:
         inbox: PageInbox | None = None,
         place: Place | None = None,
         port: int = DEFAULT_PORT,
-        folder: Path | None = None,
+        folder: Path,
     ) -> None:
         need_studio_extra()
         self._control, self._size_px = control, size_px
         self._place = place or place_at(LOOPBACK)
-        folder = folder or _own_folder()
         self._tokens: dict[Role, str] = {}
         if control is not None:
             self._tokens["studio"] = new_token()
@@ -78,19 +77,17 @@ class Pages:
         self._server.__exit__(*why)
 
 
-def _own_folder() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("webcam-avatar") / "studio"
-
-
 @contextmanager
 def view_pages(
-    sinks: Sequence[PageSink], size_px: tuple[int, int], say: Callable[[str], None]
+    sinks: Sequence[PageSink],
+    size_px: tuple[int, int],
+    say: Callable[[str], None],
+    folder: Path,
 ) -> Iterator[None]:
-    """Serve ``/view`` for each of ``sinks`` and say where; nothing where there is none."""
+    """Serve ``/view`` for each of ``sinks`` and say where; ``folder``: as of ``Pages``."""
     with ExitStack() as serving:
         for sink in sinks:
-            pages = serving.enter_context(Pages(sink.audience, size_px, say, port=sink.port))
+            pages = Pages(sink.audience, size_px, say, port=sink.port, folder=folder)
+            serving.enter_context(pages)
             say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
         yield

@@ -9,6 +9,7 @@ from typing import Any
 from avatar.commands.store import check_name
 from avatar.commands.terminal import say
 from avatar.core.files import read_record, write_record
+from avatar.core.home import Home
 from avatar.errors import SinkError, UsageError
 from avatar.person import Person
 from calibrate import Profile
@@ -78,24 +79,21 @@ class ProfileStore:
 
 
 def default_profiles() -> ProfileStore:
-    """Return this user's profiles."""
-    from platformdirs import user_data_path
-
-    return ProfileStore(user_data_path("webcam-avatar") / "profiles")
+    """Return the profiles of the user who runs the program; for programs that use this one."""
+    return ProfileStore(Home.of_user().profiles)
 
 
-def stored_person(name: str | None) -> Person | None:
+def stored_person(name: str | None, store: ProfileStore) -> Person | None:
     """Return what retargeting takes of a stored profile; None for None. Raises ``UsageError``."""
-    return None if name is None else default_profiles().load(name).person()
+    return None if name is None else store.load(name).person()
 
 
-def list_profiles(store: ProfileStore | None = None) -> int:
+def list_profiles(store: ProfileStore) -> int:
     """Print the stored profiles as a table, or how to make one; return the exit status."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    store = store or default_profiles()
     names = store.names()
     if not names:
         say(f"no profiles in {store.root} yet: avatar calibrate [--name NAME]")
@@ -121,13 +119,12 @@ def list_profiles(store: ProfileStore | None = None) -> int:
     return 0
 
 
-def compare(first: str, second: str, store: ProfileStore | None = None) -> int:
+def compare(first: str, second: str, store: ProfileStore) -> int:
     """Print two profiles side by side, the most different figures first."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    store = store or default_profiles()
     one, other = figures(store.load(first)), figures(store.load(second))
     table = Table("", escape(first), escape(second), "difference")
     order = sorted(one, key=lambda key: -abs(one[key] - other.get(key, one[key])))
@@ -164,8 +161,8 @@ def figures(profile: Profile) -> dict[str, float]:
     return values
 
 
-def remove(name: str, store: ProfileStore | None = None) -> int:
+def remove(name: str, store: ProfileStore) -> int:
     """Delete a profile and say so; return the exit status."""
-    path = (store or default_profiles()).remove(name)
+    path = store.remove(name)
     say(f"removed the profile {name} ({path})")
     return 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avatar.commands.profiles import stored_person
+from avatar.commands.profiles import ProfileStore, stored_person
 from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
 from avatar.core.choices import Reference
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
 from avatar.motion.retarget import FaceRetargeter
@@ -16,7 +17,7 @@ _PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")
 
 
 def make_retargeter(
-    config: LiveConfig, delay_s: Callable[[], float] = lambda: 0.0
+    config: LiveConfig, home: Home, delay_s: Callable[[], float] = lambda: 0.0
 ) -> FaceRetargeter:
     """Return the retargeter that ``config`` describes.
 
@@ -32,7 +33,7 @@ def make_retargeter(
         config.motion,
         config.smoothing,
         chosen_reference(config),
-        person=stored_person(config.profile),
+        person=stored_person(config.profile, ProfileStore(home.profiles)),
         driving=driving(config),
         delay_s=delay_s,
     )

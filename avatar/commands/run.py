@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from avatar.commands.live import LiveSession
@@ -19,16 +14,18 @@ from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.core.files import write_output
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.errors import UsageError
 from avatar.observe import Recorder, delivery, distribution, dropped_share
 from avatar.sinks.streaming.address import redacted
 
 
-def run(config: LiveConfig) -> int:
+def run(config: LiveConfig, home: Home) -> int:
     """Run until the user ends it; print a summary; return the exit status."""
     if config.stats is not None:
         check_writable(config.stats, "--stats")
-    session = LiveSession(config, say)
+    session = LiveSession(config, say, home=home)
     moved_by = "no camera" if config.drive == "audio" else config.camera
     outputs = ", ".join(map(redacted, config.out))
     say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
@@ -47,25 +44,6 @@ def run(config: LiveConfig) -> int:
             if session.first_frame_ns is not None:
                 _report(session, config.stats)
     return 0
-
-
-@contextmanager
-def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop``, and nothing else, at Ctrl-C and SIGTERM."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        # A thread: the handler may have interrupted this one inside the lock that a stop needs.
-        threading.Thread(target=stop, name="stop").start()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(session: LiveSession, path: Path | None) -> None:

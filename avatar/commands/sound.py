@@ -6,9 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from avatar.commands.profiles import default_profiles
+from avatar.commands.profiles import ProfileStore
 from avatar.config import LiveConfig
 from avatar.core.face.head import decompose
+from avatar.core.home import Home
 from avatar.frames import Face
 from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
@@ -66,14 +67,15 @@ class LiveSound:
 
     def __init__(
         self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str],
-        say: Callable[[str], None], *, is_recorded: bool = False,
+        say: Callable[[str], None], home: Home, *, is_recorded: bool = False,
     ) -> None:  # fmt: skip
         assert config.mic is not None
         self._config, self.is_recorded = config, is_recorded
         self._driven: VoiceDriven | None = None
         self._mouth = SpokenMouth()
         delay = PictureDelay(
-            recorder, sink, camera_s=_camera_delay_s(config), by_hand_s=config.av_offset / 1e3,
+            recorder, sink, camera_s=_camera_delay_s(config, home),
+            by_hand_s=config.av_offset / 1e3,
             shown_lag_s=lambda: self._driven.lag_s if self._driven is not None else 0.0,
         )  # fmt: skip
         self._feed = SoundFeed(delay.before_s)
@@ -121,11 +123,11 @@ class LiveSound:
         self._process.__exit__(kind, error, trace)
 
 
-def _camera_delay_s(config: LiveConfig) -> float:
+def _camera_delay_s(config: LiveConfig, home: Home) -> float:
     """Return what ``avatar calibrate --av`` measured for the profile, 0 where it did not."""
     if config.profile is None:
         return 0.0
-    return (default_profiles().load(config.profile).delays_ms.sound or 0.0) / 1e3
+    return (ProfileStore(home.profiles).load(config.profile).delays_ms.sound or 0.0) / 1e3
 
 
 def sound_summary(report: SoundReport) -> str:

@@ -412,10 +412,3 @@ def _stored(folder: Path, record: Record) -> StoredAvatar:
             StoredPhoto(folder / more.photo, more.sha256, more.face.face()) for more in record.more
         ),
     )
-
-
-def default_store() -> AvatarStore:
-    """Return the store in this user's data folder."""
-    from platformdirs import user_data_path
-
-    return AvatarStore(user_data_path("webcam-avatar") / "avatars")

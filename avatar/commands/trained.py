@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from avatar.commands.models.builds import Target, choose_target, compiled
 from avatar.commands.train.card import REFERENCES, neural_folder, read_card
 from avatar.config import NeuralOptions
 from avatar.core.choices import Framing
+from avatar.core.machine import Machine, file_hash
 from avatar.errors import EngineError, UsageError
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
@@ -39,7 +41,9 @@ class TrainedEngine:
     network was not trained for.
     """
 
-    def __init__(self, options: NeuralOptions, settings: PortraitSettings, say: Say) -> None:
+    def __init__(
+        self, options: NeuralOptions, settings: PortraitSettings, say: Say, machine: Machine
+    ) -> None:
         if settings.mouth == "driver":
             raise UsageError(
                 "--engine neural draws the avatar's own teeth; found --mouth driver. Leave it out, "
@@ -50,6 +54,7 @@ class TrainedEngine:
         # Made for a processor: it is no surprise to run on one, but beside a card.
         say(str(choice) if has_driver() else choice.line)
         self._settings, self._say = replace(settings, mouth="empty"), say
+        self._machine = machine
 
     def generator(
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
@@ -75,7 +80,17 @@ class TrainedEngine:
             portrait,
             made.patches,
             partial(_references, references, made),
-            partial(open_exported, made, self._target, self._say),
+            partial(self._opened, made),
+        )
+
+    def _opened(self, made: Exported) -> AbstractContextManager[Runner]:
+        target = self._target
+        if target.on_processor:
+            # Small, and one thread wide: sessions that shared one would wait for each other.
+            return open_exported(made, target, self._say)
+        return self._machine.networks.use(
+            (file_hash(made.path), target.choice.backend, target.precision),
+            partial(open_exported, made, target, self._say),
         )
 
 

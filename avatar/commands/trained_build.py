@@ -5,18 +5,19 @@ from __future__ import annotations
 from avatar.clock import MonotonicClock
 from avatar.commands.models.builds import choose_target
 from avatar.commands.models.command import build_steps
-from avatar.commands.store import AvatarStore, default_store
+from avatar.commands.store import AvatarStore
 from avatar.commands.terminal import say
 from avatar.commands.trained import engine_of, find_exported, open_exported
+from avatar.core.home import Home
 
 
 def build(
     name: str,
+    home: Home,
     *,
     backend: str = "auto",
     precision: str = "auto",
     ahead: bool = False,
-    store: AvatarStore | None = None,
 ) -> int:
     """Compile the generator of the stored avatar ``name``; return the exit status.
 
@@ -24,7 +25,7 @@ def build(
     is what ``--engine neural`` with the same backend and precision opens. Raises ``UsageError``,
     ``EngineError`` and ``MissingDependencyError``.
     """
-    stored = (store or default_store()).load(name)
+    stored = AvatarStore(home.avatars).load(name)
     target = choose_target(backend, precision, ahead=ahead)
     say(str(target.choice))
     made = find_exported(stored.folder, stored.name, stored.sha256, target)

@@ -11,6 +11,8 @@ from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.commands.terminal import say as tell
 from avatar.config import DEFAULTS, NEURAL_ENGINES, TRAINED_ENGINE, LiveConfig, NeuralOptions
 from avatar.core.choices import Framing, Smoothing
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.album import AlbumGenerator
@@ -27,17 +29,15 @@ MakeGenerator = Callable[
 ENGINES: dict[str, MakeGenerator] = {"portrait": PortraitGenerator}
 
 
-def portrait_settings(config: LiveConfig) -> PortraitSettings:
+def portrait_settings(config: LiveConfig, home: Home) -> PortraitSettings:
     """Return what ``config`` says of the portrait engine."""
     background = parse_background(config.background)
-    return PortraitSettings(config.mouth, config.shading, default_mattes(), background)
+    return PortraitSettings(config.mouth, config.shading, default_mattes(home), background)
 
 
-def default_mattes() -> MatteCache:
-    """Return where this user's outlines are kept."""
-    from platformdirs import user_cache_path
-
-    return MatteCache(user_cache_path("webcam-avatar") / "mattes", tell)
+def default_mattes(home: Home) -> MatteCache:
+    """Return where the user's outlines are kept."""
+    return MatteCache(home.mattes, tell)
 
 
 def engine(name: str) -> MakeGenerator:
@@ -57,6 +57,7 @@ class OpenEngine:
     """
 
     make: Callable[[AvatarPhoto, Framing, tuple[int, int] | None], ViewedGenerator]
+    home: Home
     crop: str | None = None
     cpu_frame_s: float | None = None
 
@@ -69,10 +70,10 @@ class OpenEngine:
     ) -> AvatarPhoto:
         """Return the photograph with its face, or with the square given by ``--crop``."""
         if self.crop is None:
-            return open_avatar(avatar, face_model, say, number=number)
+            return open_avatar(avatar, face_model, self.home, say, number=number)
         from avatar.commands.neural import open_cropped
 
-        return open_cropped(avatar, self.crop, say)
+        return open_cropped(avatar, self.crop, self.home, say)
 
 
 def open_engine(
@@ -81,24 +82,27 @@ def open_engine(
     options: NeuralOptions,
     smoothing: Smoothing,
     say: Callable[[str], None],
+    home: Home,
+    machine: Machine,
 ) -> OpenEngine:
     """Return the engine called ``name``; networks are opened when a generator is entered.
 
-    Raises ``UsageError`` for another name and for options of another engine, ``EngineError``
-    for networks that are not installed.
+    ``machine``: with which sessions they are shared. Raises ``UsageError`` for another name and for
+    options of another engine, ``EngineError`` for networks that are not installed.
     """
     if name == TRAINED_ENGINE:
         from avatar.commands.trained import TrainedEngine
 
         _check_unused(name, options, ("backend", "precision"))
-        return OpenEngine(TrainedEngine(options, settings, say).generator)
+        return OpenEngine(TrainedEngine(options, settings, say, machine).generator, home)
     if name not in NEURAL_ENGINES:
         engine(name)
         _check_unused(name, options)
         return OpenEngine(
             lambda avatar, framing, size_px: make_generator(
                 name, avatar, framing, size_px, settings
-            )
+            ),
+            home,
         )
     if not settings.background.own:
         raise UsageError(
@@ -108,8 +112,8 @@ def open_engine(
         )
     from avatar.commands.neural import NeuralEngine
 
-    neural = NeuralEngine(name, options, smoothing, say)
-    return OpenEngine(neural.generator, options.crop, neural.cpu_frame_s)
+    neural = NeuralEngine(name, options, smoothing, say, home, machine)
+    return OpenEngine(neural.generator, home, options.crop, neural.cpu_frame_s)
 
 
 def _option(name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avatar.core.choices import Corner
-from avatar.label.disclosure import AcknowledgedNoLabel, default_log_path, without_label
+from avatar.label.disclosure import AcknowledgedNoLabel, without_label
 from avatar.label.metadata import aigc_metadata, file_metadata
 from avatar.label.visible import CORNERS, DEFAULT_TEXT, VisibleLabel
 from avatar.stages import Labeller
@@ -25,7 +25,6 @@ __all__ = [
     "DEFAULT_TEXT",
     "AcknowledgedNoLabel",
     "without_label",
-    "default_log_path",
     "aigc_metadata",
     "file_metadata",
 ]
@@ -45,12 +44,14 @@ def create_labeller(
     """Return the labeller that the options ask for, ready for frames of ``size_px``.
 
     ``visible=False`` leaves frames unmarked; it needs ``acknowledged`` and writes ``avatar`` and
-    ``outputs`` to the log at ``log_path`` (None: the user's data folder). Raises ``UsageError``
-    when the label cannot be drawn, or when the duty to disclose was not acknowledged.
+    ``outputs`` to the log at ``log_path``, which it needs too (``Home.disclosure_log``). Raises
+    ``UsageError`` when the label cannot be drawn, or when the duty to disclose was not
+    acknowledged, and ``TypeError`` for no label without a log.
     """
     if not visible:
-        path = default_log_path() if log_path is None else log_path
-        return without_label(acknowledged, path, avatar=avatar, outputs=outputs)
+        if log_path is None:
+            raise TypeError("create_labeller: visible=False needs log_path, where that is recorded")
+        return without_label(acknowledged, log_path, avatar=avatar, outputs=outputs)
     label = VisibleLabel(text, corner)
     label.prepare(size_px)
     return label

@@ -37,13 +37,6 @@ class _Record:
     """Proof that a line stands in the log."""
 
 
-def default_log_path() -> Path:
-    """Return where the log is kept: the user's data folder, which no program tidies up."""
-    import platformdirs
-
-    return platformdirs.user_data_path("webcam-avatar", appauthor=False) / "disclosure.log"
-
-
 def without_label(
     acknowledged: bool, log_path: Path, *, avatar: str = "", outputs: Sequence[str] = ()
 ) -> AcknowledgedNoLabel:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from avatar.core.machine import set_environment
 from avatar.errors import SinkLostError, SinkUnavailableError
 from avatar.frames import LabelledFrame, UInt8Image, UInt8Mask
 from avatar.sinks.checks import checked_image
@@ -210,4 +211,4 @@ def _give_qt_fonts() -> None:
     for location in (spec.submodule_search_locations or ()) if spec else ():
         fonts = Path(location) / "mpl-data" / "fonts" / "ttf"
         if fonts.is_dir():
-            os.environ["QT_QPA_FONTDIR"] = str(fonts)
+            set_environment("QT_QPA_FONTDIR", str(fonts), over=True)

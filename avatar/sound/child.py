@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from avatar.clock import MonotonicClock
+from avatar.core.machine import ignore_interrupts
 from avatar.errors import AvatarError
 from avatar.frames import Float32
 from avatar.sound.passthrough import Listener, Passthrough
@@ -94,8 +94,7 @@ class _Samples:
 
 def main() -> int:
     """Play until the input ends; the exit status is 1 when the devices cannot be opened."""
-    # Ctrl-C reaches every program of a terminal; the one that started this one says when to end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     # A callback has few milliseconds; Python would let it wait for five.
     sys.setswitchinterval(_SWITCH_S)
     _go_first()

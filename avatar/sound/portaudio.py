@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import numpy as np
 
+from avatar.core.machine import environment
 from avatar.errors import SoundBusyError, SoundError
 from avatar.frames import Float32
 from avatar.libraries import missing_library_error
@@ -55,26 +55,16 @@ def look_again() -> None:
             sounddevice._initialize()
 
 
-@contextmanager
-def _led_to(node: str | None) -> Iterator[None]:
+def _led_to(node: str | None) -> AbstractContextManager[None]:
     """Lead what is opened inside to the sound server's device ``node``, and keep it there.
 
     A stream whose device is unplugged would be moved to another one: a voice meant for a call
     would come out of the loudspeakers.
     """
-    names = ("PULSE_SOURCE", "PULSE_SINK", "PULSE_PROP")
-    before = {name: os.environ.get(name) for name in names}
-    if node is not None:
-        os.environ["PULSE_SOURCE"] = os.environ["PULSE_SINK"] = node
-        os.environ["PULSE_PROP"] = "node.dont-reconnect=true"
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    if node is None:
+        return environment({})
+    kept = "node.dont-reconnect=true"
+    return environment({"PULSE_SOURCE": node, "PULSE_SINK": node, "PULSE_PROP": kept})
 
 
 def best_rate(index: int, node: str | None, kind: Literal["mic", "speaker"], usual_hz: int) -> int:

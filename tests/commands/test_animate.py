@@ -18,6 +18,7 @@ import pytest
 from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.commands.driver import Driver
 from avatar.config import LiveConfig, parse_face
+from avatar.core.home import Home
 from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
 from avatar.frames import BLENDSHAPE_INDEX, UInt8Image
 from avatar.label import VisibleLabel
@@ -74,7 +75,7 @@ def clip(acting: list[UInt8Image], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def make(driving: Path, out: Path, config: LiveConfig = CONFIG, **options: object) -> int:
     given: dict[str, object] = {"size_px": OUT_PX, "audio": "keep", "face": 1} | options
-    return animate(config, driving=driving, out=out, **given)  # type: ignore[arg-type]
+    return animate(config, Home.of_user(), driving=driving, out=out, **given)  # type: ignore[arg-type]
 
 
 def read(path: Path) -> tuple[list[UInt8Image], list[Fraction]]:

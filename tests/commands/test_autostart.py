@@ -11,6 +11,7 @@ import pytest
 
 from avatar.commands import autostart
 from avatar.commands.autostart import By, Places, desktop_entry, install, remove, status, unit
+from avatar.core.home import Home
 from avatar.errors import ConfigError, UsageError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="XDG and systemd are Linux's")
@@ -20,12 +21,11 @@ AWKWARD = 'my %h "pics" $HOME `x` \\ a\'b größe'
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def places(home: Home, monkeypatch: pytest.MonkeyPatch) -> Places:
     """A configuration folder of the test's own, and no systemd but what a test brings."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr(autostart, "_systemctl", lambda *words: "")
-    (tmp_path / "xdg").mkdir()
-    return Places(tmp_path / "xdg")
+    home.config.mkdir(parents=True)
+    return Places(home.config)
 
 
 @pytest.fixture
@@ -42,79 +42,89 @@ def files(places: Places) -> list[Path]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_installed_and_removed_nothing_is_left(places: Places, config: Path, way: By) -> None:
-    assert install(config, way) == 0
+def test_installed_and_removed_nothing_is_left(
+    places: Places, config: Path, way: By, home: Home
+) -> None:
+    assert install(config, way, home) == 0
     path = places.files[way]
     assert path.is_file()
     assert places.link.is_symlink() == (way == "systemd")
-    assert status() == 0
-    assert install(config, way) == 0  # its own file may be replaced
-    assert remove() == 0
+    assert status(home) == 0
+    assert install(config, way, home) == 0  # its own file may be replaced
+    assert remove(home) == 0
     assert list(places.root.iterdir()) == []
-    assert status() == 1
+    assert status(home) == 1
 
 
-def test_the_session_starts_one_of_them_only(places: Places, config: Path) -> None:
-    install(config, "systemd")
-    install(config, "desktop")
+def test_the_session_starts_one_of_them_only(places: Places, config: Path, home: Home) -> None:
+    install(config, "systemd", home)
+    install(config, "desktop", home)
     assert files(places) == [places.files["desktop"]]
-    install(config, None)  # no systemd answers here
+    install(config, None, home)  # no systemd answers here
     assert files(places) == [places.files["desktop"]]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_the_user_changed_stays(places: Places, config: Path, way: By) -> None:
-    install(config, way)
+def test_what_the_user_changed_stays(places: Places, config: Path, way: By, home: Home) -> None:
+    install(config, way, home)
     path = places.files[way]
     changed = path.read_text().replace("Webcam avatar", "My avatar")
     path.write_text(changed)
     other: By = "desktop" if way == "systemd" else "systemd"
-    for attempt in (lambda: install(config, way), lambda: install(config, other), remove):
+    for attempt in (
+        lambda: install(config, way, home),
+        lambda: install(config, other, home),
+        lambda: remove(home),
+    ):
         with pytest.raises(UsageError, match=r"was changed since it was written.*--force"):
             attempt()
         assert path.read_text() == changed
         assert not places.files[other].exists()
-    assert install(config, way, force=True) == 0
+    assert install(config, way, home, force=True) == 0
     assert "My avatar" not in path.read_text()
 
 
-def test_a_file_of_another_origin_stays(places: Places, config: Path) -> None:
+def test_a_file_of_another_origin_stays(places: Places, config: Path, home: Home) -> None:
     path = places.files["systemd"]
     path.parent.mkdir(parents=True)
     path.write_text("[Service]\nExecStart=/bin/true\n")
     with pytest.raises(UsageError, match="not written here"):
-        install(config, "systemd")
+        install(config, "systemd", home)
     assert "ExecStart=/bin/true" in path.read_text()
 
 
-def test_other_files_beside_it_stay(places: Places, config: Path) -> None:
-    install(config, "systemd")
+def test_other_files_beside_it_stay(places: Places, config: Path, home: Home) -> None:
+    install(config, "systemd", home)
     beside = places.link.parent / "other.service"
     beside.write_text("")
-    remove()
+    remove(home)
     assert files(places) == [beside]
 
 
-def test_a_config_with_a_mistake_is_not_installed(places: Places, tmp_path: Path) -> None:
+def test_a_config_with_a_mistake_is_not_installed(
+    places: Places, tmp_path: Path, home: Home
+) -> None:
     path = tmp_path / "call.toml"
     path.write_text("avatr = 'me.jpg'\n")
     with pytest.raises(ConfigError, match="Did you mean `avatar`"):
-        install(path, "desktop")
+        install(path, "desktop", home)
     with pytest.raises(ConfigError, match="cannot be read"):
-        install(tmp_path / "none.toml", "desktop")
+        install(tmp_path / "none.toml", "desktop", home)
     assert files(places) == []
 
 
-def test_a_path_that_no_such_file_can_hold_is_refused(places: Places, tmp_path: Path) -> None:
+def test_a_path_that_no_such_file_can_hold_is_refused(
+    places: Places, tmp_path: Path, home: Home
+) -> None:
     folder = tmp_path / "two\nlines"
     folder.mkdir()
     (folder / "a.toml").write_text("")
     with pytest.raises(UsageError, match="without line breaks"):
-        install(folder / "a.toml", "desktop")
+        install(folder / "a.toml", "desktop", home)
 
 
 def test_systemd_is_taken_where_a_manager_answers(
-    places: Places, config: Path, monkeypatch: pytest.MonkeyPatch
+    places: Places, config: Path, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
@@ -123,10 +133,10 @@ def test_systemd_is_taken_where_a_manager_answers(
         return "degraded" if words == ("is-system-running",) else ""
 
     monkeypatch.setattr(autostart, "_systemctl", systemctl)
-    install(config, None)
+    install(config, None, home)
     assert places.files["systemd"].exists()
     assert asked[-1] == ("daemon-reload",)
-    remove()
+    remove(home)
     assert ("stop", autostart.UNIT) in asked
 
 

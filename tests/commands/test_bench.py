@@ -11,6 +11,7 @@ from avatar.clock import ManualClock
 from avatar.commands.bench import bench, load_frames
 from avatar.commands.glass import Code, Screen, glass
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.sources import create_source
 from tests.commands.pages import Page
@@ -35,10 +36,10 @@ def test_frames_come_back_as_a_webcam_sends_them() -> None:
 
 
 @pytest.mark.parametrize("unpaced", [False, True])
-def test_a_run_reports_every_stage_and_draws_it(tmp_path: Path, unpaced: bool) -> None:
+def test_a_run_reports_every_stage_and_draws_it(tmp_path: Path, unpaced: bool, home: Home) -> None:
     plot = tmp_path / ("bench.html" if unpaced else "bench.png")
     figures = tmp_path / "bench.json"
-    assert bench(SHORT, unpaced=unpaced, json_path=figures, plot=plot) == 0
+    assert bench(SHORT, home, unpaced=unpaced, json_path=figures, plot=plot) == 0
     summary = json.loads(figures.read_text())
     assert set(summary["stages"]) == {
         "capture", "track", "retarget", "generate", "label", "sink none",
@@ -58,9 +59,9 @@ def test_a_run_reports_every_stage_and_draws_it(tmp_path: Path, unpaced: bool) -
         assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_plot_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_plot_of_another_kind_is_refused(tmp_path: Path, home: Home) -> None:
     with pytest.raises(UsageError, match=r"\.png or \.html"):
-        bench(SHORT, unpaced=False, json_path=None, plot=tmp_path / "bench.gif")
+        bench(SHORT, home, unpaced=False, json_path=None, plot=tmp_path / "bench.gif")
 
 
 @settings(max_examples=30, deadline=None)
@@ -91,10 +92,10 @@ def test_the_screen_remembers_when_it_showed_what() -> None:
         assert Code().find(frame.image) == frame.index % 1000
 
 
-def test_looped_back_light_to_light_is_the_programs_own_delay(tmp_path: Path) -> None:
+def test_looped_back_light_to_light_is_the_programs_own_delay(tmp_path: Path, home: Home) -> None:
     path = tmp_path / "glass.json"
     config = replace(SHORT, camera="loop", size="640x480", seconds=2.0)
-    assert glass(config, json_path=path) == 0
+    assert glass(config, home, json_path=path) == 0
     figures = json.loads(path.read_text())
     light, inside = figures["light_to_light"], figures["capture_to_sink"]
     assert light["count"] > 10

@@ -18,6 +18,7 @@ from avatar.commands.retargeting import chosen_reference, make_retargeter
 from avatar.config import LiveConfig
 from avatar.core.face.head import decompose
 from avatar.core.face.regions import signal_groups
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from calibrate import Problem, Profile, Recording, Session, State, fit
@@ -37,8 +38,8 @@ def profile(portrait_face: Face) -> Profile:
 
 
 @pytest.fixture
-def store(tmp_path: Path, profile: Profile) -> ProfileStore:
-    made = ProfileStore(tmp_path / "profiles")
+def store(home: Home, profile: Profile) -> ProfileStore:
+    made = ProfileStore(home.profiles)
     made.save("Zoë 2", profile)
     return made
 
@@ -89,27 +90,24 @@ def test_an_unknown_profile_names_the_nearest(store: ProfileStore) -> None:
         store.load("../x")
 
 
-def test_one_that_is_there_is_not_replaced_unasked(store: ProfileStore) -> None:
+def test_one_that_is_there_is_not_replaced_unasked(store: ProfileStore, home: Home) -> None:
     before = store.path("Zoë 2").read_bytes()
     with pytest.raises(UsageError, match="--force to replace it"):
-        calibrate("demo", "Zoë 2", unattended=True, store=store)
+        calibrate("demo", "Zoë 2", unattended=True, home=home)
     assert store.path("Zoë 2").read_bytes() == before
 
 
 def test_a_profile_reaches_the_retargeter(
-    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    from avatar.commands.profiles import default_profiles
-
     with pytest.raises(UsageError, match="none called 'me'"):
-        make_retargeter(LiveConfig(profile="me"))
-    default_profiles().save("me", profile)
+        make_retargeter(LiveConfig(profile="me"), home)
+    ProfileStore(home.profiles).save("me", profile)
     assert chosen_reference(LiveConfig(profile="me")) == "profile"
     assert chosen_reference(LiveConfig(profile="me", reference="first")) == "first"
-    make_retargeter(LiveConfig(profile="me"))
+    make_retargeter(LiveConfig(profile="me"), home)
     with pytest.raises(UsageError, match="your left from your right"):
-        make_retargeter(LiveConfig(profile="me", mirror=True))
+        make_retargeter(LiveConfig(profile="me", mirror=True), home)
 
 
 def looked(image: UInt8Image, face: Face, watcher: Watcher | None = None) -> str:
@@ -163,10 +161,10 @@ def film_of_the_performer(path: Path, seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_a_recording_is_calibrated_unattended(tmp_path: Path) -> None:
+def test_a_recording_is_calibrated_unattended(tmp_path: Path, home: Home) -> None:
     film_of_the_performer(tmp_path / "film.mp4", 12)
-    store, page = ProfileStore(tmp_path / "profiles"), tmp_path / "page.html"
-    status = calibrate(str(tmp_path / "film.mp4"), "drawn", unattended=True, html=page, store=store)
+    store, page = ProfileStore(home.profiles), tmp_path / "page.html"
+    status = calibrate(str(tmp_path / "film.mp4"), "drawn", unattended=True, html=page, home=home)
     assert status == 0
     profile = store.load("drawn")
     assert {"rest", "blink", "smile", "jaw", "turn"} <= set(profile.steps)
@@ -177,22 +175,22 @@ def test_a_recording_is_calibrated_unattended(tmp_path: Path) -> None:
     assert "wink left" in text
 
 
-def test_a_recording_without_a_face_keeps_nothing(tmp_path: Path) -> None:
+def test_a_recording_without_a_face_keeps_nothing(tmp_path: Path, home: Home) -> None:
     film = make_film(tmp_path / "wall.mp4", 20)
-    store = ProfileStore(tmp_path / "profiles")
+    store = ProfileStore(home.profiles)
     with pytest.raises(UsageError, match="resting face, found 0"):
-        calibrate(str(film), unattended=True, store=store)
+        calibrate(str(film), unattended=True, home=home)
     assert store.names() == []
 
 
 @pytest.mark.slow
-def test_a_program_calibrates_in_a_thread_of_its_own(tmp_path: Path) -> None:
+def test_a_program_calibrates_in_a_thread_of_its_own(tmp_path: Path, home: Home) -> None:
     film_of_the_performer(tmp_path / "film.mp4", 8)
     states: list[State] = []
     found: list[Learnt] = []
     worker = threading.Thread(
         target=lambda: found.append(
-            learn(str(tmp_path / "film.mp4"), unattended=True, on_state=states.append)
+            learn(str(tmp_path / "film.mp4"), unattended=True, on_state=states.append, home=home)
         )
     )
     worker.start()
@@ -207,7 +205,7 @@ def test_a_program_calibrates_in_a_thread_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unattended", [True, False])
-def test_a_program_ends_it_before_its_time(unattended: bool) -> None:
+def test_a_program_ends_it_before_its_time(unattended: bool, home: Home) -> None:
     cancel = threading.Event()
     states: list[State] = []
 
@@ -216,7 +214,14 @@ def test_a_program_ends_it_before_its_time(unattended: bool) -> None:
         cancel.set()
 
     with pytest.raises(UsageError, match="no profile was made"):
-        learn("demo", unattended=unattended, on_state=seen, cancel=cancel, say=lambda line: None)
+        learn(
+            "demo",
+            unattended=unattended,
+            on_state=seen,
+            cancel=cancel,
+            say=lambda line: None,
+            home=home,
+        )
     assert 1 <= len(states) <= 5
 
 
@@ -246,20 +251,20 @@ def test_a_session_that_has_the_camera_already_can_teach(portrait_face: Face) ->
 
 @pytest.mark.slow
 def test_a_profile_made_anew_keeps_the_cameras_delay_and_says_so(
-    tmp_path: Path, profile: Profile, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, profile: Profile, capsys: pytest.CaptureFixture[str], home: Home
 ) -> None:
     film_of_the_performer(tmp_path / "film.mp4", 4)
-    store = ProfileStore(tmp_path / "profiles")
+    store = ProfileStore(home.profiles)
     store.save("me", profile.with_sound_delay(87.04))
     film = str(tmp_path / "film.mp4")
-    assert calibrate(film, unattended=True, store=store, force=True) == 0
+    assert calibrate(film, unattended=True, home=home, force=True) == 0
     made = store.load("me")
     assert made.made > profile.made
     assert made.delays_ms.sound == 87.0
     assert "kept from before: the camera is 87 ms later" in capsys.readouterr().err
     # One that cannot be read has nothing to keep.
     store.path("me").write_text("{}", encoding="utf-8")
-    assert calibrate(film, unattended=True, store=store, force=True) == 0
+    assert calibrate(film, unattended=True, home=home, force=True) == 0
     assert store.load("me").delays_ms.sound is None
 
 

@@ -23,6 +23,7 @@ from avatar.commands.doctor import (
     run_checks,
 )
 from avatar.commands.speed import Speed
+from avatar.core.home import Home
 from avatar.sinks.devices import OutputDevice
 from avatar.sinks.pipewire_service import PipeWireService
 from avatar.sources.devices import CameraInfo
@@ -30,8 +31,8 @@ from avatar.sources.devices import CameraInfo
 NO_PIPEWIRE = PipeWireService(False, False, None, False)
 
 
-def test_this_machine_passes_what_its_environment_brings() -> None:
-    checks = run_checks()
+def test_this_machine_passes_what_its_environment_brings(home: Home) -> None:
+    checks = run_checks(home)
     brought = [
         check
         for check in checks
@@ -87,8 +88,8 @@ def test_a_library_that_ends_python_is_named(
     assert check.state == "fail" and "signal 6" in check.detail
 
 
-def test_a_wrong_face_model_is_told(tmp_path: Path) -> None:
-    check = check_face_model(tmp_path / "absent.task")
+def test_a_wrong_face_model_is_told(tmp_path: Path, home: Home) -> None:
+    check = check_face_model(home, tmp_path / "absent.task")
     assert check.state == "fail" and "absent.task" in check.detail
 
 

@@ -17,22 +17,20 @@ from engines.nvidia import find_gpu
 PARTS = tuple(f"liveportrait/stitching_retargeting_module/{part}" for part in ("lip", "eye"))
 
 
-@pytest.fixture(autouse=True)
-def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = tmp_path / "models"
-    monkeypatch.setenv("AVATAR_MODELS", str(root))
-    return root
+@pytest.fixture
+def no_models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
 
 
-def check(report: Path, said: list[str], **options: object) -> int:
+def check(report: Path, no_models: Path, said: list[str], **options: object) -> int:
     given: dict[str, object] = {
         "engine": "liveportrait", "backend": "auto", "precision": "auto", "report": report,
         "force": False, "say": said.append,
     }  # fmt: skip
-    return doctor_gpu(**(given | options))  # type: ignore[arg-type]
+    return doctor_gpu(no_models, **(given | options))  # type: ignore[arg-type]
 
 
-def test_without_a_card_it_says_why_and_what_works_instead(tmp_path: Path) -> None:
+def test_without_a_card_it_says_why_and_what_works_instead(tmp_path: Path, no_models: Path) -> None:
     try:
         find_gpu()
     except AvatarError:
@@ -41,7 +39,7 @@ def test_without_a_card_it_says_why_and_what_works_instead(tmp_path: Path) -> No
         pytest.skip("this machine has a card")
     said: list[str] = []
     report = tmp_path / "report.txt"
-    assert check(report, said) == 1
+    assert check(report, no_models, said) == 1
     text = "\n".join(said)
     assert "no NVIDIA card can be used here" in text
     assert "--backend openvino" in text
@@ -50,13 +48,13 @@ def test_without_a_card_it_says_why_and_what_works_instead(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-def test_models_are_built_compared_and_timed(backend: str) -> None:
+def test_models_are_built_compared_and_timed(backend: str, no_models: Path) -> None:
     pytest.importorskip("torch", reason="the reference is PyTorch's")
     pytest.importorskip(backend, reason=f"{backend} is an extra")
     from engines.networks.seeded import seeded
 
     said: list[str] = []
-    weights = Weights(None, {name: seeded(name) for name in PARTS})
+    weights = Weights(None, {name: seeded(name) for name in PARTS}, no_models)
     verdicts = list(examine(PARTS, weights, choose_target(backend), said.append))
     assert [verdict.name for verdict in verdicts] == list(PARTS)
     assert all(verdict.right and verdict.ms > 0 for verdict in verdicts)
@@ -64,7 +62,7 @@ def test_models_are_built_compared_and_timed(backend: str) -> None:
 
 
 def test_a_backend_that_computes_something_else_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_models: Path
 ) -> None:
     pytest.importorskip("torch", reason="the reference is PyTorch's")
     pytest.importorskip("onnxruntime", reason="onnxruntime is an extra")
@@ -73,23 +71,27 @@ def test_a_backend_that_computes_something_else_is_told(
     good, bad = ({name: seeded(name, seed) for name in PARTS} for seed in (0, 1))
     real = module._open
     monkeypatch.setattr(module, "models_of", lambda family: PARTS)
-    monkeypatch.setattr(module, "_weights", lambda family: Weights(None, good))
+    monkeypatch.setattr(module, "_weights", lambda family, models: Weights(None, good, models))
     monkeypatch.setattr(
-        module, "_open", lambda name, weights, *rest: real(name, Weights(None, bad), *rest)
+        module,
+        "_open",
+        lambda name, weights, *rest: real(name, Weights(None, bad, weights.cache), *rest),
     )
     monkeypatch.setitem(module.measure.FRAMES, "liveportrait", PARTS)
     said: list[str] = []
-    assert check(tmp_path / "report.txt", said, backend="onnxruntime") == 1
+    assert check(tmp_path / "report.txt", no_models, said, backend="onnxruntime") == 1
     assert any(line.startswith("WRONG here") for line in said)
 
 
-def test_an_existing_report_and_an_unknown_engine_are_refused(tmp_path: Path) -> None:
+def test_an_existing_report_and_an_unknown_engine_are_refused(
+    tmp_path: Path, no_models: Path
+) -> None:
     report = tmp_path / "report.txt"
     report.write_text("mine")
     with pytest.raises(UsageError, match="--force"):
-        check(report, [])
+        check(report, no_models, [])
     with pytest.raises(UsageError, match="liveportrait or fomm"):
-        check(tmp_path / "other.txt", [], engine="portrait")
+        check(tmp_path / "other.txt", no_models, [], engine="portrait")
     assert report.read_text() == "mine"
 
 
@@ -103,7 +105,8 @@ def test_the_report_names_nobody_and_no_folder(no_models: Path) -> None:
     user, host = getpass.getuser(), platform.node()
     text = anonymous(
         f"{Path.home()}/clips/a.mp4; {no_models}/liveportrait/w.pth; /srv/{user}/x/y.onnx; "
-        f"C:\\Users\\{user}\\file.dll; on {host}; https://www.nvidia.com/drivers"
+        f"C:\\Users\\{user}\\file.dll; on {host}; https://www.nvidia.com/drivers",
+        no_models,
     )
     for private in (str(Path.home()) + "/", str(no_models), "/srv/", "Users", f" {host};"):
         assert private not in text

@@ -7,6 +7,7 @@ import pytest
 from avatar.commands.motion import metrics, motion
 from avatar.commands.motion.measure import Bench
 from avatar.commands.motion.tracks import made_up
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import Face
 from tests.commands.pages import Page
@@ -68,9 +69,11 @@ def test_every_bar_is_met_where_the_truth_is_known(portrait_face: Face) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_reports_writes_and_draws(tmp_path: Path) -> None:
+def test_the_command_reports_writes_and_draws(tmp_path: Path, home: Home) -> None:
     plot, figures = tmp_path / "motion.html", tmp_path / "motion.json"
-    assert motion("demo", None, smoothing="light", quick=True, json_path=figures, plot=plot) == 0
+    assert (
+        motion("demo", None, home, smoothing="light", quick=True, json_path=figures, plot=plot) == 0
+    )
     summary = json.loads(figures.read_text())
     assert {bar["met"] for bar in summary["bars"]} == {True}
     assert set(summary["tracks"]) == {"still", "still, dim", "made up", "made up, 15 fps"}
@@ -90,10 +93,10 @@ def test_every_kind_of_film_in_a_folder_is_looked_at(
         motion("demo", tmp_path, smoothing="light")
 
 
-def test_what_cannot_be_measured_is_refused_at_once(tmp_path: Path) -> None:
+def test_what_cannot_be_measured_is_refused_at_once(tmp_path: Path, home: Home) -> None:
     with pytest.raises(UsageError, match="--smoothing light or strong"):
-        motion("demo", None, smoothing="off")
+        motion("demo", None, home, smoothing="off")
     with pytest.raises(UsageError, match="found none in"):
-        motion("demo", tmp_path, smoothing="light")
+        motion("demo", tmp_path, home, smoothing="light")
     with pytest.raises(UsageError, match=r"\.png or \.html"):
-        motion("demo", None, smoothing="light", plot=tmp_path / "a.gif")
+        motion("demo", None, home, smoothing="light", plot=tmp_path / "a.gif")

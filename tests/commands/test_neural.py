@@ -21,6 +21,8 @@ from avatar.commands.models.catalog import find
 from avatar.commands.models.store import Checked
 from avatar.commands.neural import NeuralEngine, open_cropped
 from avatar.config import LiveConfig, NeuralOptions
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.errors import AvatarError, EngineError, UsageError
 from avatar.frames import UInt8Image
 from avatar.sinks.none import NullSink
@@ -55,7 +57,7 @@ def install(family: str, root: Path) -> None:
         torch.save(state, path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         files.append(Checked(path, path.name, digest, (name,), "seeded"))
-    store.add(entry, files)
+    store.add(root, entry, files)
 
 
 def frames_of(path: Path) -> list[UInt8Image]:
@@ -69,7 +71,7 @@ def make(engine: str, driving: Path, out: Path, **options: Any) -> int:
     seconds, save_motion = options.pop("seconds", None), options.pop("save_motion", None)
     config = LiveConfig(**(given | options), seconds=seconds)
     return animate(
-        config, driving=driving, out=out, size_px=SIZE_PX, audio="none", face=1,
+        config, Home.of_user(), driving=driving, out=out, size_px=SIZE_PX, audio="none", face=1,
         save_motion=save_motion,
     )  # fmt: skip
 
@@ -118,12 +120,11 @@ def test_the_driver_takes_the_neural_engines(models: Path, portrait: UInt8Image)
 
 
 def test_networks_that_are_not_installed_are_told_with_the_way_to_get_them(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home,
 ) -> None:
-    monkeypatch.setenv("AVATAR_MODELS", str(tmp_path / "none"))
     for engine in ("liveportrait", "fomm"):
         with pytest.raises(EngineError, match="avatar models"):
-            NeuralEngine(engine, NeuralOptions(), "off", print)
+            NeuralEngine(engine, NeuralOptions(), "off", print, home, Machine())
 
 
 @pytest.mark.parametrize(
@@ -138,11 +139,14 @@ def test_networks_that_are_not_installed_are_told_with_the_way_to_get_them(
     ],
 )
 def test_options_that_do_not_go_together_are_refused_at_once(
-    config: dict[str, Any], words: str, tmp_path: Path
+    config: dict[str, Any], words: str, home: Home
 ) -> None:
     with pytest.raises(UsageError) as caught:
         LiveSession(
-            LiveConfig(camera="demo", size=SIZE, **config), print, sinks=[NullSink(SIZE_PX)]
+            LiveConfig(camera="demo", size=SIZE, **config),
+            print,
+            home=home,
+            sinks=[NullSink(SIZE_PX)],
         )
     assert words in str(caught.value)
 
@@ -154,26 +158,26 @@ def test_options_out_of_range_are_refused(strength: float, regions: tuple[Any, .
 
 
 def test_a_live_run_on_a_processor_says_how_slow_it_will_be(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
     pytest.importorskip("openvino", reason="the backend that is asked for")
     from avatar.commands import neural
 
-    monkeypatch.setattr(neural, "model_folder", lambda family, variant: models)
+    monkeypatch.setattr(neural, "model_folder", lambda root, family, variant: models)
     monkeypatch.setattr(neural, "_weights", lambda folder: "none")
     said: list[str] = []
     config = LiveConfig(camera="demo", engine="liveportrait", backend="openvino", size=SIZE)
-    LiveSession(config, said.append, sinks=[NullSink(SIZE_PX)])
+    LiveSession(config, said.append, home=home, sinks=[NullSink(SIZE_PX)])
     assert any("5 s a frame" in line and "0.2 fps" in line for line in said)
     assert any(line.startswith("backend openvino: asked for") for line in said)
 
 
-def test_a_picture_without_a_face_is_opened_by_its_square(portrait: UInt8Image) -> None:
+def test_a_picture_without_a_face_is_opened_by_its_square(portrait: UInt8Image, home: Home) -> None:
     blank = np.full((300, 400, 3), 90, np.uint8)
-    opened = open_cropped(blank, "100,50,200", print)
+    opened = open_cropped(blank, "100,50,200", home, print)
     assert opened.face.landmarks_px[:, :2].mean(axis=0) == pytest.approx([200, 150], abs=1)
     with pytest.raises(AvatarError, match="400×300"):
-        open_cropped(blank, "390,50,200", print)
+        open_cropped(blank, "390,50,200", home, print)
 
 
 @pytest.mark.parametrize(

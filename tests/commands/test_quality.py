@@ -25,6 +25,7 @@ from avatar.commands.quality.media import Picture, driving_clips, find_clips, fi
 from avatar.commands.quality.probe import Probe
 from avatar.commands.quality.report import page, rows, summary, table
 from avatar.core.face.topology import FACE_OVAL
+from avatar.core.home import Home
 from avatar.errors import MissingDependencyError, UsageError
 from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image, still
 from tests.commands.pages import Page
@@ -172,15 +173,15 @@ def test_json_and_page_are_whole() -> None:
 # Media
 
 
-def test_folders_are_asked_for_and_looked_at(tmp_path: Path) -> None:
+def test_folders_are_asked_for_and_looked_at(tmp_path: Path, home: Home) -> None:
     with pytest.raises(UsageError, match="--clips FOLDER"):
-        quality("portrait", None, None)
+        quality("portrait", None, None, home)
     with pytest.raises(UsageError, match="found none at"):
         find_clips(tmp_path / "absent")
     with pytest.raises(UsageError, match="none in"):
         find_clips(tmp_path)
     with pytest.raises(UsageError, match="portrait"):
-        quality("magic", tmp_path, tmp_path)
+        quality("magic", tmp_path, tmp_path, home)
 
 
 def test_frames_are_taken_evenly(tmp_path: Path) -> None:

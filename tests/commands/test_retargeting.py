@@ -6,6 +6,7 @@ import pytest
 from avatar.commands.live import LiveSession
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.config import LiveConfig, load_config
+from avatar.core.home import Home
 from avatar.errors import AvatarError, UsageError
 from avatar.motion.driving import UNCHANGED, Driving
 
@@ -18,13 +19,13 @@ def test_options_become_driving() -> None:
     assert driving(LiveConfig()) == UNCHANGED
 
 
-def test_they_can_stand_in_a_file(tmp_path: Path) -> None:
+def test_they_can_stand_in_a_file(tmp_path: Path, home: Home) -> None:
     path = tmp_path / "a.toml"
     path.write_text('weight = "brows=0.5"\nmax-turn = 15\nreference = "first"\n', encoding="utf-8")
     config = load_config(path, {})
     assert config.weights == {"brows": 0.5}
     assert config.max_turn == 15
-    make_retargeter(config)
+    make_retargeter(config, home)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +53,11 @@ def test_what_an_engine_does_not_heed_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_the_key_r_begins_and_ends_the_search(face_model: Path) -> None:
+def test_the_key_r_begins_and_ends_the_search(face_model: Path, home: Home) -> None:
     said: list[str] = []
-    session = LiveSession(LiveConfig(camera="demo", out=("none",), size="320x240"), said.append)
+    session = LiveSession(
+        LiveConfig(camera="demo", out=("none",), size="320x240"), said.append, home=home
+    )
     session.press("r")
     assert "looking for the moment" in said[-1]
     session.press("r")

@@ -11,8 +11,10 @@ from avatar.commands.calibrate.sync import calibrate_av
 from avatar.commands.devices import report_sound
 from avatar.commands.doctor import check_sound
 from avatar.commands.live import LiveSession
+from avatar.commands.profiles import ProfileStore
 from avatar.commands.sound import PictureDelay, sound_summary
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.libraries import missing_libraries
 from avatar.observe import Recorder, Span
@@ -60,9 +62,9 @@ def test_options_that_do_not_fit_are_told(options: dict[str, str], told: str) ->
         LiveConfig(**options)  # type: ignore[arg-type]
 
 
-def test_calibrating_the_camera_needs_a_microphone() -> None:
+def test_calibrating_the_camera_needs_a_microphone(home: Home) -> None:
     with pytest.raises(UsageError, match="--av needs --mic"):
-        calibrate_av("demo", None, "me")
+        calibrate_av("demo", None, "me", store=ProfileStore(home.profiles))
 
 
 @pytest.mark.parametrize(
@@ -70,12 +72,17 @@ def test_calibrating_the_camera_needs_a_microphone() -> None:
     [("none", False, False), ("file:a.mp4", False, True), ("none", True, True)],
 )
 def test_sound_is_heard_where_a_recording_is_or_may_come(
-    out: str, brought: bool, recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: str,
+    brought: bool,
+    recorded: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    home: Home,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = LiveConfig(camera="demo", mic="any", out=(out,), size="320x240")
     sinks = [NullSink(config.size_px)] if brought else []
-    session = LiveSession(config, print, sinks=sinks)
+    session = LiveSession(config, print, home=home, sinks=sinks)
     assert session.sound is not None and session.sound.is_recorded == recorded
 
 

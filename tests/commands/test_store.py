@@ -29,6 +29,7 @@ from avatar.commands.store import (
 )
 from avatar.core.face.head import head_turn_deg
 from avatar.core.files import file_sha256
+from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, UInt8Image
 from avatar.generate.photo import builtin_photo
@@ -51,8 +52,13 @@ def same(one: Face, other: Face) -> bool:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> AvatarStore:
-    return AvatarStore(tmp_path / "data" / "avatars")
+def home(tmp_path: Path) -> Home:
+    return Home.under(tmp_path / "home")
+
+
+@pytest.fixture
+def store(home: Home) -> AvatarStore:
+    return AvatarStore(home.avatars)
 
 
 @pytest.fixture
@@ -239,7 +245,12 @@ def another(tmp_path: Path, portrait: UInt8Image, name: str, light: int) -> Path
 
 
 def test_several_photographs_are_one_avatar(
-    store: AvatarStore, tmp_path: Path, photo: Path, portrait: UInt8Image, portrait_face: Face
+    store: AvatarStore,
+    tmp_path: Path,
+    photo: Path,
+    portrait: UInt8Image,
+    portrait_face: Face,
+    home: Home,
 ) -> None:
     darker, dark = (another(tmp_path, portrait, f"{k}.png", k) for k in (2, 3))
     face = replace(portrait_face, blendshapes=portrait_face.blendshapes * np.float32(0.5))
@@ -248,7 +259,7 @@ def test_several_photographs_are_one_avatar(
     assert [path.read_bytes() for path, _ in stored.photos] == [
         path.read_bytes() for path in (photo, darker, dark)
     ]
-    opened = open_avatar("Anna", NO_FACE_MODEL, silent, store=store)
+    opened = open_avatar("Anna", NO_FACE_MODEL, home, silent)
     assert [image.shape for image, _ in opened.more] == [portrait.shape] * 2
     assert same(opened.more[0][1], face)
     assert same(opened.more[1][1], portrait_face)
@@ -342,29 +353,29 @@ def test_an_unknown_name_removes_nothing_and_names_the_nearest(
 
 
 def test_a_stored_avatar_opens_without_a_detector(
-    store: AvatarStore, photo: Path, portrait: UInt8Image, portrait_face: Face
+    store: AvatarStore, photo: Path, portrait: UInt8Image, portrait_face: Face, home: Home
 ) -> None:
     store.add("Anna", photo, portrait_face)
-    opened = open_avatar("anna", NO_FACE_MODEL, silent, store=store)
+    opened = open_avatar("anna", NO_FACE_MODEL, home, silent)
     assert opened.name == "Anna"
     assert np.array_equal(opened.photo, portrait)
     assert same(opened.face, portrait_face)
 
 
 def test_another_face_of_a_stored_avatar_is_refused(
-    store: AvatarStore, photo: Path, portrait_face: Face
+    store: AvatarStore, photo: Path, portrait_face: Face, home: Home
 ) -> None:
     store.add("Anna", photo, portrait_face)
     with pytest.raises(UsageError, match="--force --face 2"):
-        open_avatar("Anna", NO_FACE_MODEL, silent, number=2, store=store)
+        open_avatar("Anna", NO_FACE_MODEL, home, silent, number=2)
 
 
 def test_a_face_of_another_picture_size_is_refused(
-    store: AvatarStore, photo: Path, portrait_face: Face
+    store: AvatarStore, photo: Path, portrait_face: Face, home: Home
 ) -> None:
     store.add("Anna", photo, replace(portrait_face, image_size_px=(99, 99)))
     with pytest.raises(PhotoError, match=r"\(99, 99\)"):
-        open_avatar("Anna", NO_FACE_MODEL, silent, store=store)
+        open_avatar("Anna", NO_FACE_MODEL, home, silent)
 
 
 def test_a_word_is_a_name_first_and_a_path_is_a_path(
@@ -403,12 +414,17 @@ def test_what_is_neither_names_near_names_and_near_files(
 
 
 def test_the_second_time_nothing_is_detected(
-    tmp_path: Path, store: AvatarStore, photo: Path, portrait_face: Face, face_model: Path
+    tmp_path: Path,
+    store: AvatarStore,
+    photo: Path,
+    portrait_face: Face,
+    face_model: Path,
+    home: Home,
 ) -> None:
-    cache = FaceCache(tmp_path / "cache" / "faces")
-    first = open_avatar(photo, face_model, silent, store=store, cache=cache)
+    cache = FaceCache(home.faces)
+    first = open_avatar(photo, face_model, home, silent)
     assert [path.name for path in cache.path("").parent.iterdir()] == [f"{file_sha256(photo)}.json"]
-    again = open_avatar(photo, NO_FACE_MODEL, silent, store=store, cache=cache)
+    again = open_avatar(photo, NO_FACE_MODEL, home, silent)
     assert same(first.face, again.face)
     assert same(first.face, portrait_face)
 
@@ -460,7 +476,7 @@ def test_finding_nobody_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_the_chosen_face_of_several_is_stored(
-    store: AvatarStore, tmp_path: Path, portrait: UInt8Image, face_model: Path,
+    store: AvatarStore, home: Home, tmp_path: Path, portrait: UInt8Image, face_model: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     both = np.full((600, 800, 3), 128, np.uint8)
@@ -468,7 +484,7 @@ def test_the_chosen_face_of_several_is_stored(
     both[:, 288:] = portrait
     path = tmp_path / "two.png"
     Image.fromarray(both).save(path)
-    assert add(path, face=2, face_model=face_model, store=store) == 0
+    assert add(path, face=2, face_model=face_model, home=home) == 0
     stored = store.load("two")
     assert stored.face.landmarks_px[:, 0].max() < 256
     assert (stored.face_number, stored.face_count) == (2, 2)

@@ -18,6 +18,8 @@ from avatar.commands.train.card import Card, neural_folder  # noqa: E402
 from avatar.commands.trained import engine_of, find_exported  # noqa: E402
 from avatar.commands.trained_build import build  # noqa: E402
 from avatar.config import NeuralOptions  # noqa: E402
+from avatar.core.home import Home  # noqa: E402
+from avatar.core.machine import Machine  # noqa: E402
 from avatar.errors import EngineError  # noqa: E402
 from avatar.frames import Face, UInt8Image  # noqa: E402
 from avatar.generate.portrait import PortraitSettings  # noqa: E402
@@ -71,10 +73,10 @@ def write_card(folder: Path, photo_sha256: str) -> None:
 
 
 def test_what_is_built_ahead_is_what_a_run_finds(
-    store: AvatarStore, capsys: pytest.CaptureFixture[str]
+    store: AvatarStore, capsys: pytest.CaptureFixture[str], home: Home
 ) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the backend under test")
-    assert build("drawn", backend="tensorrt-rtx", ahead=True, store=store) == 0
+    assert build("drawn", home, backend="tensorrt-rtx", ahead=True) == 0
     said = capsys.readouterr().err
     assert "generator of drawn for tensorrt-rtx in fp16" in said and "not run" in said
     stored = store.load("drawn")
@@ -125,14 +127,14 @@ def test_tensorrt_reads_the_names_and_shapes_that_are_promised(size: str) -> Non
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_for_a_processor_it_runs_once(
-    store: AvatarStore, backend: str, capsys: pytest.CaptureFixture[str]
+    store: AvatarStore, backend: str, capsys: pytest.CaptureFixture[str], home: Home
 ) -> None:
     pytest.importorskip(backend, reason="the backend under test")
-    assert build("drawn", backend=backend, precision="fp32", store=store) == 0
+    assert build("drawn", home, backend=backend, precision="fp32") == 0
     assert f"for {backend} in fp32" in capsys.readouterr().err
 
 
-def test_a_graph_of_another_version_is_not_built(store: AvatarStore) -> None:
+def test_a_graph_of_another_version_is_not_built(store: AvatarStore, home: Home) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the backend under test")
     import onnx
 
@@ -141,23 +143,25 @@ def test_a_graph_of_another_version_is_not_built(store: AvatarStore) -> None:
     del graph.graph.output[-1]
     onnx.save(graph, str(folder / "fp16.onnx"))
     with pytest.raises(EngineError, match="another version"):
-        build("drawn", backend="tensorrt-rtx", ahead=True, store=store)
+        build("drawn", home, backend="tensorrt-rtx", ahead=True)
     assert not list(folder.glob("*.engine"))
 
 
-def test_only_tensorrt_rtx_builds_for_a_card_that_is_not_here(store: AvatarStore) -> None:
+def test_only_tensorrt_rtx_builds_for_a_card_that_is_not_here(
+    store: AvatarStore, home: Home
+) -> None:
     with pytest.raises(EngineError, match="tensorrt-rtx with --ahead"):
-        build("drawn", backend="openvino", ahead=True, store=store)
+        build("drawn", home, backend="openvino", ahead=True)
 
 
-def test_an_avatar_that_was_not_trained_is_refused(store: AvatarStore) -> None:
+def test_an_avatar_that_was_not_trained_is_refused(store: AvatarStore, home: Home) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the backend under test")
     (neural_folder(store.load("drawn").folder) / "card.json").unlink()
     with pytest.raises(EngineError, match="needs a generator that was trained"):
-        build("drawn", backend="tensorrt-rtx", ahead=True, store=store)
+        build("drawn", home, backend="tensorrt-rtx", ahead=True)
 
 
-def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore) -> None:
+def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore, home: Home) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the backend under test")
     from engines.nvidia import find_gpu
 
@@ -165,7 +169,7 @@ def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore) -> Non
         find_gpu()
     except EngineError:
         with pytest.raises(EngineError, match="--backend openvino"):
-            build("drawn", backend="tensorrt-rtx", store=store)
+            build("drawn", home, backend="tensorrt-rtx")
     else:
         pytest.skip("this machine has a card")
 
@@ -179,6 +183,6 @@ def test_only_beside_a_card_it_is_told_why_it_is_not_used(
     monkeypatch.setattr(run, "has_driver", lambda: driver)
     monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
     said: list[str] = []
-    run.TrainedEngine(NeuralOptions(), PortraitSettings("teeth", 1.0), said.append)
+    run.TrainedEngine(NeuralOptions(), PortraitSettings("teeth", 1.0), said.append, Machine())
     assert said[0].startswith("backend openvino: the fastest")
     assert ("not tensorrt-rtx: not installed" in said[0]) == driver

@@ -6,14 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avatar.commands.neural import feature_folder
-from avatar.commands.wiring import ENGINES, default_mattes
+from avatar.commands.wiring import ENGINES
 from avatar.config import NEURAL_ENGINES
 from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.home import Home
 from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitSettings
 from avatar.stages import Generator
 from tests.generate.neural.toys import toy_generator
@@ -29,7 +30,7 @@ def _deck(photo: UInt8Image, face: Face) -> Generator:
 
 def _settings() -> PortraitSettings:
     """Return settings with which the same people are cut out once for all tests."""
-    return PortraitSettings(mattes=default_mattes())
+    return PortraitSettings(mattes=MatteCache(Home.of_user().mattes))
 
 
 def _group(photo: UInt8Image, face: Face) -> Generator:
@@ -66,7 +67,7 @@ MAKERS: dict[str, Make] = {
     "deck": _deck,
     **{
         f"{name} {framing}, toy networks": lambda photo, face, name=name, framing=framing: (
-            toy_generator(name, photo, face, framing, SIZE_PX, cache=feature_folder())
+            toy_generator(name, photo, face, framing, SIZE_PX, cache=Home.of_user().features)
         )
         for name in NEURAL_ENGINES
         for framing in ("portrait", "photo")

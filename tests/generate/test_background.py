@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar.commands.wiring import default_mattes
 from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.background import cover, parse_background
 from avatar.generate.group import GroupGenerator
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 
 SIZE_PX = (320, 240)
@@ -51,7 +52,9 @@ def _turned(yaw: float) -> Motion:
 def _drawn(
     make: Make, photo: UInt8Image, face: Face, background: str, yaw: float = 0.2
 ) -> GeneratedFrame:
-    settings = PortraitSettings(mattes=default_mattes(), background=parse_background(background))
+    settings = PortraitSettings(
+        mattes=MatteCache(Home.of_user().mattes), background=parse_background(background)
+    )
     with make(photo, face, settings) as generator:
         return generator.generate(_turned(yaw))
 

@@ -18,7 +18,6 @@ from avatar.label import (
     VisibleLabel,
     aigc_metadata,
     create_labeller,
-    default_log_path,
     file_metadata,
     without_label,
 )
@@ -81,10 +80,9 @@ def test_no_way_round_the_record() -> None:
         AcknowledgedNoLabel(object())
 
 
-def test_default_log_lies_in_the_users_own_folder() -> None:
-    path = default_log_path()
-    assert path.name == "disclosure.log"
-    assert "webcam-avatar" in path.parts
+def test_without_a_log_there_is_no_labeller_that_draws_nothing() -> None:
+    with pytest.raises(TypeError, match="log_path"):
+        create_labeller(size_px=(640, 480), visible=False, acknowledged=True)
 
 
 def test_labeller_follows_the_options(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from avatar.clock import MonotonicClock
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.frames import CameraFrame, LabelledFrame
 from avatar.sources import create_source
 from avatar.sources.video import VideoSource
@@ -151,7 +152,9 @@ def main() -> None:
     config = LiveConfig(
         out=("none",), mic="mic.monitor", speaker="cable", av_offset=asked.av_offset
     )
-    session = LiveSession(config, said.append, clock=clock, source=camera, sinks=[sink])
+    session = LiveSession(
+        config, said.append, home=Home.of_user(), clock=clock, source=camera, sinks=[sink]
+    )
     folder = Path(tempfile.mkdtemp())
     write_clicks(folder / "clicks.wav", asked.seconds)
     with LiveHandle(session):

@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 
 from avatar.commands.pages import Pages
-from avatar.commands.profiles import default_profiles
-from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.sinks.page import Audience
 from tests.studio.fakes import Page
 
@@ -59,8 +58,7 @@ def main(folder: Path) -> None:
     audience = Audience()
     config = LiveConfig(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
     studio = Studio(
-        config, audience, store=default_store(), profiles=default_profiles(), films=folder,
-        log=lambda line: None,
+        config, audience, home=Home.under(folder), log=lambda line: None,
     )  # fmt: skip
     pages = Pages(
         audience, SIZE, lambda line: None, control=studio, inbox=studio.inbox, port=0,

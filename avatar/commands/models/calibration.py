@@ -8,6 +8,7 @@ import numpy as np
 
 from avatar.commands.avatars import open_avatar
 from avatar.commands.terminal import say
+from avatar.core.home import Home
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.photo import BUILTIN
 from avatar.track.face_model import find_face_model
@@ -25,13 +26,13 @@ _VIEWS = (
 )
 
 
-def calibration_pictures() -> Sequence[UInt8Image]:
+def calibration_pictures(home: Home) -> Sequence[UInt8Image]:
     """Return a source and six driving pictures, uint8 (256, 256, 3) RGB.
 
     They are the built-in portrait: turned, shifted, nearer and farther, brighter and darker.
     Raises ``FaceModelError``.
     """
-    avatar = open_avatar(BUILTIN, find_face_model(), say)
+    avatar = open_avatar(BUILTIN, find_face_model(None, home), home, say)
     low, high = (f(avatar.face.landmarks_px[:, :2], axis=0) for f in (np.min, np.max))
     extent_px = float(np.max(high - low))
     return [_view(avatar.photo, (low + high) / 2, extent_px, *view) for view in _VIEWS]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from avatar.commands.models.calibration import calibration_pictures
 from avatar.commands.models.catalog import ENTRIES, Entry, PublishedFile, find
 from avatar.commands.terminal import say
 from avatar.core.files import file_sha256, move
+from avatar.core.home import Home
 from avatar.errors import AvatarError, EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def typed(question: str) -> str:
     return sys.stdin.readline()
 
 
-def list_models() -> int:
+def list_models(root: Path) -> int:
     """Print what can be had and what is here; return the exit status."""
     from rich.console import Console
     from rich.table import Table
@@ -40,8 +42,9 @@ def list_models() -> int:
     table = Table("model", "variant", "licence", "installed", "size", "built")
     faults = []
     for entry in ENTRIES:
+        folder = store.entry_folder(root, entry)
         try:
-            state = _state(entry)
+            state = _state(root, entry)
         except AvatarError as error:
             faults.append(str(error))
             state = "not readable"
@@ -50,24 +53,24 @@ def list_models() -> int:
             entry.variant or PEOPLE,
             entry.licence.name,
             state,
-            _megabytes(_bytes_in(store.entry_folder(entry))),
-            _megabytes(_bytes_in(store.build_folder(entry.family, entry.variant))),
+            _megabytes(_bytes_in(folder)),
+            _megabytes(_bytes_in(store.build_folder(folder))),
         )
     Console(highlight=False).print(table)
     for fault in faults:
         say(fault)
-    say(f"they lie in {store.root_folder()}. Get one: avatar models pull MODEL")
+    say(f"they lie in {root}. Get one: avatar models pull MODEL")
     return 0
 
 
-def _state(entry: Entry) -> str:
-    record = store.read_record(store.entry_folder(entry))
+def _state(root: Path, entry: Entry) -> str:
+    record = store.read_record(store.entry_folder(root, entry))
     if record is None:
         if not entry.files:
             return "no; import it"
         sizes = [file.size_bytes for file in entry.files]
         return f"no; {_megabytes(sum(sizes))} to fetch" if all(sizes) else "no"
-    store.installed_states(store.entry_folder(entry))
+    store.installed_states(store.entry_folder(root, entry))
     missing = store.missing_networks(entry, record)
     return f"{len(missing)} networks missing" if missing else "yes"
 
@@ -84,6 +87,7 @@ def pull(
     family: str,
     variant: str | None = None,
     *,
+    root: Path,
     accept_licence: bool = False,
     patience: download.Patience = download.PATIENCE,
     ask: Ask = typed,
@@ -93,10 +97,12 @@ def pull(
     Raises ``UsageError``, ``EngineError`` and ``MissingDependencyError``.
     """
     entry = find(family, _variant(variant))
-    return pull_entry(entry, accept_licence=accept_licence, patience=patience, ask=ask)
+    return pull_entry(entry, root, accept_licence=accept_licence, patience=patience, ask=ask)
 
 
-def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patience, ask: Ask) -> int:
+def pull_entry(
+    entry: Entry, root: Path, *, accept_licence: bool, patience: download.Patience, ask: Ask
+) -> int:
     """Fetch the files of ``entry``; see ``pull``.
 
     Files that are here are not fetched again, and each is installed as soon as it is whole and
@@ -107,31 +113,31 @@ def pull_entry(entry: Entry, *, accept_licence: bool, patience: download.Patienc
             f"{entry.title} cannot be fetched by this program: {entry.by_hand}. Then: avatar "
             f"models import FILE (licence: {entry.licence.name}, {entry.licence.terms})"
         )
-    with store.disk_errors():
-        missing = [file for file in entry.files if not _is_here(entry, file)]
+    with store.disk_errors(root):
+        missing = [file for file in entry.files if not _is_here(root, entry, file)]
     if not missing:
         say(f"{entry.title} is installed already. Check it: avatar models verify")
         return 0
     download.require_network()
     checking.require_reader()
     download.import_hub()
-    accepted = _accepted(entry, accept_licence, ask)
-    root = store.root_folder()
-    with store.disk_errors():
+    accepted = _accepted(root, entry, accept_licence, ask)
+    with store.disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
     download.check_space(root, sum(file.size_bytes for file in missing))
-    say(f"fetching {len(missing)} files of {entry.title} into {store.entry_folder(entry)}")
+    say(f"fetching {len(missing)} files of {entry.title} into {store.entry_folder(root, entry)}")
     with _interruption(), download.connection() as hub, _progress() as bars:
         for file in missing:
             show = _bar(bars, file)
-            with store.disk_errors(), download.claimed(root / ".parts", entry, file, say):
-                if not _is_here(entry, file):  # another process may have been quicker
-                    _pull_file(hub, entry, file, accepted, patience, show)
-    return _done(entry)
+            with store.disk_errors(root), download.claimed(root / ".parts", entry, file, say):
+                if not _is_here(root, entry, file):  # another process may have been quicker
+                    _pull_file(hub, root, entry, file, accepted, patience, show)
+    return _done(root, entry)
 
 
 def _pull_file(
     hub: Any,
+    root: Path,
     entry: Entry,
     file: PublishedFile,
     accepted: datetime | None,
@@ -139,16 +145,15 @@ def _pull_file(
     show: download.Progress,
 ) -> None:
     """Fetch one file, look into it, and install it."""
-    parts = store.root_folder() / ".parts"
     part, sha256 = download.fetch(
-        hub, entry, file, parts, patience=patience, progress=show, say=say
+        hub, entry, file, root / ".parts", patience=patience, progress=show, say=say
     )
-    with store.staging() as staging:
+    with store.staging(root) as staging:
         whole = staging / file.name
         move(part, whole)
         networks = checking.networks_in(whole)
         checked = store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
-        store.add(entry, [checked], accepted=accepted)
+        store.add(root, entry, [checked], accepted=accepted)
 
 
 @contextmanager
@@ -170,9 +175,9 @@ def _variant(given: str | None) -> str:
     return "" if given in (None, "", PEOPLE) else given
 
 
-def _is_here(entry: Entry, file: PublishedFile) -> bool:
+def _is_here(root: Path, entry: Entry, file: PublishedFile) -> bool:
     """Say whether a published file is installed, and as it was then."""
-    folder = store.entry_folder(entry)
+    folder = store.entry_folder(root, entry)
     record = store.read_record(folder)
     for here in record.files if record else []:
         # Where the hash is not known here, what was fetched is known by its origin.
@@ -188,12 +193,12 @@ def _origin(entry: Entry, file: PublishedFile) -> str:
     return f"{entry.repository}@{entry.revision[:12]}/{file.path}"
 
 
-def _accepted(entry: Entry, given: bool, ask: Ask) -> datetime | None:
+def _accepted(root: Path, entry: Entry, given: bool, ask: Ask) -> datetime | None:
     """Show the licence, and return when it was accepted now; None: it was before.
 
     Raises ``UsageError`` when it is not.
     """
-    record = store.read_record(store.entry_folder(entry))
+    record = store.read_record(store.entry_folder(root, entry))
     if record is not None and record.licence == entry.licence.name:
         return None
     licence = entry.licence
@@ -220,8 +225,8 @@ def _progress() -> RichProgress:
     )
 
 
-def _done(entry: Entry) -> int:
-    record = store.read_record(store.entry_folder(entry))
+def _done(root: Path, entry: Entry) -> int:
+    record = store.read_record(store.entry_folder(root, entry))
     missing = store.missing_networks(entry, record) if record else list(entry.networks)
     if missing:
         say(f"{entry.title} still lacks {', '.join(missing)}. {store.remedy(entry)}")
@@ -234,6 +239,7 @@ def import_files(
     paths: Sequence[Path],
     variant: str | None = None,
     *,
+    root: Path,
     accept_licence: bool = False,
     ask: Ask = typed,
 ) -> int:
@@ -246,17 +252,17 @@ def import_files(
         raise UsageError(f"expected --variant people or animals, found {variant!r}")
     checking.require_reader()
     wanted = None if variant is None else _variant(variant)
-    with store.staging() as staging:
-        with store.disk_errors():
+    with store.staging(root) as staging:
+        with store.disk_errors(root):
             found = importing.gather(paths, staging, say)
         chosen = importing.choose(found, wanted)
         for entry in [entry for entry in ENTRIES if entry.slug in chosen]:
             files = [importing.checked(entry, file) for file in chosen[entry.slug]]
-            accepted = _accepted(entry, accept_licence, ask)
-            store.add(entry, files, accepted=accepted)
+            accepted = _accepted(root, entry, accept_licence, ask)
+            store.add(root, entry, files, accepted=accepted)
             for file in files:
                 say(f"{file.name}: {', '.join(file.networks)}")
-            _done(entry)
+            _done(root, entry)
     return 0
 
 
@@ -264,6 +270,7 @@ def build(
     family: str,
     variant: str | None = None,
     *,
+    home: Home,
     backend: str = "auto",
     precision: str = "auto",
     ahead: bool = False,
@@ -274,14 +281,15 @@ def build(
     ``MissingDependencyError``.
     """
     entry = find(family, _variant(variant))
-    folder = store.model_folder(entry.family, entry.variant)
+    folder = store.model_folder(home.models, entry.family, entry.variant)
     target = builds.choose_target(backend, precision, ahead=ahead)
     say(str(target.choice))
     clock = MonotonicClock()
     start_ns = clock.now_ns()
+    pictures = partial(calibration_pictures, home)
     for name in builds.models_of(entry.family):
-        _build_one(name, folder, target, ahead=ahead)
-    made = store.build_folder(entry.family, entry.variant)
+        _build_one(name, folder, target, pictures, ahead=ahead)
+    made = store.build_folder(folder)
     say(
         f"built {entry.title} for {target.choice.backend} in {target.precision} in "
         f"{(clock.now_ns() - start_ns) / 1e9:.0f} s: {_megabytes(_bytes_in(made))} in {made}"
@@ -289,7 +297,9 @@ def build(
     return 0
 
 
-def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -> None:
+def _build_one(
+    name: str, folder: Path, target: builds.Target, pictures: builds.Pictures, *, ahead: bool
+) -> None:
     """Make one model; where it can run here, run it once, and say how long that took."""
     from engines.samples import random_feeds
 
@@ -297,13 +307,13 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
     start_ns = clock.now_ns()
     with build_steps() as progress:
         if ahead:
-            made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
+            made = builds.exported(name, folder, target, pictures=pictures, say=say)
             engine = builds.compiled(name, made, target, progress=progress, say=say)
             seconds = (clock.now_ns() - start_ns) / 1e9
             say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")
             return
         runner = builds.open_model(
-            name, folder, target, pictures=calibration_pictures, progress=progress, say=say
+            name, folder, target, pictures=pictures, progress=progress, say=say
         )
     with runner:
         opened_ns = clock.now_ns()
@@ -326,23 +336,23 @@ def build_steps() -> Iterator[Callable[[str, float], None]]:
         yield lambda what, share: bars.update(bar, description=what, completed=share, visible=True)
 
 
-def verify() -> int:
+def verify(root: Path) -> int:
     """Check all installed files by hash and contents; return the exit status: 1 for a fault."""
     checking.require_reader()
     faults = 0
-    entries = [entry for entry in ENTRIES if store.entry_folder(entry).exists()]
+    entries = [entry for entry in ENTRIES if store.entry_folder(root, entry).exists()]
     for entry in entries:
-        for line, good in _verified(entry):
+        for line, good in _verified(root, entry):
             say(f"{'good' if good else 'BAD '}  {line}")
             faults += not good
     if not entries:
-        say(f"nothing is installed in {store.root_folder()}: avatar models pull MODEL")
+        say(f"nothing is installed in {root}: avatar models pull MODEL")
     return 1 if faults else 0
 
 
-def _verified(entry: Entry) -> Iterator[tuple[str, bool]]:
+def _verified(root: Path, entry: Entry) -> Iterator[tuple[str, bool]]:
     """Give a line for each file of an installed set, and whether it is good."""
-    folder = store.entry_folder(entry)
+    folder = store.entry_folder(root, entry)
     try:
         record = store.read_record(folder)
     except AvatarError as error:
@@ -381,19 +391,22 @@ def _fault(folder: Path, file: store.FileRecord) -> str:
     return ""
 
 
-def remove(family: str, variant: str | None = None, *, yes: bool = False, ask: Ask = typed) -> int:
+def remove(
+    family: str, variant: str | None = None, *, root: Path, yes: bool = False, ask: Ask = typed
+) -> int:
     """Delete an installed set and what was built of it; return the exit status.
 
     Raises ``UsageError`` when it is not installed or not confirmed.
     """
     entry = find(family, _variant(variant))
-    folders = (store.entry_folder(entry), store.build_folder(entry.family, entry.variant))
+    folder = store.entry_folder(root, entry)
+    folders = (folder, store.build_folder(folder))
     here = [folder for folder in folders if folder.exists()]
     if not here:
-        raise UsageError(f"{entry.title} is not installed (looked in {folders[0]})")
+        raise UsageError(f"{entry.title} is not installed (looked in {folder})")
     what = f"{entry.title} ({_megabytes(sum(map(_bytes_in, here)))})"
     if not yes and ask(f"Delete {what}? Type yes (or give --yes).").strip() != "yes":
         raise UsageError(f"{what} was kept: not confirmed. Type yes, or add --yes")
-    store.remove(entry)
+    store.remove(root, entry)
     say(f"removed {what}")
     return 0

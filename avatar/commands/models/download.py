@@ -20,6 +20,7 @@ from typing import Any
 
 from avatar.commands.models.catalog import Entry, PublishedFile
 from avatar.core.files import file_sha256
+from avatar.core.machine import set_environment
 from avatar.errors import EngineError, MissingDependencyError
 from engines.locking import locked
 
@@ -65,7 +66,7 @@ class _DamagedError(_TransferError):
 def import_hub() -> Any:
     """Return ``huggingface_hub`` with its telemetry off; raises ``MissingDependencyError``."""
     # Otherwise each request tells which other libraries and which agents are here.
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    set_environment("HF_HUB_DISABLE_TELEMETRY", "1", over=True)
     try:
         import huggingface_hub
         import huggingface_hub.constants

@@ -6,14 +6,12 @@
     ROOT/liveportrait/warping_module.pth    a checkpoint, byte for byte
     ROOT/builds/liveportrait/               what was exported and compiled of it; may be deleted
 
-ROOT is the folder in ``AVATAR_MODELS``, else ``models`` in the user's data folder. A checkpoint is
-checked before it gets its place, and counts from the moment that ``model.json`` names it; that file
-is replaced in one step.
+ROOT is ``Home.models``, and ``root`` in what follows. A checkpoint is checked before it gets its
+place, and counts from the moment that ``model.json`` names it; that file is replaced in one step.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,13 +23,21 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.commands.models.catalog import Entry, find
-from avatar.core.files import move, remove_folder, write_record
-from avatar.core.files import read_record as record_in
-from avatar.core.files import staging as staging_in
+from avatar.core.files import (
+    move,
+    remove_folder,
+    write_record,
+)
+from avatar.core.files import (
+    read_record as record_in,
+)
+from avatar.core.files import (
+    staging as staging_in,
+)
+from avatar.core.home import MODELS_VARIABLE
 from avatar.errors import EngineError, UsageError
 from engines.locking import locked
 
-MODELS_VARIABLE = "AVATAR_MODELS"
 RECORD = "model.json"
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -75,23 +81,14 @@ class Checked:
     origin: str
 
 
-def root_folder() -> Path:
-    """Return the folder of all models of this user; it need not exist."""
-    if value := os.environ.get(MODELS_VARIABLE):
-        return Path(value).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("webcam-avatar") / "models"
-
-
-def model_folder(family: str, variant: str = "") -> Path:
+def model_folder(root: Path, family: str, variant: str = "") -> Path:
     """Return the folder of an installed, complete set: ``installed_states`` says what is in it.
 
     ``variant``: "" for people, "animals". Raises ``UsageError`` for an unknown name,
     ``EngineError`` with the command to give when the set is absent, incomplete or broken.
     """
     entry = find(family, variant)
-    folder = entry_folder(entry)
+    folder = entry_folder(root, entry)
     record = read_record(folder)
     if record is None:
         raise EngineError(
@@ -105,12 +102,12 @@ def model_folder(family: str, variant: str = "") -> Path:
     return folder
 
 
-def build_folder(family: str, variant: str = "") -> Path:
-    """Return the folder for what is exported and compiled of a set; it need not exist.
+def build_folder(model: Path) -> Path:
+    """Return the folder for what is exported and compiled of the set in ``model``; need not exist.
 
     What lies in it may be deleted at any time, and is when the set is removed.
     """
-    return root_folder() / "builds" / find(family, variant).slug
+    return model.parent / "builds" / model.name
 
 
 def installed_states(folder: Path) -> dict[str, Path]:
@@ -147,9 +144,9 @@ def remedy(entry: Entry) -> str:
     return f"Fetch them: avatar models pull {entry.arguments}. Or, if you have them: {taken}"
 
 
-def entry_folder(entry: Entry) -> Path:
+def entry_folder(root: Path, entry: Entry) -> Path:
     """Return where ``entry`` is or would be installed."""
-    return root_folder() / entry.slug
+    return root / entry.slug
 
 
 def missing_networks(entry: Entry, record: Record) -> list[str]:
@@ -167,13 +164,12 @@ def read_record(folder: Path) -> Record | None:
 
 
 @contextmanager
-def staging() -> Iterator[Path]:
+def staging(root: Path) -> Iterator[Path]:
     """Give an empty folder on the store's disk, in which files are gathered and checked.
 
     Raises ``UsageError`` when the disk refuses.
     """
-    root = root_folder()
-    with disk_errors():
+    with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         made = ExitStack()
         folder = made.enter_context(staging_in(root))
@@ -182,27 +178,29 @@ def staging() -> Iterator[Path]:
 
 
 @contextmanager
-def disk_errors() -> Iterator[None]:
+def disk_errors(root: Path) -> Iterator[None]:
     """Turn what the disk says into a message for the user."""
     try:
         yield
     except OSError as error:
         raise UsageError(
-            f"models cannot be stored in {root_folder()}: {error.strerror or error}"
+            f"models cannot be stored in {root}: {error.strerror or error}"
             f"{f' ({error.filename})' if error.filename else ''}. Check the folder's permissions "
             f"and the disk's space, or set {MODELS_VARIABLE} to another folder"
         ) from error
 
 
-def add(entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = None) -> Record:
+def add(
+    root: Path, entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = None
+) -> Record:
     """Move checked files into the folder of ``entry`` and return its new record.
 
     They take the place of files that hold the same networks. ``accepted``: when the licence was
     accepted, where it was now. Raises ``UsageError`` when the disk refuses.
     """
-    folder = entry_folder(entry)
+    folder = entry_folder(root, entry)
     now = datetime.now(UTC).replace(microsecond=0)
-    with disk_errors(), _changing():
+    with disk_errors(root), _changing(root):
         old = read_record(folder)
         folder.mkdir(parents=True, exist_ok=True)
         taken = {file.name: file.sha256 for file in (old.files if old else [])}
@@ -232,9 +230,8 @@ def add(entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = N
 
 
 @contextmanager
-def _changing() -> Iterator[None]:
+def _changing(root: Path) -> Iterator[None]:
     """Keep other processes from changing the store in the meantime."""
-    root = root_folder()
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / ".lock"):
         yield
@@ -259,9 +256,10 @@ def _placed(folder: Path, file: Checked, taken: dict[str, str], now: datetime) -
     )
 
 
-def remove(entry: Entry) -> None:
+def remove(root: Path, entry: Entry) -> None:
     """Delete what is installed of ``entry`` and what was built of it. Raises ``UsageError``."""
-    with disk_errors(), _changing():
-        for folder in (entry_folder(entry), build_folder(entry.family, entry.variant)):
+    installed = entry_folder(root, entry)
+    with disk_errors(root), _changing(root):
+        for folder in (installed, build_folder(installed)):
             if folder.exists():
                 remove_folder(folder)

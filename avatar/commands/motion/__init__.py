@@ -22,6 +22,7 @@ from avatar.commands.run import check_writable, write_json
 from avatar.commands.terminal import say
 from avatar.core.choices import Smoothing
 from avatar.core.files import films_in
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.track.face_model import find_face_model
@@ -36,6 +37,7 @@ DELAY_MS = 25.0
 def motion(
     camera: str,
     clips: Path | None,
+    home: Home,
     *,
     smoothing: Smoothing,
     quick: bool = False,
@@ -50,7 +52,7 @@ def motion(
     Raises ``UsageError`` and the errors of sources and tracker.
     """
     _check(smoothing, json_path, plot)
-    model = find_face_model(face_model)
+    model = find_face_model(face_model, home)
     face = detect_faces(load_photo(builtin_photo()), model)[0]
     bench = Bench(face, smoothing, DELAY_MS)
     results = []

@@ -31,6 +31,7 @@ from avatar.commands.run import write_json
 from avatar.commands.terminal import say
 from avatar.commands.wiring import ENGINES
 from avatar.core.files import write_output
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.track.face_model import find_face_model
 
@@ -39,6 +40,7 @@ def quality(
     engine: str,
     clips: Path | None,
     avatars: Path | None,
+    home: Home,
     *,
     quick: bool = False,
     html_path: Path | None = None,
@@ -55,7 +57,8 @@ def quality(
 
     if engine not in ENGINES:
         raise UsageError(f"--engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
-    result = _measure(engine, clips, avatars, find_face_model(face_model), quick)
+    model = find_face_model(face_model, home)
+    result = _measure(engine, clips, avatars, model, home, quick)
     Console(stderr=True, highlight=False).print(table(result))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}
@@ -66,18 +69,23 @@ def quality(
 
 
 def _measure(
-    engine: str, clips: Path | None, avatars: Path | None, face_model: Path, quick: bool
+    engine: str,
+    clips: Path | None,
+    avatars: Path | None,
+    face_model: Path,
+    home: Home,
+    quick: bool,
 ) -> Measurement:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     films = find_clips(clips)
     effort = QUICK if quick else FULL
     driving = driving_clips(films)[: effort.drivers]
-    pictures = find_pictures(avatars, face_model, say)[: effort.pictures]
+    pictures = find_pictures(avatars, face_model, home, say)[: effort.pictures]
     columns = TextColumn("measuring"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("", total=None)
-        bench = Bench(engine, face_model, effort, lambda: progress.advance(task), say)
+        bench = Bench(engine, face_model, home, effort, lambda: progress.advance(task), say)
         progress.update(task, total=bench.frame_count(films, driving, pictures))
         return bench.measure(films, driving, pictures)
 

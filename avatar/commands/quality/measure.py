@@ -6,8 +6,7 @@ measured and so that nothing is measured that a user would not get.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from avatar.commands.quality.metrics import (
     psnr_db,
 )
 from avatar.commands.quality.probe import ProbedDriver
+from avatar.core.home import Home
+from avatar.core.machine import one_opencv_thread
 from avatar.errors import PhotoError
 from avatar.frames import Face, GeneratedFrame, UInt8Image
 from avatar.track.landmarker import detect_faces
@@ -156,13 +157,14 @@ class Bench:
         self,
         engine: str,
         face_model: Path,
+        home: Home,
         effort: Effort,
         tick: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
         self._engine, self._face_model, self._effort = engine, face_model, effort
         self._tick, self._say = tick, say
-        self._meter = FaceMeter()
+        self._home, self._meter = home, FaceMeter()
 
     def measure(
         self, clips: list[Clip], driving: list[Clip], pictures: list[Picture]
@@ -188,7 +190,9 @@ class Bench:
         return ours + others + still + 2 * (effort.speed_frames + 1)
 
     def _driver(self, avatar: UInt8Image, **options: Any) -> ProbedDriver:
-        return ProbedDriver(avatar, self._engine, face_model=self._face_model, **options)
+        return ProbedDriver(
+            avatar, self._engine, face_model=self._face_model, home=self._home, **options
+        )
 
     def _find(self, image: UInt8Image) -> Face | None:
         found = detect_faces(image, self._face_model, settle=False)
@@ -321,7 +325,7 @@ class Bench:
 
     def _speeds(self, clip: Clip, picture: Picture) -> list[Speed]:
         shots = clip.shots(range(min(self._effort.speed_frames + 1, clip.length)))
-        with _one_opencv_thread():
+        with one_opencv_thread():
             return [
                 self._speed(shots, picture, "portrait", (512, 512)),
                 self._speed(shots, picture, "photo", (1280, 720)),
@@ -392,15 +396,3 @@ def _scaled(image: UInt8Image, side_px: int) -> UInt8Image:
         return image
     small = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    import cv2
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -13,6 +13,7 @@ from avatar.commands.avatars import open_avatar
 from avatar.core.face.bounds import bounds_of
 from avatar.core.face.topology import FACE_OVAL
 from avatar.core.files import FILM_SUFFIXES, PICTURE_SUFFIXES, films_in, pictures_in
+from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
@@ -111,7 +112,7 @@ def driving_clips(clips: list[Clip]) -> list[Clip]:
 
 
 def find_pictures(
-    folder: Path | None, face_model: Path, say: Callable[[str], None]
+    folder: Path | None, face_model: Path, home: Home, say: Callable[[str], None]
 ) -> list[Picture]:
     """Return the pictures in ``folder`` that have a face; ``say`` is told which have none.
 
@@ -120,7 +121,7 @@ def find_pictures(
     pictures = []
     for path in _files("--avatars", folder, pictures_in, PICTURE_SUFFIXES, "pictures"):
         try:
-            avatar = open_avatar(load_photo(path), face_model, say)
+            avatar = open_avatar(load_photo(path), face_model, home, say)
         except PhotoError as error:
             say(f"{path.name} is left out: {error}")
             continue

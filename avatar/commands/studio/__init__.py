@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from avatar.commands.pages import Pages
-from avatar.commands.profiles import default_profiles
-from avatar.commands.run import ended_by_signals
-from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.sinks.page import DEFAULT_PORT, Audience
 from avatar.studio.listening import LOOPBACK, Place, place_at
 from avatar.studio.server import need_studio_extra
@@ -19,14 +17,9 @@ from avatar.studio.server import need_studio_extra
 __all__ = ["studio"]
 
 
-def _films() -> Path:
-    from platformdirs import user_videos_path
-
-    return user_videos_path() / "webcam-avatar"
-
-
 def studio(
     config: LiveConfig,
+    home: Home,
     *,
     port: int = DEFAULT_PORT,
     listen: str = LOOPBACK,
@@ -42,14 +35,11 @@ def studio(
     place = place_at(listen)
     audience = Audience()
     need_studio_extra()
-    runtime = Studio(
-        config, audience, store=default_store(), profiles=default_profiles(), films=_films(),
-        log=say,
-    )  # fmt: skip
+    runtime = Studio(config, audience, home=home, log=say)
     ended = threading.Event()
     pages = Pages(
         audience, config.size_px, say,
-        control=runtime, inbox=runtime.inbox, place=place, port=port,
+        control=runtime, inbox=runtime.inbox, place=place, port=port, folder=home.studio,
     )  # fmt: skip
     with ended_by_signals(ended.set), pages:
         _announce(pages, place)

@@ -11,6 +11,7 @@ from avatar.commands.avatars_command import add_photo
 from avatar.commands.store import AvatarStore, check_name
 from avatar.core.face.bounds import face_box
 from avatar.core.files import file_sha256
+from avatar.core.home import Home
 from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
@@ -30,11 +31,11 @@ class Gallery:
     """
 
     def __init__(
-        self, store: AvatarStore, named: tuple[str, ...], face_model: Path | None,
+        self, home: Home, named: tuple[str, ...], face_model: Path | None,
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._store, self._named, self._say = store, named, say
-        self._face_model = face_model
+        self._store, self._named, self._say = AvatarStore(home.avatars), named, say
+        self._home, self._face_model = home, face_model
         self._thumbnails: dict[str, bytes] = {}
 
     def list(self) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ class Gallery:
         check_upload(photo)
         free = self._free(check_name(name.strip() or "photo"))
         return add_photo(
-            photo, name=free, face_model=self._face_model, store=self._store, say=self._say
+            photo, name=free, face_model=self._face_model, home=self._home, say=self._say
         ).name
 
     def _free(self, name: str) -> str:
@@ -89,8 +90,8 @@ class Gallery:
         if self._store.find(name) == name:
             key = f"{name}:{file_sha256(self._store.read(name).photo)}"
         if key not in self._thumbnails:
-            model = find_face_model(self._face_model)
-            found = open_avatar(name, model, lambda line: None, store=self._store)
+            model = find_face_model(self._face_model, self._home)
+            found = open_avatar(name, model, self._home, lambda line: None)
             self._thumbnails[key] = jpeg(_cut(found.photo, found.face))
         return self._thumbnails[key]
 

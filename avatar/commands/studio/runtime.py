@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.profiles import ProfileStore
-from avatar.commands.store import AvatarStore
 from avatar.commands.studio.calibration import PageCalibration
 from avatar.commands.studio.gallery import Gallery
 from avatar.commands.studio.options import changed, describe
@@ -24,6 +22,8 @@ from avatar.commands.studio.outputs import Outputs
 from avatar.commands.studio.watched import Pages, PageTeller
 from avatar.commands.told_tracker import ToldTracker
 from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.machine import collect_garbage
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, FaceTrack
 from avatar.label import CORNERS
@@ -56,9 +56,7 @@ class Studio:
         config: LiveConfig,
         audience: Audience,
         *,
-        store: AvatarStore,
-        profiles: ProfileStore,
-        films: Path,
+        home: Home,
         log: Callable[[str], None],
         clock: Clock | None = None,
         session: Callable[..., LiveSession] = LiveSession,
@@ -69,9 +67,10 @@ class Studio:
         self.inbox = PageInbox(self._clock)
         self._pages = Pages()
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self._profiles = profiles
-        self._gallery = Gallery(store, config.avatar, config.face_model, self.say)
-        self._outputs = Outputs(films, self.say)
+        self._home = home
+        self._profiles = profiles = ProfileStore(home.profiles)
+        self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
+        self._outputs = Outputs(home.films, self.say)
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
         self._phase: Phase = "stopped"
@@ -245,6 +244,7 @@ class Studio:
         return self._make_session(
             config,
             self.say,
+            home=self._home,
             clock=self._clock,
             source=self._source,
             sinks=[PageSink(config.size_px, config.fps, self._audience)],
@@ -284,7 +284,7 @@ class Studio:
         self._session = self._source = None
         self._set_phase("stopped")
         del session
-        gc.collect()  # a session stands in circles, with the pictures of its avatar
+        collect_garbage()  # a session stands in circles, with the pictures of its avatar
 
     def _has_pictures(self, session: LiveSession, thread: threading.Thread) -> bool:
         """Wait for the first picture; returns False when the session ended before it."""

@@ -19,6 +19,7 @@ from avatar.commands.train.request import Wish, checked_rights
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import most_different
 from avatar.core.files import file_sha256, films_in, write_record, write_whole
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.track.face_model import find_face_model
 
@@ -50,7 +51,7 @@ class BaseCard(BaseModel):
     program_version: str
 
 
-def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
+def train_base(wish: Wish, clips: Path, out: Path | None, home: Home) -> int:
     """Train a base from the clips in the folder ``clips`` into ``out``; return the exit status.
 
     Raises ``UsageError`` and ``MissingDependencyError``.
@@ -62,7 +63,7 @@ def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
     if wish.resume:
         given = read_given(folder, f"there is no training in {folder} to resume")
     else:
-        given = _begun(wish, rights, _clips_in(clips), folder)
+        given = _begun(wish, rights, _clips_in(clips), folder, home)
     again = f'avatar train --as-base "{clips}" --out "{out}" {wish.going_on(rights)}'
     trained = run_session(wish, given, folder, folder / "pairs", again)
     if trained is None:
@@ -115,8 +116,8 @@ def _clips_in(folder: Path) -> list[Path]:
     return paths
 
 
-def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path) -> Given:
-    face_model = find_face_model(wish.face_model)
+def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path, home: Home) -> Given:
+    face_model = find_face_model(wish.face_model, home)
     takes, recordings = [], []
     for index, path in enumerate(paths):
         watched = looked_through(path, face_model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -10,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.run import ended_by_signals
-from avatar.commands.store import AvatarStore, StoredAvatar, default_store
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train import distil
 from avatar.commands.train.card import (
@@ -40,6 +38,8 @@ from avatar.commands.train.several import train_on
 from avatar.commands.train.watch import watch_photos
 from avatar.commands.train.within import begin, train_within
 from avatar.core.files import is_picture
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals, set_environment
 from avatar.core.pictures import png
 from avatar.errors import MissingDependencyError, UsageError
 from avatar.track.face_model import find_face_model
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
+def train(wish: Wish, home: Home) -> int:
     """Train a generator; return the exit status.
 
     Raises ``UsageError``, ``EngineError``, ``MissingDependencyError`` and the errors of sources.
@@ -58,8 +58,7 @@ def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
     rights = _checked(wish)
     ready_libraries()
     find_devices(wish.device, wish.devices)
-    store = store or default_store()
-    begun = _ready(wish, rights, store)
+    begun = _ready(wish, rights, home)
     if begun is None:
         return INTERRUPTED
     stored, given = begun
@@ -109,14 +108,16 @@ def _in_several(
     return begin(replace(wish, resume=True), given, folder, pairs)
 
 
-def _ready(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given] | None:
+def _ready(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
     if wish.teacher is not None:
-        return distil.begin(wish, wish.teacher, rights, store)
+        return distil.begin(wish, wish.teacher, rights, home)
     if not wish.resume:
-        return _begun(wish, rights, store)
-    stored, given = _resumed(wish, rights, store)
-    return distil.go_on(stored, given, wish) if given.teaching is not None else (stored, given)
+        return _begun(wish, rights, home)
+    stored, given = _resumed(wish, rights, AvatarStore(home.avatars))
+    if given.teaching is None:
+        return stored, given
+    return distil.go_on(stored, given, wish, home)
 
 
 def _checked(wish: Wish) -> Rights:
@@ -153,15 +154,15 @@ def ready_libraries() -> None:
         )
     # PyTorch's threads else wait for each other by running in circles, which on a machine with
     # other work makes a training many times as long. Read when PyTorch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_environment("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
+def _begun(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]:
     """Prepare the pairs and store the avatar."""
-    inputs = [path.expanduser() for path in wish.inputs]
+    inputs, store = [path.expanduser() for path in wish.inputs], AvatarStore(home.avatars)
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    face_model = find_face_model(wish.face_model)
+    face_model = find_face_model(wish.face_model, home)
     if all(map(is_picture, inputs)):
         if wish.base is None:
             raise UsageError(

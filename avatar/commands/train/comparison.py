@@ -13,7 +13,7 @@ import numpy as np
 
 from avatar import __version__
 from avatar.commands.page import Html, element, page, picture, table
-from avatar.commands.store import AvatarStore, StoredAvatar, default_store
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, Card, neural_folder, read_card
 from avatar.commands.train.distil import unseen
@@ -26,6 +26,8 @@ from avatar.commands.trained import TrainedEngine
 from avatar.commands.wiring import portrait_settings
 from avatar.config import LiveConfig
 from avatar.core.files import file_sha256, write_record
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
@@ -55,8 +57,7 @@ def compare(
     clip: Path | None,
     out: Path | None,
     config: LiveConfig,
-    *,
-    store: AvatarStore | None = None,
+    home: Home,
 ) -> int:
     """Measure the generator of ``name`` on what it has not seen of ``clip``; return the status.
 
@@ -66,9 +67,9 @@ def compare(
     """
     if clip is None:
         raise UsageError("--evaluate needs a clip: the one trained on, or another of the person")
-    stored = (store or default_store()).load(name)
+    stored = AvatarStore(home.avatars).load(name)
     card = read_card(stored.folder, stored.sha256)
-    face_model = find_face_model(config.face_model)
+    face_model = find_face_model(config.face_model, home)
     watched = watch(clip.expanduser(), face_model)
     rest = _unseen(clip, watched, card)
     say(f"{watched.summary()}; {len(rest)} frames not learnt from")
@@ -76,9 +77,9 @@ def compare(
         if card.taught is None:
             seen = source_of(stored), watched, rest
         else:
-            teacher = open_again(card.taught.teacher, say)
+            teacher = open_again(card.taught.teacher, home, say)
             seen = unseen(stored, teacher, watched, rest, Path(folder), face_model)
-        result = _run(stored, *seen, config, out, taught=card.taught is not None)
+        result = _run(stored, *seen, config, home, out, taught=card.taught is not None)
     for key, before, after, change in comparison(result):
         say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")
     metrics = {**card.metrics, **_flat(result)}
@@ -118,6 +119,7 @@ def _run(
     watched: Watched,
     rest: list[int],
     config: LiveConfig,
+    home: Home,
     out: Path | None,
     *,
     taught: bool,
@@ -125,12 +127,12 @@ def _run(
     """Measure and write what can be looked at; ``taught``: a teacher drew the truth."""
     from avatar.commands.avatars import AvatarPhoto
 
-    settings = replace(portrait_settings(config), mouth="teeth")
+    settings = replace(portrait_settings(config, home), mouth="teeth")
     size_px = default_size(source.photo, "photo")
     avatar = AvatarPhoto(
         stored.name, source.photo, source.face, folder=stored.folder, photo_sha256=stored.sha256
     )
-    engine = TrainedEngine(config, settings, say)
+    engine = TrainedEngine(config, settings, say, Machine.of_process())
     with ExitStack() as stages:
         portrait = PortraitGenerator(source.photo, source.face, "photo", size_px, settings)
         generators: dict[str, Generator] = {

@@ -17,7 +17,6 @@ import numpy as np
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import AvatarPhoto, open_avatar
 from avatar.commands.models.catalog import find
-from avatar.commands.run import ended_by_signals
 from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train.card import (
@@ -54,6 +53,8 @@ from avatar.commands.train.teacher import (
 )
 from avatar.commands.train.watch import MIN_FACE_PX, Watched, best_source, face_height
 from avatar.core.files import file_sha256, is_picture, write_record
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
@@ -73,7 +74,7 @@ def begin(
     wish: Wish,
     asked: TeacherWish,
     rights: Rights,
-    store: AvatarStore,
+    home: Home,
 ) -> tuple[StoredAvatar, Given] | None:
     """Store the photograph, let a teacher draw it, and prepare the pairs; None when paused.
 
@@ -84,12 +85,13 @@ def begin(
         raise UsageError(
             f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
         )
+    store = AvatarStore(home.avatars)
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    teacher = open_teacher(asked.engine, asked.options, say)
+    teacher = open_teacher(asked.engine, asked.options, home, say)
     _introduce(teacher.card)
-    face_model = find_face_model(wish.face_model)
-    avatar = open_avatar(photo, face_model, say)
+    face_model = find_face_model(wish.face_model, home)
+    avatar = open_avatar(photo, face_model, home, say)
     _check_face(avatar)
     drives = [looked_through(clip, face_model) for clip in clips]
     each = max(1, asked.moments // len(drives))
@@ -109,12 +111,13 @@ def go_on(
     stored: StoredAvatar,
     given: Given,
     wish: Wish,
+    home: Home,
 ) -> tuple[StoredAvatar, Given] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
         return stored, given
-    teacher = open_again(given.teaching.teacher, say)
-    face_model = find_face_model(wish.face_model)
+    teacher = open_again(given.teaching.teacher, home, say)
+    face_model = find_face_model(wish.face_model, home)
     drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
     return _prepared(stored, given, teacher, drives, face_model)
 

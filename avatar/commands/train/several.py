@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.run import ended_by_signals
 from avatar.commands.train.devices import Devices
 from avatar.commands.train.record import Given
 from avatar.commands.train.request import Wish
 from avatar.commands.train.within import begin, train_within
+from avatar.core.machine import call_at_interrupt, ended_by_signals
 from avatar.errors import EngineError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _work(
     SIGTERM ends: by it the others go when one has failed.
     """
     stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda _number, _frame: stop.set())
+    call_at_interrupt(stop.set)
     own = replace(devices, device=replace(devices.device, name=group.device))
     _, session = begin(wish, given, folder, pairs, own, group)
     train_within(session, wish, stop, again)

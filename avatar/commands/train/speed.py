@@ -20,6 +20,7 @@ import numpy as np
 
 from avatar.core.face.head import decompose
 from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.home import Home
 from avatar.errors import AvatarError
 from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
@@ -64,7 +65,7 @@ def measure(sizes: Sequence[str], frames: int) -> list[Timed]:
     """
     illustrator = Illustrator(SIZE_PX)
     photo = illustrator.draw(performance(0.0))
-    face = detect_faces(photo, find_face_model(None))[0]
+    face = detect_faces(photo, find_face_model(None, Home.of_user()))[0]
     with ExitStack() as stages:
         portrait = stages.enter_context(_portrait(photo, face, "teeth"))
         draws: list[tuple[Timed, Callable[[Motion], object]]] = [

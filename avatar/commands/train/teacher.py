@@ -16,6 +16,8 @@ from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import TeacherCard
 from avatar.config import NeuralOptions
+from avatar.core.home import Home
+from avatar.core.machine import Machine
 from avatar.errors import UsageError
 from avatar.stages import Generator
 
@@ -92,7 +94,7 @@ class NeuralTeacher:
     are not installed or no backend can run them.
     """
 
-    def __init__(self, engine: str, options: NeuralOptions, say: Say) -> None:
+    def __init__(self, engine: str, options: NeuralOptions, home: Home, say: Say) -> None:
         from avatar.commands.neural import NeuralEngine
 
         if options.variant or options.crop:
@@ -100,8 +102,8 @@ class NeuralTeacher:
                 "--teacher moves a human face, which the small network is shown in landmarks: "
                 "leave out --variant and --crop"
             )
-        self._engine = NeuralEngine(engine, options, "off", say)
-        self._card = _card_of(engine, options, *self._engine.runs_on)
+        self._engine = NeuralEngine(engine, options, "off", say, home, Machine.of_process())
+        self._card = _card_of(engine, options, home.models, *self._engine.runs_on)
 
     @property
     def card(self) -> TeacherCard:
@@ -119,10 +121,10 @@ class NeuralTeacher:
 
 
 def _card_of(
-    engine: str, options: NeuralOptions, backend: str, precision: Precision
+    engine: str, options: NeuralOptions, models: Path, backend: str, precision: Precision
 ) -> TeacherCard:
     entry = find(engine)
-    record = read_record(model_folder(engine))
+    record = read_record(model_folder(models, engine))
     assert record is not None  # `model_folder` gives those of complete sets
     return TeacherCard(
         engine=engine,
@@ -138,14 +140,15 @@ def _card_of(
     )
 
 
-TEACHERS: dict[str, Callable[[str, NeuralOptions, Say], Teacher]] = {
+TEACHERS: dict[str, Callable[[str, NeuralOptions, Home, Say], Teacher]] = {
     "liveportrait": NeuralTeacher,
     "fomm": NeuralTeacher,
 }
-"""What opens each teacher: called with its name, its options, and where to tell what it does."""
+"""What opens each teacher: called with its name, its options, the user's home, and where to tell
+what it does."""
 
 
-def open_teacher(engine: str, options: NeuralOptions, say: Say) -> Teacher:
+def open_teacher(engine: str, options: NeuralOptions, home: Home, say: Say) -> Teacher:
     """Return the teacher called ``engine``, a key of ``TEACHERS``.
 
     Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
@@ -153,10 +156,10 @@ def open_teacher(engine: str, options: NeuralOptions, say: Say) -> Teacher:
     """
     if engine not in TEACHERS:
         raise UsageError(f"--teacher: expected one of {', '.join(TEACHERS)}, found {engine!r}")
-    return TEACHERS[engine](engine, options, say)
+    return TEACHERS[engine](engine, options, home, say)
 
 
-def open_again(card: TeacherCard, say: Say) -> Teacher:
+def open_again(card: TeacherCard, home: Home, say: Say) -> Teacher:
     """Return the teacher that ``card`` describes.
 
     Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
@@ -168,7 +171,7 @@ def open_again(card: TeacherCard, say: Say) -> Teacher:
         backend=card.backend,
         precision=card.precision,
     )
-    teacher = open_teacher(card.engine, options, say)
+    teacher = open_teacher(card.engine, options, home, say)
     if teacher.card != card:
         raise UsageError(
             f"the networks of {card.title} are others than those that drew the pictures before, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from avatar.errors import EngineError
@@ -11,7 +11,7 @@ from avatar.errors import EngineError
 if TYPE_CHECKING:
     from engines.runner import Runner
 
-OpenModel = Callable[[str], "Runner"]
+OpenModel = Callable[[str], "AbstractContextManager[Runner]"]
 """Gives a runner of a model, as ``engines.export.MODELS`` calls it; may take minutes."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avatar.core.face.head import HeadShape, decompose
 from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.machine import one_blas_thread
 from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.deform import Pose, usable_or_still
 from avatar.generate.framing import View
@@ -109,7 +110,7 @@ class TrainedGenerator:
         portrait: PortraitGenerator,
         patches: Sequence[Patch],
         open_references: Callable[[], References],
-        open_runner: Callable[[], Runner],
+        open_runner: Callable[[], AbstractContextManager[Runner]],
     ) -> None:
         self._portrait, self._patches = portrait, tuple(patches)
         self._open_references, self._open_runner = open_references, open_runner
@@ -119,12 +120,10 @@ class TrainedGenerator:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        from threadpoolctl import threadpool_limits
-
         self._references = self._open_references()
         with ExitStack() as opening:
             # On matrices as small as those of the references its threads only wait, by spinning.
-            opening.enter_context(threadpool_limits(1, user_api="blas"))
+            opening.enter_context(one_blas_thread())
             opening.enter_context(self._portrait)
             self._runner = opening.enter_context(self._open_runner())
             self._runner.warm_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from avatar.commands.models import builds, command, store
+from avatar.core.home import Home
 from avatar.errors import EngineError, MissingDependencyError
 from engines.select import Choice
 from tests.commands.models.conftest import RETARGETING_FILE
@@ -26,12 +28,12 @@ def target(backend: str, precision: Any = "fp32") -> builds.Target:
 
 @pytest.fixture
 def folder(checkpoints: Path, models: Path) -> Path:
-    command.import_files([checkpoints / RETARGETING_FILE], accept_licence=True)
+    command.import_files([checkpoints / RETARGETING_FILE], root=models, accept_licence=True)
     return models / "liveportrait"
 
 
-def onnx_files() -> list[Path]:
-    return sorted(store.build_folder("liveportrait").glob("*.onnx"))
+def onnx_files(folder: Path) -> list[Path]:
+    return sorted(store.build_folder(folder).glob("*.onnx"))
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
@@ -51,33 +53,37 @@ def test_a_model_is_exported_once_and_runs(folder: Path, backend: str) -> None:
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_other_weights_are_another_export(folder: Path, tmp_path: Path) -> None:
+def test_other_weights_are_another_export(folder: Path, tmp_path: Path, models: Path) -> None:
     from engines.networks.seeded import seeded
 
     first = builds.exported(LIP, folder, target("onnxruntime"))
     assert builds.exported(LIP, folder, target("onnxruntime")) == first
     state = {k: v + 1 for k, v in seeded(LIP).state_dict().items()}
     torch.save({"retarget_mouth": state}, tmp_path / "mouth.pth")
-    command.import_files([tmp_path / "mouth.pth"], accept_licence=True)
+    command.import_files([tmp_path / "mouth.pth"], root=models, accept_licence=True)
     second = builds.exported(LIP, folder, target("onnxruntime"))
-    assert onnx_files() == [second] != [first]
+    assert onnx_files(folder) == [second] != [first]
 
 
 def test_other_code_is_another_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = builds.exported(LIP, folder, target("onnxruntime"))
     monkeypatch.setattr(builds, "_code", lambda: "of another version")
     second = builds.exported(LIP, folder, target("onnxruntime"))
-    assert onnx_files() == [second] != [first]
+    assert onnx_files(folder) == [second] != [first]
 
 
-def test_an_export_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_fails_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, models: Path
+) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(EngineError, match=r"No space left on device.*AVATAR_MODELS"):
         builds.exported(LIP, folder, target("onnxruntime"))
-    assert [p for p in store.build_folder("liveportrait").iterdir() if p.suffix != ".lock"] == []
+    assert [
+        p for p in store.build_folder(models / "liveportrait").iterdir() if p.suffix != ".lock"
+    ] == []
 
 
 def test_an_engine_is_built_ahead_of_time(folder: Path) -> None:
@@ -121,21 +127,21 @@ def test_int8_is_for_what_runs_once_a_frame() -> None:
     assert wanted.precision_of("fomm/source") == "fp32"
 
 
-def test_int8_is_not_made_while_a_call_waits(folder: Path) -> None:
+def test_int8_is_not_made_while_a_call_waits(folder: Path, models: Path) -> None:
     with pytest.raises(EngineError, match=r"avatar models build liveportrait --precision int8"):
         builds.exported("liveportrait/motion_extractor", folder, target("openvino", "int8"))
 
 
-def test_the_command_needs_a_complete_set(folder: Path) -> None:
+def test_the_command_needs_a_complete_set(folder: Path, models: Path, home: Home) -> None:
     with pytest.raises(EngineError, match=r"are incomplete: .*avatar models pull liveportrait"):
-        command.build("liveportrait")
+        command.build("liveportrait", home=replace(home, models=models))
 
 
-def test_calibration_pictures_are_of_a_face(face_model: Path) -> None:
+def test_calibration_pictures_are_of_a_face(face_model: Path, home: Home) -> None:
     from avatar.commands.models.calibration import calibration_pictures
     from avatar.track.landmarker import detect_faces
 
-    pictures = calibration_pictures()
+    pictures = calibration_pictures(home)
     assert len(pictures) == 7
     for picture in pictures:
         assert picture.shape == (256, 256, 3)
@@ -143,9 +149,11 @@ def test_calibration_pictures_are_of_a_face(face_model: Path) -> None:
         assert len(detect_faces(picture, face_model, settle=False)) == 1
 
 
-def test_without_pytorch_the_remedy_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_the_remedy_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, models: Path
+) -> None:
     import sys
 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependencyError, match="scripts/setup models"):
-        command.verify()
+        command.verify(models)

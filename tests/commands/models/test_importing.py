@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from avatar.commands.models import command, importing, store
+from avatar.core.home import Home
 from avatar.errors import EngineError, UsageError
 from tests.commands.models.conftest import (
     EYE,
@@ -30,7 +31,7 @@ ALL = {FEATURES, SHOULDER, LIP, EYE}
 
 
 def install(*paths: Path, variant: str | None = None) -> int:
-    return command.import_files(paths, variant, accept_licence=True)
+    return command.import_files(paths, variant, root=Home.of_user().models, accept_licence=True)
 
 
 def installed(models: Path, slug: str = "liveportrait") -> dict[str, str]:
@@ -74,7 +75,7 @@ def test_an_incomplete_set_says_what_it_lacks(
     install(checkpoints / FEATURES_FILE)
     assert "still lacks liveportrait/motion_extractor" in capsys.readouterr().err
     with pytest.raises(EngineError, match="are incomplete: liveportrait/motion_extractor"):
-        store.model_folder("liveportrait")
+        store.model_folder(models, "liveportrait")
     install(checkpoints / RETARGETING_FILE)
     assert set(installed(models)) == ALL
 

@@ -14,6 +14,7 @@ import pytest
 from avatar.commands.models import command, store
 from avatar.commands.models.catalog import Entry, PublishedFile
 from avatar.commands.models.download import Patience
+from avatar.core.home import Home
 from avatar.errors import EngineError, UsageError
 from tests.commands.models.conftest import (
     EYE,
@@ -42,16 +43,20 @@ def small_set(hub: Hub, checkpoints: Path) -> Entry:
     return entry(*files)
 
 
+def root() -> Path:
+    return Home.of_user().models
+
+
 def refuse(_question: str) -> str:
     raise AssertionError("nobody is asked")
 
 
 def pull(wanted: Entry, *, accept: bool = True, ask: Callable[[str], str] = refuse) -> int:
-    return command.pull_entry(wanted, accept_licence=accept, patience=PATIENT, ask=ask)
+    return command.pull_entry(wanted, root(), accept_licence=accept, patience=PATIENT, ask=ask)
 
 
 def folder_of(wanted: Entry) -> Path:
-    return store.entry_folder(wanted)
+    return store.entry_folder(root(), wanted)
 
 
 def test_a_set_is_fetched_and_installed(
@@ -93,7 +98,7 @@ def test_a_file_that_verify_finds_bad_is_fetched_again(
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
-    assert command.verify() == 1
+    assert command.verify(root()) == 1
     hub.asked.clear()
     pull(small_set)
     assert {Path(asked.path).name for asked in hub.asked} == {FEATURES_FILE}
@@ -165,7 +170,7 @@ def test_offline_is_told_before_the_licence(
 
 def test_one_that_has_no_official_address_says_where_it_is() -> None:
     with pytest.raises(EngineError, match=r"first-order-model.*avatar models import FILE"):
-        command.pull("fomm", accept_licence=True)
+        command.pull("fomm", root=root(), accept_licence=True)
 
 
 # A whole process that pulls one file, and says how many bytes it has.
@@ -173,12 +178,16 @@ CHILD = """
 import sys
 from avatar.commands.models import command, download
 from avatar.commands.models.catalog import PublishedFile
+from avatar.core.home import Home
 from tests.commands.models.conftest import entry
 
 path, size, sha256 = sys.argv[1:]
 file = PublishedFile(path, int(size), sha256)
 command._bar = lambda bars, file: lambda have, size: print(have, flush=True)
-command.pull_entry(entry(file), accept_licence=True, patience=download.PATIENCE, ask=input)
+root = Home.of_user().models
+command.pull_entry(
+    entry(file), root, accept_licence=True, patience=download.PATIENCE, ask=input
+)
 """
 
 
@@ -202,7 +211,7 @@ def test_a_process_that_is_killed_leaves_nothing_usable_and_nothing_lost(
                 process.kill()
     assert store.read_record(folder_of(small_set)) is None
     with pytest.raises(EngineError, match="are not installed"):
-        store.model_folder("liveportrait")
+        store.model_folder(root(), "liveportrait")
     hub.asked.clear()
     assert pull(small_set) == 0
     # What the system had not been given yet of the last piece comes again.

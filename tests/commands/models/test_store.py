@@ -21,7 +21,7 @@ def folder(checkpoints: Path, models: Path) -> Path:
     """The folder of people's LivePortrait, with two of its files."""
     from avatar.commands.models.command import import_files
 
-    import_files([checkpoints], accept_licence=True)
+    import_files([checkpoints], root=models, accept_licence=True)
     return models / "liveportrait"
 
 
@@ -43,24 +43,18 @@ def test_the_catalogue_names_networks_that_exist() -> None:
         ("fomm", "", r"avatar models import FILE\. Where to get it: avatar models pull fomm$"),
     ],
 )
-def test_what_is_absent_says_how_to_get_it(family: str, variant: str, remedy: str) -> None:
+def test_what_is_absent_says_how_to_get_it(
+    family: str, variant: str, remedy: str, models: Path
+) -> None:
     with pytest.raises(EngineError, match=rf"are not installed .*{remedy}"):
-        store.model_folder(family, variant)
+        store.model_folder(models, family, variant)
 
 
-def test_unknown_names_are_answered_with_the_known() -> None:
+def test_unknown_names_are_answered_with_the_known(models: Path) -> None:
     with pytest.raises(UsageError, match=r"found `livportrait`. Known are: `liveportrait`, "):
-        store.model_folder("livportrait")
+        store.model_folder(models, "livportrait")
     with pytest.raises(UsageError, match=r"found `fomm --variant animals`"):
         find("fomm", "animals")
-
-
-def test_the_user_can_say_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert store.root_folder() == tmp_path / "models"
-    assert store.build_folder("liveportrait", "animals").is_relative_to(tmp_path / "models")
-    monkeypatch.delenv("AVATAR_MODELS")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    assert store.root_folder().name == "models"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +75,7 @@ def test_a_record_that_cannot_be_used(folder: Path, change: object, message: str
         store.installed_states(folder)
 
 
-def test_a_file_that_is_gone_or_cut_is_told(folder: Path) -> None:
+def test_a_file_that_is_gone_or_cut_is_told(folder: Path, models: Path) -> None:
     path = store.installed_states(folder)[FEATURES]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(EngineError, match=r"has \d+ bytes, expected \d+ bytes.*models pull"):
@@ -106,16 +100,14 @@ def test_what_killed_commands_left_is_swept(models: Path) -> None:
         (models / name / "part.pth").write_bytes(b"half")
         then = time.time() - age_s
         os.utime(models / name, (then, then))
-    with store.staging() as staging:
+    with store.staging(models) as staging:
         assert {path.name for path in models.iterdir()} == {".adding-now", staging.name}
 
 
-def test_a_disk_that_refuses_is_told(
-    models: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_disk_that_refuses_is_told(checkpoints: Path, tmp_path: Path) -> None:
     from avatar.commands.models.command import import_files
 
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("AVATAR_MODELS", str(tmp_path / "file" / "models"))
+    root = tmp_path / "file" / "models"
     with pytest.raises(UsageError, match=r"cannot be stored in .*AVATAR_MODELS"):
-        import_files([checkpoints / RETARGETING_FILE], accept_licence=True)
+        import_files([checkpoints / RETARGETING_FILE], root=root, accept_licence=True)

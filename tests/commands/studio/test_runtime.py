@@ -13,10 +13,10 @@ import av
 import numpy as np
 import pytest
 
-from avatar.commands.profiles import default_profiles
-from avatar.commands.store import default_store
+from avatar.commands.profiles import ProfileStore
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.errors import AvatarError, PhotoError, UsageError
 from avatar.generate.photo import builtin_photo
 from avatar.label import CORNERS
@@ -28,17 +28,14 @@ PATIENCE_S = 30.0
 class Bench:
     """A studio in folders of its own, with a page that keeps what it hears."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, home: Home, **options: Any) -> None:
         self.audience = Audience()
         self.heard: list[Any] = []
         self.lines: list[str] = []
-        self.folder = folder
+        self.home = home
         config = LiveConfig(**({"camera": "demo", "size": "320x240"} | options))
-        self.profiles = default_profiles()
-        self.studio = Studio(
-            config, self.audience, store=default_store(), profiles=self.profiles,
-            films=folder / "films", log=self.lines.append,
-        )  # fmt: skip
+        self.profiles = ProfileStore(home.profiles)
+        self.studio = Studio(config, self.audience, home=home, log=self.lines.append)
         self.shows_driver = False
         self.studio.listen(self.heard.append, pictures=lambda: self.shows_driver)
 
@@ -75,15 +72,9 @@ def wait_until(happened: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.fixture(autouse=True)
-def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions look avatars and profiles up among the user's own."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
+def bench(home: Home) -> Iterator[Bench]:
+    bench = Bench(home)
     yield bench
     bench.studio.close()
 
@@ -147,7 +138,7 @@ def test_outputs_start_and_stop_each_by_itself(bench: Bench) -> None:
     assert bench.output("file")["state"] == "waiting"
     bench.act("start")
     assert bench.output("file")["state"] == "on"
-    (film,) = (bench.folder / "films").glob("*.mp4")
+    (film,) = bench.home.films.glob("*.mp4")
     assert bench.output("file")["detail"] == str(film)
     session = bench.studio._session
     assert session is not None
@@ -169,7 +160,8 @@ def test_outputs_start_and_stop_each_by_itself(bench: Bench) -> None:
 def test_an_output_that_fails_says_so_and_the_rest_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (bench.folder / "films").write_text("a file where a folder has to be")
+    bench.home.films.parent.mkdir(parents=True, exist_ok=True)
+    bench.home.films.write_text("a file where a folder has to be")
     bench.act("start")
     with pytest.raises((AvatarError, OSError)):
         bench.act("output", id="file", on=True)
@@ -260,8 +252,8 @@ def test_options_that_make_no_sense_change_nothing(bench: Bench) -> None:
     assert bench.state["phase"] == "running"
 
 
-def test_a_camera_that_is_not_there_is_told_and_the_page_goes_on(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, camera="/dev/video77")
+def test_a_camera_that_is_not_there_is_told_and_the_page_goes_on(home: Home) -> None:
+    bench = Bench(home, camera="/dev/video77")
     with pytest.raises(AvatarError, match="video77"):
         bench.act("start")
     assert bench.state["phase"] == "stopped"
@@ -286,8 +278,8 @@ def test_the_camera_changes_while_it_runs(bench: Bench) -> None:
     assert bench.picture().shape == (240, 320, 3)
 
 
-def test_a_page_that_sends_no_picture_shows_the_idle_avatar(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, camera="page")
+def test_a_page_that_sends_no_picture_shows_the_idle_avatar(home: Home) -> None:
+    bench = Bench(home, camera="page")
     bench.act("start")
     assert bench.picture().shape == (240, 320, 3)
     bench.studio.close()

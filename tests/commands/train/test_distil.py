@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="training is done with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
 from avatar.cli.films import train as command_line
-from avatar.commands.store import StoredAvatar, default_store
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import (
     neural_folder,
     pairs_folder,
@@ -32,6 +32,7 @@ from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.files import file_sha256
+from avatar.core.home import Home
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo
@@ -96,16 +97,18 @@ def killed(wish: Wish) -> list[bytes]:
             raise KeyboardInterrupt
 
     with teaching(PaintingTeacher(before=die)), pytest.raises(KeyboardInterrupt):
-        train(wish)
-    return [path.read_bytes() for path in pictures(default_store().load("pupil"))]
+        train(wish, Home.of_user())
+    return [
+        path.read_bytes() for path in pictures(AvatarStore(Home.of_user().avatars).load("pupil"))
+    ]
 
 
 @pytest.fixture(scope="module")
 def taught(killed: list[bytes]) -> tuple[StoredAvatar, int]:
     """An avatar that went on from there and was trained; and how many pictures that took."""
     with teaching(PaintingTeacher()) as teacher:
-        assert train(Wish("pupil", rights="self", resume=True, steps=1)) == 0
-    return default_store().load("pupil"), teacher.drawn
+        assert train(Wish("pupil", rights="self", resume=True, steps=1), Home.of_user()) == 0
+    return AvatarStore(Home.of_user().avatars).load("pupil"), teacher.drawn
 
 
 def test_it_goes_on_where_the_teacher_was_killed(
@@ -154,7 +157,10 @@ def test_another_training_with_the_same_pictures_draws_none(
     try:
         with teaching(PaintingTeacher()) as teacher, pytest.raises(pytest.skip.Exception):
             moved = Path(shutil.copy(wish.inputs[0], tmp_path / "moved.mp4"))
-            train(replace(wish, inputs=(moved, wish.inputs[1]), size="head", force=True))
+            train(
+                replace(wish, inputs=(moved, wish.inputs[1]), size="head", force=True),
+                Home.of_user(),
+            )
         assert teacher.drawn == 0
     finally:
         shutil.rmtree(stored.folder)
@@ -170,7 +176,7 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
     stored, _ = taught
     with teaching(PaintingTeacher()) as teacher:
         config = LiveConfig(backend="openvino")
-        assert compare("pupil", driving_clip, tmp_path / "out", config) == 0
+        assert compare("pupil", driving_clip, tmp_path / "out", config, Home.of_user()) == 0
     assert teacher.drawn == FEW
     metrics = read_card(stored.folder, stored.sha256).metrics
     assert 0 < metrics["neural"]["regions_l1"] < 0.2
@@ -189,11 +195,11 @@ def test_other_networks_do_not_go_on_with_it(taught: tuple[StoredAvatar, int]) -
             teaching(PaintingTeacher(weights="1" * 64)),
             pytest.raises(UsageError, match="others than those that drew"),
         ):
-            go_on(stored, given, Wish("pupil"))
+            go_on(stored, given, Wish("pupil"), Home.of_user())
         lesson = given.teaching.lessons[0].model_copy(update={"sha256": "0" * 64})
         given.teaching.lessons[:] = [lesson]
         with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found another one"):
-            go_on(stored, given, Wish("pupil"))
+            go_on(stored, given, Wish("pupil"), Home.of_user())
     finally:
         record.write_bytes(kept)
 
@@ -203,13 +209,13 @@ def test_ctrl_c_while_it_draws_pauses(
 ) -> None:
     monkeypatch.setattr("avatar.commands.train.distil.ended_by_signals", stopped_at_once)
     with teaching(PaintingTeacher()) as teacher:
-        assert train(replace(wish, name="paused")) == INTERRUPTED
+        assert train(replace(wish, name="paused"), Home.of_user()) == INTERRUPTED
     assert teacher.drawn == 0
     said = capsys.readouterr().err
     assert "pictures to draw, about 4 s each on two cores: 1 min" in said
     assert 'paused; go on: avatar train --name "paused" --resume --rights self' in said
     with pytest.raises(EngineError, match="not finished"):
-        read_card(default_store().load("paused").folder, "")
+        read_card(AvatarStore(Home.of_user().avatars).load("paused").folder, "")
 
 
 def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,18 +224,18 @@ def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.Mon
         return lambda image: detected(image) if next(seen) else None
 
     def detected(image: UInt8Image) -> Face:
-        found = detect_faces(image, find_face_model(allow_download=False))
+        found = detect_faces(image, find_face_model(None, Home.of_user(), allow_download=False))
         return found[0]
 
     monkeypatch.setattr("avatar.commands.train.distil._tracked", see)
     with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found 9 and 0"):
-        train(replace(wish, name="few"))
+        train(replace(wish, name="few"), Home.of_user())
 
 
 def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: Wish) -> None:
     with teaching(PaintingTeacher()) as teacher, pytest.raises(UsageError, match="larger --share"):
-        train(replace(wish, name="x", share=0.2))
-    assert teacher.drawn == 0 and default_store().find("x") is None
+        train(replace(wish, name="x", share=0.2), Home.of_user())
+    assert teacher.drawn == 0 and AvatarStore(Home.of_user().avatars).find("x") is None
 
 
 @pytest.mark.parametrize(
@@ -244,19 +250,19 @@ def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: W
 def test_inputs_that_do_not_go_with_a_teacher_are_told(inputs: tuple[str, ...], said: str) -> None:
     paths = tuple(Path(name) for name in inputs)
     with pytest.raises(UsageError, match=said):
-        train(Wish("x", paths, rights="self", teacher=ASKED))
+        train(Wish("x", paths, rights="self", teacher=ASKED), Home.of_user())
 
 
 @pytest.mark.parametrize("moments", [FEW - 1, 481, 0])
 def test_a_number_of_moments_out_of_range_is_told(wish: Wish, moments: int) -> None:
     with pytest.raises(UsageError, match=f"{FEW} to 480"):
-        train(replace(wish, name="x", teacher=TeacherWish("liveportrait", moments)))
+        train(replace(wish, name="x", teacher=TeacherWish("liveportrait", moments)), Home.of_user())
 
 
 def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish: Wish) -> None:
     with pytest.raises(EngineError, match="avatar models pull liveportrait"):
-        train(replace(wish, name="x"))
-    assert default_store().find("x") is None
+        train(replace(wish, name="x"), Home.of_user())
+    assert AvatarStore(Home.of_user().avatars).find("x") is None
 
 
 def test_animals_are_refused() -> None:
@@ -272,7 +278,7 @@ def test_a_face_that_is_too_small_is_refused(
     path = tmp_path / "small.png"
     Image.fromarray(portrait).resize((256, 300)).save(path)
     with teaching(PaintingTeacher()), pytest.raises(UsageError, match="at least 128 pixels"):
-        train(replace(wish, name="x", inputs=(path, driving_clip)))
+        train(replace(wish, name="x", inputs=(path, driving_clip)), Home.of_user())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ pytest.importorskip("openvino", reason="the networks run on OpenVINO here")
 
 from avatar.commands.animate import animate
 from avatar.commands.models.store import model_folder, read_record
-from avatar.commands.store import StoredAvatar, default_store
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import pairs_folder, pictures_folder, read_card
 from avatar.commands.train.command import train
 from avatar.commands.train.lessons import See, read_picture, sitting
@@ -28,6 +28,7 @@ from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.face.head import decompose
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.deform import FaceDeformer
@@ -71,12 +72,12 @@ def wish(photo: Path, driving_clip: Path) -> Wish:
 def refused(wish: Wish) -> dict[str, int]:
     """When each picture was drawn that the command looked at and refused."""
     with pytest.raises(UsageError, match="found none in its first 8 pictures"):
-        train(wish)
+        train(wish, Home.of_user())
     return drawn_at()
 
 
 def drawn_at() -> dict[str, int]:
-    folder = pictures_folder(default_store().load("taught").folder)
+    folder = pictures_folder(AvatarStore(Home.of_user().avatars).load("taught").folder)
     return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*.png")}
 
 
@@ -88,7 +89,7 @@ def test_noise_is_refused(refused: dict[str, int]) -> None:
 def taught(wish: Wish, refused: dict[str, int]) -> tuple[StoredAvatar, Face]:
     """An avatar that was trained on the networks' pictures, and where its face was said to be."""
     picture = load_photo(wish.inputs[0])
-    face_model = find_face_model(allow_download=False)
+    face_model = find_face_model(None, Home.of_user(), allow_download=False)
     sitter = sitting(picture, detect_faces(picture, face_model)[0])
 
     def told(_model: Path) -> See:
@@ -96,8 +97,8 @@ def taught(wish: Wish, refused: dict[str, int]) -> tuple[StoredAvatar, Face]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("avatar.commands.train.distil._tracked", told)
-        assert train(replace(wish, force=True)) == 0
-    return default_store().load("taught"), sitter.face
+        assert train(replace(wish, force=True), Home.of_user()) == 0
+    return AvatarStore(Home.of_user().avatars).load("taught"), sitter.face
 
 
 def test_what_was_drawn_before_is_not_drawn_again(
@@ -139,7 +140,7 @@ def test_the_truth_is_what_the_networks_drew(taught: tuple[StoredAvatar, Face]) 
 def test_the_card_names_the_networks(taught: tuple[StoredAvatar, Face]) -> None:
     stored, _ = taught
     card = read_card(stored.folder, stored.sha256)
-    record = read_record(model_folder("liveportrait"))
+    record = read_record(model_folder(Home.of_user().models, "liveportrait"))
     assert card.taught is not None and record is not None
     teacher = card.taught.teacher
     assert teacher.weights_sha256 == {file.name: file.sha256 for file in record.files}
@@ -156,7 +157,15 @@ def test_it_animates_as_any_other(
         engine="neural", size="256x256", avatar=("taught",), backend="openvino", seconds=0.2
     )
     assert (
-        animate(config, driving=driving_clip, out=out, size_px=(256, 256), audio="none", face=1)
+        animate(
+            config,
+            Home.of_user(),
+            driving=driving_clip,
+            out=out,
+            size_px=(256, 256),
+            audio="none",
+            face=1,
+        )
         == 0
     )
     import av

@@ -19,6 +19,7 @@ from avatar.commands.train.prepare import (
     write_pairs,
 )
 from avatar.commands.train.watch import Watched, watch
+from avatar.core.home import Home
 from avatar.generate.trained.references import KEPT, References
 from avatar.sources.demo import performance
 from avatar.sources.illustration import Illustrator
@@ -39,7 +40,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def watched(clip: Path) -> Watched:
-    return watch(clip, find_face_model(None))
+    return watch(clip, find_face_model(None, Home.of_user()))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def chosen(watched: Watched) -> Split:
 
 @pytest.fixture(scope="module")
 def takes(watched: Watched, chosen: Split) -> list[Take]:
-    model = find_face_model(None)
+    model = find_face_model(None, Home.of_user())
     return clip_takes(take_source(watched, chosen.train, model), watched, chosen, model)
 
 

@@ -18,6 +18,7 @@ from avatar.commands.train.lessons import motions, plan, reference_of, sitting
 from avatar.commands.train.teacher import Teacher, open_again, open_teacher
 from avatar.commands.train.watch import Watched
 from avatar.config import NeuralOptions
+from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.track.landmarker import detect_faces
@@ -46,12 +47,12 @@ def install(root: Path, content: str) -> None:
         path.write_text(content)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         files.append(Checked(path, path.name, digest, (name,), "a toy"))
-    store.add(entry, files)
+    store.add(root, entry, files)
 
 
 @pytest.fixture(scope="module")
 def teacher(toys: None) -> Teacher:
-    return open_teacher("liveportrait", OPTIONS, lambda _line: None)
+    return open_teacher("liveportrait", OPTIONS, Home.of_user(), lambda _line: None)
 
 
 def test_it_draws_the_photograph_as_the_driver_moves(
@@ -88,14 +89,14 @@ def test_the_card_names_weights_licence_and_options(teacher: Teacher) -> None:
 
 
 def test_it_is_opened_again_as_it_was(teacher: Teacher) -> None:
-    assert open_again(teacher.card, lambda _line: None).card == teacher.card
+    assert open_again(teacher.card, Home.of_user(), lambda _line: None).card == teacher.card
 
 
 def test_other_weights_are_another_teacher(teacher: Teacher) -> None:
     changed = dict.fromkeys(teacher.card.weights_sha256, "0" * 64)
     card = teacher.card.model_copy(update={"weights_sha256": changed})
     with pytest.raises(UsageError, match="begin anew with --force"):
-        open_again(card, lambda _line: None)
+        open_again(card, Home.of_user(), lambda _line: None)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +109,4 @@ def test_other_weights_are_another_teacher(teacher: Teacher) -> None:
 )
 def test_what_no_teacher_can_do_is_told(engine: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        open_teacher(engine, NeuralOptions(**options), lambda _line: None)
+        open_teacher(engine, NeuralOptions(**options), Home.of_user(), lambda _line: None)

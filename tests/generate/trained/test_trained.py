@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from avatar.commands.wiring import default_mattes
 from avatar.core.face.head import decompose
 from avatar.core.face.topology import EYE_RINGS, OUTER_LIPS
 from avatar.frames import Face, Presence, UInt8Image, still
 from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
+from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.maps import draw_maps, mouth_opening
 from avatar.generate.trained.placement import add_back, all_places, cut
@@ -25,8 +26,8 @@ STILL = still(0, 0, Presence.TRACKED)
 
 
 @pytest.fixture(scope="module")
-def settings() -> PortraitSettings:
-    return PortraitSettings("teeth", mattes=default_mattes())
+def settings(own_cache: Path) -> PortraitSettings:
+    return PortraitSettings("teeth", mattes=MatteCache(own_cache / "mattes"))
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ import numpy as np
 
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.config import LiveConfig
+from avatar.core.home import Home
 from avatar.frames import Float32, GeneratedFrame, Motion
 from avatar.observe import delivery, distribution
 from avatar.sound.process import SoundProcess
@@ -154,7 +155,10 @@ def main() -> None:
             camera="demo", out=(f"{server.address}/{KEY}", "none"), mic=mic, size=asked.size
         )
         session = LiveSession(
-            config, said.append, wrap_generator=lambda inner: Numbered(inner, stamps)
+            config,
+            said.append,
+            home=Home.of_user(),
+            wrap_generator=lambda inner: Numbered(inner, stamps),
         )
         if mic is not None:
             parts.enter_context(SoundProcess(mic, None, say=said.append, listener=clicks))

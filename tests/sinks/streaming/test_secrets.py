@@ -16,6 +16,7 @@ from avatar.clock import MonotonicClock
 from avatar.commands.doctor import check_streams
 from avatar.commands.live import LiveSession
 from avatar.config import LiveConfig, load_config
+from avatar.core.home import Home
 from avatar.errors import ConfigError, SinkError, UsageError
 from avatar.label import file_metadata
 from avatar.sinks import create_sink
@@ -78,10 +79,10 @@ def test_mistakes_are_told_without_the_key(spec: str, told: str) -> None:
     assert told in clean(str(raised.value))
 
 
-def test_the_same_output_twice_is_told_without_the_key() -> None:
+def test_the_same_output_twice_is_told_without_the_key(home: Home) -> None:
     address = f"rtmp://host/app/{KEY}"
     with pytest.raises(UsageError, match="only once") as raised:
-        LiveSession(LiveConfig(camera="demo", out=(address, address)), lambda line: None)
+        LiveSession(LiveConfig(camera="demo", out=(address, address)), lambda line: None, home=home)
     clean(str(raised.value))
 
 
