@@ -10,11 +10,14 @@ from typing import Any
 from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.store import check_name
 from avatar.commands.terminal import say
+from avatar.core.messages import Message
 from avatar.errors import SinkError, UsageError
 from avatar.person import Person
 from calibrate import SCHEMA_VERSION, Profile
 
 SUFFIX = ".json"
+
+_A_PROFILE = Message("error.aProfile", "a profile")
 
 
 class ProfileStore:
@@ -32,7 +35,7 @@ class ProfileStore:
 
     def path(self, name: str) -> Path:
         """Return where the profile called ``name`` is or would be. Raises ``UsageError``."""
-        return self.root / f"{check_name(name, 'a profile')}{SUFFIX}"
+        return self.root / f"{check_name(name, _A_PROFILE)}{SUFFIX}"
 
     def load(self, name: str) -> Profile:
         """Return a profile. Raises ``UsageError`` that says what to do."""

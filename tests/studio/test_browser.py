@@ -174,7 +174,9 @@ def test_both_languages_and_both_themes(page: Any) -> None:
     page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
     assert page.text_content("#start") == "开始", "the choice is kept"
     page.select_option("#language", "en")
-    ground = "getComputedStyle(document.body).backgroundColor"
+    # With the next frame: a change of the system's theme is told to scripts then.
+    ground = """new Promise(done => requestAnimationFrame(
+      () => done(getComputedStyle(document.body).backgroundColor)))"""
     page.emulate_media(color_scheme="dark")
     dark = page.evaluate(ground)
     page.emulate_media(color_scheme="light")

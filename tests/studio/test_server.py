@@ -87,6 +87,7 @@ def test_the_page_and_its_files_are_there(site: Site) -> None:
     assert headers["cache-control"] == "no-store"
     for file, kind in (
         ("studio.js", "text/javascript"), ("studio.css", "text/css"), ("icon.svg", "image/svg+xml"),
+        ("text.en.json", "application/json"), ("text.zh.json", "application/json"),
     ):  # fmt: skip
         status, headers, _ = site.ask("GET", f"/static/{file}")
         assert status == 200 and headers["content-type"].startswith(kind)

@@ -9,6 +9,7 @@ from typing import Any
 from avatar.commands.avatars import open_avatar
 from avatar.commands.avatars_command import add_photo
 from avatar.commands.store import AvatarStore, check_name, file_sha256
+from avatar.core.messages import words_of
 from avatar.errors import SinkError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN
@@ -49,7 +50,7 @@ class Gallery:
         try:
             self._store.read(name)
         except UsageError as error:
-            fault = str(error)
+            fault = words_of(error)
         return {"name": name, "label": name, "stored": True, "fault": fault}
 
     def check_known(self, name: str) -> str:
