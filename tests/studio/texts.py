@@ -57,7 +57,7 @@ def keys_asked_for() -> set[str]:
     script = scripts()
     calls = [_MADE.sub("", _COMPARED.sub("", call)) for call in _arguments_of_t(script)]
     asked = {key for call in calls for key in re.findall(_STRING, call)}
-    return asked | set(re.findall(rf"\bkey: {_STRING}", script))
+    return asked | set(re.findall(rf"\bkey: {_STRING}, values", script))
 
 
 def _arguments_of_t(script: str) -> Iterator[str]:
