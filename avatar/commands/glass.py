@@ -28,6 +28,7 @@ from avatar.commands.live import LiveSession
 from avatar.commands.run import check_writable, ended_by_signals, summarise, write_json
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.core.wrapped import Wrapped
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.observe import distribution
@@ -65,14 +66,15 @@ class Code:
         return None if numbers is None or len(numbers) == 0 else int(numbers.flat[0])
 
 
-class Screen(FrameSource):
+class Screen(Wrapped[FrameSource]):
     """What is shown to the camera; as a source, the camera that sees it without delay.
 
     ``shown`` keeps when each number was last drawn, monotonic nanoseconds.
     """
 
     def __init__(self, driver: FrameSource, clock: Clock) -> None:
-        self._driver, self._clock = driver, clock
+        super().__init__(driver)
+        self._clock = clock
         self._code = Code()
         self.shown: dict[int, int] = {}
 
@@ -81,21 +83,9 @@ class Screen(FrameSource):
         """Return what is watched."""
         return "the screen itself"
 
-    def __enter__(self) -> Self:
-        self._driver.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._driver.__exit__(kind, error, trace)
-
     def read(self) -> CameraFrame | None:
         """Return the next picture of the screen, drawn at this moment."""
-        frame = self._driver.read()
+        frame = self._inner.read()
         if frame is None:
             return None
         image = frame.image.copy()
@@ -106,23 +96,12 @@ class Screen(FrameSource):
         return CameraFrame(image, drawn_ns, frame.index)
 
 
-class CodeCopier:
+class CodeCopier(Wrapped[Generator]):
     """A generator that copies the marker's number from the camera's picture into the avatar's."""
 
     def __init__(self, inner: Generator) -> None:
-        self._inner, self._code = inner, Code()
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+        super().__init__(inner)
+        self._code = Code()
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -139,11 +118,12 @@ class CodeCopier:
         return frame
 
 
-class CodeReader:
+class CodeReader(Wrapped[Any]):
     """A sink at the end of the chain: delivers to ``inner``, then reads the number back."""
 
     def __init__(self, inner: Any, shown: dict[int, int], clock: Clock) -> None:
-        self._inner, self._shown, self._clock = inner, shown, clock
+        super().__init__(inner)
+        self._shown, self._clock = shown, clock
         self._code = Code()
         self.delays_ms: list[float] = []
         self.inside_ms: list[float] = []
@@ -153,18 +133,6 @@ class CodeReader:
     def name(self) -> str:
         """Return the inner sink's name."""
         return str(self._inner.name)
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
 
     def write(self, frame: LabelledFrame) -> None:
         """Deliver the frame, note the time, then read the number and reckon the delay."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
+from avatar.commands.pages import Pages
+from avatar.commands.profiles import ProfileStore
+from avatar.commands.store import AvatarStore
+from avatar.commands.studio.runtime import Studio
+from avatar.config import LiveConfig
 from avatar.errors import UsageError
 from avatar.frames import UInt8Image
+from avatar.sinks.page import Audience
 from avatar.studio.control import Event
 from avatar.studio.peers import listen_only_on
 
@@ -55,6 +62,25 @@ class FakeStudio:
     ) -> Callable[[], None]:
         self.pages[hear] = pictures
         return lambda: self.pages.pop(hear, None) and None
+
+
+@contextmanager
+def serving(folder: Path, config: LiveConfig, **options: Any) -> Iterator[tuple[Studio, Pages]]:
+    """Serve a studio over real sessions that keeps all that is the user's in ``folder``."""
+    audience = Audience()
+    studio = Studio(
+        config, audience, store=AvatarStore(folder / "avatars"),
+        profiles=ProfileStore(folder / "profiles"), films=folder, log=lambda line: None, **options,
+    )  # fmt: skip
+    pages = Pages(
+        audience, config.size_px, lambda line: None, control=studio, inbox=studio.inbox, port=0,
+        folder=folder,
+    )  # fmt: skip
+    with pages:
+        try:
+            yield studio, pages
+        finally:
+            studio.close()
 
 
 class Page:

@@ -18,8 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import cv2
@@ -27,15 +26,14 @@ import cv2
 from avatar.clock import ManualClock
 from avatar.commands.live import LiveSession
 from avatar.commands.pages import Pages
-from avatar.commands.profiles import ProfileStore
-from avatar.commands.store import AvatarStore
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
+from avatar.core.wrapped import Wrapped
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
-from avatar.sinks.page import Audience
 from avatar.sources.demo import DemoSource
 from avatar.stages import Generator
 from tests.studio.browser import chromium, fitted, jpeg, start
+from tests.studio.fakes import serving
 
 SIZE_PX = (640, 480)
 BITS = 10
@@ -127,23 +125,8 @@ def camera_pictures(clip: Path | None) -> Iterator[UInt8Image]:
             yield fitted(frame.to_ndarray(format="rgb24"), SIZE_PX)
 
 
-class StripCopier:
+class StripCopier(Wrapped[Generator]):
     """A generator that copies the camera picture's bottom strip into the avatar's."""
-
-    def __init__(self, inner: Generator) -> None:
-        self._inner = inner
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -164,26 +147,13 @@ class StripCopier:
 @contextmanager
 def copying_studio(home: Path, camera: str = "page") -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio whose avatar carries the camera's numbers."""
-    audience = Audience()
     config = LiveConfig(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
 
     def session(*arguments: Any, **options: Any) -> LiveSession:
         return LiveSession(*arguments, wrap_generator=StripCopier, **options)
 
-    studio = Studio(
-        config, audience, store=AvatarStore(home / "avatars"),
-        profiles=ProfileStore(home / "profiles"), films=home, log=lambda line: None,
-        session=session,
-    )  # fmt: skip
-    pages = Pages(
-        audience, SIZE_PX, lambda line: None, control=studio, inbox=studio.inbox, port=0,
-        folder=home,
-    )  # fmt: skip
-    with pages:
-        try:
-            yield studio, pages
-        finally:
-            studio.close()
+    with serving(home, config, session=session) as served:
+        yield served
 
 
 def delays_ms(sent: list[list[float]], back: list[list[float]]) -> list[float]:

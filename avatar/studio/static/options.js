@@ -49,6 +49,7 @@ export class Options {
     label.className = option.kind === "flag" ? "check" : "field";
     const words = document.createElement("span");
     words.textContent = t(`option.${option.name}`);
+    if (option.kind === "number") label.classList.toggle("long", words.textContent.length > 16);
     const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
     const [control, set] = make.call(this, option);
     control.dataset.option = option.name;
