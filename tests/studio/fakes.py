@@ -16,6 +16,7 @@ from avatar.commands.profiles import ProfileStore
 from avatar.commands.store import AvatarStore
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
+from avatar.core.messages import Message
 from avatar.errors import UsageError
 from avatar.frames import UInt8Image
 from avatar.sinks.page import Audience
@@ -23,6 +24,7 @@ from avatar.studio.control import Event
 from avatar.studio.peers import listen_only_on
 
 LOOPBACK = ["127.0.0.1"]
+KEYED = Message("error.test", "{name} is not here", name="me")
 
 
 class FakeStudio:
@@ -42,6 +44,8 @@ class FakeStudio:
     def act(self, action: str, values: dict[str, Any]) -> None:
         if action == "fail":
             raise UsageError("expected this, found that: do so")
+        if action == "refuse":
+            raise UsageError(KEYED)
         if action == "break":
             raise ZeroDivisionError("a fault")
         self.asked.append((action, values))
