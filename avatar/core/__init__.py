@@ -1,1 +1,1 @@
-"""What every room of the program may use."""
+"""What every room may use: it imports nothing of the rooms above."""
