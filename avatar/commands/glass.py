@@ -96,12 +96,8 @@ class Screen(Wrapped[FrameSource]):
         return CameraFrame(image, drawn_ns, frame.index)
 
 
-class CodeCopier(Wrapped[Generator]):
-    """A generator that copies the marker's number from the camera's picture into the avatar's."""
-
-    def __init__(self, inner: Generator) -> None:
-        super().__init__(inner)
-        self._code = Code()
+class CameraCopier(Wrapped[Generator]):
+    """A generator that copies something from the camera's picture into the avatar's."""
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -109,13 +105,30 @@ class CodeCopier(Wrapped[Generator]):
         return self._inner.size_px
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw the avatar and, when the camera saw a number, the number."""
+        """Draw the avatar and, when the camera saw the driver, what is copied."""
         frame = self._inner.generate(motion)
         camera = motion.track.camera if motion.track is not None else None
-        number = self._code.find(camera.image) if camera is not None else None
-        if number is not None:
-            self._code.draw(frame.image, number)
+        if camera is not None:
+            self.copy(camera.image, frame.image)
         return frame
+
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        """Change ``avatar``, uint8 (H, W, 3) RGB, by what ``camera`` of another size shows."""
+        raise NotImplementedError
+
+
+class CodeCopier(CameraCopier):
+    """Copies the marker's number."""
+
+    def __init__(self, inner: Generator) -> None:
+        super().__init__(inner)
+        self._code = Code()
+
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        """Draw the number, where one is found."""
+        number = self._code.find(camera)
+        if number is not None:
+            self._code.draw(avatar, number)
 
 
 class CodeReader(Wrapped[Any]):

@@ -24,14 +24,13 @@ import av
 import cv2
 
 from avatar.clock import ManualClock
+from avatar.commands.glass import CameraCopier
 from avatar.commands.live import LiveSession
 from avatar.commands.pages import Pages
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
-from avatar.core.wrapped import Wrapped
-from avatar.frames import GeneratedFrame, Motion, UInt8Image
+from avatar.frames import UInt8Image
 from avatar.sources.demo import DemoSource
-from avatar.stages import Generator
 from tests.studio.browser import chromium, fitted, jpeg, start
 from tests.studio.fakes import serving
 
@@ -125,23 +124,14 @@ def camera_pictures(clip: Path | None) -> Iterator[UInt8Image]:
             yield fitted(frame.to_ndarray(format="rgb24"), SIZE_PX)
 
 
-class StripCopier(Wrapped[Generator]):
+class StripCopier(CameraCopier):
     """A generator that copies the camera picture's bottom strip into the avatar's."""
 
-    @property
-    def size_px(self) -> tuple[int, int]:
-        return self._inner.size_px
-
-    def generate(self, motion: Motion) -> GeneratedFrame:
-        frame = self._inner.generate(motion)
-        camera = motion.track.camera if motion.track is not None else None
-        if camera is not None:
-            top = round(camera.image.shape[0] * (1 - STRIP))
-            height, width = frame.image.shape[:2]
-            low = round(height * (1 - STRIP))
-            strip = cv2.resize(camera.image[top:], (width, height - low))
-            frame.image[low:] = strip
-        return frame
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        top = round(camera.shape[0] * (1 - STRIP))
+        height, width = avatar.shape[:2]
+        low = round(height * (1 - STRIP))
+        avatar[low:] = cv2.resize(camera[top:], (width, height - low))
 
 
 @contextmanager
