@@ -14,6 +14,7 @@ from avatar.commands.store import AvatarStore, StoredAvatar, either
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
@@ -260,8 +261,13 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
     """
     if not faces:
         raise PhotoError(
-            f"expected a human face in {name}, found none. Animals and faces seen from the side "
-            "or behind are not found: choose a picture in which both eyes show, or cut it closer."
+            Message(
+                "error.noFace",
+                "expected a human face in {name}, found none. Animals and faces seen from the side "
+                "or behind are not found: choose a picture in which both eyes show, or cut it "
+                "closer.",
+                name=name,
+            )
         )
     if not 1 <= number <= len(faces):
         raise PhotoError(
@@ -273,16 +279,29 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
     size = face_px(face)
     if size < MIN_FACE_PX:
         raise PhotoError(
-            f"expected a face of at least {MIN_FACE_PX} pixels in {name}, found one of "
-            f"{size:.0f}. Use a larger version of the picture, or cut it closer to the face."
-        )
+            Message(
+                "error.smallFace",
+                "expected a face of at least {least} pixels in {name}, found one of {size}. Use a "
+                "larger version of the picture, or cut it closer to the face.",
+                least=MIN_FACE_PX, name=name, size=round(size),
+            )
+        )  # fmt: skip
     if len(faces) > 1:
-        which = "the largest" if number == 1 else f"number {number} by size"
         say(
-            f"{len(faces)} faces in {name}: taking {which}, at "
-            f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"
-        )
+            Message(
+                "said.severalFaces",
+                "{count} faces in {name}: taking {which}, at x {left}–{right}, y {top}–{bottom}",
+                count=len(faces), name=name, which=_by_size(number),
+                left=round(left), right=round(right), top=round(top), bottom=round(bottom),
+            )
+        )  # fmt: skip
     return face
+
+
+def _by_size(number: int) -> Message:
+    if number == 1:
+        return Message("said.largest", "the largest")
+    return Message("said.bySize", "number {number} by size", number=number)
 
 
 def choose_all(name: str, faces: list[Face], say: Callable[[str], None]) -> list[Face]:

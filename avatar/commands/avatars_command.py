@@ -16,6 +16,7 @@ from avatar.commands.train.card import CARD, neural_folder, read_card
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import EngineError, SinkError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.generate.framing import View, make_canvas
@@ -86,21 +87,40 @@ def add_photo(
         face_number=face, face_count=len(faces), more=others, replace=force,
     )  # fmt: skip
     took_s = (clock.now_ns() - start_ns) / 1e9
-    say(f"{'replaced' if replaced else 'added'} {stored.name} in {took_s:.1f} s: {_found(stored)}")
+    say(_added(stored, replaced, f"{took_s:.1f}"))
     if others:
         names = [photo.name, *(path.name for path in further)]
         say_together(names, [chosen, *(other for _, other in others)], say)
     yaw_deg = head_turn_deg(chosen)[0]
     if abs(yaw_deg) > TURNED_DEG:
         say(
-            f"the head is turned {abs(yaw_deg):.0f}° to the picture's "
-            f"{'right' if yaw_deg > 0 else 'left'}: head turns will be limited. A photograph "
-            "from the front moves best."
+            Message(
+                "said.turned",
+                "the head is turned {degrees}° to the picture's {side}: head turns will be "
+                "limited. A photograph from the front moves best.",
+                degrees=round(abs(yaw_deg)),
+                side=Message("said.right", "right")
+                if yaw_deg > 0
+                else Message("said.left", "left"),
+            )
         )
     twins = store.twins(stored)
     if twins:
-        say(f"the same photograph is stored as {', '.join(twins)}, too")
+        say(
+            Message(
+                "said.twins",
+                "the same photograph is stored as {names}, too",
+                names=", ".join(twins),
+            )
+        )
     return stored
+
+
+def _added(stored: StoredAvatar, replaced: bool, seconds: str) -> Message:
+    found = {"name": stored.name, "seconds": seconds, "found": _found(stored)}
+    if replaced:
+        return Message("said.avatarReplaced", "replaced {name} in {seconds} s: {found}", **found)
+    return Message("said.avatarAdded", "added {name} in {seconds} s: {found}", **found)
 
 
 def _all_photos(given: list[Path], face: int) -> list[Path]:
@@ -117,9 +137,13 @@ def _all_photos(given: list[Path], face: int) -> list[Path]:
     return photos
 
 
-def _found(stored: StoredAvatar) -> str:
+def _found(stored: StoredAvatar) -> Message:
     width, height = stored.face.image_size_px
-    return f"a face of {face_px(stored.face):.0f} pixels in a picture of {width}×{height}"
+    return Message(
+        "said.faceFound",
+        "a face of {size} pixels in a picture of {width}×{height}",
+        size=round(face_px(stored.face)), width=width, height=height,
+    )  # fmt: skip
 
 
 def _quoted(name: str) -> str:

@@ -22,6 +22,7 @@ from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
+from avatar.core.messages import Message
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
@@ -226,7 +227,13 @@ class LiveSession:
         sink = self._sink(spec, self.clock)
         self._pipeline.attach(sink)
         if self.config.background == "transparent" and not keeps_alpha(spec):
-            self._say(f"background transparent: {sink.name} shows the avatar on black")
+            self._say(
+                Message(
+                    "said.onBlack",
+                    "background transparent: {output} shows the avatar on black",
+                    output=sink.name,
+                )
+            )
         return sink.name
 
     def detach(self, name: str) -> None:
@@ -297,10 +304,15 @@ class LiveSession:
         """Begin or end the search for the moment at which the driver looks most like the avatar."""
         if self._retargeter.searching:
             self._retargeter.search_reference(None)
-            self._say("reference: kept as it is")
+            self._say(Message("said.referenceKept", "reference: kept as it is"))
         else:
             self._retargeter.search_reference(self._photos[self._deck.index].face)
-            self._say("reference: looking for the moment at which you look most like the avatar")
+            self._say(
+                Message(
+                    "said.referenceSearch",
+                    "reference: looking for the moment at which you look most like the avatar",
+                )
+            )
 
     def press(self, key: str) -> None:
         """Do what a key of the preview window stands for; unknown keys do nothing."""

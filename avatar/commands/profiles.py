@@ -10,11 +10,14 @@ from avatar.commands.store import check_name
 from avatar.commands.terminal import say
 from avatar.core.files import read_record, write_record
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import SinkError, UsageError
 from avatar.person import Person
 from calibrate import Profile
 
 SUFFIX = ".json"
+
+_A_PROFILE = Message("error.aProfile", "a profile")
 
 
 class ProfileStore:
@@ -32,7 +35,7 @@ class ProfileStore:
 
     def path(self, name: str) -> Path:
         """Return where the profile called ``name`` is or would be. Raises ``UsageError``."""
-        return self.root / f"{check_name(name, 'a profile')}{SUFFIX}"
+        return self.root / f"{check_name(name, _A_PROFILE)}{SUFFIX}"
 
     def load(self, name: str) -> Profile:
         """Return a profile. Raises ``UsageError`` that says what to do."""

@@ -26,14 +26,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.commands.face_numbers import FaceNumbers
-from avatar.core.files import (
-    file_sha256,
-    move,
-    read_record,
-    remove_folder,
-    staging,
-    write_record,
-)
+from avatar.core.files import file_sha256, move, read_record, remove_folder, staging, write_record
+from avatar.core.messages import Message
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face
 
@@ -109,7 +103,10 @@ class StoredAvatar:
         return [(self.photo, self.sha256), *((p.photo, p.sha256) for p in self.more)]
 
 
-def check_name(name: str, what: str = "an avatar") -> str:
+_AN_AVATAR = Message("error.anAvatar", "an avatar")
+
+
+def check_name(name: str, what: str = _AN_AVATAR) -> str:
     """Return ``name`` in Unicode's composed form, fit to be a folder's name everywhere.
 
     Letters and digits of any script, their marks, space, - and _. Raises ``UsageError``.
@@ -119,16 +116,30 @@ def check_name(name: str, what: str = "an avatar") -> str:
     if wrong or not name or name != name.strip(" ") or name.startswith("-"):
         found = f"{name!r}" + (f" with {' '.join(map(repr, wrong))}" if wrong else "")
         raise UsageError(
-            f"expected {what}'s name of letters, digits, spaces, - and _, which begins with "
-            f"none of space and -, and does not end with a space; found {found}"
-        )
+            Message(
+                "error.nameLetters",
+                "expected {what}'s name of letters, digits, spaces, - and _, which begins with "
+                "none of space and -, and does not end with a space; found {found}",
+                what=what, found=found,
+            )
+        )  # fmt: skip
     if name.casefold() in RESERVED or _DEVICES.fullmatch(name):
-        raise UsageError(f"the name {name!r} means something else already: choose another one")
+        raise UsageError(
+            Message(
+                "error.nameReserved",
+                "the name {name} means something else already: choose another one",
+                name=repr(name),
+            )
+        )
     if len(name.encode()) > MAX_NAME_BYTES:
         raise UsageError(
-            f"expected {what}'s name of at most {MAX_NAME_BYTES} bytes (UTF-8), found "
-            f"{len(name.encode())}: choose a shorter one"
-        )
+            Message(
+                "error.nameLong",
+                "expected {what}'s name of at most {most} bytes (UTF-8), found {found}: choose a "
+                "shorter one",
+                what=what, most=MAX_NAME_BYTES, found=len(name.encode()),
+            )
+        )  # fmt: skip
     return name
 
 

@@ -22,6 +22,8 @@ from avatar.core.machine import set_environment
 if TYPE_CHECKING:
     import cv2
 
+from avatar.core.messages import Message
+
 SYSFS = Path("/sys/class/video4linux")
 DEV = Path("/dev")
 PROBED_INDICES = 6
@@ -32,7 +34,7 @@ _CAP_CAPTURE = 0x1 | 0x1000  # single- and multi-planar
 _CAP_OUTPUT = 0x2 | 0x2000
 _CAP_DEVICE_CAPS = 0x80000000
 _BUF_TYPE_CAPTURE, _MEMORY_MMAP = 1, 1
-_BUSY = "another program is using it; close that program"
+_BUSY = Message("error.cameraBusy", "another program is using it; close that program")
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,11 @@ def parse_capability(device: str, raw: bytes) -> CameraInfo | None:
 
 def permission_problem(node: Path) -> str:
     """Return why the node may not be opened, with the line that mends it."""
-    return f"no permission to open {node}; run: sudo usermod -aG video $USER, then log in again"
+    return Message(
+        "error.cameraPermission",
+        "no permission to open {device}; run: sudo usermod -aG video $USER, then log in again",
+        device=str(node),
+    )
 
 
 def _probe_busy(descriptor: int) -> str | None:

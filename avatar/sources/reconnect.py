@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from avatar.clock import Clock
+from avatar.core.messages import Message
 from avatar.errors import SourceError, SourceLostError
 from avatar.frames import CameraFrame
 from avatar.sources.pacing import FrameCounter, not_open, wait_for
@@ -83,7 +84,9 @@ class ReconnectingSource:
         self._connected = False
         if self._lost_ns is None:
             self._lost_ns = self._clock.now_ns()
-            self._on_event(f"lost {self.name}: {error}")
+            self._on_event(
+                Message("said.cameraLost", "lost {camera}: {why}", camera=self.name, why=str(error))
+            )
         self._postpone()
 
     def _postpone(self) -> None:
@@ -96,7 +99,13 @@ class ReconnectingSource:
         if self._lost_ns is not None:
             away_s = (self._clock.now_ns() - self._lost_ns) / 1e9
             self._lost_ns = None
-            self._on_event(f"back {self.name} after {away_s:.1f} s")
+            self._on_event(
+                Message(
+                    "said.cameraBack",
+                    "back {camera} after {seconds} s",
+                    camera=self.name, seconds=f"{away_s:.1f}",
+                )
+            )  # fmt: skip
 
     def _reconnect(self) -> bool:
         """Wait for the next attempt or continue the present one; return whether it succeeded."""

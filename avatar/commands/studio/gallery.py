@@ -12,6 +12,7 @@ from avatar.commands.store import AvatarStore, check_name
 from avatar.core.face.bounds import face_box
 from avatar.core.files import file_sha256
 from avatar.core.home import Home
+from avatar.core.messages import words_of
 from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
@@ -52,7 +53,7 @@ class Gallery:
         try:
             self._store.read(name)
         except UsageError as error:
-            fault = str(error)
+            fault = words_of(error)
         return {"name": name, "label": name, "stored": True, "fault": fault}
 
     def check_known(self, name: str) -> str:
