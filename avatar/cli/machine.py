@@ -30,7 +30,7 @@ from avatar.cli.options import (
     WeightsVariantOption,
     live_config,
 )
-from avatar.config import DEFAULTS
+from avatar.core.options import PUBLISHED, default_of
 from avatar.errors import UsageError
 
 
@@ -120,7 +120,7 @@ def bench(
 
         raise typer.Exit(
             quality_command(
-                engine or DEFAULTS.engine, clips, avatars, quick=quick, html_path=html,
+                engine or default_of("engine"), clips, avatars, quick=quick, html_path=html,
                 json_path=json_path, face_model=face_model,
             )
         )  # fmt: skip
@@ -224,7 +224,9 @@ def doctor(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="NAME", help="With --gpu: liveportrait or fomm, an installed one."
+            "--engine",
+            metavar="NAME",
+            help=f"With --gpu: {' or '.join(PUBLISHED)}, an installed one.",
         ),
     ] = None,
     backend: Annotated[

@@ -19,15 +19,15 @@ from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.retargeting import chosen_reference, make_retargeter
 from avatar.commands.run import ended_by_signals
-from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
+from avatar.commands.template import check_saving, open_template, recording_of, save
 from avatar.commands.terminal import say
-from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
 from avatar.motion.template import Recording, Template
+from avatar.sessions.engines import OpenEngine, open_engine
 from avatar.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.sources.timing import FilmTiming, film_timing
@@ -69,7 +69,7 @@ def animate(
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
-    engine = open_engine(config.engine, portrait_settings(config), config, config.smoothing, say)
+    engine = open_engine(config, say)
     stop = threading.Event()
     with ExitStack() as stages:
         if template is None:
@@ -91,7 +91,9 @@ def animate(
             motions = _motions(source, tracker, _first_look(driving, tracker, config), config)
         else:
             motions = template.motions(config.seconds, config.motion)
-        animation = _Animation(generator, labeller, recording_of(generator, float(timing.rate)))
+        animation = _Animation(
+            engine, generator, labeller, recording_of(config.engine, float(timing.rate))
+        )
         slots = _Slots(writer, timing.rate)
         with closing(motions), _progress(_planned(timing, config.seconds)) as step:
             for motion in motions:
@@ -226,6 +228,7 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
 class _Animation:
     """The stages after the retargeter, and how many frames had a face."""
 
+    engine: OpenEngine
     generator: AvatarGenerator
     labeller: Labeller
     recording: Recording | None
@@ -237,7 +240,7 @@ class _Animation:
         self.faces += motion.presence is Presence.TRACKED
         frame = self.labeller.label(self.generator.generate(motion))
         if self.recording is not None:
-            self.recording.add(motion.timestamp_ns, seen_by(self.generator))
+            self.recording.add(motion.timestamp_ns, self.engine.seen(self.generator))
         return frame
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from avatar.commands.profiles import stored_person
 from avatar.commands.terminal import say as _say
-from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.options import MouthInside
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
-from avatar.generate.background import parse_background
 from avatar.generate.framing import Framing
-from avatar.generate.mouth import MouthInside
-from avatar.generate.portrait import PortraitSettings
 from avatar.motion.driving import UNCHANGED, Driving
 from avatar.motion.retarget import FaceRetargeter, MotionMode, Reference, Smoothing
+from avatar.sessions.engines import open_engine
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
@@ -40,7 +39,7 @@ class Driver:
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1. ``background``: ``photo``, ``blur``,
     ``transparent`` (the pictures then have an ``alpha``), a colour, or a picture's path.
-    ``neural``: options of the engines ``liveportrait`` and ``fomm``.
+    ``neural``: options of the engines of networks.
 
     Use it as a context manager::
 
@@ -70,13 +69,11 @@ class Driver:
         neural: NeuralOptions = DEFAULTS,
     ) -> None:
         self._avatar, self._framing = avatar, frame
-        self._engine = open_engine(
-            engine,
-            PortraitSettings(mouth, shading, default_mattes(), parse_background(background)),
-            neural,
-            smoothing,
-            _say,
-        )
+        options = replace(
+            neural, engine=engine, smoothing=smoothing, mouth=mouth, shading=shading,
+            background=background,
+        )  # fmt: skip
+        self._engine = open_engine(options, _say)
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(
             motion, smoothing, reference, person=stored_person(profile), driving=driving

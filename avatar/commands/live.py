@@ -19,7 +19,6 @@ from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
-from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
@@ -27,6 +26,7 @@ from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
+from avatar.sessions.engines import open_engine
 from avatar.sinks import create_sink, keeps_alpha, takes_sound
 from avatar.sinks.page import PageSink
 from avatar.sinks.streaming.address import redacted
@@ -78,10 +78,9 @@ class LiveSession:
         _limit_opencv_threads()
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
-        engine = open_engine(
-            config.engine, portrait_settings(config), config, config.smoothing, say
-        )
-        _warn_of_slowness(engine, config.engine, say)
+        engine = open_engine(config, say)
+        if engine.slowness is not None:
+            say(engine.slowness)
         self.sound: LiveSound | None = None
         if config.mic is not None:
             self.sound = LiveSound(
@@ -254,9 +253,7 @@ class LiveSession:
         self.config = config
 
     def _show(self, config: LiveConfig) -> None:
-        engine = open_engine(
-            config.engine, portrait_settings(config), config, config.smoothing, self._say
-        )
+        engine = open_engine(config, self._say)
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
@@ -361,17 +358,6 @@ def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> N
         )
     if black:
         say(f"--background transparent: {kinds} shows the avatar on black")
-
-
-def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:
-    """Say what an engine that is too slow for a live picture will give."""
-    if engine.cpu_frame_s is not None:
-        say(
-            f"{name} on a CPU takes about {engine.cpu_frame_s:g} s a frame (measured on two "
-            f"idle cores): expect {1 / engine.cpu_frame_s:.1f} fps at most, and less where the "
-            "cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
-            "its time, and --engine portrait is fast here"
-        )
 
 
 def _limit_opencv_threads() -> None:

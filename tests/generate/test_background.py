@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar.commands.wiring import default_mattes
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image
 from avatar.generate.album import AlbumGenerator
@@ -16,6 +15,7 @@ from avatar.generate.group import GroupGenerator
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.motion.retarget import still
 from avatar.motion.rotation import rotation_from_vector
+from avatar.sessions.engines.portrait import default_mattes
 
 SIZE_PX = (320, 240)
 Generator = PortraitGenerator | AlbumGenerator | GroupGenerator

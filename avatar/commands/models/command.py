@@ -16,6 +16,7 @@ from avatar.commands.models.catalog import ENTRIES, Entry, PublishedFile, find
 from avatar.commands.store import file_sha256
 from avatar.commands.terminal import say
 from avatar.errors import AvatarError, EngineError, UsageError
+from engines.backends import BACKENDS
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -298,7 +299,8 @@ def _build_one(name: str, folder: Path, target: builds.Target, *, ahead: bool) -
     with build_steps() as progress:
         if ahead:
             made = builds.exported(name, folder, target, pictures=calibration_pictures, say=say)
-            engine = builds.compiled(name, made, target, progress=progress, say=say)
+            backend = BACKENDS[target.choice.backend]
+            engine = backend.compiled(name, made, progress=progress, say=say)
             seconds = (clock.now_ns() - start_ns) / 1e9
             say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")
             return

@@ -12,6 +12,7 @@ from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.sessions.engines import find_engine
 from avatar.sinks.page import DEFAULT_PORT, Audience
 from avatar.studio.listening import LOOPBACK, Place, place_at
 from avatar.studio.server import need_studio_extra
@@ -39,6 +40,7 @@ def studio(
     ``start``: begin at once, without the page's button. Raises ``UsageError`` and
     ``MissingDependencyError``.
     """
+    find_engine(config.engine).check(config)
     place = place_at(listen)
     audience = Audience()
     need_studio_extra()

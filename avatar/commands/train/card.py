@@ -22,9 +22,9 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.commands.face_numbers import first_fault
-from avatar.commands.models.catalog import Precision
 from avatar.commands.store import Sha256
 from avatar.errors import EngineError
+from engines.backends import Precision
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
 CARD = "card.json"

@@ -1,6 +1,6 @@
 """The squares that the networks see: cut from a photograph, and from the driver's picture.
 
-After LivePortrait's own cropping (arXiv 2407.03168 and its release), with MediaPipe's landmarks:
+After the cropping of arXiv 2407.03168 and its release, with MediaPipe's landmarks:
 the axis from the middle of the eyes to the mouth gives the roll, a square around the landmarks
 without the forehead, in the axis's frame, is enlarged and moved up.
 """
@@ -27,6 +27,8 @@ _BROWS = np.array(
 _CROPPED = np.concatenate([_JAW, _BROWS, *EYE_RINGS, OUTER_LIPS, [1, 2, 4, 5, 6, 168, 197, 195]])
 # (upper lip's inner middle, lower lip's, right corner, left corner)
 _LIPS = (INNER_LIPS[5], INNER_LIPS[15], OUTER_LIPS[0], OUTER_LIPS[10])
+USUAL_SCALE = 2.3
+"""The side of a photograph's square in lengths of its face, as published."""
 _SMALLEST_PX = 8.0
 _LARGEST_PX = 1e5
 # The driver's square stands still until the face strays this far from its middle (in sides), or

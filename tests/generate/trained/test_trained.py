@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avatar.commands.wiring import default_mattes
 from avatar.frames import Face, Presence, UInt8Image
 from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
@@ -17,6 +16,7 @@ from avatar.generate.trained.maps import draw_maps, mouth_opening
 from avatar.generate.trained.placement import add_back, all_places, cut
 from avatar.motion.head import decompose
 from avatar.motion.retarget import still
+from avatar.sessions.engines.portrait import default_mattes
 from engines.patches import inputs_of, patches_of
 from tests.generate.expressions import expression
 from tests.generate.trained.toys import trained
