@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from avatar.errors import EngineError, MissingDependencyError
 from engines.runner import Runner
@@ -54,13 +54,18 @@ class Backend(ABC):
         """Why it can be used; raises ``AvatarError`` with what is missing."""
 
     @abstractmethod
+    def samples_volumes(self) -> bool:
+        """Whether it resamples volumes itself."""
+
     def volume_form(self, *, exact: bool = False) -> Form:
         """How a graph for it has to resample volumes: see ``engines.export``.
 
         ``exact`` prefers float32 rounding to speed where it has no operation of its own.
         """
+        if self.samples_volumes():
+            return "native"
+        return "rows" if exact else "tile4c"
 
-    @abstractmethod
     def open(
         self,
         name: str,
@@ -77,6 +82,16 @@ class Backend(ABC):
         ``cache``: where what it compiles is kept, else beside the graph's file. ``device`` and
         ``threads`` are for those on a processor; 0 threads leaves it to them.
         """
+        return self._runner(self._made(name, model, cache, progress, say), device, threads)
+
+    def _made(
+        self, name: str, model: ModelProto | Path, cache: Path | None, progress: Progress, say: Say
+    ) -> ModelProto | Path | bytes:
+        """What it runs of a graph."""
+        return model
+
+    @abstractmethod
+    def _runner(self, made: Any, device: str, threads: int) -> Runner: ...
 
     def compiled(
         self, name: str, made: Path, *, progress: Progress = _unseen, say: Say = _unheard
@@ -92,8 +107,8 @@ class Backend(ABC):
 class ProcessorBackend(Backend):
     """A runtime that takes the graph as it is.
 
-    ``runner`` gives its runner's class. ``reason``: why it would be taken. ``has_volumes``: whether
-    it resamples volumes itself.
+    ``runner`` gives its runner's class. ``reason``: why it would be taken. ``has_volumes``: see
+    ``samples_volumes``.
     """
 
     runner: Callable[[], Callable[[ModelProto | Path, str, int], Runner]]
@@ -108,25 +123,12 @@ class ProcessorBackend(Backend):
             raise MissingDependencyError(f"{self.name} is not installed: pip install {self.name}")
         return self.reason
 
-    def volume_form(self, *, exact: bool = False) -> Form:
+    def samples_volumes(self) -> bool:
         """See ``Backend``."""
-        if self.has_volumes:
-            return "native"
-        return "rows" if exact else "tile4c"
+        return self.has_volumes
 
-    def open(
-        self,
-        name: str,
-        model: ModelProto | Path,
-        *,
-        cache: Path | None = None,
-        device: str = "cpu",
-        threads: int = 0,
-        progress: Progress = _unseen,
-        say: Say = _unheard,
-    ) -> Runner:
-        """See ``Backend``."""
-        return self.runner()(model, device, threads)
+    def _runner(self, made: Any, device: str, threads: int) -> Runner:
+        return self.runner()(made, device, threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,37 +148,24 @@ class TensorRtBackend(Backend):
         nvidia.check_gpu(gpu, self.name, "fp16")
         return f"{library.__version__} on {gpu.name} ({gpu.architecture})"
 
-    def volume_form(self, *, exact: bool = False) -> Form:
+    def samples_volumes(self) -> bool:
         """See ``Backend``."""
         from engines.nvidia import samples_volumes
 
-        if samples_volumes(self.name):
-            return "native"
-        return "rows" if exact else "tile4c"
+        return samples_volumes(self.name)
 
-    def open(
-        self,
-        name: str,
-        model: ModelProto | Path,
-        *,
-        cache: Path | None = None,
-        device: str = "cpu",
-        threads: int = 0,
-        progress: Progress = _unseen,
-        say: Say = _unheard,
-    ) -> Runner:
-        """See ``Backend``."""
+    def _runner(self, made: Any, device: str, threads: int) -> Runner:
         from engines.tensorrt import TensorRtRunner
 
-        return TensorRtRunner(self._built(name, model, cache, progress, say), self.name)
+        return TensorRtRunner(made, self.name)
 
     def compiled(
         self, name: str, made: Path, *, progress: Progress = _unseen, say: Say = _unheard
     ) -> bytes:
         """See ``Backend``."""
-        return self._built(name, made, None, progress, say)
+        return self._made(name, made, None, progress, say)
 
-    def _built(
+    def _made(
         self, name: str, model: ModelProto | Path, cache: Path | None, progress: Progress, say: Say
     ) -> bytes:
         from engines.build import build

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from avatar.core.options import PUBLISHED, Options
 from avatar.errors import UsageError
-from avatar.sessions.engines.engine import Engine as Engine
-from avatar.sessions.engines.engine import OpenEngine as OpenEngine
-from avatar.sessions.engines.engine import Say
+from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.sessions.engines.portrait import PortraitEngine
 from avatar.sessions.engines.published import PublishedEngine
 from avatar.sessions.engines.trained import TrainedEngine
+
+__all__ = ["ENGINES", "Engine", "OpenEngine", "find_engine", "open_engine"]
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine
