@@ -53,6 +53,11 @@ class Target:
     choice: select.Choice
     precision: Precision
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether no card is used."""
+        return BACKENDS[self.choice.backend].kind == "cpu"
+
     def precision_of(self, name: str) -> Precision:
         """Return the precision of one model: what runs once a source stays as exact as it is."""
         family = FAMILIES[name.split("/", 1)[0]]

@@ -26,7 +26,6 @@ from avatar.generate.neural.networks import Networks
 from avatar.generate.photo import load_photo
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.stages import Generator
-from engines.backends import BACKENDS
 
 _MOVES_BY_ITSELF = ("weight", "exaggerate", "max_turn", "lock_head", "drive")
 
@@ -96,7 +95,7 @@ class OpenPublished(OpenEngine):
         backend = target.choice.backend
         say(str(target.choice))
         self.runs_on = backend, target.precision
-        self.frame_s = engine.slow_s if BACKENDS[backend].kind == "cpu" else None
+        self.frame_s = engine.slow_s if target.on_processor else None
         self._networks = Networks(
             lambda model: open_model(model, folder, target, progress=SaidProgress(say), say=say),
             f"{_weights(folder)} {backend} {target.precision}",
