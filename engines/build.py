@@ -61,7 +61,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Engine:
+class BuiltEngine:
     """An engine, where it lies, and whether it was built just now."""
 
     data: bytes
@@ -77,7 +77,7 @@ def build(
     *,
     progress: Progress = lambda _what, _share: None,
     say: Say = lambda _line: None,
-) -> Engine:
+) -> BuiltEngine:
     """The engine of ``model``: read from the folder ``cache`` where it fits, else built.
 
     ``name`` is the model's, for the file and for messages. ``say`` gets a line when an engine is
@@ -91,7 +91,7 @@ def build(
         with _locked(path.with_suffix(".lock"), name, say):
             data, reason = _read(path, key)
             if data is not None:
-                return Engine(data, path, built=False)
+                return BuiltEngine(data, path, built=False)
             say(f"building {name} ({key.precision}) for {key.device}: {reason}")
             data = builder.build(model, progress)
             _write(path, key, data)
@@ -100,7 +100,7 @@ def build(
             f"the engine of {name} cannot be kept in {cache}: {error.strerror or error}. "
             "Choose another folder, or free some space"
         ) from error
-    return Engine(data, path, built=True)
+    return BuiltEngine(data, path, built=True)
 
 
 def _file_name(name: str, key: Key) -> str:

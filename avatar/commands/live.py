@@ -18,7 +18,6 @@ from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
-from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
@@ -29,6 +28,7 @@ from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
+from avatar.sessions.engines import OpenEngine, open_engine
 from avatar.sinks import create_sink, keeps_alpha, takes_sound
 from avatar.sinks.page import PageSink
 from avatar.sinks.streaming.address import redacted
@@ -86,7 +86,8 @@ class LiveSession:
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
         engine = self._open_engine(config)
-        _warn_of_slowness(engine, config.engine, say)
+        if engine.slowness is not None:
+            say(engine.slowness)
         self.sound: LiveSound | None = None
         if config.mic is not None:
             self.sound = LiveSound(
@@ -129,10 +130,7 @@ class LiveSession:
         )
 
     def _open_engine(self, config: LiveConfig) -> OpenEngine:
-        settings = portrait_settings(config, self._home)
-        return open_engine(
-            config.engine, settings, config, config.smoothing, self._say, self._home, self._machine
-        )
+        return open_engine(config, self._say, self._home, self._machine)
 
     def _source(self, clock: Clock) -> FrameSource:
         config = self.config
@@ -382,17 +380,6 @@ def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> N
         )
     if black:
         say(f"--background transparent: {kinds} shows the avatar on black")
-
-
-def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:
-    """Say what an engine that is too slow for a live picture will give."""
-    if engine.cpu_frame_s is not None:
-        say(
-            f"{name} on a CPU takes about {engine.cpu_frame_s:g} s a frame (measured on two "
-            f"idle cores): expect {1 / engine.cpu_frame_s:.1f} fps at most, and less where the "
-            "cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
-            "its time, and --engine portrait is fast here"
-        )
 
 
 class LiveHandle:

@@ -18,6 +18,7 @@ from avatar.commands.terminal import say
 from avatar.core.files import file_sha256, move
 from avatar.core.home import Home
 from avatar.errors import AvatarError, EngineError, UsageError
+from engines.backends import BACKENDS
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -308,7 +309,8 @@ def _build_one(
     with build_steps() as progress:
         if ahead:
             made = builds.exported(name, folder, target, pictures=pictures, say=say)
-            engine = builds.compiled(name, made, target, progress=progress, say=say)
+            backend = BACKENDS[target.choice.backend]
+            engine = backend.compiled(name, made, progress=progress, say=say)
             seconds = (clock.now_ns() - start_ns) / 1e9
             say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")
             return

@@ -2,9 +2,9 @@
 
 ::
 
-    ROOT/liveportrait/model.json            what ``Record`` says
-    ROOT/liveportrait/warping_module.pth    a checkpoint, byte for byte
-    ROOT/builds/liveportrait/               what was exported and compiled of it; may be deleted
+    ROOT/FAMILY/model.json            what ``Record`` says
+    ROOT/FAMILY/warping_module.pth    a checkpoint, byte for byte
+    ROOT/builds/FAMILY/               what was exported and compiled of it; may be deleted
 
 ROOT is ``Home.models``, and ``root`` in what follows. A checkpoint is checked before it gets its
 place, and counts from the moment that ``model.json`` names it; that file is replaced in one step.

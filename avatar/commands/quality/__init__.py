@@ -29,10 +29,10 @@ from avatar.commands.quality.media import driving_clips, find_clips, find_pictur
 from avatar.commands.quality.report import page, summary, table
 from avatar.commands.run import write_json
 from avatar.commands.terminal import say
-from avatar.commands.wiring import ENGINES
 from avatar.core.files import write_output
 from avatar.core.home import Home
 from avatar.errors import UsageError
+from avatar.sessions.engines import ENGINES
 from avatar.track.face_model import find_face_model
 
 
@@ -55,10 +55,11 @@ def quality(
     """
     from rich.console import Console
 
-    if engine not in ENGINES:
-        raise UsageError(f"--engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
-    model = find_face_model(face_model, home)
-    result = _measure(engine, clips, avatars, model, home, quick)
+    # The others need networks, which are not the protocol's to choose.
+    known = [name for name, found in ENGINES.items() if not found.extra]
+    if engine not in known:
+        raise UsageError(f"--engine: expected one of {', '.join(known)}, found {engine!r}")
+    result = _measure(engine, clips, avatars, find_face_model(face_model, home), home, quick)
     Console(stderr=True, highlight=False).print(table(result))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}

@@ -19,10 +19,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from avatar.commands.models.catalog import Precision
 from avatar.commands.store import Sha256
 from avatar.core.files import read_record
 from avatar.errors import EngineError
+from engines.backends import Precision
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
 CARD = "card.json"

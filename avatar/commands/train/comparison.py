@@ -22,12 +22,11 @@ from avatar.commands.train.prepare import Source, split
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
-from avatar.commands.trained import TrainedEngine
-from avatar.commands.wiring import portrait_settings
 from avatar.config import LiveConfig
 from avatar.core.files import file_sha256, write_record
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import TRAINED
 from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
@@ -35,6 +34,8 @@ from avatar.generate.framing import default_size
 from avatar.generate.photo import load_photo
 from avatar.generate.portrait import PortraitGenerator
 from avatar.label import create_labeller, file_metadata
+from avatar.sessions.engines import open_engine
+from avatar.sessions.engines.portrait import portrait_settings
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
@@ -127,17 +128,19 @@ def _run(
     """Measure and write what can be looked at; ``taught``: a teacher drew the truth."""
     from avatar.commands.avatars import AvatarPhoto
 
-    settings = replace(portrait_settings(config, home), mouth="teeth")
+    config = replace(config, engine=TRAINED, mouth="teeth")
     size_px = default_size(source.photo, "photo")
     avatar = AvatarPhoto(
         stored.name, source.photo, source.face, folder=stored.folder, photo_sha256=stored.sha256
     )
-    engine = TrainedEngine(config, settings, say, Machine.of_process())
+    engine = open_engine(config, say, home, Machine.of_process())
     with ExitStack() as stages:
-        portrait = PortraitGenerator(source.photo, source.face, "photo", size_px, settings)
+        portrait = PortraitGenerator(
+            source.photo, source.face, "photo", size_px, portrait_settings(config, home)
+        )
         generators: dict[str, Generator] = {
             "portrait": stages.enter_context(portrait),
-            "neural": stages.enter_context(engine.generator(avatar, "photo", size_px)),
+            "neural": stages.enter_context(engine.make(avatar, "photo", size_px)),
         }
         if out is None:
             return evaluate(watched, rest, source, generators)

@@ -80,7 +80,7 @@ def begin(
 
     Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
     """
-    photo, clips = _inputs(wish.inputs)
+    photo, clips = _inputs(wish.inputs, asked.engine)
     if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
         raise UsageError(
             f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
@@ -122,7 +122,7 @@ def go_on(
     return _prepared(stored, given, teacher, drives, face_model)
 
 
-def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+def _inputs(paths: Sequence[Path], teacher: str) -> tuple[Path, list[Path]]:
     """Return the photograph and the clips among what was given, in whatever order."""
     given = [path.expanduser() for path in paths]
     photos = [path for path in given if is_picture(path)]
@@ -130,7 +130,7 @@ def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
     if len(photos) != 1:
         found = ", ".join(path.name for path in photos) or "none"
         raise UsageError(
-            "--teacher draws one photograph as clips move it: avatar train --teacher liveportrait "
+            f"--teacher draws one photograph as clips move it: avatar train --teacher {teacher} "
             f"PHOTO CLIP… Expected one photograph, found {found}. To learn from clips themselves, "
             "leave out --teacher"
         )

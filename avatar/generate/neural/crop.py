@@ -1,6 +1,6 @@
 """The squares that the networks see: cut from a photograph, and from the driver's picture.
 
-After LivePortrait's own cropping (arXiv 2407.03168 and its release), with MediaPipe's landmarks:
+After the cropping of arXiv 2407.03168 and its release, with MediaPipe's landmarks:
 the axis from the middle of the eyes to the mouth gives the roll, a square around the landmarks
 without the forehead, in the axis's frame, is enlarged and moved up.
 """
@@ -33,6 +33,8 @@ _CROPPED = np.concatenate(
 )
 # (upper lip's inner middle, lower lip's, right corner, left corner)
 _LIPS = (*LIPS_MIDDLE, *MOUTH_CORNERS)
+USUAL_SCALE = 2.3
+"""The side of a photograph's square in lengths of its face, as published."""
 _SMALLEST_PX = 8.0
 _LARGEST_PX = 1e5
 # The driver's square stands still until the face strays this far from its middle (in sides), or

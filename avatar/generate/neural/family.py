@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 from avatar.core.choices import Region
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop
 from avatar.generate.neural.networks import Networks
@@ -69,6 +71,16 @@ class Family(Protocol):
     @property
     def name(self) -> str:
         """The family's name, as in ``engines.networks``."""
+        ...
+
+    @property
+    def cpu_frame_s(self) -> float:
+        """Seconds a frame on two cores of a usual processor, fp32 (docs/performance.md)."""
+        ...
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why it cannot heed an option, by the option's name, in words that follow its name."""
         ...
 
     @property
@@ -137,3 +149,9 @@ class Family(Protocol):
     def draw(self, networks: Networks, source: Source, points: Values) -> UInt8Image:
         """Return the photograph's square with its keypoints at ``points``, uint8 (n, n, 3) RGB."""
         ...
+
+
+def make_family(name: str, options: Options) -> Family:
+    """Return the family called ``name``: what the module here of that name calls ``FAMILY``."""
+    family: Family = import_module(f"avatar.generate.neural.{name}").FAMILY(options)
+    return family
