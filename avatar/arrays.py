@@ -6,8 +6,6 @@ told them, so that a file can neither run code nor ask for more memory than it s
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from avatar.core.files import whole_file
 from avatar.frames import Float32
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -75,15 +74,9 @@ def _read_one(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> Fl
 def write_arrays(path: Path, arrays: Mapping[str, Float32], text: str | None = None) -> None:
     """Write float32 arrays, and a text beside them. Raises ``OSError``."""
     plain = {name: np.ascontiguousarray(value, np.float32) for name, value in arrays.items()}
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    part = Path(temporary)
-    try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            if text is not None:
-                archive.writestr(TEXT, text)
-            for name, value in plain.items():
-                with archive.open(f"{name}.npy", "w") as member:
-                    np.lib.format.write_array(member, value, (1, 0), allow_pickle=False)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, zipfile.ZipFile(part, "w") as archive:
+        if text is not None:
+            archive.writestr(TEXT, text)
+        for name, value in plain.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, value, (1, 0), allow_pickle=False)

@@ -1,210 +1,20 @@
-"""What a live session is made of: the one home of every default, and reading it from a file."""
+"""Reading the options of a session from a file."""
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from avatar.core.options import WEIGHTED_REGIONS as WEIGHTED_REGIONS
+from avatar.core.options import Options, declared
+from avatar.core.options import parse_size as parse_size
+from avatar.core.options import parse_weights as parse_weights
 from avatar.errors import ConfigError, UsageError
 
-Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
-
-
-Region = Literal["expression", "pose", "lips", "eyes"]
-WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
-NEURAL_ENGINES = ("liveportrait", "fomm")
-"""The engines that run published networks, by the names of their families."""
-TRAINED_ENGINE = "neural"
-"""The engine that runs what ``avatar train`` made."""
-
-
-@dataclass(frozen=True)
-class NeuralOptions:
-    """What can be chosen about the neural engines.
-
-    ``strength``: how far the avatar goes along, 1 as far as the driver; any engine heeds it.
-    ``regions``: what of the driver's face drives the avatar; the expression has lips and eyes in
-    it. ``stitching``: keep the shoulders still. ``retarget_eyes``, ``retarget_lips``: shut lids and
-    open lips as far as the driver's are, by networks of their own. ``variant``: other weights,
-    "animals". ``crop``: the photograph's square as ``X,Y,SIZE`` where no face is to be looked for.
-    ``backend`` and ``precision``: what runs the networks, see docs/engines.md.
-    """
-
-    strength: float = 1.0
-    regions: tuple[Region, ...] = ("expression", "pose")
-    stitching: bool = True
-    retarget_eyes: bool = False
-    retarget_lips: bool = False
-    variant: Literal["", "animals"] = ""
-    crop: str | None = None
-    backend: str = "auto"
-    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 2:
-            raise UsageError(f"--strength: expected 0 to 2, found {self.strength:g}")
-        if not self.regions:
-            raise UsageError("--region: expected one or more of expression, pose, lips, eyes")
-
-
-@dataclass(frozen=True)
-class LiveConfig(NeuralOptions):
-    """Every option of ``avatar run``; a config file has the same names.
-
-    Those of ``NeuralOptions`` but ``strength`` are for the neural engines alone.
-
-    ``avatar``: photographs, the first is shown first. ``camera``: index, device, file, address
-    or ``demo``. ``out``: where frames go. ``size``: the output's ``WIDTHxHEIGHT``.
-    ``weight``: ``REGION=NUMBER`` for parts of the movement, see ``weights``. ``max_turn``: degrees.
-    ``background``: ``photo``, ``blur``, ``transparent``, a colour, or a picture's path.
-    ``profile``: name of a stored profile of the driver.
-    ``mic``, ``speaker``: sound devices, None for no sound. ``av_offset``: milliseconds that sound
-    comes later than measured. ``hotkeys``: listen for keys without focus; ``hotkey``:
-    ``ACTION=KEYS`` that change them. ``drive``: what moves the mouth: the face, the voice, both, or
-    (auto) the voice where no face is seen.
-    ``encoder``, ``bitrate`` (kbit/s), ``stream_size`` (``WIDTHxHEIGHT``), ``stream_preset``,
-    ``stream_key_file``, ``stream_ca``: of streams only.
-    """
-
-    avatar: tuple[str, ...] = ("builtin",)
-    camera: str = "0"
-    # Addresses of streams have keys in them.
-    out: tuple[str, ...] = dataclasses.field(default=("virtual",), repr=False)
-    engine: str = "portrait"
-    motion: Literal["relative", "absolute"] = "relative"
-    frame: Literal["portrait", "photo"] = "portrait"
-    size: str = "1280x720"
-    fps: float = 30.0
-    mirror: bool = False
-    smoothing: Literal["off", "light", "strong"] = "light"
-    reference: Literal["auto", "first", "key", "profile"] = "auto"
-    profile: str | None = None
-    weight: tuple[str, ...] = ()
-    exaggerate: float = 1.0
-    max_turn: float | None = None
-    lock_head: bool = False
-    background: str = "photo"
-    mouth: Literal["auto", "driver", "teeth"] = "auto"
-    shading: float = 1.0
-    mic: str | None = None
-    speaker: str | None = None
-    av_offset: float = 0.0
-    drive: Literal["video", "audio", "both", "auto"] = "video"
-    encoder: str = "auto"
-    bitrate: int | None = None
-    stream_size: str | None = None
-    stream_preset: Literal["twitch", "youtube"] | None = None
-    stream_key_file: Path | None = None
-    stream_ca: Path | None = None
-    label: bool = True
-    label_text: str = "AI"
-    label_corner: Corner = "top-right"
-    acknowledge_disclosure_duty: bool = False
-    hotkeys: bool = False
-    hotkey: tuple[str, ...] = ()
-    seconds: float | None = None
-    stats: Path | None = None
-    face_model: Path | None = None
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        parse_size(self.size)
-        if not 1 <= self.fps <= 120:
-            raise UsageError(f"--fps: expected 1 to 120 frames a second, found {self.fps:g}")
-        if not 0 <= self.shading <= 1:
-            raise UsageError(f"--shading: expected 0 to 1, found {self.shading:g}")
-        if self.seconds is not None and self.seconds <= 0:
-            raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
-        self._check_driving()
-        self._check_sound()
-        if not self.avatar or not self.out:
-            raise UsageError("at least one --avatar and one --out are needed")
-
-    def _check_driving(self) -> None:
-        parse_weights(self.weight)
-        if not 1 <= self.exaggerate <= 3:
-            raise UsageError(f"--exaggerate: expected 1 to 3, found {self.exaggerate:g}")
-        if self.max_turn is not None and not 0 <= self.max_turn <= 90:
-            raise UsageError(f"--max-turn: expected 0 to 90 degrees, found {self.max_turn:g}")
-        if self.reference == "profile" and self.profile is None:
-            raise UsageError(
-                "--reference profile needs --profile NAME; `avatar profiles list` shows the names"
-            )
-
-    def _check_sound(self) -> None:
-        if not -1000 <= self.av_offset <= 1000:
-            raise UsageError(
-                f"--av-offset: expected −1000 to 1000 milliseconds, found {self.av_offset:g}"
-            )
-        if self.speaker is not None and self.mic is None:
-            raise UsageError("--speaker needs --mic: `avatar devices` shows the microphones")
-        if self.drive != "video" and self.mic is None:
-            raise UsageError(
-                f"--drive {self.drive} needs --mic, whose voice moves the mouth: `avatar devices` "
-                "shows the microphones"
-            )
-        if self.drive != "video" and self.engine in NEURAL_ENGINES:
-            raise UsageError(
-                f"--drive {self.drive} is for --engine portrait; {self.engine} takes the movement "
-                "from your picture itself. Leave it out, or choose --engine portrait"
-            )
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Return the weight of each region that was given one."""
-        return parse_weights(self.weight)
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return the output's (width, height). Raises ``UsageError``."""
-        return parse_size(self.size)
-
-
-def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
-    """Return (width, height) of ``WIDTHxHEIGHT``; both even, 64 to 4096 pixels.
-
-    ``option``: what the user calls it.
-
-    Raises ``UsageError``.
-    """
-    width, _, height = text.lower().replace("×", "x").partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"{option}: expected WIDTHxHEIGHT such as 1280x720, found {text!r}")
-    size = int(width), int(height)
-    if any(side % 2 or not 64 <= side <= 4096 for side in size):
-        raise UsageError(
-            f"{option}: expected even numbers from 64 to 4096 (video stores colour for 2×2 "
-            f"pixels), found {text!r}"
-        )
-    return size
-
-
-def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
-    """Return the regions' weights of ``REGION=NUMBER``: pose, mouth, eyes, brows; 0 to 2.
-
-    Raises ``UsageError``.
-    """
-    weights: dict[str, float] = {}
-    for text in texts:
-        region, _, number = text.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = float("nan")
-        if region not in WEIGHTED_REGIONS or not 0 <= value <= 2:
-            raise UsageError(
-                f"--weight: expected REGION=NUMBER with one of {', '.join(WEIGHTED_REGIONS)} and a "
-                f"number from 0 to 2, such as mouth=1.3; found {text!r}"
-            )
-        if region in weights:
-            raise UsageError(f"--weight: each region only once, found {region} again")
-        weights[region] = value
-    return weights
+LiveConfig = Options
+NeuralOptions = Options
 
 
 def parse_face(text: str) -> int | Literal["all"]:
@@ -241,9 +51,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
-    inherited = {field.name for field in dataclasses.fields(NeuralOptions)}
-    known = [field.name for field in dataclasses.fields(LiveConfig)]
-    known.sort(key=lambda name: name in inherited)
+    known = list(declared())
     normal = {key.replace("-", "_"): value for key, value in values.items()}
     for key in normal:
         if key not in known:

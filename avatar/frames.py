@@ -193,6 +193,25 @@ class Motion:
         _expect("Motion.gaze", self.gaze, np.float32, (2, 2))
 
 
+def still(now_ns: int, index: int, presence: Presence, absolute: bool = False) -> Motion:
+    """Return the motion that leaves the photograph as it is."""
+    flat = np.zeros((LANDMARK_COUNT, 3), np.float32)
+    return Motion(
+        timestamp_ns=now_ns,
+        index=index,
+        presence=presence,
+        absolute=absolute,
+        expression=flat,
+        neutral=flat,
+        rotation=np.eye(3, dtype=np.float32),
+        translation=np.zeros(2, np.float32),
+        scale=1.0,
+        blendshapes=np.zeros(len(BLENDSHAPE_NAMES), np.float32),
+        eye_closure=np.zeros(2, np.float32),
+        gaze=np.zeros((2, 2), np.float32),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class GeneratedFrame:
     """A picture of the avatar, not yet marked: no sink takes it.

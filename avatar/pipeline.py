@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from avatar.clock import Clock
+from avatar.core.messages import Message, words_of
 from avatar.errors import SinkError, SourceEndedError, UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame
 from avatar.observe import Observer, Span, timed
@@ -447,7 +448,7 @@ class _Outlet:
             self.sink.write(frame)
         except SinkError as error:
             observer.count(f"failed.{self.sink.name}")
-            self._tell(str(error))
+            self._tell(words_of(error))
             return self._reopen()
         end_ns = clock.now_ns()
         self._settle(end_ns)
@@ -477,10 +478,12 @@ class _Outlet:
             return
         self._back_ns, self._said = None, ""
         self._pause_s = _RETRY_FIRST_S
-        self._pipeline.say(f"{self.sink.name}: back")
+        self._pipeline.say(Message("said.outputBack", "{output}: back", output=self.sink.name))
 
     def _tell(self, trouble: str) -> None:
         """Say what went wrong, once until it is back."""
         if trouble != self._said:
             self._said = trouble
-            self._pipeline.say(f"{self.sink.name}: {trouble}")
+            self._pipeline.say(
+                Message("said.outputFailed", "{output}: {why}", output=self.sink.name, why=trouble)
+            )

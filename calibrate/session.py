@@ -23,6 +23,7 @@ from enum import Enum
 
 import numpy as np
 
+from avatar.core.messages import Message
 from avatar.frames import BLENDSHAPE_INDEX
 from calibrate.samples import Sample
 from calibrate.steps import REST, STEPS, Change, Step, Watch
@@ -44,6 +45,10 @@ _RECORDED_REST_S, _LEAST_WINDOW = 0.7, 6
 # In any order, what belongs to an act begins and ends so much before and after it.
 _AROUND_S = 0.4
 
+_LOOK_STRAIGHT = Message("ask.rest", "Look straight into the camera, face relaxed, mouth closed.")
+_HOLD_STILL = Message("ask.still", "Hold still for a moment, face relaxed, mouth closed.")
+_WATCHING = Message("ask.nothing", "Watching.")
+_DONE = Message("ask.done", "Done, thank you.")
 
 # The scores of a face that rests are small; those of looking and squinting say nothing of it.
 _TELLING = [
@@ -58,10 +63,12 @@ _TELLING = [
 class Problem(Enum):
     """Why a frame cannot be used, in the words that help."""
 
-    NO_FACE = "I cannot see your face: please look into the camera."
-    DARK = "It is too dark: please turn a light towards your face."
-    FAR = "You are a little far away: please come closer."
-    BLURRED = "The picture is blurred: please move more slowly, or turn on a light."
+    NO_FACE = Message("ask.face", "I cannot see your face: please look into the camera.")
+    DARK = Message("ask.light", "It is too dark: please turn a light towards your face.")
+    FAR = Message("ask.closer", "You are a little far away: please come closer.")
+    BLURRED = Message(
+        "ask.slower", "The picture is blurred: please move more slowly, or turn on a light."
+    )
 
 
 @dataclass(frozen=True)
@@ -301,16 +308,16 @@ class Session:
         """Return what to show."""
         count = len(self._steps) + 1
         if self.done:
-            return State("Done, thank you.", count, count, 1.0, True)
+            return State(_DONE, count, count, 1.0, True)
         since_ns = self._problem_since_ns
         if self._problem and since_ns is not None and now_ns - since_ns >= _PROBLEM_S * 1e9:
             return State(self._problem.value, self._number, count, 0.0, False)
         if self._any_order:
-            return State("Watching.", 1, count, 0.0, False)
+            return State(_WATCHING, 1, count, 0.0, False)
         if self._resting is None:
-            text = "Look straight into the camera, face relaxed, mouth closed."
+            text: str = _LOOK_STRAIGHT
             if self._rest_since_ns is not None and now_ns - self._rest_since_ns > 5e9:
-                text = "Hold still for a moment, face relaxed, mouth closed."
+                text = _HOLD_STILL
             return State(text, 1, count, 0.0, False)
         watch = self._watches[self._at]
         text = watch.step.ask if self._asked == 1 else watch.step.again

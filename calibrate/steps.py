@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from avatar.core.messages import Message
 from avatar.frames import BLENDSHAPE_INDEX, Float32
 
 Act = Callable[["Change"], bool]
@@ -34,7 +35,8 @@ class Change:
 class Step:
     """One thing to do.
 
-    ``ask``: said first; ``again``: said when it was not seen. ``acts``: what must be seen, each
+    ``name``: also its label's key on a page. ``ask``: said first; ``again``: said when it was not
+    seen. ``acts``: what must be seen, each
     for ``hold_s`` in all and as often as ``times`` with something else in between.
     """
 
@@ -56,23 +58,28 @@ def _above(least: float, *names: str) -> Act:
 
 STEPS: tuple[Step, ...] = (
     Step(
-        "blink", "Blink three times, calmly.", "Shut both eyes for a moment, three times.",
+        "blink",
+        Message("ask.blink", "Blink three times, calmly."),
+        Message("ask.blinkAgain", "Shut both eyes for a moment, three times."),
         (lambda c: c.score("eyeBlinkLeft", "eyeBlinkRight") > 0.22 and c.opening.max() < 0.75,),
         hold_s=0.03, times=3,
     ),
     Step(
-        "wink left", "Wink with your left eye.",
-        "Shut only your left eye. If you cannot, just wait.",
+        "wink left",
+        Message("ask.winkLeft", "Wink with your left eye."),
+        Message("ask.winkLeftAgain", "Shut only your left eye. If you cannot, just wait."),
         (_winks("Left", "Right"),), hold_s=0.1,
     ),
     Step(
-        "wink right", "Wink with your right eye.",
-        "Shut only your right eye. If you cannot, just wait.",
+        "wink right",
+        Message("ask.winkRight", "Wink with your right eye."),
+        Message("ask.winkRightAgain", "Shut only your right eye. If you cannot, just wait."),
         (_winks("Right", "Left"),), hold_s=0.1,
     ),
     Step(
-        "look", "Keep your head still and look left, right, up and down.",
-        "Move only your eyes, as far as you can: left, right, up, down.",
+        "look",
+        Message("ask.look", "Keep your head still and look left, right, up and down."),
+        Message("ask.lookAgain", "Move only your eyes, as far as you can: left, right, up, down."),
         (
             _above(0.22, "eyeLookOutLeft", "eyeLookInRight"),
             _above(0.22, "eyeLookInLeft", "eyeLookOutRight"),
@@ -82,34 +89,46 @@ STEPS: tuple[Step, ...] = (
         hold_s=0.2,
     ),
     Step(
-        "smile", "Smile broadly.", "A bigger smile, with your teeth.",
+        "smile",
+        Message("ask.smile", "Smile broadly."),
+        Message("ask.smileAgain", "A bigger smile, with your teeth."),
         (_above(0.35, "mouthSmileLeft", "mouthSmileRight"),), hold_s=0.5,
     ),
     Step(
-        "jaw", "Open your mouth wide.", "Wider, as for the dentist.",
+        "jaw",
+        Message("ask.jaw", "Open your mouth wide."),
+        Message("ask.jawAgain", "Wider, as for the dentist."),
         (lambda c: c.score("jawOpen") > 0.3 and c.lip_gap > 0.2,), hold_s=0.4,
     ),
     Step(
-        "pucker", "Push your lips forward, as for a kiss.", "Lips forward, a little more.",
+        "pucker",
+        Message("ask.pucker", "Push your lips forward, as for a kiss."),
+        Message("ask.puckerAgain", "Lips forward, a little more."),
         (lambda c: max(c.score("mouthPucker"), c.score("mouthFunnel")) > 0.25,), hold_s=0.4,
     ),
     Step(
-        "brows", "Raise your eyebrows.", "Raise your eyebrows, as if surprised.",
+        "brows",
+        Message("ask.brows", "Raise your eyebrows."),
+        Message("ask.browsAgain", "Raise your eyebrows, as if surprised."),
         (lambda c: max(c.score("browInnerUp"),
                        c.score("browOuterUpLeft", "browOuterUpRight")) > 0.2,), hold_s=0.4,
     ),
     Step(
-        "turn", "Turn your head slowly to one side, then to the other.",
-        "Turn your head a little further, to either side.",
+        "turn",
+        Message("ask.turn", "Turn your head slowly to one side, then to the other."),
+        Message("ask.turnAgain", "Turn your head a little further, to either side."),
         (lambda c: c.turn[1] > 0.22, lambda c: c.turn[1] < -0.22), hold_s=0.1,
     ),
     Step(
-        "nod", "Look up with your whole head, then down.", "Nod slowly: up, then down.",
+        "nod",
+        Message("ask.nod", "Look up with your whole head, then down."),
+        Message("ask.nodAgain", "Nod slowly: up, then down."),
         (lambda c: c.turn[0] > 0.12, lambda c: c.turn[0] < -0.12), hold_s=0.1,
     ),
     Step(
-        "sentence", "Say: “Peter buys a blue bike from Mary.”",
-        "Say it aloud: “Peter buys a blue bike from Mary.”",
+        "sentence",
+        Message("ask.sentence", "Say: “Peter buys a blue bike from Mary.”"),
+        Message("ask.sentenceAgain", "Say it aloud: “Peter buys a blue bike from Mary.”"),
         (lambda c: c.lip_gap > 0.05,), hold_s=0.03, times=5,
     ),
 )  # fmt: skip

@@ -2,8 +2,8 @@
 
 ::
 
-    networks/     PyTorch definitions of the published networks, and loading of their checkpoints
-    deploy.py     the same networks in the form that is fast on a runtime
+    networks/     a folder for each family of published networks; loading of their checkpoints
+    deploy.py     parts of the same networks in the form that is fast on a runtime
     export.py     PyTorch -> ONNX, with its precision
     graph.py      TensorSpec, ModelSpec; reading and checking ONNX graphs
     resample.py   rewriting of 5-D GridSample for runtimes that lack it
@@ -12,6 +12,7 @@
     runner.py     Runner: checked ``infer()`` over a backend's own
     onnxruntime.py openvino.py torch.py tensorrt.py     one backend each
     nvidia.py     which of NVIDIA's libraries and cards are here, and what runs on what
+    backends.py   the table of backends: what each runs on, and how it opens a graph
     select.py     which backend this machine can run, and why
     compare.py    parity of a backend against a reference
     measure.py    how long a frame takes on this machine

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from avatar.core.files import left_overs, whole_file
 from avatar.errors import EngineError
 from engines.graph import digest
 from engines.locking import locked
@@ -62,7 +61,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Engine:
+class BuiltEngine:
     """An engine, where it lies, and whether it was built just now."""
 
     data: bytes
@@ -78,7 +77,7 @@ def build(
     *,
     progress: Progress = lambda _what, _share: None,
     say: Say = lambda _line: None,
-) -> Engine:
+) -> BuiltEngine:
     """The engine of ``model``: read from the folder ``cache`` where it fits, else built.
 
     ``name`` is the model's, for the file and for messages. ``say`` gets a line when an engine is
@@ -92,7 +91,7 @@ def build(
         with _locked(path.with_suffix(".lock"), name, say):
             data, reason = _read(path, key)
             if data is not None:
-                return Engine(data, path, built=False)
+                return BuiltEngine(data, path, built=False)
             say(f"building {name} ({key.precision}) for {key.device}: {reason}")
             data = builder.build(model, progress)
             _write(path, key, data)
@@ -101,7 +100,7 @@ def build(
             f"the engine of {name} cannot be kept in {cache}: {error.strerror or error}. "
             "Choose another folder, or free some space"
         ) from error
-    return Engine(data, path, built=True)
+    return BuiltEngine(data, path, built=True)
 
 
 def _file_name(name: str, key: Key) -> str:
@@ -150,18 +149,9 @@ def _short(value: Any) -> str:
 def _write(path: Path, key: Key, data: bytes) -> None:
     """Write beside, then rename: another process sees the old file, the new one, or none."""
     header = {"key": asdict(key), "sha256": hashlib.sha256(data).hexdigest()}
-    handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + json.dumps(header).encode() + b"\n")
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
+    with whole_file(path, flush=True) as part, part.open("wb") as file:
+        file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+        file.write(data)
 
 
 @contextmanager
@@ -171,6 +161,6 @@ def _locked(path: Path, name: str, say: Say) -> Iterator[None]:
     Left-overs of builds that died are removed while the lock is held: nobody is writing them.
     """
     with locked(path, lambda: say(f"another process is building {name}: waiting for it")):
-        for part in path.parent.glob(f"{path.stem}.engine*.part"):
+        for part in left_overs(path.with_suffix(".engine")):
             part.unlink(missing_ok=True)
         yield

@@ -1,14 +1,7 @@
 """PyTorch -> ONNX: the models that an application runs, made of the published networks.
 
-A model is what is run as one, so it may join networks, or take a part of one::
-
-    liveportrait/appearance_feature_extractor    picture -> feature_3d                once a source
-    liveportrait/motion_extractor                picture -> pitch, yaw, roll, t, …    once a frame
-    liveportrait/frame                           feature_3d, keypoints -> picture     once a frame
-    liveportrait/stitching_retargeting_module/…  vector -> vector                     once a frame
-    fomm/kp_detector                             picture -> value, jacobian           once a frame
-    fomm/source                                  picture -> small, features           once a source
-    fomm/frame                                   those and keypoints -> picture       once a frame
+A model is what is run as one, so it may join networks, or take a part of one: each family in
+``engines/networks`` has a table of its own.
 
 Pictures are uint8 (H, W, 3). All shapes are fixed.
 """
@@ -19,15 +12,13 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from avatar.errors import EngineError, MissingDependencyError
 from engines import resample
-from engines.graph import ModelSpec, TensorSpec, check
-from engines.precision import convolutions
+from engines.graph import ModelSpec, check
+from engines.networks import FAMILIES
+from engines.networks.family import Model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -38,76 +29,8 @@ if TYPE_CHECKING:
 Form = Literal["native", "rows", "tile4c"]
 OPSET = 20  # the first with GridSample of five axes
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-_U8, _F32 = np.dtype(np.uint8), np.dtype(np.float32)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model by its networks, inputs and outputs."""
-
-    networks: tuple[str, ...]
-    spec: ModelSpec
-
-
-def _model(
-    networks: tuple[str, ...],
-    inputs: Shapes,
-    outputs: Shapes,
-) -> Model:
-    def specs(values: Shapes) -> tuple[TensorSpec, ...]:
-        return tuple(
-            TensorSpec(name, _U8 if name == "picture" else _F32, shape)
-            for name, shape in values.items()
-        )
-
-    return Model(networks, ModelSpec(specs(inputs), specs(outputs)))
-
-
-_PICTURE: Shapes = {"picture": (256, 256, 3)}
-_VOLUME: Shapes = {"feature_3d": (1, 32, 16, 64, 64)}
-_ENCODED: Shapes = {"small": (1, 3, 64, 64), "features": (1, 256, 64, 64)}
-_HEADS: Shapes = {
-    **dict.fromkeys(("pitch", "yaw", "roll"), (1, 66)),
-    "t": (1, 3),
-    "exp": (1, 63),
-    "scale": (1, 1),
-    "kp": (1, 63),
-}
-_RETARGETING = "liveportrait/stitching_retargeting_module"
-
 MODELS: dict[str, Model] = {
-    "liveportrait/appearance_feature_extractor": _model(
-        ("liveportrait/appearance_feature_extractor",), _PICTURE, _VOLUME
-    ),
-    "liveportrait/motion_extractor": _model(("liveportrait/motion_extractor",), _PICTURE, _HEADS),
-    "liveportrait/frame": _model(
-        ("liveportrait/warping_module", "liveportrait/spade_generator"),
-        {**_VOLUME, "kp_driving": (1, 21, 3), "kp_source": (1, 21, 3)},
-        {"picture": (512, 512, 3)},
-    ),
-    **{
-        f"{_RETARGETING}/{part}": _model(
-            (f"{_RETARGETING}/{part}",), {"input": (1, inputs)}, {"output": (1, outputs)}
-        )
-        for part, inputs, outputs in (("stitching", 126, 65), ("lip", 65, 63), ("eye", 66, 63))
-    },
-    "fomm/kp_detector": _model(
-        ("fomm/kp_detector",), _PICTURE, {"value": (1, 10, 2), "jacobian": (1, 10, 2, 2)}
-    ),
-    "fomm/source": _model(("fomm/generator",), _PICTURE, _ENCODED),
-    "fomm/frame": _model(
-        ("fomm/generator",),
-        {
-            **_ENCODED,
-            "source_value": (1, 10, 2),
-            "source_jacobian": (1, 10, 2, 2),
-            "driving_value": (1, 10, 2),
-            "driving_jacobian": (1, 10, 2, 2),
-        },
-        {"picture": (256, 256, 3)},
-    ),
+    name: model for family in FAMILIES.values() for name, model in family.models.items()
 }
 """Every model that :func:`export` makes, by name."""
 
@@ -145,41 +68,10 @@ def export(
     return graph
 
 
-def eight_bit(name: str, graph: ModelProto) -> tuple[str, ...]:
-    """The convolutions of the model ``name`` that :func:`engines.precision.to_int8` should take.
-
-    Found by making one group after the other 8-bit (docs/performance.md). In LivePortrait's frame
-    the dense motion and the SPADEs' scales and shifts, three fifths of the work, cost a third of
-    the error that all would; elsewhere all but the first and the last.
-    """
-    names = convolutions(graph)
-    if name != "liveportrait/frame":
-        return names[1:-1]
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
-    weights = {n.output[0]: shapes.get(n.input[1], ()) for n in graph.graph.node if n.input[1:]}
-    # Volumes have kernels of three axes; only scales and shifts read 128 channels.
-    return tuple(n for n in names if len(weights[n]) == 5 or weights[n][1:] == (128, 3, 3))
-
-
 def deployed(name: str, networks: Mapping[str, nn.Module], colour: Colour = "rgb") -> nn.Module:
     """The model ``name`` as a PyTorch module: what :func:`export` writes down."""
-    from engines import deploy
-
-    first = networks[model(name).networks[0]]
-    outputs = tuple(spec.name for spec in model(name).spec.outputs)
-    made: nn.Module
-    if name == "liveportrait/frame":
-        made = deploy.PortraitFrame(networks, colour)
-    elif name == "fomm/frame":
-        made = deploy.FirstOrderFrame(first, colour)
-    elif name == "fomm/source":
-        made = deploy.SourceEncoder(first, colour)
-    elif name == "fomm/kp_detector":
-        made = deploy.OfPicture(deploy.Keypoints(first), colour, outputs)
-    elif name.startswith(_RETARGETING):
-        made = first
-    else:
-        made = deploy.OfPicture(first, colour, outputs)
+    wanted = model(name)
+    made = wanted.deploy(wanted, [networks[part] for part in wanted.networks], colour)
     return made.eval().requires_grad_(False)
 
 

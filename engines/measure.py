@@ -19,28 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from avatar.errors import AvatarError, EngineError
 from engines import precision, samples
+from engines.backends import BACKENDS, Backend, of_kind
 from engines.compare import compare
 from engines.cost import DEVICES, cost
-from engines.export import MODELS, eight_bit, export, model
+from engines.export import MODELS, export, model
 from engines.graph import Array
-from engines.networks import create
+from engines.networks import FAMILIES, create
 from engines.runner import Runner
-from engines.select import volume_form
 
 if TYPE_CHECKING:
     from onnx import ModelProto
     from torch import nn
-
-FRAMES = {
-    "fomm": ("fomm/kp_detector", "fomm/frame"),
-    "liveportrait": ("liveportrait/motion_extractor", "liveportrait/frame"),
-}
-"""The models that run once a frame. The source's own are left out: they run once a source."""
-
-WHOLE = {"fomm": ("fomm/source",), "liveportrait": ()}
-"""What the published code also does in every frame, although it depends on the source alone."""
-
-_BACKENDS = ("openvino", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,8 @@ def measure(
     from engines.torch import reference
 
     torch.set_num_threads(threads)
-    names = (*FRAMES[family], *WHOLE[family])
+    known = FAMILIES[family]
+    names = (*known.each_frame, *known.whole)
     feeds = {name: samples.real_feeds(name, networks, pictures[0], pictures[1:]) for name in names}
     references = {name: reference(name, networks) for name in names}
     if "original" in forms:
@@ -103,10 +93,10 @@ def measure(
         yield Row(family, "original (torch)", taken, None)
     for backend, kind in (form.split(" ") for form in forms if form != "original"):
         taken, error = Time(), 0.0
-        for name in FRAMES[family]:
-            graph = export(name, networks, form=volume_form(backend))
+        for name in known.each_frame:
+            graph = export(name, networks, form=_on_cpu(backend).volume_form())
             graph = _in_precision(name, graph, kind, feeds[name][:-1])
-            with _open(backend, graph, threads) as runner:
+            with _on_cpu(backend).open(name, graph, threads=threads) as runner:
                 del graph
                 taken = taken + _time(runner, feeds[name][-1], repeats)
                 differences = compare(runner, references[name], feeds[name][-1:])
@@ -120,23 +110,18 @@ def _in_precision(
     made: dict[str, Callable[[], ModelProto]] = {
         "fp32": lambda: graph,
         "fp16": lambda: precision.to_fp16(graph),
-        "int8": lambda: precision.to_int8(graph, ranges, only=eight_bit(name, graph)),
+        "int8": lambda: precision.to_int8(graph, ranges, only=model(name).eight_bit(graph)),
     }
     if kind not in made:
         raise EngineError(f"no precision is called {kind!r}; known are {', '.join(made)}")
     return made[kind]()
 
 
-def _open(backend: str, graph: ModelProto, threads: int) -> Runner:
-    if backend == "openvino":
-        from engines.openvino import OpenVinoRunner
-
-        return OpenVinoRunner(graph, threads=threads)
-    if backend == "onnxruntime":
-        from engines.onnxruntime import OnnxRuntimeRunner
-
-        return OnnxRuntimeRunner(graph, threads=threads)
-    raise EngineError(f"no backend is called {backend!r} here; known are {', '.join(_BACKENDS)}")
+def _on_cpu(name: str) -> Backend:
+    known = of_kind("cpu")
+    if name not in known:
+        raise EngineError(f"no backend is called {name!r} here; known are {', '.join(known)}")
+    return BACKENDS[name]
 
 
 def _time(runner: Runner, feeds: Mapping[str, Array], repeats: int) -> Time:
@@ -155,8 +140,9 @@ def _networks(family: str, folder: Path | None) -> dict[str, Any]:
     from engines.networks.checkpoint import load_state, read, recognise
     from engines.networks.seeded import seeded
 
-    wanted = [n for name in (*FRAMES[family], *WHOLE[family]) for n in model(name).networks]
-    wanted += [n for name in FRAMES[family] for n in samples.networks_for(name)]
+    known = FAMILIES[family]
+    wanted = [n for name in (*known.each_frame, *known.whole) for n in model(name).networks]
+    wanted += [n for name in known.each_frame for n in samples.networks_for(name)]
     if folder is None:
         return {name: seeded(name) for name in NAMES if name in wanted}
     found: dict[str, Any] = {}
@@ -222,7 +208,7 @@ def _cpu() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; see the module."""
     parser = argparse.ArgumentParser(prog="python -m engines.measure", description=__doc__)
-    parser.add_argument("families", nargs="*", default=list(FRAMES), help="fomm, liveportrait")
+    parser.add_argument("families", nargs="*", default=list(FAMILIES), help=", ".join(FAMILIES))
     parser.add_argument(
         "--form",
         action="append",
@@ -243,8 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.write(f"{_cpu()}, {options.threads} threads, {load()} before\n{HEADER}\n")
     try:
         for family in options.families:
-            if family not in FRAMES:
-                raise EngineError(f"no family is called {family!r}; known are {', '.join(FRAMES)}")
+            if family not in FAMILIES:
+                raise EngineError(
+                    f"no family is called {family!r}; known are {', '.join(FAMILIES)}"
+                )
             for row in measure(
                 family,
                 _networks(family, options.checkpoints),

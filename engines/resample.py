@@ -1,6 +1,6 @@
 """Volumetric resampling for runtimes that have none.
 
-LivePortrait reads a volume of features at computed places: a GridSample of five axes, which
+A network may read a volume of features at computed places: a GridSample of five axes, which
 OpenVINO, TensorRT below 11.2 and older execution providers lack. :func:`rewrite` replaces it, in
 any ONNX graph, by operations that they have:
 

@@ -28,7 +28,7 @@ class Runner(ABC):
     """
 
     backend: str
-    """The backend's name, as in ``engines.select.BACKENDS``."""
+    """The backend's name, as in ``engines.backends.BACKENDS``."""
 
     def __init__(self, spec: ModelSpec, device: str) -> None:
         self.spec = spec

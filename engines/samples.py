@@ -17,8 +17,6 @@ from engines.graph import Array
 if TYPE_CHECKING:
     from torch import nn
 
-    from engines.runner import Runner
-
 SIZE_PX = 256
 
 
@@ -55,14 +53,7 @@ def random_feeds(name: str, seed: int = 0) -> dict[str, Array]:
 
 def networks_for(name: str) -> tuple[str, ...]:
     """The networks that :func:`real_feeds` needs to make the inputs of the model ``name``."""
-    before = {
-        "liveportrait/frame": (
-            "liveportrait/appearance_feature_extractor",
-            "liveportrait/motion_extractor",
-        ),
-        "fomm/frame": ("fomm/kp_detector", "fomm/generator"),
-    }
-    return before.get(name, ())
+    return model(name).fed_by
 
 
 def real_feeds(
@@ -75,26 +66,9 @@ def real_feeds(
     """
     from engines.torch import reference
 
-    inputs = {spec.name for spec in model(name).spec.inputs}
-    if inputs == {"picture"}:
+    wanted = model(name)
+    if {spec.name for spec in wanted.spec.inputs} == {"picture"}:
         return [{"picture": picture} for picture in (source, *driving)]
-    if name == "liveportrait/frame":
-        extract = reference("liveportrait/appearance_feature_extractor", networks)
-        motion = reference("liveportrait/motion_extractor", networks)
-        volume = extract.infer({"picture": source})["feature_3d"]
-        points = [_points(motion, picture) for picture in (source, *driving)]
-        return [{"feature_3d": volume, "kp_source": points[0], "kp_driving": p} for p in points[1:]]
-    if name == "fomm/frame":
-        encode, detect = (reference(n, networks) for n in ("fomm/source", "fomm/kp_detector"))
-        encoded = encode.infer({"picture": source})
-        found = [detect.infer({"picture": picture}) for picture in (source, *driving)]
-        still = {f"source_{key}": value for key, value in found[0].items()}
-        return [
-            {**encoded, **still, **{f"driving_{key}": value for key, value in f.items()}}
-            for f in found[1:]
-        ]
+    if wanted.feeds is not None:
+        return wanted.feeds(lambda other: reference(other, networks), source, driving)
     return [random_feeds(name, seed) for seed in range(len(driving))]
-
-
-def _points(motion: Runner, picture: Array) -> Array:
-    return motion.infer({"picture": picture})["kp"].reshape(1, 21, 3)

@@ -22,7 +22,12 @@ HEAVY = {
 # What is a torch.nn.Module needs torch to be defined at all; these are imported by the functions
 # that make networks: every other module imports without them.
 DEFINITIONS = {
-    "engines.deploy", "engines.networks.fomm", "engines.networks.liveportrait",
+    "engines.deploy",
+    *(
+        f"engines.networks.{family}.{form}"
+        for family in ("fomm", "liveportrait")
+        for form in ("published", "deployed")
+    ),
     "engines.deploy_convolutions",
     "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
     "engines.training.losses", "engines.training.devices", "engines.training.group",

@@ -40,8 +40,9 @@ from avatar.cli.options import (
     given_options,
     live_config,
 )
-from avatar.config import DEFAULTS, NeuralOptions, parse_face
+from avatar.config import NeuralOptions, parse_face
 from avatar.core.home import Home
+from avatar.core.options import PublishedEngineName, default_of
 from avatar.errors import UsageError
 
 
@@ -212,7 +213,7 @@ def train(
                      "a video; with --as-base: the file of weights."),
     ] = None,
     teacher: Annotated[
-        Literal["liveportrait", "fomm"] | None,
+        PublishedEngineName | None,
         typer.Option("--teacher",
                      help="Learn from what this engine draws of one photograph, moved by the "
                      "clips; see `avatar models`."),
@@ -243,14 +244,16 @@ def train(
         raise typer.Exit(compare(name, clip, out, live_config(None, runtime), Home.of_user()))
     if (backend or precision) and teacher is None:
         raise UsageError("--backend and --precision are for train --evaluate and train --teacher")
-    from avatar.commands.train.command import Wish
     from avatar.commands.train.command import train as command
+    from avatar.commands.train.request import Wish
     from avatar.commands.train.teacher import DEFAULT_MOMENTS, TeacherWish
 
     asked = None
     if teacher is not None:
         options = NeuralOptions(
-            **given, backend=backend or DEFAULTS.backend, precision=precision or DEFAULTS.precision
+            **given,
+            backend=backend or default_of("backend"),
+            precision=precision or default_of("precision"),
         )
         asked = TeacherWish(teacher, DEFAULT_MOMENTS if moments is None else moments, options)
     wish = Wish(

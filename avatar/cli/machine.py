@@ -30,8 +30,8 @@ from avatar.cli.options import (
     WeightsVariantOption,
     live_config,
 )
-from avatar.config import DEFAULTS
 from avatar.core.home import Home
+from avatar.core.options import PUBLISHED, default_of
 from avatar.errors import UsageError
 
 
@@ -122,7 +122,7 @@ def bench(
 
         raise typer.Exit(
             quality_command(
-                engine or DEFAULTS.engine, clips, avatars, home, quick=quick, html_path=html,
+                engine or default_of("engine"), clips, avatars, home, quick=quick, html_path=html,
                 json_path=json_path, face_model=face_model,
             )
         )  # fmt: skip
@@ -230,7 +230,9 @@ def doctor(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="NAME", help="With --gpu: liveportrait or fomm, an installed one."
+            "--engine",
+            metavar="NAME",
+            help=f"With --gpu: {' or '.join(PUBLISHED)}, an installed one.",
         ),
     ] = None,
     backend: Annotated[

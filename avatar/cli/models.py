@@ -9,6 +9,7 @@ import typer
 
 from avatar.cli.options import AheadOption, BuildBackendOption, BuildPrecisionOption
 from avatar.core.home import Home
+from avatar.core.options import PUBLISHED, declared
 
 
 def models_list() -> None:
@@ -18,12 +19,12 @@ def models_list() -> None:
     raise typer.Exit(list_models(Home.of_user().models))
 
 
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="liveportrait or fomm.")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=f"{' or '.join(PUBLISHED)}.")]
 VariantOption = Annotated[
     str | None,
     typer.Option(
         "--variant", metavar="people|animals",
-        help="Which weights of liveportrait (default: people).",
+        help=f"Which weights of {' or '.join(declared()['variant'].engines)} (default: people).",
     ),
 ]  # fmt: skip
 LicenceOption = Annotated[

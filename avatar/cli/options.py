@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from avatar.config import DEFAULTS, LiveConfig
+from avatar.config import LiveConfig
+from avatar.core.options import PUBLISHED, declared, default_of
 
 
 def defaults(text: str, name: str) -> str:
     """Name an option's default; options left out stay None, so that a config file can set them."""
-    value = getattr(DEFAULTS, name)
+    value = default_of(name)
     shown = ", ".join(value) if isinstance(value, tuple) else value
     return f"{text} (default: {shown})"
 
@@ -90,11 +91,12 @@ EngineOption = Annotated[
     typer.Option(
         "--engine", metavar="NAME",
         help=defaults("portrait needs nothing; neural draws an avatar that `avatar train` made; "
-                      "liveportrait and fomm run published networks, see `avatar models`.",
+                      f"{' and '.join(PUBLISHED)} run published networks, see `avatar models`.",
                       "engine"),
     ),
 ]  # fmt: skip
-NEURAL_PANEL = "Engines liveportrait, fomm"
+NEURAL_PANEL = f"Engines {', '.join(PUBLISHED)}"
+_FINE = f"{declared()['regions'].engines[0]} only."
 DRIVING_PANEL = "How far it goes along"
 StrengthOption = Annotated[
     float | None,
@@ -214,28 +216,28 @@ RegionsOption = Annotated[
     typer.Option(
         "--region", metavar="REGION", rich_help_panel=NEURAL_PANEL,
         help=defaults("What of your face drives the avatar: expression, pose, lips, eyes. Give "
-                      "several. liveportrait only.", "regions"),
+                      f"several. {_FINE}", "regions"),
     ),
 ]  # fmt: skip
 StitchingOption = Annotated[
     bool | None,
     typer.Option("--stitching/--no-stitching", rich_help_panel=NEURAL_PANEL,
-                 help="Keep the shoulders still. liveportrait only."),
+                 help=f"Keep the shoulders still. {_FINE}"),
 ]  # fmt: skip
 RetargetEyesOption = Annotated[
     bool | None,
     typer.Option("--retarget-eyes/--no-retarget-eyes", rich_help_panel=NEURAL_PANEL,
-                 help="Shut the avatar's eyes exactly as far as yours. liveportrait only."),
+                 help=f"Shut the avatar's eyes exactly as far as yours. {_FINE}"),
 ]  # fmt: skip
 RetargetLipsOption = Annotated[
     bool | None,
     typer.Option("--retarget-lips/--no-retarget-lips", rich_help_panel=NEURAL_PANEL,
-                 help="Open its lips exactly as far as yours. liveportrait only."),
+                 help=f"Open its lips exactly as far as yours. {_FINE}"),
 ]  # fmt: skip
 WeightsVariantOption = Annotated[
     str | None,
     typer.Option("--variant", metavar="animals", rich_help_panel=NEURAL_PANEL,
-                 help="Weights for animals; needs --crop. liveportrait only."),
+                 help=f"Weights for animals; needs --crop. {_FINE}"),
 ]  # fmt: skip
 CropOption = Annotated[
     str | None,

@@ -18,9 +18,8 @@ from avatar.clock import ManualClock
 from avatar.commands.avatars import AvatarPhoto, FaceChoice
 from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.retargeting import chosen_reference, make_retargeter
-from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
+from avatar.commands.template import check_saving, open_template, recording_of, save
 from avatar.commands.terminal import say
-from avatar.commands.wiring import open_engine, portrait_settings
 from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
@@ -30,6 +29,7 @@ from avatar.generate.framing import default_size
 from avatar.label import create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
 from avatar.motion.template import Recording, Template
+from avatar.sessions.engines import OpenEngine, open_engine
 from avatar.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.sources.timing import FilmTiming, film_timing
@@ -72,8 +72,7 @@ def animate(
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
-    settings, machine = portrait_settings(config, home), Machine.of_process()
-    engine = open_engine(config.engine, settings, config, config.smoothing, say, home, machine)
+    engine = open_engine(config, say, home, Machine.of_process())
     stop = threading.Event()
     with ExitStack() as stages:
         if template is None:
@@ -96,7 +95,9 @@ def animate(
             motions = _motions(source, tracker, look, make_retargeter(config, home), config.seconds)
         else:
             motions = template.motions(config.seconds, config.motion)
-        animation = _Animation(generator, labeller, recording_of(generator, float(timing.rate)))
+        animation = _Animation(
+            engine, generator, labeller, recording_of(config.engine, float(timing.rate))
+        )
         slots = _Slots(writer, timing.rate)
         with closing(motions), _progress(_planned(timing, config.seconds)) as step:
             for motion in motions:
@@ -235,6 +236,7 @@ def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
 class _Animation:
     """The stages after the retargeter, and how many frames had a face."""
 
+    engine: OpenEngine
     generator: AvatarGenerator
     labeller: Labeller
     recording: Recording | None
@@ -246,7 +248,7 @@ class _Animation:
         self.faces += motion.presence is Presence.TRACKED
         frame = self.labeller.label(self.generator.generate(motion))
         if self.recording is not None:
-            self.recording.add(motion.timestamp_ns, seen_by(self.generator))
+            self.recording.add(motion.timestamp_ns, self.engine.seen(self.generator))
         return frame
 
 

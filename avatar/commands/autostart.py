@@ -24,6 +24,7 @@ from typing import Literal
 
 from avatar.commands.terminal import say
 from avatar.config import load_config
+from avatar.core.files import PUBLIC, write_whole
 from avatar.core.home import Home
 from avatar.errors import UsageError
 
@@ -221,14 +222,10 @@ def _refuse_changed(path: Path, force: bool, fate: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all. Raises ``UsageError``."""
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text, mode=PUBLIC)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 

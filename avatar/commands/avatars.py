@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 from avatar.commands.face_cache import FaceCache
-from avatar.commands.store import AvatarStore, StoredAvatar, either, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar, either
+from avatar.core.face.bounds import face_box, face_px
+from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN, builtin_photo, load_photo
-from avatar.generate.portrait import photo_bounds
 from avatar.track.landmarker import detect_faces
 
 MIN_FACE_PX = 64
@@ -23,7 +25,6 @@ MIN_FACE_PX = 64
 MAX_PHOTOS = 5
 # A face enlarged more than twice looks soft beside the others.
 SOFT_SHARE = 0.5
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 FaceChoice = int | Literal["all"]
 
 
@@ -108,14 +109,11 @@ def photos_in(folder: Path) -> list[Path]:
 
     Raises ``PhotoError`` when there is none.
     """
-    paths = sorted(
-        path for path in folder.iterdir()
-        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")
-    )  # fmt: skip
+    paths = pictures_in(folder)
     if not paths:
         raise PhotoError(
             f"expected photographs of one person in the folder {folder}, found none "
-            f"({', '.join(PHOTO_SUFFIXES)}). Name a photograph, or another folder."
+            f"({', '.join(PICTURE_SUFFIXES)}). Name a photograph, or another folder."
         )
     return paths
 
@@ -156,11 +154,11 @@ def _album(
 def say_together(names: Sequence[str], faces: Sequence[Face], say: Callable[[str], None]) -> None:
     """Say what the user should know of photographs of one person that are taken together."""
     say(f"{len(names)} photographs of one person; that all show the same one is not checked")
-    first_px = _face_px(faces[0])
+    first_px = face_px(faces[0])
     for name, face in zip(names[1:], faces[1:], strict=True):
-        if _face_px(face) < SOFT_SHARE * first_px:
+        if face_px(face) < SOFT_SHARE * first_px:
             say(
-                f"the face in {name} has {_face_px(face):.0f} pixels, in {names[0]} "
+                f"the face in {name} has {face_px(face):.0f} pixels, in {names[0]} "
                 f"{first_px:.0f}: it will look soft whenever it is shown"
             )
 
@@ -263,8 +261,13 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
     """
     if not faces:
         raise PhotoError(
-            f"expected a human face in {name}, found none. Animals and faces seen from the side "
-            "or behind are not found: choose a picture in which both eyes show, or cut it closer."
+            Message(
+                "error.noFace",
+                "expected a human face in {name}, found none. Animals and faces seen from the side "
+                "or behind are not found: choose a picture in which both eyes show, or cut it "
+                "closer.",
+                name=name,
+            )
         )
     if not 1 <= number <= len(faces):
         raise PhotoError(
@@ -272,20 +275,33 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
             f"found {number}."
         )
     face = faces[number - 1]
-    left, top, right, bottom = photo_bounds(face)
-    size = _face_px(face)
+    left, top, right, bottom = face_box(face)
+    size = face_px(face)
     if size < MIN_FACE_PX:
         raise PhotoError(
-            f"expected a face of at least {MIN_FACE_PX} pixels in {name}, found one of "
-            f"{size:.0f}. Use a larger version of the picture, or cut it closer to the face."
-        )
+            Message(
+                "error.smallFace",
+                "expected a face of at least {least} pixels in {name}, found one of {size}. Use a "
+                "larger version of the picture, or cut it closer to the face.",
+                least=MIN_FACE_PX, name=name, size=round(size),
+            )
+        )  # fmt: skip
     if len(faces) > 1:
-        which = "the largest" if number == 1 else f"number {number} by size"
         say(
-            f"{len(faces)} faces in {name}: taking {which}, at "
-            f"x {left:.0f}–{right:.0f}, y {top:.0f}–{bottom:.0f}"
-        )
+            Message(
+                "said.severalFaces",
+                "{count} faces in {name}: taking {which}, at x {left}–{right}, y {top}–{bottom}",
+                count=len(faces), name=name, which=_by_size(number),
+                left=round(left), right=round(right), top=round(top), bottom=round(bottom),
+            )
+        )  # fmt: skip
     return face
+
+
+def _by_size(number: int) -> Message:
+    if number == 1:
+        return Message("said.largest", "the largest")
+    return Message("said.bySize", "number {number} by size", number=number)
 
 
 def choose_all(name: str, faces: list[Face], say: Callable[[str], None]) -> list[Face]:
@@ -295,15 +311,10 @@ def choose_all(name: str, faces: list[Face], say: Callable[[str], None]) -> list
     """
     if len(faces) < 2:
         return [choose_face(name, faces, say)]
-    large = [face for face in faces if _face_px(face) >= MIN_FACE_PX]
+    large = [face for face in faces if face_px(face) >= MIN_FACE_PX]
     small = len(faces) - len(large)
     if not large:
         return [choose_face(name, faces, say)]
     passed = f"; {small} smaller than {MIN_FACE_PX} pixels stay still" if small else ""
     say(f"{len(faces)} faces in {name}: {len(large)} are animated{passed}")
     return large
-
-
-def _face_px(face: Face) -> float:
-    left, top, right, bottom = photo_bounds(face)
-    return max(right - left, bottom - top)

@@ -9,17 +9,18 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import check_count, choose_face, photos_in, say_together
-from avatar.commands.face_numbers import head_turn_deg
 from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, name_of_file
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, neural_folder, read_card
+from avatar.core.face.bounds import face_box, face_px
+from avatar.core.face.head import head_turn_deg
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import EngineError, SinkError, UsageError
-from avatar.frames import BLENDSHAPE_NAMES, Face, GeneratedFrame, LabelledFrame, Presence
+from avatar.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import load_photo
-from avatar.generate.portrait import photo_bounds
 from avatar.label import aigc_metadata, create_labeller
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
@@ -86,21 +87,40 @@ def add_photo(
         face_number=face, face_count=len(faces), more=others, replace=force,
     )  # fmt: skip
     took_s = (clock.now_ns() - start_ns) / 1e9
-    say(f"{'replaced' if replaced else 'added'} {stored.name} in {took_s:.1f} s: {_found(stored)}")
+    say(_added(stored, replaced, f"{took_s:.1f}"))
     if others:
         names = [photo.name, *(path.name for path in further)]
         say_together(names, [chosen, *(other for _, other in others)], say)
     yaw_deg = head_turn_deg(chosen)[0]
     if abs(yaw_deg) > TURNED_DEG:
         say(
-            f"the head is turned {abs(yaw_deg):.0f}° to the picture's "
-            f"{'right' if yaw_deg > 0 else 'left'}: head turns will be limited. A photograph "
-            "from the front moves best."
+            Message(
+                "said.turned",
+                "the head is turned {degrees}° to the picture's {side}: head turns will be "
+                "limited. A photograph from the front moves best.",
+                degrees=round(abs(yaw_deg)),
+                side=Message("said.right", "right")
+                if yaw_deg > 0
+                else Message("said.left", "left"),
+            )
         )
     twins = store.twins(stored)
     if twins:
-        say(f"the same photograph is stored as {', '.join(twins)}, too")
+        say(
+            Message(
+                "said.twins",
+                "the same photograph is stored as {names}, too",
+                names=", ".join(twins),
+            )
+        )
     return stored
+
+
+def _added(stored: StoredAvatar, replaced: bool, seconds: str) -> Message:
+    found = {"name": stored.name, "seconds": seconds, "found": _found(stored)}
+    if replaced:
+        return Message("said.avatarReplaced", "replaced {name} in {seconds} s: {found}", **found)
+    return Message("said.avatarAdded", "added {name} in {seconds} s: {found}", **found)
 
 
 def _all_photos(given: list[Path], face: int) -> list[Path]:
@@ -117,15 +137,13 @@ def _all_photos(given: list[Path], face: int) -> list[Path]:
     return photos
 
 
-def _found(stored: StoredAvatar) -> str:
+def _found(stored: StoredAvatar) -> Message:
     width, height = stored.face.image_size_px
-    return f"a face of {face_px(stored.face):.0f} pixels in a picture of {width}×{height}"
-
-
-def face_px(face: Face) -> float:
-    """Return the longer side of a face, pixels of its picture."""
-    left, top, right, bottom = photo_bounds(face)
-    return max(right - left, bottom - top)
+    return Message(
+        "said.faceFound",
+        "a face of {size} pixels in a picture of {width}×{height}",
+        size=round(face_px(stored.face)), width=width, height=height,
+    )  # fmt: skip
 
 
 def _quoted(name: str) -> str:
@@ -198,7 +216,7 @@ def _numbers(stored: StoredAvatar) -> list[tuple[str, str]]:
     """Return what ``show`` prints, line by line."""
     face = stored.face
     width, height = face.image_size_px
-    left, top, right, bottom = photo_bounds(face)
+    left, top, right, bottom = face_box(face)
     yaw, pitch, roll = head_turn_deg(face)
     order = face.blendshapes.argsort()[::-1][:_SHOWN_BLENDSHAPES]
     expression = ", ".join(f"{BLENDSHAPE_NAMES[i]} {face.blendshapes[i]:.2f}" for i in order)

@@ -26,6 +26,7 @@ from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.pictures import jpeg
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, UInt8Image
 from avatar.observe import Recorder
@@ -76,8 +77,6 @@ def load_frames(camera: str, fps: float) -> JpegFrames:
     ``camera``: a video file, an address or ``demo``. Raises the source's errors; ``UsageError``
     for a real camera, whose pictures cannot be repeated.
     """
-    import cv2
-
     if camera.isdecimal() or camera.startswith("/dev/"):
         raise UsageError(
             f"bench replays a recording so that runs can be compared; found the camera {camera}. "
@@ -93,12 +92,7 @@ def load_frames(camera: str, fps: float) -> JpegFrames:
             except SourceEndedError:
                 break
             if frame is not None:
-                picture = _fitted(frame.image)
-                done, data = cv2.imencode(
-                    ".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80]
-                )
-                assert done
-                images.append(data.tobytes())
+                images.append(jpeg(_fitted(frame.image), 80))
     return JpegFrames(images)
 
 

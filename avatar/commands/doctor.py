@@ -71,6 +71,7 @@ def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
         *check_display(),
         check_sound(),
         check_streams(),
+        *([check_engines()] if usable else []),
         *check_permissions(),
         *check_memory(),
         check_speed(home, face_model) if usable else _unmeasured_speed(),
@@ -274,6 +275,21 @@ def check_streams() -> Check:
     whip = "" if importlib.util.find_spec("aiortc") else "; --out whip:… lacks aiortc"
     detail = f"encoders that open here: {', '.join(opening)} (not {others}){whip}"
     return Check("Streams", "ok", detail, "scripts/setup webrtc" if whip else "")
+
+
+def check_engines() -> Check:
+    """Check what can run the engines' networks here, whether or not any are installed."""
+    from avatar.sessions.engines import ENGINES
+    from engines.select import choose
+
+    detail = "; ".join(f"{name} {engine.help}" for name, engine in ENGINES.items())
+    try:
+        return Check("Engines", "ok", f"{detail}. {choose().line}")
+    except AvatarError:
+        extras = dict.fromkeys(engine.extra for engine in ENGINES.values() if engine.extra)
+        lacking = ", ".join(name for name, engine in ENGINES.items() if engine.extra)
+        remedy = f"scripts/setup {' '.join(extras)}"
+        return Check("Engines", "warn", f"{detail}. Nothing here can run {lacking}", remedy)
 
 
 def check_permissions(devices: Sequence[Path] | None = None) -> list[Check]:

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avatar import __version__
-from avatar.commands.models.builds import Target, choose_target, models_of, open_model
+from avatar.commands.models.builds import SaidProgress, Target, choose_target, models_of, open_model
 from avatar.commands.models.store import installed_states, model_folder
-from avatar.commands.neural import Progress
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable
-from avatar.config import NEURAL_ENGINES
-from avatar.errors import AvatarError, SinkError, UsageError
-from engines import measure, samples, select
+from avatar.core.files import write_output
+from avatar.core.options import PUBLISHED
+from avatar.errors import AvatarError, UsageError
+from engines import samples
+from engines.backends import BACKENDS, of_kind
 from engines.compare import LIMITS, compare, table
+from engines.networks import FAMILIES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-ON_CARDS = ("tensorrt-rtx", "tensorrt")
 _PACKAGES = (
     "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "tensorrt-rtx", "tensorrt",
     "cuda-core", "cuda-bindings",
@@ -93,13 +94,13 @@ def doctor_gpu(
     """Check the networks on this machine, write ``report``, and return the exit status.
 
     ``models``: the folder of the installed ones. ``engine``: a family; None takes an installed one,
-    else LivePortrait. ``backend``: ``auto`` is a card's, and only ``openvino`` or ``onnxruntime``
-    by name check the CPU. The status is 1 where nothing can run or something is wrong. Raises
+    else the first. ``backend``: ``auto`` is a card's, and only ``openvino`` or ``onnxruntime`` by
+    name check the CPU. The status is 1 where nothing can run or something is wrong. Raises
     ``UsageError`` for options that cannot be meant.
     """
-    family = engine or _installed_family(models) or NEURAL_ENGINES[0]
-    if family not in NEURAL_ENGINES:
-        known = " or ".join(NEURAL_ENGINES)
+    family = engine or _installed_family(models) or PUBLISHED[0]
+    if family not in PUBLISHED:
+        known = " or ".join(PUBLISHED)
         raise UsageError(f"--engine: expected {known} with --gpu, found {family!r}")
     check_writable(report, "--report")
     if report.exists() and not force:
@@ -110,10 +111,7 @@ def doctor_gpu(
     except AvatarError as error:
         notes(f"not possible here: {error}")
         status = 1
-    try:
-        report.write_text(anonymous("\n".join(notes.lines), models) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{report} cannot be written: {error.strerror or error}") from error
+    write_output(report, anonymous("\n".join(notes.lines), models) + "\n")
     say(f"{report}: the same as text, without names and folders, to attach to an issue")
     return status
 
@@ -129,7 +127,7 @@ def _examined(family: str, models: Path, backend: str, precision: str, notes: _N
     kind = "installed" if weights.folder else "made from a seed (none are installed)"
     notes(f"{family}, {target.precision}, weights {kind}")
     verdicts = list(examine(models_of(family), weights, target, notes))
-    frame_ms = sum(v.ms for v in verdicts if v.name in measure.FRAMES[family])
+    frame_ms = sum(v.ms for v in verdicts if v.name in FAMILIES[family].each_frame)
     notes(
         f"a frame of {family}: {frame_ms:.1f} ms, {1e3 / frame_ms:.1f} fps for the networks alone"
     )
@@ -147,9 +145,9 @@ def describe() -> Iterator[str]:
     yield f"{about['cpu']}, {about['cores']} cores, {about['memory']}"
     yield "packages: " + ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield f"card: {_card()}"
-    for name, probe in select.PROBES.items():
+    for name, known in BACKENDS.items():
         try:
-            yield f"backend {name}: can be used, {probe()}"
+            yield f"backend {name}: can be used, {known.probe()}"
         except AvatarError as error:
             yield f"backend {name}: not usable, {error}"
 
@@ -179,7 +177,7 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
     if backend != "auto":
         return choose_target(backend, precision)
     reasons: list[tuple[str, str]] = []
-    for name in ON_CARDS:
+    for name in of_kind("cuda"):
         try:
             return choose_target(name, precision)
         except AvatarError as error:
@@ -193,7 +191,7 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
 
 
 def _installed_family(models: Path) -> str | None:
-    for family in NEURAL_ENGINES:
+    for family in PUBLISHED:
         try:
             model_folder(models, family)
         except AvatarError:
@@ -203,11 +201,10 @@ def _installed_family(models: Path) -> str | None:
 
 
 def _weights(family: str, models: Path) -> Weights:
-    from engines.networks import NAMES
     from engines.networks.checkpoint import load
     from engines.networks.seeded import seeded
 
-    names = [name for name in NAMES if name.startswith(f"{family}/")]
+    names = list(FAMILIES[family].sections)
     cache = models / "builds" / "doctor"
     try:
         folder = model_folder(models, family)
@@ -246,19 +243,18 @@ def _open(
     notes: Say,
 ) -> Runner:
     if weights.folder is not None:
-        return open_model(name, weights.folder, target, progress=Progress(notes), say=notes)
+        return open_model(name, weights.folder, target, progress=SaidProgress(notes), say=notes)
     from engines import precision
-    from engines.export import eight_bit, export
+    from engines.export import export, model
 
-    graph = export(name, weights.networks, form=select.volume_form(target.choice.backend))
+    backend = BACKENDS[target.choice.backend]
+    graph = export(name, weights.networks, form=backend.volume_form())
     kind = target.precision_of(name)
     if kind == "fp16":
         graph = precision.to_fp16(graph)
     elif kind == "int8":
-        graph = precision.to_int8(graph, feeds, only=eight_bit(name, graph))
-    return select.open_runner(
-        name, graph, target.choice, cache=weights.cache, progress=Progress(notes), say=notes
-    )
+        graph = precision.to_int8(graph, feeds, only=model(name).eight_bit(graph))
+    return backend.open(name, graph, cache=weights.cache, progress=SaidProgress(notes), say=notes)
 
 
 def _times(runner: Runner, feeds: Mapping[str, Any]) -> list[float]:

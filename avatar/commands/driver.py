@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from avatar.commands.profiles import ProfileStore, stored_person
 from avatar.commands.terminal import say as _say
-from avatar.commands.wiring import default_mattes, open_engine
 from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.choices import Framing, MotionMode, Mouth, Reference, Smoothing
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
-from avatar.generate.background import parse_background
-from avatar.generate.framing import Framing
-from avatar.generate.mouth import MouthInside
-from avatar.generate.portrait import PortraitSettings
 from avatar.motion.driving import UNCHANGED, Driving
-from avatar.motion.retarget import FaceRetargeter, MotionMode, Reference, Smoothing
+from avatar.motion.retarget import FaceRetargeter
+from avatar.sessions.engines import open_engine
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
@@ -42,9 +40,9 @@ class Driver:
     ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
     of the driver's creases the avatar gets, 0 to 1. ``background``: ``photo``, ``blur``,
     ``transparent`` (the pictures then have an ``alpha``), a colour, or a picture's path.
-    ``neural``: options of the engines ``liveportrait`` and ``fomm``. ``home``: whose avatars,
-    profiles and caches; None: those of the user who runs the program. ``machine``: what it shares
-    with others in the process; None: with all to which none was handed.
+    ``neural``: options of the engines of networks. ``home``: whose avatars, profiles and caches;
+    None: those of the user who runs the program. ``machine``: what it shares with others in the
+    process; None: with all to which none was handed.
 
     Use it as a context manager::
 
@@ -68,7 +66,7 @@ class Driver:
         reference: Reference = "auto",
         driving: Driving = UNCHANGED,
         profile: str | None = None,
-        mouth: MouthInside = DEFAULTS.mouth,
+        mouth: Mouth = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
         background: str = DEFAULTS.background,
         neural: NeuralOptions = DEFAULTS,
@@ -77,15 +75,11 @@ class Driver:
     ) -> None:
         self._home = home = home or Home.of_user()
         self._avatar, self._framing = avatar, frame
-        self._engine = open_engine(
-            engine,
-            PortraitSettings(mouth, shading, default_mattes(home), parse_background(background)),
-            neural,
-            smoothing,
-            _say,
-            home,
-            machine or Machine.of_process(),
-        )
+        options = replace(
+            neural, engine=engine, smoothing=smoothing, mouth=mouth, shading=shading,
+            background=background,
+        )  # fmt: skip
+        self._engine = open_engine(options, _say, home, machine or Machine.of_process())
         self._size_px, self._face_model = size_px, face_model
         self._retargeter = FaceRetargeter(
             motion,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from avatar import __version__
-from avatar.commands.face_numbers import FaceNumbers, first_fault, write_whole
+from avatar.commands.face_numbers import FaceNumbers
+from avatar.core.files import parse_record, write_record
 from avatar.frames import Face
 from avatar.track.face_model import FACE_MODEL_SHA256
 
@@ -59,8 +59,8 @@ class FaceCache:
             pass
         except OSError as error:
             say(f"the faces kept in {path} cannot be read ({error.strerror}): looking again")
-        except (ValueError, RecursionError) as error:
-            say(f"the faces kept in {path} are not usable ({first_fault(error)}): looking again")
+        except ValueError as error:
+            say(f"the faces kept in {path} are not usable ({error}): looking again")
         faces = detect()
         if faces:
             self._keep(path, faces, say)
@@ -74,7 +74,7 @@ class FaceCache:
         )
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, entry)
+            write_record(path, entry)
         except OSError as error:
             say(
                 f"the face found cannot be kept in {path} ({error.strerror or error}): "
@@ -83,8 +83,8 @@ class FaceCache:
 
 
 def _read(path: Path, size_px: tuple[int, int]) -> list[Face]:
-    """Return the faces in ``path``; raises ``OSError``, ``ValueError``, ``RecursionError``."""
-    entry = _Entry.model_validate(json.loads(path.read_bytes()))
+    """Return the faces in ``path``; raises ``OSError`` and ``ValueError``."""
+    entry = parse_record(path.read_bytes(), _Entry)
     if entry.found_by != FOUND_BY:
         raise _MismatchError(f"found by {entry.found_by}")
     if not entry.faces or any(face.image_size_px != size_px for face in entry.faces):

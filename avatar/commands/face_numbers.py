@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, Float32
-from avatar.motion.head import proper_rotation
 
 # Far beyond any picture, and still finite as float32.
 Number = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -64,44 +58,3 @@ def _numbers(values: Float32) -> Any:
     if values.ndim > 1:
         return [_numbers(row) for row in values]
     return [float(str(value)) for value in values]
-
-
-def head_turn_deg(face: Face) -> tuple[float, float, float]:
-    """Return (yaw, pitch, roll) of a face in degrees.
-
-    Yaw: positive towards the picture's right. Pitch: positive upwards. Roll: positive when the
-    crown leans to the picture's left.
-    """
-    rotation = proper_rotation(face.pose[:3, :3])
-    right, up, towards = (float(part) for part in rotation[:, 2])
-    yaw = math.degrees(math.atan2(right, towards))
-    pitch = math.degrees(math.atan2(up, math.hypot(right, towards)))
-    return yaw, pitch, math.degrees(math.atan2(float(rotation[1, 0]), float(rotation[1, 1])))
-
-
-def first_fault(error: ValueError | RecursionError) -> str:
-    """Return in a few words what is wrong with a JSON file."""
-    if isinstance(error, ValidationError):
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        return f"{where}: {fault['msg']}" if where else str(fault["msg"])
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    kind = "not valid JSON: " if isinstance(error, (json.JSONDecodeError, UnicodeError)) else ""
-    return f"{kind}{error}"
-
-
-def write_whole(path: Path, record: BaseModel) -> None:
-    """Write ``record`` as JSON to ``path``, readable by its owner only: whole or not at all.
-
-    Raises ``OSError``.
-    """
-    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.wrapped import Wrapped
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.observe import distribution
@@ -67,14 +68,15 @@ class Code:
         return None if numbers is None or len(numbers) == 0 else int(numbers.flat[0])
 
 
-class Screen(FrameSource):
+class Screen(Wrapped[FrameSource]):
     """What is shown to the camera; as a source, the camera that sees it without delay.
 
     ``shown`` keeps when each number was last drawn, monotonic nanoseconds.
     """
 
     def __init__(self, driver: FrameSource, clock: Clock) -> None:
-        self._driver, self._clock = driver, clock
+        super().__init__(driver)
+        self._clock = clock
         self._code = Code()
         self.shown: dict[int, int] = {}
 
@@ -83,21 +85,9 @@ class Screen(FrameSource):
         """Return what is watched."""
         return "the screen itself"
 
-    def __enter__(self) -> Self:
-        self._driver.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._driver.__exit__(kind, error, trace)
-
     def read(self) -> CameraFrame | None:
         """Return the next picture of the screen, drawn at this moment."""
-        frame = self._driver.read()
+        frame = self._inner.read()
         if frame is None:
             return None
         image = frame.image.copy()
@@ -108,23 +98,8 @@ class Screen(FrameSource):
         return CameraFrame(image, drawn_ns, frame.index)
 
 
-class CodeCopier:
-    """A generator that copies the marker's number from the camera's picture into the avatar's."""
-
-    def __init__(self, inner: Generator) -> None:
-        self._inner, self._code = inner, Code()
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+class CameraCopier(Wrapped[Generator]):
+    """A generator that copies something from the camera's picture into the avatar's."""
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -132,20 +107,38 @@ class CodeCopier:
         return self._inner.size_px
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw the avatar and, when the camera saw a number, the number."""
+        """Draw the avatar and, when the camera saw the driver, what is copied."""
         frame = self._inner.generate(motion)
         camera = motion.track.camera if motion.track is not None else None
-        number = self._code.find(camera.image) if camera is not None else None
-        if number is not None:
-            self._code.draw(frame.image, number)
+        if camera is not None:
+            self.copy(camera.image, frame.image)
         return frame
 
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        """Change ``avatar``, uint8 (H, W, 3) RGB, by what ``camera`` of another size shows."""
+        raise NotImplementedError
 
-class CodeReader:
+
+class CodeCopier(CameraCopier):
+    """Copies the marker's number."""
+
+    def __init__(self, inner: Generator) -> None:
+        super().__init__(inner)
+        self._code = Code()
+
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        """Draw the number, where one is found."""
+        number = self._code.find(camera)
+        if number is not None:
+            self._code.draw(avatar, number)
+
+
+class CodeReader(Wrapped[Any]):
     """A sink at the end of the chain: delivers to ``inner``, then reads the number back."""
 
     def __init__(self, inner: Any, shown: dict[int, int], clock: Clock) -> None:
-        self._inner, self._shown, self._clock = inner, shown, clock
+        super().__init__(inner)
+        self._shown, self._clock = shown, clock
         self._code = Code()
         self.delays_ms: list[float] = []
         self.inside_ms: list[float] = []
@@ -155,18 +148,6 @@ class CodeReader:
     def name(self) -> str:
         """Return the inner sink's name."""
         return str(self._inner.name)
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
 
     def write(self, frame: LabelledFrame) -> None:
         """Deliver the frame, note the time, then read the number and reckon the delay."""

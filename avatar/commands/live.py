@@ -18,16 +18,17 @@ from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
-from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
 from avatar.config import LiveConfig, load_config
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
+from avatar.core.messages import Message
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
 from avatar.motion.retarget import FaceRetargeter
 from avatar.observe import Recorder, dropped_share
 from avatar.pipeline import Pipeline
+from avatar.sessions.engines import OpenEngine, open_engine
 from avatar.sinks import create_sink, keeps_alpha, takes_sound
 from avatar.sinks.page import PageSink
 from avatar.sinks.streaming.address import redacted
@@ -85,7 +86,8 @@ class LiveSession:
         clock = clock or MonotonicClock()
         # What is checked in no time comes first: a mistyped option is told at once.
         engine = self._open_engine(config)
-        _warn_of_slowness(engine, config.engine, say)
+        if engine.slowness is not None:
+            say(engine.slowness)
         self.sound: LiveSound | None = None
         if config.mic is not None:
             self.sound = LiveSound(
@@ -128,10 +130,7 @@ class LiveSession:
         )
 
     def _open_engine(self, config: LiveConfig) -> OpenEngine:
-        settings = portrait_settings(config, self._home)
-        return open_engine(
-            config.engine, settings, config, config.smoothing, self._say, self._home, self._machine
-        )
+        return open_engine(config, self._say, self._home, self._machine)
 
     def _source(self, clock: Clock) -> FrameSource:
         config = self.config
@@ -226,7 +225,13 @@ class LiveSession:
         sink = self._sink(spec, self.clock)
         self._pipeline.attach(sink)
         if self.config.background == "transparent" and not keeps_alpha(spec):
-            self._say(f"background transparent: {sink.name} shows the avatar on black")
+            self._say(
+                Message(
+                    "said.onBlack",
+                    "background transparent: {output} shows the avatar on black",
+                    output=sink.name,
+                )
+            )
         return sink.name
 
     def detach(self, name: str) -> None:
@@ -297,10 +302,15 @@ class LiveSession:
         """Begin or end the search for the moment at which the driver looks most like the avatar."""
         if self._retargeter.searching:
             self._retargeter.search_reference(None)
-            self._say("reference: kept as it is")
+            self._say(Message("said.referenceKept", "reference: kept as it is"))
         else:
             self._retargeter.search_reference(self._photos[self._deck.index].face)
-            self._say("reference: looking for the moment at which you look most like the avatar")
+            self._say(
+                Message(
+                    "said.referenceSearch",
+                    "reference: looking for the moment at which you look most like the avatar",
+                )
+            )
 
     def press(self, key: str) -> None:
         """Do what a key of the preview window stands for; unknown keys do nothing."""
@@ -370,17 +380,6 @@ def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> N
         )
     if black:
         say(f"--background transparent: {kinds} shows the avatar on black")
-
-
-def _warn_of_slowness(engine: OpenEngine, name: str, say: Callable[[str], None]) -> None:
-    """Say what an engine that is too slow for a live picture will give."""
-    if engine.cpu_frame_s is not None:
-        say(
-            f"{name} on a CPU takes about {engine.cpu_frame_s:g} s a frame (measured on two "
-            f"idle cores): expect {1 / engine.cpu_frame_s:.1f} fps at most, and less where the "
-            "cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
-            "its time, and --engine portrait is fast here"
-        )
 
 
 class LiveHandle:

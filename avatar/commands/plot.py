@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import json
 from pathlib import Path
 from typing import Any
 
-from avatar.errors import UsageError
+from avatar.commands.page import all_figures, check_plot, drawn, page, plot, table, write_plot
 from avatar.observe import Span
 
 
 def plot_bench(path: Path, summary: dict[str, Any], spans: dict[str, list[Span]]) -> None:
     """Write the picture to ``path``; its ending, .png or .html, decides the form.
 
-    Raises ``UsageError`` for another ending.
+    Raises ``UsageError`` for another ending and ``SinkError`` when the disk fails.
     """
-    if path.suffix.lower() not in (".png", ".html"):
-        raise UsageError(f"--plot: expected a path ending in .png or .html, found {path}")
-    picture = _png(summary, spans)
-    if path.suffix.lower() == ".png":
-        path.write_bytes(picture)
-    else:
-        path.write_text(_page(picture, summary), encoding="utf-8")
+    check_plot(path)
+    write_plot(path, _png(summary, spans), lambda drawing: _page(drawing, summary))
 
 
 def _png(summary: dict[str, Any], spans: dict[str, list[Span]]) -> bytes:
@@ -52,9 +43,7 @@ def _png(summary: dict[str, Any], spans: dict[str, list[Span]]) -> bytes:
     spread.axhline(50, color="0.8")
     spread.axhline(95, color="0.8")
     figure.align_ylabels()
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
+    return drawn(figure, 110)
 
 
 def _title(summary: dict[str, Any]) -> str:
@@ -69,22 +58,10 @@ def _title(summary: dict[str, Any]) -> str:
 def _page(picture: bytes, summary: dict[str, Any]) -> str:
     rows = {**summary["stages"], "capture→sink": next(iter(summary["sinks"].values()))["latency"]}
     keys = ("p50_ms", "p95_ms", "p99_ms", "max_ms")
-    body = "".join(
-        f"<tr><th>{html.escape(stage)}</th>"
-        + "".join(f"<td>{values[key]:.1f}</td>" for key in keys)
-        + "</tr>"
-        for stage, values in rows.items()
-    )
-    image = base64.b64encode(picture).decode("ascii")
-    figures = html.escape(json.dumps(summary, indent=2, ensure_ascii=False))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>avatar bench</title>'
-        "<style>body{font:15px system-ui;margin:2em auto;max-width:1100px}img{width:100%}"
-        "td,th{padding:.2em .8em;text-align:right}th:first-child{text-align:left}"
-        "pre{white-space:pre-wrap;font-size:12px}</style>"
-        f"<h1>{html.escape(_title(summary))}</h1>"
-        f'<img alt="Latency over time and its distribution" src="data:image/png;base64,{image}">'
-        "<table><tr><th>ms</th><th>p50</th><th>p95</th><th>p99</th><th>max</th></tr>"
-        f"{body}</table><details><summary>All figures</summary>"
-        f"<pre>{figures}</pre></details></html>"
+    lines = [[stage, *(f"{values[key]:.1f}" for key in keys)] for stage, values in rows.items()]
+    return page(
+        _title(summary),
+        plot("Latency over time and its distribution", picture),
+        table(["ms", "p50", "p95", "p99", "max"], lines),
+        all_figures(summary),
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
-import json
 from pathlib import Path
 from typing import Any
 
-from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.store import check_name
 from avatar.commands.terminal import say
+from avatar.core.files import read_record, write_record
 from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import SinkError, UsageError
 from avatar.person import Person
-from calibrate import SCHEMA_VERSION, Profile
+from calibrate import Profile
 
 SUFFIX = ".json"
+
+_A_PROFILE = Message("error.aProfile", "a profile")
 
 
 class ProfileStore:
@@ -33,14 +35,15 @@ class ProfileStore:
 
     def path(self, name: str) -> Path:
         """Return where the profile called ``name`` is or would be. Raises ``UsageError``."""
-        return self.root / f"{check_name(name, 'a profile')}{SUFFIX}"
+        return self.root / f"{check_name(name, _A_PROFILE)}{SUFFIX}"
 
     def load(self, name: str) -> Profile:
         """Return a profile. Raises ``UsageError`` that says what to do."""
-        path = self.path(name)
-        if not path.is_file():
+        remedy = f"Make the profile {name} anew: avatar calibrate --name {name}"
+        profile = read_record(self.path(name), Profile, UsageError, remedy)
+        if profile is None:
             raise self._unknown(name)
-        return read_profile(path, name)
+        return profile
 
     def save(self, name: str, profile: Profile) -> Path:
         """Keep a profile, in place of one of the same name; return its path.
@@ -50,7 +53,7 @@ class ProfileStore:
         path = self.path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, profile)
+            write_record(path, profile)
         except OSError as error:
             raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
         return path
@@ -86,27 +89,6 @@ def default_profiles() -> ProfileStore:
 def stored_person(name: str | None, store: ProfileStore) -> Person | None:
     """Return what retargeting takes of a stored profile; None for None. Raises ``UsageError``."""
     return None if name is None else store.load(name).person()
-
-
-def read_profile(path: Path, name: str) -> Profile:
-    """Return the profile in a file. Raises ``UsageError`` that says what to do."""
-    again = f"Make it anew: avatar calibrate --name {name}"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise UsageError(
-                f"the profile {name} was written by a newer version of this program (schema "
-                f"{version}; this one reads {SCHEMA_VERSION}). Update the program, or make the "
-                f"profile anew: avatar calibrate --name {name}"
-            )
-        return Profile.model_validate_json(json.dumps(values))
-    except OSError as error:
-        raise UsageError(
-            f"the profile {path} cannot be read: {error.strerror or error}. {again}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the profile {path} is broken: {first_fault(error)}. {again}") from error
 
 
 def list_profiles(store: ProfileStore) -> int:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avatar.commands.profiles import ProfileStore, stored_person
-from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
+from avatar.config import LiveConfig
+from avatar.core.choices import Reference
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
-from avatar.motion.retarget import FaceRetargeter, Reference
-
-# What the neural engines, which look at the driver's pixels themselves, cannot heed.
-_PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")
+from avatar.motion.retarget import FaceRetargeter
+from avatar.sessions.engines import find_engine
 
 
 def make_retargeter(
@@ -47,15 +46,9 @@ def chosen_reference(config: LiveConfig) -> Reference:
 
 def driving(config: LiveConfig) -> Driving:
     """Return how far the avatar goes along. Raises ``UsageError``."""
-    if config.engine in NEURAL_ENGINES:
-        for name in _PORTRAIT_ONLY:
-            if getattr(config, name) != getattr(DEFAULTS, name):
-                raise UsageError(
-                    f"--{name.replace('_', '-')} is for --engine portrait; {config.engine} takes "
-                    "the movement from your picture itself. Leave it out; --strength and --region "
-                    "are what it heeds."
-                )
-        # These engines apply the strength themselves.
+    engine = find_engine(config.engine)
+    engine.check(config)
+    if engine.sees_driver:  # it applies the strength itself
         return Driving()
     return Driving(
         strength=config.strength,

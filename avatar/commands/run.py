@@ -13,9 +13,10 @@ from avatar.commands.process import age_s
 from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
 from avatar.config import LiveConfig
+from avatar.core.files import write_output
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
-from avatar.errors import SinkError, UsageError
+from avatar.errors import UsageError
 from avatar.observe import Recorder, delivery, distribution, dropped_share
 from avatar.sinks.streaming.address import redacted
 
@@ -85,11 +86,7 @@ def check_writable(path: Path, option: str) -> None:
 
 def write_json(path: Path, summary: dict[str, Any]) -> None:
     """Write a summary for other programs. Raises ``SinkError`` when the disk fails."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_output(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
 
 
 def summarise(recorder: Recorder) -> dict[str, Any]:

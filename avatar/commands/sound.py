@@ -8,9 +8,9 @@ from typing import Self
 
 from avatar.commands.profiles import ProfileStore
 from avatar.config import LiveConfig
+from avatar.core.face.head import decompose
 from avatar.core.home import Home
 from avatar.frames import Face
-from avatar.motion.head import decompose
 from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
 from avatar.sound.passthrough import SoundReport

@@ -13,11 +13,8 @@ avatar puts the new photograph beside the old one, then swaps ``avatar.json`` fo
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 import re
 import shutil
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +25,9 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
-from avatar.commands.face_numbers import FaceNumbers, first_fault, write_whole
+from avatar.commands.face_numbers import FaceNumbers
+from avatar.core.files import file_sha256, move, read_record, remove_folder, staging, write_record
+from avatar.core.messages import Message
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face
 
@@ -104,13 +103,10 @@ class StoredAvatar:
         return [(self.photo, self.sha256), *((p.photo, p.sha256) for p in self.more)]
 
 
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file as hexadecimal digits. Raises ``OSError``."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_AN_AVATAR = Message("error.anAvatar", "an avatar")
 
 
-def check_name(name: str, what: str = "an avatar") -> str:
+def check_name(name: str, what: str = _AN_AVATAR) -> str:
     """Return ``name`` in Unicode's composed form, fit to be a folder's name everywhere.
 
     Letters and digits of any script, their marks, space, - and _. Raises ``UsageError``.
@@ -120,16 +116,30 @@ def check_name(name: str, what: str = "an avatar") -> str:
     if wrong or not name or name != name.strip(" ") or name.startswith("-"):
         found = f"{name!r}" + (f" with {' '.join(map(repr, wrong))}" if wrong else "")
         raise UsageError(
-            f"expected {what}'s name of letters, digits, spaces, - and _, which begins with "
-            f"none of space and -, and does not end with a space; found {found}"
-        )
+            Message(
+                "error.nameLetters",
+                "expected {what}'s name of letters, digits, spaces, - and _, which begins with "
+                "none of space and -, and does not end with a space; found {found}",
+                what=what, found=found,
+            )
+        )  # fmt: skip
     if name.casefold() in RESERVED or _DEVICES.fullmatch(name):
-        raise UsageError(f"the name {name!r} means something else already: choose another one")
+        raise UsageError(
+            Message(
+                "error.nameReserved",
+                "the name {name} means something else already: choose another one",
+                name=repr(name),
+            )
+        )
     if len(name.encode()) > MAX_NAME_BYTES:
         raise UsageError(
-            f"expected {what}'s name of at most {MAX_NAME_BYTES} bytes (UTF-8), found "
-            f"{len(name.encode())}: choose a shorter one"
-        )
+            Message(
+                "error.nameLong",
+                "expected {what}'s name of at most {most} bytes (UTF-8), found {found}: choose a "
+                "shorter one",
+                what=what, most=MAX_NAME_BYTES, found=len(name.encode()),
+            )
+        )  # fmt: skip
     return name
 
 
@@ -195,20 +205,9 @@ class AvatarStore:
         remedy = (
             f'Add its photograph again: avatar avatars add PHOTO --name "{folder.name}" --force'
         )
-        try:
-            values = json.loads(path.read_bytes())
-            newer = isinstance(values, dict) and _is_newer(values.get("schema_version"))
-            record = None if newer else Record.model_validate(values)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}. {remedy}") from error
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path} is broken: {first_fault(error)}. {remedy}") from error
+        record = read_record(path, Record, UsageError, remedy)
         if record is None:
-            raise UsageError(
-                f"{path} was written by a newer program (schema {values['schema_version']}, "
-                f"program {values.get('program_version', 'unknown')}); this one, {__version__}, "
-                f"reads schema {SCHEMA_VERSION}. Update this program. Or: {remedy}"
-            )
+            raise UsageError(f"{path} cannot be read: there is no such file. {remedy}")
         return _stored(folder, record)
 
     def load(self, name: str) -> StoredAvatar:
@@ -269,8 +268,8 @@ class AvatarStore:
         name = self.check_free(name, replace=replace)
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".adding-", dir=self.root) as temporary:
-                made = Path(temporary) / name
+            with staging(self.root) as temporary:
+                made = temporary / name
                 made.mkdir(mode=0o700)
                 record = _write(made, name, photo, face, face_number, face_count, more)
                 self._put(made, record)
@@ -287,14 +286,14 @@ class AvatarStore:
         """Move a finished folder to its place, or its files over those of the avatar there."""
         folder = self.root / made.name
         if not folder.exists():
-            made.replace(folder)
+            move(made, folder)
             return
         folder.chmod(0o700)
         kept = [record.photo, *(more.photo for more in record.more)]
         for name in kept:
             if (made / name).exists():  # the same photograph given twice is one file
-                (made / name).replace(folder / name)
-        (made / RECORD).replace(folder / RECORD)
+                move(made / name, folder / name)
+        move(made / RECORD, folder / RECORD)
         for old in folder.glob("photo-*"):
             if old.name not in kept:
                 old.unlink()
@@ -309,8 +308,7 @@ class AvatarStore:
             if folder.is_symlink():
                 folder.unlink()  # what it points to is not the store's
                 return folder
-            with tempfile.TemporaryDirectory(prefix=".removing-", dir=self.root) as temporary:
-                folder.replace(Path(temporary) / folder.name)
+            remove_folder(folder)
         except OSError as error:
             raise UsageError(
                 f"{folder} cannot be removed: {error.strerror or error}. "
@@ -366,10 +364,6 @@ def _is_name(name: str) -> bool:
     return True
 
 
-def _is_newer(version: object) -> bool:
-    return isinstance(version, int) and version > SCHEMA_VERSION
-
-
 def _copied(folder: Path, photo: Path) -> tuple[str, str]:
     """Copy a photograph into ``folder``; return its name there and its hash."""
     suffix = photo.suffix if _SUFFIX.fullmatch(photo.suffix) else ""
@@ -377,7 +371,7 @@ def _copied(folder: Path, photo: Path) -> tuple[str, str]:
     shutil.copyfile(photo, copy)
     copy.chmod(0o600)
     sha256 = file_sha256(copy)
-    return copy.replace(folder / f"photo-{sha256[:16]}{suffix}").name, sha256
+    return move(copy, folder / f"photo-{sha256[:16]}{suffix}").name, sha256
 
 
 def _write(
@@ -409,7 +403,7 @@ def _write(
         program_version=__version__,
         more=further,
     )
-    write_whole(folder / RECORD, record)
+    write_record(folder / RECORD, record)
     return record
 
 

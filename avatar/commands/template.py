@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from avatar.commands.run import check_writable
-from avatar.config import NEURAL_ENGINES, LiveConfig
+from avatar.config import LiveConfig
 from avatar.errors import SinkError, UsageError
-from avatar.frames import NetworkMotion
 from avatar.motion.template import SUFFIX, Recording, Template, is_template, load_template
-from avatar.stages import Generator
-
-if TYPE_CHECKING:
-    from avatar.arrays import Shapes
+from avatar.sessions.engines import ENGINES, find_engine
 
 
 def open_template(driving: Path, engine: str) -> Template | None:
@@ -24,29 +19,23 @@ def open_template(driving: Path, engine: str) -> Template | None:
     """
     if not is_template(driving):
         return None
-    if engine not in NEURAL_ENGINES:
+    shapes = {name: found.seen_shapes for name, found in ENGINES.items() if found.seen_shapes}
+    if find_engine(engine).seen_shapes is None:
         raise UsageError(
-            f"{driving} is a motion template, which moves --engine {' or '.join(NEURAL_ENGINES)}; "
+            f"{driving} is a motion template, which moves --engine {' or '.join(shapes)}; "
             f"found --engine {engine}. Name one of those, or give a clip"
         )
-    return load_template(driving, _shapes(), engine)
-
-
-def _shapes() -> Mapping[str, Shapes]:
-    from avatar.generate.neural.fomm import FirstOrder
-    from avatar.generate.neural.liveportrait import LivePortrait
-
-    return {family.name: family.seen_shapes for family in (LivePortrait, FirstOrder)}
+    return load_template(driving, shapes, engine)
 
 
 def check_saving(
     path: Path, config: LiveConfig, template: Template | None, others: Sequence[Path]
 ) -> None:
     """Raise ``UsageError`` where ``--save-motion`` cannot be done: at the start, not at the end."""
-    if config.engine not in NEURAL_ENGINES:
+    if find_engine(config.engine).seen_shapes is None:
+        seeing = " or ".join(name for name, found in ENGINES.items() if found.seen_shapes)
         raise UsageError(
-            f"--save-motion keeps what the networks of {' or '.join(NEURAL_ENGINES)} see; found "
-            f"--engine {config.engine}"
+            f"--save-motion keeps what the networks of {seeing} see; found --engine {config.engine}"
         )
     if template is not None:
         raise UsageError("--save-motion needs a clip; --driving is a motion template already")
@@ -61,20 +50,10 @@ def _same(a: Path, b: Path) -> bool:
     return b.exists() and a.samefile(b)
 
 
-def recording_of(generator: Generator, rate: float) -> Recording | None:
-    """Return what collects the motion that ``generator`` sees; None for an engine without."""
-    from avatar.generate.neural.generator import NeuralGenerator
-
-    if not isinstance(generator, NeuralGenerator):
-        return None
-    return Recording(generator.family.name, rate, generator.family.seen_shapes)
-
-
-def seen_by(generator: Generator) -> NetworkMotion | None:
-    """Return what ``generator`` saw for its last picture."""
-    from avatar.generate.neural.generator import NeuralGenerator
-
-    return generator.seen if isinstance(generator, NeuralGenerator) else None
+def recording_of(engine: str, rate: float) -> Recording | None:
+    """Return what collects the motion that ``engine`` sees; None for an engine without."""
+    shapes = find_engine(engine).seen_shapes
+    return None if shapes is None else Recording(engine, rate, shapes)
 
 
 def save(recording: Recording | None, path: Path, say: Callable[[str], None]) -> None:

@@ -1,97 +1,23 @@
-"""``--engine neural``: the portrait engine corrected by a generator that was trained for it."""
+"""Trained generators on disk: found, checked against what they were made for, and opened."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.models.builds import Target, choose_target, compiled
-from avatar.commands.train.card import REFERENCES, neural_folder, read_card
-from avatar.config import NeuralOptions
-from avatar.core.machine import Machine, file_hash
-from avatar.errors import EngineError, UsageError
-from avatar.generate.framing import Framing
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.generate.trained.generator import TrainedGenerator
-from avatar.generate.trained.references import References
-from engines.nvidia import has_driver
+from avatar.commands.models.builds import Target
+from avatar.commands.train.card import neural_folder, read_card
+from avatar.errors import EngineError
+from engines.backends import BACKENDS
 from engines.patches import Patch, patches_of, spec_of
 
 if TYPE_CHECKING:
-    from engines.build import Progress
     from engines.graph import ModelSpec
     from engines.runner import Runner
 
 Say = Callable[[str], None]
-
-
-def _untold(_what: str, _share: float) -> None:
-    """Stand in for a bar where there is none."""
-
-
-class TrainedEngine:
-    """Makes generators of avatars that ``avatar train`` made.
-
-    Raises ``EngineError`` when no backend can run here, ``UsageError`` for options that the
-    network was not trained for.
-    """
-
-    def __init__(
-        self, options: NeuralOptions, settings: PortraitSettings, say: Say, machine: Machine
-    ) -> None:
-        if settings.mouth == "driver":
-            raise UsageError(
-                "--engine neural draws the avatar's own teeth; found --mouth driver. Leave it out, "
-                "or take --engine portrait"
-            )
-        self._target = choose_target(options.backend, options.precision)
-        choice = self._target.choice
-        # Made for a processor: it is no surprise to run on one, but beside a card.
-        say(str(choice) if has_driver() else choice.line)
-        self._settings, self._say = replace(settings, mouth="empty"), say
-        self._machine = machine
-
-    def generator(
-        self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
-    ) -> TrainedGenerator:
-        """Return the generator of a stored avatar.
-
-        Raises ``UsageError`` for what is none, ``EngineError`` where none was trained for it.
-        """
-        if avatar.folder is None:
-            raise UsageError(
-                f"--engine neural takes the name of an avatar that was trained, found {avatar.name}"
-                ". Train one from a clip of the person: avatar train --name NAME CLIP --rights self"
-            )
-        if avatar.more:
-            raise UsageError(
-                f"--engine neural animates one photograph; found {1 + len(avatar.more)} of "
-                f"{avatar.name}. Take --engine portrait"
-            )
-        made = find_exported(avatar.folder, avatar.name, avatar.photo_sha256, self._target)
-        portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, self._settings)
-        references = neural_folder(avatar.folder) / REFERENCES
-        return TrainedGenerator(
-            portrait,
-            made.patches,
-            partial(_references, references, made),
-            partial(self._opened, made),
-        )
-
-    def _opened(self, made: Exported) -> AbstractContextManager[Runner]:
-        target = self._target
-        if target.on_processor:
-            # Small, and one thread wide: sessions that shared one would wait for each other.
-            return open_exported(made, target, self._say)
-        return self._machine.networks.use(
-            (file_hash(made.path), target.choice.backend, target.precision),
-            partial(open_exported, made, target, self._say),
-        )
 
 
 @dataclass(frozen=True)
@@ -133,38 +59,11 @@ def open_exported(made: Exported, target: Target, say: Say) -> Runner:
 
     Raises ``EngineError``, among others for what another version of this program exported.
     """
-    runner = _runner(made.path, target, say)
+    backend = BACKENDS[target.choice.backend]
+    runner = backend.open("generator", made.path, threads=backend.small_threads, say=say)
     try:
         made.check(runner.spec)
     except EngineError:
         runner.close()
         raise
     return runner
-
-
-def engine_of(made: Path, target: Target, say: Say, progress: Progress = _untold) -> bytes:
-    """Return TensorRT's engine of an exported generator, kept beside it. Needs no card."""
-    return compiled("generator", made, target, progress=progress, say=say)
-
-
-def _runner(path: Path, target: Target, say: Say) -> Runner:
-    backend = target.choice.backend
-    if backend == "openvino":
-        from engines.openvino import OpenVinoRunner
-
-        # A second thread waits for the tracker's core, and the picture with it.
-        return OpenVinoRunner(path, threads=1)
-    if backend == "onnxruntime":
-        from engines.onnxruntime import OnnxRuntimeRunner
-
-        return OnnxRuntimeRunner(path)
-    from engines.tensorrt import TensorRtRunner
-
-    return TensorRtRunner(engine_of(path, target, say), backend)
-
-
-def _references(path: Path, made: Exported) -> References:
-    try:
-        return References.load(path, made.patches)
-    except EngineError as error:
-        raise EngineError(f"{error}. {made.again}") from error

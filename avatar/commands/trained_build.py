@@ -7,8 +7,9 @@ from avatar.commands.models.builds import choose_target
 from avatar.commands.models.command import build_steps
 from avatar.commands.store import AvatarStore
 from avatar.commands.terminal import say
-from avatar.commands.trained import engine_of, find_exported, open_exported
+from avatar.commands.trained import find_exported, open_exported
 from avatar.core.home import Home
+from engines.backends import BACKENDS
 
 
 def build(
@@ -36,8 +37,10 @@ def build(
 
         made.check(model_spec(read(made.path)))
         with build_steps() as progress:
-            size_mb = len(engine_of(made.path, target, say, progress)) / 1e6
-        done = f"{size_mb:.1f} MB, not run: no card was looked for"
+            engine = BACKENDS[target.choice.backend].compiled(
+                "generator", made.path, progress=progress, say=say
+            )
+        done = f"{len(engine) / 1e6:.1f} MB, not run: no card was looked for"
     else:
         with open_exported(made, target, say) as runner:
             runner.warm_up()

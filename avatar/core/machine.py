@@ -8,7 +8,6 @@ share by choice is in a ``Machine``, which is handed to them.
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import signal
 import sys
@@ -19,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, TypeVar
+
+from avatar.core.files import file_sha256
 
 T = TypeVar("T")
 
@@ -313,9 +314,8 @@ def file_hash(path: Path) -> str:
 
     Raises ``OSError``.
     """
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        key = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if key not in _hashes:
-            _hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        return _hashes[key]
+    status = path.stat()
+    key = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    if key not in _hashes:
+        _hashes[key] = file_sha256(path)
+    return _hashes[key]

@@ -24,11 +24,13 @@ MouthInside = Literal["auto", "driver", "teeth"]
 Drive = Literal["video", "audio", "both", "auto"]
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 Group = Literal["picture", "movement", "label"]
+PublishedEngineName = Literal["liveportrait", "fomm"]
 Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
 """What is made again when an option changes while running; ``restart``: it cannot change."""
 
 WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
-PORTRAIT, TRAINED, PUBLISHED = "portrait", "neural", ("liveportrait", "fomm")
+PORTRAIT, TRAINED = "portrait", "neural"
+PUBLISHED: tuple[PublishedEngineName, ...] = get_args(PublishedEngineName)
 """Names of the engines; ``sessions.engines`` has one object for each."""
 ENGINE_NAMES = (PORTRAIT, TRAINED, *PUBLISHED)
 

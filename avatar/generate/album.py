@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from avatar.core.choices import Framing
+from avatar.core.face.head import decompose, iris_offset, shape_of
 from avatar.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.choice import SourceChooser, features
-from avatar.generate.deform import Pose, usable
-from avatar.generate.framing import Framing, View, default_size, make_canvas
+from avatar.generate.deform import Pose, usable_or_still
+from avatar.generate.framing import make_canvas
 from avatar.generate.portrait import (
     Picture,
     PortraitGenerator,
@@ -28,15 +29,13 @@ from avatar.generate.portrait import (
     generated,
     mattes_for,
 )
-from avatar.motion.head import decompose, iris_offset
-from avatar.motion.retarget import still
+from avatar.generate.viewed import Viewed
 
 _USUAL = PortraitSettings()
 _FINITE = (-1e6, 1e6)
-_FLIP = np.array([1, -1, -1], np.float32)
 
 
-class AlbumGenerator:
+class AlbumGenerator(Viewed):
     """Animates one person of several photographs.
 
     ``photos``: two or more of (uint8 (H, W, 3) RGB, the face in its pixels). The first gives
@@ -56,45 +55,21 @@ class AlbumGenerator:
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = _USUAL,
     ) -> None:
-        self._photos, self._framing, self._settings = photos, framing, settings
-        self._size_px = size_px or default_size(photos[0][0], framing)
+        super().__init__(photos[0][0], framing, size_px)
+        self._photos, self._settings = photos, settings
         plain = replace(settings, shading=0.0)
         self._drawers = [
             PortraitGenerator(photo, face, framing, self._size_px, plain if k else settings)
             for k, (photo, face) in enumerate(photos)
         ]
-        self._view = View()
 
     def __enter__(self) -> Self:
-        self._lay_out()
+        super().__enter__()
         self._chooser = SourceChooser(np.stack([self._features(k) for k in range(len(self))]))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Hold nothing but memory."""
-
     def __len__(self) -> int:
         return len(self._photos)
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return (width, height) of every picture."""
-        return self._size_px
-
-    @property
-    def view(self) -> View:
-        """Return how the picture is cut at present."""
-        return self._view
-
-    def set_view(self, view: View) -> None:
-        """Cut the picture anew; takes some tenths of a second for each photograph."""
-        self._view = view
-        self._lay_out()
 
     def _lay_out(self) -> None:
         photo, face = self._photos[0]
@@ -125,8 +100,7 @@ class AlbumGenerator:
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the nearest photograph; the picture is new each time and belongs to the caller."""
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         pose = self._drawers[0].pose(motion)
         shown = self._chooser.choose(_wanted(pose), motion.timestamp_ns)
         image = self._draw(shown.to, pose, motion)
@@ -145,9 +119,8 @@ def _wanted(pose: Pose) -> Float32:
     """Return the features of the pose that is to be drawn, float32 (6,)."""
     # However wild the motion, its numbers must have squares.
     points = np.clip(np.vstack([pose.landmarks_px, pose.centre_px]), *_FINITE)
-    centred = (points[:-1] - points[-1]) * _FLIP
-    shape = centred @ pose.rotation / np.float32(max(pose.scale_px, 1e-3))
-    return features(shape.astype(np.float32), pose.rotation)
+    shape = shape_of(points[:-1], pose.rotation, points[-1], max(pose.scale_px, 1e-3))
+    return features(shape, pose.rotation)
 
 
 def _mixed(below: Picture, above: Picture, share: float) -> Picture:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.curves import smooth_step
+from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.frames import Face, Float32, UInt8Image
 from avatar.generate.framing import Canvas
 from avatar.generate.matte import FaceFrame, Layers, face_frame, split_layers
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import lay_over
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
-from avatar.motion.head import HeadShape, decompose
 
 # Below the chin the new head fades into the first one's neck, in half face heights.
 _CHIN_MARGIN, _NECK_FADE, _BODY_FADE = 0.06, 0.5, 0.12
@@ -192,13 +193,13 @@ def _on_body(
     ovals = np.concatenate([landmarks[FACE_OVAL, :2], placed.landmarks_px[FACE_OVAL, :2]])
     chin = float(frame.coordinates(ovals)[:, 1].min()) - _CHIN_MARGIN
     uv = _coordinates(frame, crown_px, inside.shape)
-    beside = _rise((np.abs(uv[..., 0]) - _BESIDE_FROM) / (_BESIDE_TO - _BESIDE_FROM))
-    beside *= _rise((-0.5 - uv[..., 1]) / 0.5)
-    of_head = _rise((uv[..., 1] - chin + _NECK_FADE) / _NECK_FADE) * (1 - beside)
-    of_body = np.maximum(_rise((chin + _BODY_FADE - uv[..., 1]) / _BODY_FADE), beside)
+    beside = smooth_step((np.abs(uv[..., 0]) - _BESIDE_FROM) / (_BESIDE_TO - _BESIDE_FROM))
+    beside *= smooth_step((-0.5 - uv[..., 1]) / 0.5)
+    of_head = smooth_step((uv[..., 1] - chin + _NECK_FADE) / _NECK_FADE) * (1 - beside)
+    of_body = np.maximum(smooth_step((chin + _BODY_FADE - uv[..., 1]) / _BODY_FADE), beside)
     # Where the new photograph ends above the neck, the first one's own goes on.
     ended = np.clip(3 * (1 - inside), 0, 1)
-    of_body = np.maximum(of_body, _rise((-0.6 - uv[..., 1]) / 0.2) * ended)
+    of_body = np.maximum(of_body, smooth_step((-0.6 - uv[..., 1]) / 0.2) * ended)
     head = head * of_head[..., None]
     body = np.zeros_like(head)
     own = first.layers.person[first.layers.crown_px :]
@@ -211,9 +212,3 @@ def _coordinates(frame: FaceFrame, crown_px: int, shape: tuple[int, ...]) -> Flo
     height, width = shape
     y, x = np.mgrid[-crown_px : height - crown_px, 0:width].astype(np.float32) + np.float32(0.5)
     return frame.coordinates(np.stack([x, y], axis=-1))
-
-
-def _rise(t: NDArray[np.floating]) -> Float32:
-    """Return a smooth step from 0 at 0 to 1 at 1."""
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

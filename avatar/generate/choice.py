@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.curves import eased
+from avatar.core.face.head import eye_opening, lips_gap, mouth_width
+from avatar.core.face.rotation import turn_of
+from avatar.core.face.topology import EYE_CORNERS, LIPS_MIDDLE, MOUTH_CORNERS
 from avatar.frames import Float32
-from avatar.motion.head import eye_opening
 
 # What counts as one unit of distance: yaw and pitch in radians, the lips' distance in mouth
 # widths, a smile in eye distances, the eyes' opening in eye widths, brows in eye distances.
 _UNITS = np.array([math.radians(12), math.radians(12), 0.22, 0.08, 0.16, 0.04], np.float32)
-_BROWS, _LIDS = [107, 66, 336, 296], [33, 133, 362, 263]
+_BROWS, _LIDS = [107, 66, 336, 296], list(EYE_CORNERS)
 # A head photographed from the side shows its far side badly when it is turned to the front: so
 # much more counts what it would have to turn back.
 _TURNED_BACK = 0.6
@@ -37,15 +40,15 @@ def features(shape: Float32, rotation: Float32) -> Float32:
     ``shape``: float32 (478, 3), head frame, head units. ``rotation``: float32 (3, 3), head frame
     to camera. From geometry alone, so that photographs and posed avatars are measured alike.
     """
-    right, up, towards = (float(part) for part in rotation[:, 2])
-    eyes = max(float(np.linalg.norm(shape[33] - shape[263])), 1e-3)
-    width = max(float(np.linalg.norm(shape[61] - shape[291])), 1e-3)
-    gap = float(shape[13, 1] - shape[14, 1]) / width
+    yaw, pitch, _ = turn_of(rotation)
+    eyes = max(float(np.linalg.norm(shape[EYE_CORNERS[0]] - shape[EYE_CORNERS[-1]])), 1e-3)
+    width = max(mouth_width(shape), 1e-3)
+    gap = lips_gap(shape) / width
     # A smile raises the corners above the upper lip's middle and draws them apart.
-    raised = float(shape[[61, 291], 1].mean() - shape[13, 1]) / eyes
+    raised = float(shape[list(MOUTH_CORNERS), 1].mean() - shape[LIPS_MIDDLE[0], 1]) / eyes
     values = [
-        math.atan2(right, towards),
-        math.atan2(up, math.hypot(right, towards)),
+        yaw,
+        pitch,
         gap,
         raised + 0.5 * width / eyes,
         float(eye_opening(shape).mean()),
@@ -115,7 +118,7 @@ class SourceChooser:
             self._since = self._candidate = None
             self._rested_ns = 0
             return Shown(to)
-        return Shown(to, since, t * t * (3 - 2 * t))
+        return Shown(to, since, eased(t))
 
 
 def _distances(sources: Float32, target: Float32) -> Float32:

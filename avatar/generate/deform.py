@@ -7,12 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar.frames import Float32, Motion
+from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import (
+    CHIN,
+    EYE_CORNERS,
+    EYE_RINGS,
+    EYES,
+    INNER_LIPS,
+    LIPS_MIDDLE,
+    MOUTH_CORNERS,
+    NOSE_BASE,
+    SIDES,
+)
+from avatar.frames import Float32, Motion, still
 from avatar.generate.framing import Canvas, driver_to_canvas
 from avatar.generate.mouth_fit import MouthFit
-from avatar.generate.topology import EYE_RINGS, INNER_LIPS
-from avatar.motion.head import HeadShape, compose, decompose, eye_opening
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 
 # Beyond these a single photograph shows what it never saw; radians about x, y, z.
 _TURN_LIMIT = np.radians(np.array([25.0, 35.0, 40.0], np.float32))
@@ -21,10 +31,8 @@ _LEAST_TURN = np.radians(np.array([6.0, 6.0, 40.0], np.float32))
 _FRONTAL = math.radians(12)
 _SHIFT_LIMIT = 0.9
 _SCALE_LIMITS = (0.75, 1.35)
-_MOUTH_CORNERS = (61, 291)
-# The nose's base and the chin.
-_LOWER_FACE = (2, 152)
-_EYE_CORNERS = ((263, 362), (33, 133))
+_LOWER_FACE = (NOSE_BASE, CHIN)
+_EYE_CORNERS = tuple((outer, inner) for outer, inner, *_ in EYES)
 # Lids meet nearer to the lower lid; its share of the way.
 _LOWER_LID_SHARE = 0.15
 # Lids open wider than in the photograph by this share at the most: what they would bare, white all
@@ -64,7 +72,7 @@ class FaceDeformer:
         self.head: HeadShape = decompose(canvas.face)
         shape = self.head.shape
         self._expressive = _expressiveness(shape)
-        self._mouth_weight = _nearness(shape, shape[list(_MOUTH_CORNERS)].mean(axis=0), 0.8)
+        self._mouth_weight = _nearness(shape, shape[list(MOUTH_CORNERS)].mean(axis=0), 0.8)
         self._eye_weights = [
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
         ]
@@ -130,7 +138,7 @@ class FaceDeformer:
             return expression
         gain = self._expressive.copy()
         # A mouth's corners go by its width, a jaw by the length of the face below the nose too.
-        sideways = self._ratio(motion.neutral, _MOUTH_CORNERS)
+        sideways = self._ratio(motion.neutral, MOUTH_CORNERS)
         down = (sideways + self._ratio(motion.neutral, _LOWER_FACE)) / 2
         stretch = np.array([sideways, down, sideways], np.float32)
         gain = gain * (1 + self._mouth_weight * (stretch - 1))
@@ -196,8 +204,8 @@ def _expressiveness(shape: Float32) -> Float32:
     """Return how much of an expression each landmark takes, float32 (478, 1), 0 to 1."""
     x, y = shape[:, 0], shape[:, 1]
     nose, brow_y = shape[1, 1], shape[168, 1]
-    eyes_y = shape[[33, 133, 362, 263], 1].mean()
-    half = float(np.abs(shape[[234, 454], 0]).mean())
+    eyes_y = shape[list(EYE_CORNERS), 1].mean()
+    half = float(np.abs(shape[list(SIDES), 0]).mean())
     below_nose = np.clip((nose + 0.1 - y) / 0.3, 0, 1)
     upper = _UPPER_FACE + (1 - _UPPER_FACE) * below_nose
     above_cheeks = np.clip((y - (eyes_y - 0.5)) / 0.6, 0, 1)
@@ -247,7 +255,12 @@ def usable(motion: Motion) -> bool:
     return bool(np.isfinite(motion.scale)) and all(bool(np.isfinite(p).all()) for p in parts)
 
 
+def usable_or_still(motion: Motion) -> Motion:
+    """Return ``motion`` where it is ``usable``, else one that leaves the photograph as it is."""
+    return motion if usable(motion) else still(motion.timestamp_ns, motion.index, motion.presence)
+
+
 def lips_gap_px(landmarks_px: Float32) -> float:
     """Return the distance of the lips' inner edges at their middle, pixels."""
-    upper, lower = landmarks_px[13, :2], landmarks_px[14, :2]
+    upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
     return float(np.linalg.norm(lower - upper))

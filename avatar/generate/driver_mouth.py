@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.face.topology import INNER_LIPS, ring_triangles
 from avatar.frames import FaceTrack, Float32, UInt8Image
 from avatar.generate.overlay import Box
 from avatar.generate.raster import draw_triangles, sample
-from avatar.generate.topology import INNER_LIPS, ring_triangles
 
 # Cheeks, upper lip and chin: skin beside the mouth, lit as the mouth is.
 _SKIN = np.array([50, 280, 205, 425, 206, 426, 203, 423, 164, 18, 200, 199])

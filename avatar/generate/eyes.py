@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.topology import EYE_RINGS, IRISES
 from avatar.frames import Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose
 from avatar.generate.fill import fill_unknown
 from avatar.generate.lid_cover import LidCover
 from avatar.generate.overlay import blend_into, box_around, polygon_mask
-from avatar.generate.topology import EYE_RINGS, IRISES
-from avatar.motion.head import HeadShape, compose
 
 # Beyond this share of the eye's width an iris would leave its socket.
 _OWN_LOOK = 0.07

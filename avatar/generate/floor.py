@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.curves import smooth_step
 from avatar.frames import Float32
 from avatar.generate.matte import FaceFrame
-from avatar.motion.regions import smooth_step
 
 # The rings begin to give way when so much of the chin's room is left, of its own and in half faces,
 # and are out of the way when there is none.

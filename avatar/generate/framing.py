@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from avatar.core.choices import Framing
+from avatar.core.face.bounds import surface_bounds
 from avatar.errors import UsageError
 from avatar.frames import Face, Float32, UInt8Image
-
-Framing = Literal["portrait", "photo"]
 
 DEFAULT_PORTRAIT_PX = (512, 512)
 # The face oval's height as a share of the picture's, and where its centre stands.
@@ -162,7 +161,7 @@ def _group_placement(
 
 def _head_extent(face: Face) -> tuple[Float32, Float32, float]:
     """Return the head's (left, top) and (right, bottom) in the photo, and the face's height."""
-    low, high = face.landmarks_px[:468, :2].min(axis=0), face.landmarks_px[:468, :2].max(axis=0)
+    low, high = surface_bounds(face)
     face_px = float(max(high[1] - low[1], (high[0] - low[0]) * 1.15, 1.0))
     centre = (low + high) / 2
     head_low = centre - np.array(_HEAD_LOW, np.float32) * face_px
@@ -185,7 +184,8 @@ def _portrait_placement(
     head, as far as the photo has it, still fits.
     """
     width, height = size_px
-    centre = (face.landmarks_px[:468, :2].min(axis=0) + face.landmarks_px[:468, :2].max(axis=0)) / 2
+    low, high = surface_bounds(face)
+    centre = (low + high) / 2
     head_low, head_high, face_px = _head_extent(face)
     head_low, head_high = np.maximum(head_low, 0), np.minimum(head_high, photo_px)
     scale = _planned_scale(face_px, size_px)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.face.topology import SURFACE_COUNT
 from avatar.frames import Float32, UInt8Image
 
 # Both cheeks.
@@ -25,7 +26,7 @@ class Grain:
     """
 
     def __init__(self, image: UInt8Image, landmarks_px: Float32) -> None:
-        width = float(np.ptp(landmarks_px[:468, 0]))
+        width = float(np.ptp(landmarks_px[:SURFACE_COUNT, 0]))
         half = max(4, round(_SIDE_SHARE * width / 2))
         cheeks = [_fine_structure(image, landmarks_px[k, :2], half) for k in _CHEEKS]
         # A shadow's edge or a beard on one cheek is no grain: the calmer one counts.

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.choices import Framing
+from avatar.core.face.bounds import face_px
+from avatar.core.face.head import decompose
+from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
-from avatar.generate.deform import Pose, usable
-from avatar.generate.framing import Framing, View, default_size, make_canvases
+from avatar.generate.deform import Pose, usable_or_still
+from avatar.generate.framing import make_canvases
 from avatar.generate.matte import Layers, face_frame, split_layers
 from avatar.generate.mesh import Box
 from avatar.generate.overlay import box_around
@@ -31,14 +33,12 @@ from avatar.generate.portrait import (
     lay_over,
     mattes_for,
 )
-from avatar.generate.topology import EYE_RINGS, INNER_LIPS
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
+from avatar.generate.viewed import Viewed
 
 _USUAL = PortraitSettings()
 
 
-class GroupGenerator:
+class GroupGenerator(Viewed):
     """Animates several faces of one photograph; each keeps its own proportions and limits.
 
     ``photo``: uint8 (H, W, 3) RGB. ``faces``: at least one, in its pixels. ``framing``, ``size_px``
@@ -54,41 +54,13 @@ class GroupGenerator:
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = _USUAL,
     ) -> None:
-        self._photo, self._framing, self._settings = photo, framing, settings
-        self._size_px = size_px or default_size(photo, framing)
+        super().__init__(photo, framing, size_px)
+        self._photo, self._settings = photo, settings
         # The nearest person first.
-        self._faces = sorted(faces, key=_extent_px, reverse=True)
+        self._faces = sorted(faces, key=face_px, reverse=True)
         self._people = [
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
-        self._view = View()
-
-    def __enter__(self) -> Self:
-        self._lay_out()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Hold nothing but memory."""
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return (width, height) of every picture."""
-        return self._size_px
-
-    @property
-    def view(self) -> View:
-        """Return how the picture is cut at present."""
-        return self._view
-
-    def set_view(self, view: View) -> None:
-        """Cut the picture anew; takes some tenths of a second for each face."""
-        self._view = view
-        self._lay_out()
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -132,8 +104,7 @@ class GroupGenerator:
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw everybody; the picture is new each time and belongs to the caller."""
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         below = self._behind
         changed: list[Box] = []
         for person, layers, rest in reversed(
@@ -164,8 +135,3 @@ def _feature_boxes(pose: Pose, picture: Picture) -> list[Box]:
     rings = (*EYE_RINGS, INNER_LIPS)
     boxes = (box_around(pose.landmarks_px[ring], 3, picture) for ring in rings)
     return [box for box in boxes if box is not None]
-
-
-def _extent_px(face: Face) -> float:
-    """Return a face's longer side, pixels."""
-    return float(np.ptp(face.landmarks_px[:468, :2], axis=0).max())

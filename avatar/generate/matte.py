@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import HeadShape
+from avatar.core.face.topology import FACE_OVAL
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.cutout import Rect, cut_out
 from avatar.generate.fill import fill_unknown
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.raster import sample
-from avatar.generate.topology import FACE_OVAL
-from avatar.motion.head import HeadShape
 
 # The face's height while cutting: enough for hair, small enough for a second or two.
 _FACE_PX = 90.0

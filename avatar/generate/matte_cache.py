@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.files import whole_file
 from avatar.frames import Float32
 
 # One more whenever `split_layers` comes to cut the same picture otherwise.
@@ -56,14 +55,8 @@ class MatteCache:
     def _keep(self, path: Path, matte: Float32) -> None:
         """Write a matte whole or not at all, and delete what is too old."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", dir=self._root)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, matte=matte)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, matte=matte)
         newest_last = sorted(self._root.glob("*.npz"), key=lambda kept: kept.stat().st_mtime_ns)
         for old in newest_last[:-_KEPT]:
             old.unlink(missing_ok=True)

@@ -14,20 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32
-from avatar.generate.deform import Pose
-from avatar.generate.floor import Floor
-from avatar.generate.matte import face_frame
-from avatar.generate.raster import draw_triangles, sample
-from avatar.generate.topology import (
+from avatar.core.curves import smooth_step
+from avatar.core.face.head import HeadShape, compose, shape_of
+from avatar.core.face.topology import (
     EYE_RINGS,
     FACE_OVAL,
     INNER_LIPS,
     SURFACE_COUNT,
     surface_triangles,
 )
+from avatar.frames import Float32
+from avatar.generate.deform import Pose
+from avatar.generate.floor import Floor
+from avatar.generate.matte import face_frame
+from avatar.generate.raster import draw_triangles, sample
 from avatar.generate.untangle import FaceUntangler, Folds, RingUntangler
-from avatar.motion.head import HeadShape, compose
 
 # Rings around the oval: size against it, depth behind it in head units, share of the oval's own
 # change of shape (a dropping jaw pulls the skin below it).
@@ -51,7 +52,6 @@ _LASH_SHARE = 0.10
 _LASHED = np.concatenate([ring[1:8] for ring in EYE_RINGS])
 # A head is narrower than its shoulders: each of so many bands is drawn as wide as it needs.
 _BANDS = 6
-_FLIP = np.array([1, -1, -1], np.float32)
 
 Box = tuple[int, int, int, int]
 
@@ -88,8 +88,7 @@ class HeadMesh:
         reach = frame.coordinates(self._rings[:, :2])
         self._ring_weight = _head_share(reach, max(_NECK_END, floor))
         # Each ring vertex in the head frame, so that it turns with the skull.
-        flipped = (self._rings - head.centre_px) * _FLIP
-        self._ring_shape = (flipped @ head.rotation / np.float32(head.scale_px)).astype(np.float32)
+        self._ring_shape = shape_of(self._rings, head.rotation, head.centre_px, head.scale_px)
         self._lash_shape = _lash_offsets(head.shape)
         lashes = surface[_LASHED] + self._turned(self._lash_shape, head.rotation, head.scale_px)
         self._ring_pull = np.repeat(
@@ -192,11 +191,11 @@ def _rings(outline: Float32, scale_px: float) -> Float32:
 def _head_share(uv: Float32, neck_end: float) -> Float32:
     """Return how much of the head's motion points at face coordinates take, float32 (N, 1)."""
     v, far = uv[:, 1], np.linalg.norm(uv, axis=1)
-    down = np.clip((v - neck_end) / max(_NECK_TOP - neck_end, 0.05), 0, 1)
-    near = np.clip((_FAR_TO - far) / (_FAR_TO - _FAR_FROM), 0, 1)
+    down = (v - neck_end) / max(_NECK_TOP - neck_end, 0.05)
+    near = (_FAR_TO - far) / (_FAR_TO - _FAR_FROM)
     # Beside the neck are shoulders, which stay; hair that falls on them goes half the way.
     beside = np.clip((np.abs(uv[:, 0]) - 0.9) / 1.0, 0, 1) * np.clip((-1.0 - v) / 0.5, 0, 1)
-    share = (down * down * (3 - 2 * down)) * (near * near * (3 - 2 * near)) * (1 - beside)
+    share = smooth_step(down) * smooth_step(near) * (1 - beside)
     return np.asarray(share[:, None], np.float32)
 
 

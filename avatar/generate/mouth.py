@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.choices import Mouth
+from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.topology import INNER_LIPS
 from avatar.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose, lips_gap_px
 from avatar.generate.driver_mouth import DriverMouth, skin_colour
 from avatar.generate.grain import Grain
 from avatar.generate.overlay import Box, blend_into, box_around, polygon_mask
-from avatar.generate.topology import INNER_LIPS
-from avatar.motion.head import HeadShape, compose
 
 # The drawn mouth's own picture: 240 units across the corners.
 _PATCH_W, _PATCH_H = 240, 130
@@ -31,7 +32,7 @@ _RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
 _DARK = (52, 18, 18)
 
-MouthInside = Literal["auto", "driver", "teeth", "empty"]
+MouthInside = Mouth | Literal["empty"]
 
 
 class MouthLayer:

@@ -13,16 +13,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.curves import smooth_step
+from avatar.core.face.head import lips_gap, mouth_width
+from avatar.core.face.topology import (
+    LIPS_MIDDLE,
+    LOWER_LIP,
+    MOUTH_CORNERS,
+    NOSE_BASE,
+    SIDES,
+    SURFACE_COUNT,
+    UPPER_LIP,
+)
 from avatar.frames import BLENDSHAPE_INDEX, Face, Float32, Motion
-from avatar.generate.topology import LOWER_LIP, UPPER_LIP
-from avatar.motion.regions import smooth_step
 
 _JAW_OPEN = BLENDSHAPE_INDEX["jawOpen"]
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]
-_CORNERS, _ALL_CORNERS = [61, 291], [61, 291, 76, 306, 62, 292, 78, 308]
-_EARS, _JAW_JOINTS = [234, 454, 93, 323], [93, 323]
-_UPPER, _LOWER, _UPPER_EDGE, _NOSE = 13, 14, 0, 2
-_IRISES = 468
+_CORNERS = list(MOUTH_CORNERS)
+_ALL_CORNERS = [*MOUTH_CORNERS, 76, 306, 62, 292, 78, 308]
+_EARS, _JAW_JOINTS = [*SIDES, 93, 323], [93, 323]
+_UPPER_EDGE = 0
 
 # How jawOpen (its logit) rises with the jaw's drop (head units): on 13 faces, photographed and
 # painted, MediaPipe's scores of dropped jaws lie on this one curve, moved along the drop by what
@@ -82,9 +91,9 @@ class MouthFit:
         rise = _RISE * max(float(now[_JAW_OPEN] - then[_JAW_OPEN]), 0.0)
         wanted = _drop(self._open + rise * (1 - self._open)) - self._rest_drop
         moved = self._shape + expression
-        wider = _width(moved) - _width(self._shape)
+        wider = mouth_width(moved) - mouth_width(self._shape)
         wanted += _WIDTH_SHARE * wider - _RAISED_SHARE * (_lip(moved) - _lip(self._shape))
-        return float(wanted - (_gap(moved) - _gap(self._shape)))
+        return float(wanted - (lips_gap(moved) - lips_gap(self._shape)))
 
 
 def jaw_field(shape: Float32) -> Float32:
@@ -95,7 +104,7 @@ def jaw_field(shape: Float32) -> Float32:
     them. Cheeks above the line from the mouth to the ears and the upper lip stay.
     """
     x, y, z = shape.T
-    corner_y, half = float(shape[_CORNERS, 1].mean()), _width(shape) / 2
+    corner_y, half = float(shape[_CORNERS, 1].mean()), mouth_width(shape) / 2
     joint_y, joint_z = float(shape[_JAW_JOINTS, 1].mean()), float(shape[_EARS, 2].mean())
     ear_x = float(np.abs(shape[_JAW_JOINTS, 0]).mean())
     along = np.clip((np.abs(x) - half) / max(ear_x - half, 1e-3), 0, 1)
@@ -105,17 +114,17 @@ def jaw_field(shape: Float32) -> Float32:
     share[LOWER_LIP] = (0.35 + 0.65 * smooth_step(1.2 * (1 - from_middle**2)))[LOWER_LIP]
     share[UPPER_LIP] = 0
     share[_ALL_CORNERS] = 0.3
-    length = max(float(shape[_LOWER, 2]) - joint_z, 1e-3)
+    length = max(float(shape[LIPS_MIDDLE[1], 2]) - joint_z, 1e-3)
     field = np.zeros_like(shape)
     field[:, 1] = -share * np.clip((z - joint_z) / length, 0, 1.3)
     field[:, 2] = share * np.clip((y - joint_y) / length, -1.5, 0)
-    field[_IRISES:] = 0
+    field[SURFACE_COUNT:] = 0
     return field.astype(np.float32)
 
 
 def smile_field(shape: Float32) -> Float32:
     """Return how a full smile moves a mouth, float32 (478, 3), head units; lips stay together."""
-    width = _width(shape)
+    width = mouth_width(shape)
     x, y = ((shape[:, :2] - shape[_CORNERS, :2].mean(axis=0)) / max(width / 2, 1e-3)).T
     beyond = np.maximum(np.abs(x) - 1, 0) ** 2 + y**2
     near = np.exp(-beyond / (2 * _SMILE_REACH**2))
@@ -123,7 +132,7 @@ def smile_field(shape: Float32) -> Float32:
     field = np.zeros_like(shape)
     field[:, 0] = _SMILE_OUT * width * out * near
     field[:, 1] = _SMILE_UP * width * np.abs(out) ** 1.5 * near
-    field[_IRISES:] = 0
+    field[SURFACE_COUNT:] = 0
     return field.astype(np.float32)
 
 
@@ -135,21 +144,13 @@ def _drop(score: float) -> float:
 
 def _parted(motion: Motion) -> float:
     """Return 0 where the driver's lips touch, 1 where they stand apart."""
-    apart = _gap(motion.neutral + motion.expression)
+    apart = lips_gap(motion.neutral + motion.expression)
     return float(smooth_step(np.array((apart - _SHUT) / (_PARTED - _SHUT))))
-
-
-def _gap(shape: Float32) -> float:
-    return float(shape[_UPPER, 1] - shape[_LOWER, 1])
 
 
 def _lip(shape: Float32) -> float:
     """Return the distance from the nose's base to the upper lip."""
-    return float(shape[_NOSE, 1] - shape[_UPPER_EDGE, 1])
-
-
-def _width(shape: Float32) -> float:
-    return float(np.linalg.norm(shape[_CORNERS[0]] - shape[_CORNERS[1]]))
+    return float(shape[NOSE_BASE, 1] - shape[_UPPER_EDGE, 1])
 
 
 def _smile_score(scores: Float32) -> float:

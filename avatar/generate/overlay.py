@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.bounds import bounds_of
 from avatar.frames import Float32, UInt8Image
 
 Box = tuple[int, int, int, int]
@@ -17,7 +18,8 @@ def box_around(points_px: Float32, margin_px: float, image: UInt8Image) -> Box |
     None when nothing of it is inside.
     """
     height, width = image.shape[:2]
-    low, high = points_px[:, :2].min(axis=0) - margin_px, points_px[:, :2].max(axis=0) + margin_px
+    low, high = bounds_of(points_px)
+    low, high = low - margin_px, high + margin_px
     x0, y0 = max(0, int(np.floor(low[0]))), max(0, int(np.floor(low[1])))
     x1, y1 = min(width, int(np.ceil(high[0]))), min(height, int(np.ceil(high[1])))
     return (x0, y0, x1, y1) if x1 - x0 >= 2 and y1 - y0 >= 2 else None

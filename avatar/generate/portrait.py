@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import DEFAULTS
+from avatar.core.choices import DEFAULT_MOUTH, DEFAULT_SHADING, Framing
+from avatar.core.face.head import decompose
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.background import PHOTO, Background
-from avatar.generate.deform import FaceDeformer, Pose, usable
+from avatar.generate.deform import FaceDeformer, Pose, usable, usable_or_still
 from avatar.generate.eyes import EyeLayer
-from avatar.generate.framing import Canvas, Framing, View, default_size, make_canvas
+from avatar.generate.framing import Canvas, View, make_canvas
 from avatar.generate.matte import Layers, split_layers
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.mesh import Box, HeadMesh
 from avatar.generate.mouth import MouthInside, MouthLayer
 from avatar.generate.raster import fixed_point
 from avatar.generate.shading import FineShading
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
+from avatar.generate.viewed import Viewed
 
 # Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
 _MAP_CELLS = 213
@@ -41,8 +39,8 @@ class PortraitSettings:
     ``background``: what stands behind the avatar.
     """
 
-    mouth: MouthInside = DEFAULTS.mouth
-    shading: float = DEFAULTS.shading
+    mouth: MouthInside = DEFAULT_MOUTH
+    shading: float = DEFAULT_SHADING
     mattes: MatteCache | None = None
     background: Background = PHOTO
 
@@ -52,7 +50,7 @@ def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
     return settings.mattes if view == View() else None
 
 
-class PortraitGenerator:
+class PortraitGenerator(Viewed):
     """Animates one photograph.
 
     ``photo``: uint8 (H, W, 3) RGB. ``face``: the face to animate, in the photo's pixels.
@@ -68,42 +66,14 @@ class PortraitGenerator:
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = PortraitSettings(),
     ) -> None:
+        super().__init__(photo, framing, size_px)
         self._settings = settings
-        self._photo, self._face, self._framing = photo, face, framing
-        self._size_px = size_px or default_size(photo, framing)
-        self._view = View()
-
-    def __enter__(self) -> Self:
-        self._lay_out()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Hold nothing but memory."""
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return (width, height) of every picture."""
-        return self._size_px
-
-    @property
-    def view(self) -> View:
-        """Return how the picture is cut at present."""
-        return self._view
+        self._photo, self._face = photo, face
 
     @property
     def canvas(self) -> Canvas:
         """Return the photograph as laid out in the output's size."""
         return self._canvas
-
-    def set_view(self, view: View) -> None:
-        """Cut the picture anew; takes some hundredths of a second, from the generating thread."""
-        self._view = view
-        self._lay_out()
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -152,8 +122,7 @@ class PortraitGenerator:
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the avatar; the picture is new each time and belongs to the caller."""
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         return self.posed(motion, self.pose(motion))
 
     def posed(self, motion: Motion, pose: Pose) -> GeneratedFrame:
@@ -231,10 +200,3 @@ def generated(picture: Picture, motion: Motion) -> GeneratedFrame:
         alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.uint8)
     return GeneratedFrame(picture, motion.timestamp_ns, motion.index, motion.presence, alpha)
-
-
-def photo_bounds(face: Face) -> tuple[float, float, float, float]:
-    """Return (left, top, right, bottom) of a face's surface, pixels of its picture."""
-    points = face.landmarks_px[:468, :2]
-    low, high = np.min(points, axis=0), np.max(points, axis=0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

@@ -13,17 +13,17 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32, Motion
-from avatar.generate.overlay import Box, polygon_mask
-from avatar.generate.raster import sample
-from avatar.generate.topology import (
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.face.topology import (
     EYE_RINGS,
     FACE_OVAL,
     INNER_LIPS,
     SURFACE_COUNT,
     surface_triangles,
 )
-from avatar.motion.rotation import vector_from_rotation
+from avatar.frames import Float32, Motion
+from avatar.generate.overlay import Box, polygon_mask
+from avatar.generate.raster import sample
 
 # Cells across the face: where its own driver's creases are reproduced, and where they are a hint.
 _FINE_CELLS, _COARSE_CELLS = 128, 64

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import FLIP, HeadShape
 from avatar.frames import Float32
 from avatar.generate.deform import Pose
-from avatar.motion.head import HeadShape
 
 # Smaller triangles have no side, px²: at rest, and when turned over.
 _FLAT_AT_REST, _FLAT_TURNED = 1.0, 0.5
@@ -22,7 +22,6 @@ _FACING = 0.15
 # Rounds in all; before a fold's neighbours help; before the face gives up expression.
 _ROUNDS, _ALONE_ROUNDS, _AVERAGED = 30, 3, 9
 _YIELD = 0.7
-_FLIP = np.array([1, -1, -1], np.float32)
 
 
 class Folds:
@@ -38,7 +37,7 @@ class Folds:
     ) -> None:
         self._triangles, self._head, self._face = triangles, head, face
         self._corners = tuple(np.ascontiguousarray(triangles[:, k]) for k in range(3))
-        self._offset = ((rest - head.centre_px) * _FLIP).astype(np.float32)
+        self._offset = ((rest - head.centre_px) * FLIP).astype(np.float32)
         area = self._area(rest[:, :2])
         self._side = np.sign(area)
         self._whole = np.abs(area) > _FLAT_AT_REST
@@ -80,7 +79,7 @@ class Folds:
         """Return where the vertices were if all of them turned with the head, float32 (N, 2)."""
         turn = pose.rotation @ self._head.rotation.T
         turned = self._offset @ turn[:2].T * np.float32(pose.scale_px / self._head.scale_px)
-        return np.asarray(turned * _FLIP[:2] + pose.centre_px[:2], np.float32)
+        return np.asarray(turned * FLIP[:2] + pose.centre_px[:2], np.float32)
 
     def _hidden(self, vertices: Float32, found: NDArray[np.intp]) -> list[bool]:
         """Return for each triangle whether it lies behind the face."""

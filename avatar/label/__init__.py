@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from avatar.core.choices import Corner
 from avatar.label.disclosure import AcknowledgedNoLabel, without_label
 from avatar.label.metadata import aigc_metadata, file_metadata
-from avatar.label.visible import CORNERS, DEFAULT_TEXT, Corner, VisibleLabel
+from avatar.label.visible import CORNERS, DEFAULT_TEXT, VisibleLabel
 from avatar.stages import Labeller
 
 __all__ = [

@@ -10,11 +10,12 @@ import math
 import threading
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.choices import Corner
 from avatar.errors import UsageError
 from avatar.frames import GeneratedFrame, LabelledFrame, Seal, UInt8Image
 from avatar.label.fonts import find_font
@@ -22,7 +23,6 @@ from avatar.label.fonts import find_font
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
 CORNERS: tuple[Corner, ...] = get_args(Corner)
 DEFAULT_TEXT = "AI"
 

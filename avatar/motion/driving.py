@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from avatar.core.face.head import HeadShape
+from avatar.core.face.regions import BROWS, EYE_REGION, MOUTH, blendshape_regions, region_shares
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.frames import Float32, Motion
-from avatar.motion.head import HeadShape
-from avatar.motion.regions import BROWS, EYE_REGION, MOUTH, blendshape_regions, region_shares
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 
 # A displacement of so many head units counts as large: it is not exaggerated further.
 _LARGE = 0.45

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.face.head import eye_opening
+from avatar.core.face.regions import region_shares
 from avatar.frames import BLENDSHAPE_INDEX, Float32
-from avatar.motion.head import eye_opening
-from avatar.motion.regions import region_shares
 from avatar.person import MOSTLY_SHUT, Person
 
 BLINKS = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]

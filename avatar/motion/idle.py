@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.frames import Float32
-from avatar.motion.rotation import rotation_from_vector
 
 _BREATH_S = 4.2
 _BLINK_S = 0.26

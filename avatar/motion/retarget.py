@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from avatar.core.choices import MotionMode, Reference, Smoothing
+from avatar.core.curves import eased
+from avatar.core.face.head import (
+    HeadShape,
+    decompose,
+    decompose_like,
+    head_rotation,
+    iris_offset,
+    mouth_width,
+)
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import LIPS_MIDDLE
 from avatar.frames import (
     BLENDSHAPE_INDEX,
     BLENDSHAPE_NAMES,
-    LANDMARK_COUNT,
     Face,
     FaceTrack,
     Float32,
     Motion,
     Presence,
+    still,
 )
 from avatar.motion.driving import UNCHANGED, Driven, Driving
 from avatar.motion.expression import KnownPerson, LearningEyes, usual_closure
-from avatar.motion.head import (
-    HeadShape,
-    decompose,
-    decompose_like,
-    iris_offset,
-    proper_rotation,
-)
 from avatar.motion.idle import idle_blink, idle_rotation, idle_translation
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.motion.smooth import HeadSmoother
-from avatar.motion.smooth import Smoothing as Smoothing
 from avatar.person import Person
-
-MotionMode = Literal["relative", "absolute"]
-Reference = Literal["auto", "first", "key", "profile"]
 
 HOLD_NS = 500_000_000
 # Landmarks farther away than so many pictures, or a smaller face, are the tracker's error.
@@ -51,25 +50,6 @@ _BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 _EXPRESSIVE = [
     i for i, name in enumerate(BLENDSHAPE_NAMES) if name != "_neutral" and "eyeLook" not in name
 ]
-
-
-def still(now_ns: int, index: int, presence: Presence, absolute: bool = False) -> Motion:
-    """Return the motion that leaves the photograph as it is."""
-    flat = np.zeros((LANDMARK_COUNT, 3), np.float32)
-    return Motion(
-        timestamp_ns=now_ns,
-        index=index,
-        presence=presence,
-        absolute=absolute,
-        expression=flat,
-        neutral=flat,
-        rotation=np.eye(3, dtype=np.float32),
-        translation=np.zeros(2, np.float32),
-        scale=1.0,
-        blendshapes=np.zeros(len(BLENDSHAPE_NAMES), np.float32),
-        eye_closure=np.zeros(2, np.float32),
-        gaze=np.zeros((2, 2), np.float32),
-    )
 
 
 def blend(a: Motion, b: Motion, share: float) -> Motion:
@@ -96,8 +76,8 @@ def neutrality(face: Face) -> float:
     turned = float(np.linalg.norm(vector_from_rotation(head.rotation)))
     # Parted lips and half-shut eyes weigh more than their scores say: taken for neutral, they
     # would keep the avatar's mouth shut and its eyes open for good.
-    mouth = np.linalg.norm(head.shape[13] - head.shape[14])
-    parted = float(mouth / max(float(np.linalg.norm(head.shape[61] - head.shape[291])), 1e-3))
+    upper, lower = head.shape[list(LIPS_MIDDLE)]
+    parted = float(np.linalg.norm(upper - lower) / max(mouth_width(head.shape), 1e-3))
     shut = float(face.blendshapes[_BLINKS].sum())
     expressive = float(face.blendshapes[_EXPRESSIVE].sum())
     return expressive + 2.0 * turned + 8.0 * parted + 2.0 * shut
@@ -108,7 +88,7 @@ def difference(face: Face, other: Face) -> float:
 
     The sum over the expressions' blendshapes, and twice the angle between the heads in radians.
     """
-    turn = proper_rotation(face.pose[:3, :3]) @ proper_rotation(other.pose[:3, :3]).T
+    turn = head_rotation(face) @ head_rotation(other).T
     apart = np.abs(face.blendshapes[_EXPRESSIVE] - other.blendshapes[_EXPRESSIVE]).sum()
     return float(apart) + 2.0 * float(np.linalg.norm(vector_from_rotation(turn)))
 
@@ -398,7 +378,7 @@ class FaceRetargeter:
         if not 0.0 <= t < 1.0:
             self._from = None
             return motion
-        return blend(self._from, motion, t * t * (3 - 2 * t))
+        return blend(self._from, motion, eased(t))
 
 
 def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:

@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.choices import Smoothing
+from avatar.core.face.head import HeadShape
+from avatar.core.face.regions import blendshape_regions, signal_groups
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import EYES, LIPS_MIDDLE
 from avatar.frames import LANDMARK_COUNT, Float32
-from avatar.motion.head import EYES, HeadShape
 from avatar.motion.predict import Predictor
-from avatar.motion.regions import blendshape_regions, signal_groups
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.person import NOISE_OF_SECOND_DIFFERENCE
 
 T = TypeVar("T", float, NDArray[np.floating])
-Smoothing = Literal["off", "light", "strong"]
 
 # Standard deviations of a still face, MediaPipe on 640×480 (`avatar bench --motion`): head units,
 # scores, radians, head units.
@@ -50,7 +51,7 @@ _CAMERA_FPS = 30.0
 # next in multiples of the noise.
 _QUICK = np.array([0.6, 0.6, 0.75], np.float32)
 _QUICK_NOISE = 4.0
-_GAPS = np.array([[EYES[0][2], EYES[1][2], 13], [EYES[0][3], EYES[1][3], 14]])
+_GAPS = np.array([(EYES[0][k], EYES[1][k], LIPS_MIDDLE[k - 2]) for k in (2, 3)])
 # Radians and head units: no prediction goes further.
 _PREDICTION_LIMIT = 0.12
 _GAP_S = 1.0

@@ -15,9 +15,12 @@ from typing import Literal
 
 import numpy as np
 
+from avatar.core.curves import eased, smooth_step
+from avatar.core.face.head import lips_gap, mouth_width
+from avatar.core.face.regions import MOUTH, region_shares
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.face.topology import LIPS_MIDDLE, LOWER_LIP, MOUTH_CORNERS, UPPER_LIP
 from avatar.frames import BLENDSHAPE_INDEX, FaceTrack, Float32, Motion, Presence
-from avatar.motion.regions import MOUTH, region_shares
-from avatar.motion.rotation import rotation_from_vector
 from avatar.speech import Articulation
 from avatar.stages import Retargeter
 
@@ -29,16 +32,6 @@ LAG_NS = 40_000_000
 """So much later than it is heard a voice moves the mouth where no camera sets the moment: what is
 heard then has been analysed, and the sound, which waits anyway, waits as long."""
 
-_CORNERS, _UPPER_LIP, _LOWER_LIP = (61, 291), 13, 14
-# Where lips touch, place does not tell the upper from the lower; both without their corners.
-_UPPER_LIPS = [
-    191, 80, 81, 82, 13, 312, 311, 310, 415, 183, 42, 41, 38, 12, 268, 271, 272, 407,
-    184, 74, 73, 72, 11, 302, 303, 304, 408, 185, 40, 39, 37, 0, 267, 269, 270, 409,
-]  # fmt: skip
-_LOWER_LIPS = [
-    95, 88, 178, 87, 14, 317, 402, 318, 324, 96, 89, 179, 86, 15, 316, 403, 319, 325,
-    77, 90, 180, 85, 16, 315, 404, 320, 307, 146, 91, 181, 84, 17, 314, 405, 321, 375,
-]  # fmt: skip
 # In mouth widths: how far the lower lip goes down, and the upper one up, at the widest.
 _JAW_DROP, _LIP_RISE = 0.33, 0.05
 # How far lips draw together, forward, and spread: shares of their distance from the middle.
@@ -62,21 +55,22 @@ class MouthBasis:
     def __init__(self, shape: Float32) -> None:
         self.shape = shape
         self.region = region_shares(shape)[:, MOUTH : MOUTH + 1]
-        left, right = shape[list(_CORNERS)]
-        self.width = max(float(np.linalg.norm(left - right)), 1e-3)
-        middle = (shape[_UPPER_LIP] + shape[_LOWER_LIP]) / 2
+        left, right = shape[list(MOUTH_CORNERS)]
+        self.width = max(mouth_width(shape), 1e-3)
+        middle = (shape[LIPS_MIDDLE[0]] + shape[LIPS_MIDDLE[1]]) / 2
         from_middle = (shape - middle) / np.float32(self.width)
         across, up = from_middle[:, 0], from_middle[:, 1]
         # The line between the lips bends from the corners to the middle.
         corners_up = float(((left + right) / 2 - middle)[1]) / self.width
         line = corners_up * np.clip((2 * across) ** 2, 0, 1)
         # At the corners lips do not part; below them the jaw takes the whole cheek along.
-        below = _rising((line - up) / 0.02)
-        below[_UPPER_LIPS], below[_LOWER_LIPS] = 0, 1
+        below = smooth_step((line - up) / 0.02)
+        # Where lips touch, place does not tell the upper from the lower.
+        below[UPPER_LIP], below[LOWER_LIP] = 0, 1
         parted = np.sqrt(np.clip(1 - (across / 0.52) ** 2, 0, 1))
-        deep = _rising((line - up - 0.05) / 0.35)
-        aside = 1 - _rising((np.abs(across) - 0.6) / 1.0)
-        lips = 1 - _rising((np.abs(up - line) - 0.12) / 0.4)
+        deep = smooth_step((line - up - 0.05) / 0.35)
+        aside = 1 - smooth_step((np.abs(across) - 0.6) / 1.0)
+        lips = 1 - smooth_step((np.abs(up - line) - 0.12) / 0.4)
         self._lower = below * np.maximum(parted * lips, deep * aside)
         self._upper = (1 - below) * parted * lips
         self._jaw = np.zeros_like(shape)
@@ -103,8 +97,7 @@ class MouthBasis:
 
     def gap(self, displacement: Float32) -> float:
         """Return the distance of the lips beyond their resting one, mouth widths."""
-        moved = displacement[_UPPER_LIP, 1] - displacement[_LOWER_LIP, 1]
-        return float(moved) / self.width
+        return lips_gap(displacement) / self.width
 
     def shut(self, displacement: Float32, share: float) -> Float32:
         """Return ``displacement`` with the lips brought together by ``share`` of their gap.
@@ -112,7 +105,7 @@ class MouthBasis:
         The gap in the resting shape goes, too; the lower lip goes most of the way.
         """
         shape = self.shape + displacement
-        gap = float(shape[_UPPER_LIP, 1] - shape[_LOWER_LIP, 1])
+        gap = lips_gap(shape)
         if share <= 0 or gap <= 0:
             return displacement
         way = np.float32(share * gap) * self.region[:, 0]
@@ -176,7 +169,7 @@ class VoiceDriven:
     def _spoken(
         self, motion: Motion, basis: MouthBasis, mouth: Articulation, elapsed_s: float
     ) -> Motion:
-        share = np.float32(self._share * self._share * (3 - 2 * self._share))
+        share = np.float32(eased(self._share))
         rest = motion.neutral if motion.absolute else np.float32(0)
         spoken = basis.displacement(self._scaled(mouth))
         seen = motion.expression - rest
@@ -211,9 +204,3 @@ class VoiceDriven:
         if share <= 0:
             return motion
         return replace(motion, expression=(rest + basis.shut(seen, share)).astype(np.float32))
-
-
-def _rising(t: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Float32:
-    """Return 0 below 0, 1 above 1, and a smooth way between."""
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from avatar.arrays import Shapes, read_arrays, read_text, write_arrays
+from avatar.core.choices import MotionMode
+from avatar.core.files import parse_record
 from avatar.errors import UsageError
-from avatar.frames import Float32, Motion, NetworkMotion, Presence
-from avatar.motion.retarget import HOLD_NS, FaceRetargeter, MotionMode, still
+from avatar.frames import Float32, Motion, NetworkMotion, Presence, still
+from avatar.motion.retarget import HOLD_NS, FaceRetargeter
 
 SUFFIX = ".npz"
 MAX_FRAMES = 200_000
@@ -146,7 +148,7 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise ValueError(f"{size} bytes, expected at most {_MAX_BYTES}")
-        described = _described(read_text(path))
+        described = parse_record(read_text(path), Description)
         if described.family != family:
             raise UsageError(
                 f"{path} holds motion of {described.family}, which only those networks can use; "
@@ -158,7 +160,7 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
         _check(arrays)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(
             f"{path} is not a motion template that can be used: {error}. Expected a file made by "
             "`avatar animate --save-motion`; make it again"
@@ -169,18 +171,6 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
         if field_name:
             parts[part][field_name] = value
     return Template(family, described.rate, arrays["time_s"], arrays["tracked"], **parts)
-
-
-def _described(text: str) -> Description:
-    content = json.loads(text)
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version > 1:
-        raise ValueError(f"it is of schema {version}, made by a newer program; this one reads 1")
-    try:
-        return Description.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _shapes(frames: int, shapes: Shapes) -> Shapes:

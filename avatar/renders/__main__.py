@@ -27,7 +27,8 @@ def _film_all(wish: argparse.Namespace) -> None:
     painter = Painter(wish.size)
     for person in range(wish.first, wish.first + wish.people):
         path = wish.out / f"person-{person:03d}.mp4"
-        film(painter, path, (wish.seed, person), wish.size, wish.frames, wish.fps)
+        seed = wish.seed, person
+        film(painter, path, seed, wish.size, wish.frames, wish.fps, shown=wish.acting == "shown")
         print(path, flush=True)  # noqa: T201
     painter.close()
 
@@ -41,6 +42,12 @@ def _wish() -> argparse.Namespace:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--size", type=int, default=512, help="pixels, width and height")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--acting",
+        choices=("chance", "shown"),
+        default="chance",
+        help="what they do: chance, or the performance of README's picture, which repeats",
+    )
     return parser.parse_args()
 
 

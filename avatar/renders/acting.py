@@ -1,13 +1,14 @@
 """What people do in the renders: talk, smile, blink, look around, turn their heads.
 
 A track is made of events that begin and end softly. Nobody real moved so: shapes of the mouth
-follow each other by chance, at the pace of speech.
+follow each other by chance, or as they are written here, at the pace of speech.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -41,6 +42,26 @@ _MOODS: tuple[Mapping[str, float], ...] = (
     {"jawLeft": 0.5}, {"jawRight": 0.5}, {"mouthDimple": 0.5},
 )  # fmt: skip
 
+# The performance: what is said from which second on (the letters of _SOUNDS, a space is a pause),
+# expressions (second, half of the length, how softly, shape), blinks, and poses on the way.
+SHOWN_SECONDS = 6.0
+_LETTERS, _SOUND_SECONDS = "aeioumfsl", 0.155
+_SPEECH = ((0.45, "elo  aim i"), (3.85, "laslui maei"))
+_EXPRESSIONS: tuple[tuple[float, float, float, Mapping[str, float]], ...] = (
+    (2.65, 0.40, 0.45, {"mouthSmile": 0.9, "mouthUpperUp": 0.55, "mouthLowerDown": 0.3,
+                        "jawOpen": 0.12, "cheekSquint": 0.5, "eyeSquint": 0.25}),
+    (3.75, 0.10, 0.25, {"browInnerUp": 0.7, "browOuterUp": 0.8, "eyeWide": 0.35}),
+    (5.25, 0.10, 0.35, {"mouthSmile": 0.5, "cheekSquint": 0.2}),
+)  # fmt: skip
+_BLINKS = (0.35, 2.05, 3.45, 5.15)
+# Second, yaw, pitch and roll in degrees, to the side and up in the mesh's units.
+_POSES = np.array((
+    (0.0, 0, 0, 0, 0, 0), (0.7, -5, 3, 2, -0.02, 0), (1.3, 6, -2, -2, 0.02, 0),
+    (2.0, 0, 2, 0, 0, 0), (2.7, -16, -2, -5, -0.05, 0), (3.4, -6, 2, 0, 0, 0),
+    (4.1, 17, 0, 4, 0.05, 0), (4.7, 8, 4, 2, 0.02, 0), (5.3, 0, -1, 0, 0, 0),
+    (SHOWN_SECONDS, 0, 0, 0, 0, 0),
+))  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Track:
@@ -65,6 +86,26 @@ def random_track(random: np.random.Generator, frames: int, fps: float) -> Track:
     return Track(np.clip(act.units, 0, 1), head, act.wander(1.2, 2) * 0.03)
 
 
+def shown_track(frames: int, fps: float) -> Track:
+    """Return the performance that shows what the program does, over and over.
+
+    It ends as it begins after ``SHOWN_SECONDS``, so that it can be repeated without a jump.
+    """
+    act = _Act(np.random.default_rng(0), round(SHOWN_SECONDS * fps), fps)
+    for start, letters in _SPEECH:
+        for place, letter in enumerate(letters):
+            if letter != " ":
+                sound = _SOUNDS[_LETTERS.index(letter)]
+                act.add(sound, start + place * _SOUND_SECONDS, 0.05, 0.11, 0.8)
+    for at, half, soft, shape in _EXPRESSIONS:
+        act.add(shape, at, half, soft, 1.0)
+    for at in _BLINKS:
+        act.add({"eyeBlink": 1.0}, at, 0.05, 0.08, 1.0)
+    poses = act.between(_POSES)
+    again = np.arange(frames) % len(poses)
+    return Track(act.units[again], np.radians(poses[again, :3]), poses[again, 3:])
+
+
 class _Act:
     def __init__(self, random: np.random.Generator, frames: int, fps: float) -> None:
         self._random, self._fps = random, fps
@@ -79,7 +120,7 @@ class _Act:
             bout = at + self._random.uniform(1.0, 3.0)
             while at < bout:
                 sound = _SOUNDS[int(self._random.integers(len(_SOUNDS)))]
-                self._add(sound, at, 0.09, 0.09, self._random.uniform(0.5, 1.15))
+                self.add(sound, at, 0.09, 0.09, self._random.uniform(0.5, 1.15))
                 at += self._random.uniform(0.13, 0.26)
             at += self._random.uniform(0.3, 1.2)
 
@@ -89,14 +130,14 @@ class _Act:
         while at < self._times[-1]:
             mood = _MOODS[int(self._random.integers(len(_MOODS)))]
             length = self._random.uniform(0.5, 1.6)
-            self._add(mood, at + length / 2, length / 2, 0.25, self._random.uniform(0.5, 1.0))
+            self.add(mood, at + length / 2, length / 2, 0.25, self._random.uniform(0.5, 1.0))
             at += length + self._random.uniform(0.1, 0.8)
 
     def blinks(self) -> None:
         """Add blinks: closed for a tenth of a second, every two or three seconds."""
         at = self._random.uniform(0.2, 1.5)
         while at < self._times[-1]:
-            self._add({"eyeBlink": 1.0}, at, 0.05, 0.08, 1.0)
+            self.add({"eyeBlink": 1.0}, at, 0.05, 0.08, 1.0)
             at += self._random.uniform(0.8, 3.0)
 
     def look_around(self) -> None:
@@ -118,10 +159,15 @@ class _Act:
         smooth = np.stack([_smooth(row, seconds * self._fps) for row in loose.T], axis=1)
         return np.asarray(smooth / (smooth.std(axis=0) + 1e-6))
 
+    def between(self, keys: Floats) -> Floats:
+        """Return values on the way through ``keys``, rows of second and values, in a circle."""
+        rows = [np.interp(self._times, keys[:, 0], values) for values in keys[:, 1:].T]
+        return np.stack([_smooth(row, 0.12 * self._fps, "wrap") for row in rows], axis=1)
+
     def _set(self, name: str, values: Floats) -> None:
         self.units[:, self._column[name]] += np.maximum(values, 0)
 
-    def _add(
+    def add(
         self, shape: Mapping[str, float], at: float, half: float, soft: float, weight: float
     ) -> None:
         """Add a shape that is whole for ``half`` seconds to both sides of ``at``."""
@@ -134,9 +180,11 @@ class _Act:
                     np.maximum(column, strength * curve, out=column)
 
 
-def _smooth(values: Floats, frames: float) -> Floats:
+def _smooth(
+    values: Floats, frames: float, beyond: Literal["reflect", "wrap"] = "reflect"
+) -> Floats:
     """Return a signal weighed by a bell whose deviation is ``frames``."""
     reach = int(np.ceil(3 * frames))
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / frames) ** 2)
-    padded = np.pad(values, reach, mode="reflect" if reach < len(values) else "edge")
+    padded = np.pad(values, reach, mode=beyond if reach < len(values) else "edge")
     return np.asarray(np.convolve(padded, bell / bell.sum(), mode="valid"))

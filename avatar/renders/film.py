@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avatar.renders.acting import random_track
+from avatar.core.files import PUBLIC, whole_file
+from avatar.renders.acting import random_track, shown_track
 from avatar.renders.assets import Floats, face_units
 from avatar.renders.head import Head
 from avatar.renders.painter import Painter, UInt8
@@ -18,19 +19,29 @@ _QUALITY = "14"
 
 
 def film(
-    painter: Painter, path: Path, seed: tuple[int, int], size: int, frames: int, fps: int
+    painter: Painter,
+    path: Path,
+    seed: tuple[int, int],
+    size: int,
+    frames: int,
+    fps: int,
+    *,
+    shown: bool = False,
 ) -> None:
-    """Write the clip of the person that ``seed`` gives, in H.264. Raises ``OSError``."""
+    """Write the clip of the person that ``seed`` gives, in H.264. Raises ``OSError``.
+
+    ``shown``: with the performance that is written down, else with one by chance.
+    """
     import av
 
     random = np.random.default_rng(seed)
     person = random_person(random)
-    track = random_track(random, frames, fps)
+    track = shown_track(frames, fps) if shown else random_track(random, frames, fps)
     head = Head(person)
     painter.begin(head, person.look, random_background(random, size))
     grain = random.normal(0, _GRAIN, (2 * size, 2 * size, 1)).astype(np.float32)
-    part = path.with_suffix(".part")  # a clip is whole or not there
-    with av.open(str(part), "w", format="mp4") as out:
+    made = whole_file(path, mode=PUBLIC)
+    with made as part, av.open(str(part), "w", format="mp4") as out:
         stream = out.add_stream(
             "libx264", rate=Fraction(fps), options={"crf": _QUALITY, "threads": "1"}
         )
@@ -43,7 +54,6 @@ def film(
             image = np.clip(noisy + 0.5, 0, 255).astype(np.uint8)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         out.mux(stream.encode())
-    part.replace(path)
 
 
 def mouth_light(units: Floats) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from avatar.errors import AvatarError, SinkUnavailableError
 from avatar.frames import LabelledFrame
@@ -49,14 +48,9 @@ class AnyCameraSink:
             self._camera.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         if self._camera is not None:
-            self._camera.__exit__(kind, error, trace)
+            self._camera.__exit__(*raised)
 
     def write(self, frame: LabelledFrame) -> None:
         """Show ``frame`` to whoever reads the camera."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from avatar.errors import AvatarError, SinkLostError, SinkUnavailableError
@@ -65,12 +64,7 @@ class PipeWireSink:
             raise type(error)(f"{error}. {ELSEWHERE}") from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         stream, self._stream = self._stream, None
         self._converter = None
         if stream is not None:

@@ -6,7 +6,6 @@ import difflib
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from avatar.errors import (
@@ -74,12 +73,7 @@ class VirtualSink:
         self._converter = I420Converter(self._size_px)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         camera, self._camera, self._descriptor = self._camera, None, None
         self._converter = None
         if camera is not None:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
-from types import TracebackType
 from typing import Self
 
 from avatar.clock import Clock
@@ -129,12 +128,7 @@ class Passthrough:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let go of both devices."""
         self._stop.set()
         if self._thread is not None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from avatar.clock import Clock
-from avatar.core.machine import set_environment
 from avatar.errors import SourceBusyError, SourceError, SourceLostError, SourceNotFoundError
 from avatar.frames import CameraFrame, UInt8Image
 from avatar.sources.devices import (
@@ -19,6 +16,7 @@ from avatar.sources.devices import (
     inspect_v4l2,
     list_cameras,
     on_linux,
+    open_capture,
 )
 from avatar.sources.pacing import READ_LIMIT_NS, FrameCounter, not_open
 
@@ -71,12 +69,7 @@ class CameraSource:
         self._grabber = _Grabber(capture, self._clock, _node(target))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop reading and release the camera."""
         grabber, self._grabber = self._grabber, None
         if grabber is not None:
@@ -158,22 +151,6 @@ def _as_rgb(image: object) -> UInt8Image:
     import numpy as np
 
     return np.ascontiguousarray(image, np.uint8)
-
-
-def open_capture(device: int | str) -> cv2.VideoCapture:
-    """Open ``device`` with this system's camera interface; the caller checks and releases it.
-
-    OpenCV's own remarks on standard error are switched off: errors here say more.
-    """
-    # OpenCV reads these once. A stalled camera must not hold a thread for ten seconds (Linux),
-    # nor the search for a hardware converter delay opening by as much (Windows).
-    set_environment("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
-    set_environment("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
-    import cv2
-
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    backend = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
-    return cv2.VideoCapture(device, backend.get(sys.platform, cv2.CAP_ANY))
 
 
 def _configure(capture: cv2.VideoCapture, size_px: tuple[int, int], fps: float) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import threading
-from types import TracebackType
 from typing import Self
 
 from avatar.clock import Clock
+from avatar.core.curves import eased
 from avatar.frames import CameraFrame
 from avatar.sources.illustration import Illustrator, Performance
 from avatar.sources.pacing import FixedRate, FrameCounter, not_open
@@ -25,7 +25,7 @@ _SPEECH_S = ((1.5, 3.6), (8.5, 10.4))
 def _bump(t_s: float, start_s: float, end_s: float, ramp_s: float) -> float:
     """Return 1 between start and end and 0 outside, with smooth ramps inside the interval."""
     u = min((t_s - start_s) / ramp_s, (end_s - t_s) / ramp_s, 1.0)
-    return u * u * (3 - 2 * u) if u > 0 else 0.0
+    return eased(u) if u > 0 else 0.0
 
 
 def _speech(t_s: float) -> tuple[float, float]:
@@ -96,12 +96,7 @@ class DemoSource:
         self._rate.restart()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Forget the painted layers."""
         self._stop.set()
         self._illustrator = None

@@ -11,9 +11,18 @@ import errno
 import os
 import platform
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avatar.core.machine import set_environment
+
+if TYPE_CHECKING:
+    import cv2
+
+from avatar.core.messages import Message
 
 SYSFS = Path("/sys/class/video4linux")
 DEV = Path("/dev")
@@ -25,7 +34,7 @@ _CAP_CAPTURE = 0x1 | 0x1000  # single- and multi-planar
 _CAP_OUTPUT = 0x2 | 0x2000
 _CAP_DEVICE_CAPS = 0x80000000
 _BUF_TYPE_CAPTURE, _MEMORY_MMAP = 1, 1
-_BUSY = "another program is using it; close that program"
+_BUSY = Message("error.cameraBusy", "another program is using it; close that program")
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,11 @@ def parse_capability(device: str, raw: bytes) -> CameraInfo | None:
 
 def permission_problem(node: Path) -> str:
     """Return why the node may not be opened, with the line that mends it."""
-    return f"no permission to open {node}; run: sudo usermod -aG video $USER, then log in again"
+    return Message(
+        "error.cameraPermission",
+        "no permission to open {device}; run: sudo usermod -aG video $USER, then log in again",
+        device=str(node),
+    )
 
 
 def _probe_busy(descriptor: int) -> str | None:
@@ -147,8 +160,6 @@ def _named(camera: CameraInfo, label: Path) -> CameraInfo:
 
 def _list_opencv() -> list[CameraInfo]:
     """Return the indices that open; systems other than Linux give OpenCV no names."""
-    from avatar.sources.camera import open_capture
-
     found = []
     for index in range(PROBED_INDICES):
         capture = open_capture(index)
@@ -156,3 +167,19 @@ def _list_opencv() -> list[CameraInfo]:
             found.append(CameraInfo(str(index), f"camera {index}"))
         capture.release()
     return found
+
+
+def open_capture(device: int | str) -> cv2.VideoCapture:
+    """Open ``device`` with this system's camera interface; the caller checks and releases it.
+
+    OpenCV's own remarks on standard error are switched off: errors here say more.
+    """
+    # OpenCV reads these once. A stalled camera must not hold a thread for ten seconds (Linux),
+    # nor the search for a hardware converter delay opening by as much (Windows).
+    set_environment("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+    set_environment("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    backend = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_MSMF, "darwin": cv2.CAP_AVFOUNDATION}
+    return cv2.VideoCapture(device, backend.get(sys.platform, cv2.CAP_ANY))

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from avatar.core.wrapped import Wrapped
 from avatar.frames import CameraFrame
 from avatar.stages import FrameSource
 
 
-class MirroredSource:
+class MirroredSource(Wrapped[FrameSource]):
     """Wraps a source and flips its pictures left to right while ``mirrored`` is set."""
 
     def __init__(self, source: FrameSource, mirrored: bool) -> None:
-        self._source = source
+        super().__init__(source)
         self.mirrored = mirrored
 
     @property
     def name(self) -> str:
         """Return the inner source's name."""
-        return self._source.name
-
-    def __enter__(self) -> Self:
-        self._source.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._source.__exit__(kind, error, trace)
+        return self._inner.name
 
     def read(self) -> CameraFrame | None:
         """Return the next frame, flipped when mirrored."""
-        frame = self._source.read()
+        frame = self._inner.read()
         if frame is None or not self.mirrored:
             return frame
         return replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1]))

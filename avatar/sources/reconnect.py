@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from avatar.clock import Clock
+from avatar.core.messages import Message
 from avatar.errors import SourceError, SourceLostError
 from avatar.frames import CameraFrame
 from avatar.sources.pacing import FrameCounter, not_open, wait_for
@@ -52,12 +52,7 @@ class ReconnectingSource:
         self._pause_s = FIRST_RETRY_S
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """Leave the inner source; an attempt that is under way leaves it when it ends."""
         self._stop.set()
         self._open = False
@@ -65,7 +60,7 @@ class ReconnectingSource:
         if attempt is not None:
             attempt.abandon()
         elif self._connected:
-            self._source.__exit__(kind, error, trace)
+            self._source.__exit__(*raised)
         self._connected = False
 
     def read(self) -> CameraFrame | None:
@@ -89,7 +84,9 @@ class ReconnectingSource:
         self._connected = False
         if self._lost_ns is None:
             self._lost_ns = self._clock.now_ns()
-            self._on_event(f"lost {self.name}: {error}")
+            self._on_event(
+                Message("said.cameraLost", "lost {camera}: {why}", camera=self.name, why=str(error))
+            )
         self._postpone()
 
     def _postpone(self) -> None:
@@ -102,7 +99,13 @@ class ReconnectingSource:
         if self._lost_ns is not None:
             away_s = (self._clock.now_ns() - self._lost_ns) / 1e9
             self._lost_ns = None
-            self._on_event(f"back {self.name} after {away_s:.1f} s")
+            self._on_event(
+                Message(
+                    "said.cameraBack",
+                    "back {camera} after {seconds} s",
+                    camera=self.name, seconds=f"{away_s:.1f}",
+                )
+            )  # fmt: skip
 
     def _reconnect(self) -> bool:
         """Wait for the next attempt or continue the present one; return whether it succeeded."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from avatar.frames import CameraFrame
 from avatar.sources.pacing import FrameCounter, not_open
@@ -48,20 +47,15 @@ class SwitchedSource:
             self._open = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         with self._changing:
             if not self._open:
                 return
             self._open = False
             if self._next is not None:
-                self._next.__exit__(kind, error, trace)
+                self._next.__exit__(*raised)
                 self._next = None
-            self._source.__exit__(kind, error, trace)
+            self._source.__exit__(*raised)
 
     def read(self) -> CameraFrame | None:
         """Return the next frame of the present source; see ``FrameSource.read``."""

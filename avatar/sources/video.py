@@ -11,13 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from avatar.clock import Clock
+from avatar.clock import Clock, ManualClock
 from avatar.errors import SourceEndedError, SourceError, SourceLostError, SourceNotFoundError
 from avatar.frames import CameraFrame, UInt8Image
 from avatar.sources.pacing import READ_LIMIT_NS, FrameCounter, not_open, wait_for
@@ -94,12 +94,7 @@ class VideoSource:
         self._origin_ns: int | None = None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the film; a thread that waits for the network closes it as soon as it wakes."""
         self._stop.set()
         feed, self._feed = self._feed, None
@@ -153,6 +148,22 @@ class VideoSource:
 
     def _deliver(self, frame: VideoFrame, timestamp_ns: int) -> CameraFrame:
         return self._counter.frame(_to_rgb(frame, self._size_px), timestamp_ns)
+
+
+def film_frames(path: Path, size_px: tuple[int, int] | None = None) -> Iterator[CameraFrame]:
+    """Yield all frames of a film at their own times, as fast as they are read.
+
+    ``size_px``: as ``VideoSource`` has it. Raises the source's errors.
+    """
+    # A manual clock gives every frame at once.
+    with VideoSource(str(path), size_px, ManualClock(1_000_000_000), loop=False) as film:
+        while True:
+            try:
+                frame = film.read()
+            except SourceEndedError:
+                return
+            if frame is not None:
+                yield frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from avatar.core.messages import for_json, words_of
 from avatar.errors import AvatarError, UsageError
 from avatar.studio.control import Control, Event
 from avatar.studio.peers import Peers
@@ -18,7 +19,12 @@ from avatar.studio.upload import MAX_UPLOAD_BYTES, UPLOAD_KINDS
 
 STATIC = Path(__file__).resolve().parent / "static"
 # Said here, since some systems know other kinds for these names, and browsers then refuse them.
-_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_KINDS = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
 MAX_REQUEST_BYTES = 65_536
 FIGURES_EVERY_S = 0.5
 # A page that takes nothing for so many messages has gone, or sleeps.
@@ -176,9 +182,9 @@ class _Channel:
                 while not self._queue.empty() and self._queue._queue[0] == event:  # type: ignore[attr-defined]
                     self._queue.get_nowait()
                 state = await asyncio.to_thread(self._control.snapshot)
-                await self._socket.send_text(json.dumps({"type": "state", **state}))
+                await self._socket.send_text(json.dumps(for_json({"type": "state", **state})))
             else:
-                await self._socket.send_text(json.dumps(event))
+                await self._socket.send_text(json.dumps(for_json(event)))
 
     async def _figures(self) -> None:
         while True:
@@ -235,7 +241,7 @@ async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:
 async def _in_words(request: Any, error: Exception) -> Any:
     from starlette.responses import JSONResponse
 
-    return JSONResponse({"error": str(error)}, status_code=400)
+    return JSONResponse(for_json({"error": words_of(error)}), status_code=400)
 
 
 async def _unexpected(request: Any, error: Exception) -> Any:

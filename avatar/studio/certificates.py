@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from avatar.core.files import write_whole
 from avatar.errors import UsageError
 from avatar.studio.server import Tls
 
@@ -78,8 +78,8 @@ def _make(tls: Tls, names: Sequence[str]) -> Any:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write(tls.key, secret)
-    _write(tls.certificate, made.public_bytes(serialization.Encoding.PEM))
+    write_whole(tls.key, secret)
+    write_whole(tls.certificate, made.public_bytes(serialization.Encoding.PEM))
     return made
 
 
@@ -90,12 +90,6 @@ def _name(name: str) -> Any:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
 
 
 def _fingerprint(certificate: Any) -> str:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Event = dict[str, Any] | bytes
-"""What a page hears: a dict as JSON, or bytes as they are (``landmarks_message``)."""
+"""What a page hears: a dict as JSON with its ``Message``s, or bytes as they are."""
 
 
 class Control(Protocol):
     """The studio behind the page. Every method may be called from any thread and may block."""
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that the page shows, ready for JSON."""
+        """Return all that the page shows: of JSON's kinds, words as ``Message`` or plain."""
         ...
 
     def figures(self) -> dict[str, Any]:

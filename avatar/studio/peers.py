@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any, Literal
 from uuid import uuid4
 
+from avatar.core.messages import Message
 from avatar.errors import UsageError
 from avatar.sinks.page import CLOCK_RATE_HZ, Audience, EncodedPicture
 from avatar.sources.page import PageInbox
@@ -134,7 +135,7 @@ class Peers:
         connection, transceiver = await self._accept(offer, "recvonly", "video/H264", "video/VP8")
         before, self._camera = self._camera, connection
         if before is not None:
-            self._say("another page is the camera now")
+            self._say(Message("said.cameraTaken", "another page is the camera now"))
             await before.close()
         make_prompt(transceiver.receiver)
         self._follow(connection, lambda: self._camera_left(connection))
@@ -210,7 +211,7 @@ class Peers:
     def _camera_left(self, connection: Any) -> None:
         if self._camera is connection:  # else another page took its place
             self._camera = None
-            self._say("the page's camera ended")
+            self._say(Message("said.cameraEnded", "the page's camera ended"))
 
     def _keep(self, task: asyncio.Task[None], among: set[asyncio.Task[None]] | None = None) -> None:
         tasks = self._tasks if among is None else among
@@ -278,7 +279,13 @@ async def _pump(track: Any, inbox: PageInbox, say: Callable[[str], None]) -> Non
         if frame.width * frame.height > MAX_CAMERA_PX:
             if told is None:
                 told = True
-                say(f"the page's camera sends {frame.width}×{frame.height}: too large, not used")
+                say(
+                    Message(
+                        "said.cameraTooLarge",
+                        "the page's camera sends {width}×{height}: too large, not used",
+                        width=frame.width, height=frame.height,
+                    )
+                )  # fmt: skip
             continue
         image = await loop.run_in_executor(None, _to_rgb, frame)
         inbox.put(image)

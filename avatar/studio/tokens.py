@@ -6,10 +6,10 @@ in a file that the user alone can read; whoever deletes the file gets a new one.
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
+from avatar.core.files import write_whole
 from avatar.errors import UsageError
 
 _BYTES = 24
@@ -37,11 +37,7 @@ def lasting_token(path: Path) -> str:
 def _kept(path: Path, token: str) -> str:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(token)
-        temporary.replace(path)
+        write_whole(path, token)
     except OSError as error:
         raise _unusable(path, error) from error
     return token

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+from avatar.core.messages import Message
 from avatar.errors import PhotoError
 
 MAX_UPLOAD_BYTES = 25_000_000
@@ -29,11 +30,18 @@ def check_upload(photo: Path) -> None:
             with Image.open(photo, formats=_FORMATS) as opened:
                 width, height = opened.size
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise PhotoError("expected a JPEG, PNG or WebP photograph, found something else") from error
+        raise PhotoError(
+            Message(
+                "error.notPhoto", "expected a JPEG, PNG or WebP photograph, found something else"
+            )
+        ) from error
     except Image.DecompressionBombError as error:
         raise PhotoError(f"the picture is far too large: {error}") from error
     if width * height > MAX_UPLOAD_PIXELS:
         raise PhotoError(
-            f"expected at most {MAX_UPLOAD_PIXELS // 1_000_000} megapixels, found "
-            f"{width}×{height}: make it smaller first"
-        )
+            Message(
+                "error.photoTooLarge",
+                "expected at most {most} megapixels, found {width}×{height}: make it smaller first",
+                most=MAX_UPLOAD_PIXELS // 1_000_000, width=width, height=height,
+            )
+        )  # fmt: skip

@@ -15,13 +15,13 @@ from __future__ import annotations
 import http.client
 import importlib.metadata
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import IO
 
 from avatar.clock import Clock, MonotonicClock
+from avatar.core.files import file_sha256, whole_file
 from avatar.core.home import FACE_MODEL_VARIABLE, Home
 from avatar.core.machine import file_hash
 from avatar.errors import FaceModelError
@@ -108,17 +108,10 @@ def _download(url: str, target: Path, timeout_s: float, clock: Clock) -> Path:
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=FILE_NAME, suffix=".part", delete=False
-        ) as part:
-            try:
-                _fetch(url, part, timeout_s, clock)
-                part.close()
-                _check_download(url, Path(part.name))
-                Path(part.name).replace(target)
-            finally:
-                part.close()
-                Path(part.name).unlink(missing_ok=True)
+        with whole_file(target) as part:
+            with part.open("wb") as file:
+                _fetch(url, file, timeout_s, clock)
+            _check_download(url, part)
     except (OSError, http.client.HTTPException) as error:
         raise FaceModelError(
             f"expected to fetch the face model from {url}, but {_reason(error)}. Try again, "
@@ -151,7 +144,7 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
 
 
 def _check_download(url: str, part: Path) -> None:
-    found = file_hash(part)
+    found = file_sha256(part)
     if found != FACE_MODEL_SHA256:
         raise FaceModelError(
             f"what {url} sent is not the face model: expected {FACE_MODEL_BYTES} bytes with "

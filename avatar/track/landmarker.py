@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
+from avatar.core.face.bounds import face_px
 from avatar.core.machine import native_stderr_silenced
 from avatar.errors import TrackerError
 from avatar.frames import (
@@ -100,12 +100,7 @@ class FaceLandmarker:
         self._following = False
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._landmarker = None
         self._open.close()
 
@@ -149,8 +144,4 @@ def detect_faces(image: UInt8Image, face_model: Path, *, settle: bool = True) ->
         with FaceLandmarker(face_model) as follower:
             settled = follower.track(CameraFrame(np.ascontiguousarray(image), 0, 0)).face
         return faces if settled is None else [settled]
-    return sorted(faces, key=lambda face: -_extent_px(face))
-
-
-def _extent_px(face: Face) -> float:
-    return float(np.ptp(face.landmarks_px[:, :2], axis=0).max())
+    return sorted(faces, key=face_px, reverse=True)

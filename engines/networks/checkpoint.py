@@ -14,19 +14,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from avatar.errors import EngineError, MissingDependencyError
-from engines.networks import NAMES, create
+from engines.networks import FAMILIES, NAMES, create
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-_SECTIONS = {
-    "liveportrait/stitching_retargeting_module/stitching": "retarget_shoulder",
-    "liveportrait/stitching_retargeting_module/lip": "retarget_mouth",
-    "liveportrait/stitching_retargeting_module/eye": "retarget_eye",
-    "fomm/kp_detector": "kp_detector",
-    "fomm/generator": "generator",
-}
-"""Where in its file a network lies, when the file holds several."""
 
 _SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 
@@ -133,7 +124,7 @@ def _damaged(path: Path, error: Exception) -> EngineError:
 
 def _section(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a file that belongs to ``name``, with its prefixes taken off."""
-    section = _SECTIONS.get(name)
+    section = FAMILIES[name.split("/", 1)[0]].sections[name]
     if section and isinstance(content.get(section), Mapping):
         content = content[section]
     elif section and any(key.startswith(f"{section}.") for key in _names(content)):

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avatar.core.files import write_whole
 from avatar.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,32 +27,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
 
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"format": _FORMAT, "facts": json.dumps(dict(facts)), "sha256": _digest(plain)}
-    write_whole(path, save(plain, metadata))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` in one step, on the disk when this returns. Raises ``OSError``."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(path, save(plain, metadata), flush=True)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

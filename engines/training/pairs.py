@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avatar.core.files import file_sha256, write_whole
 from avatar.errors import EngineError
 from engines.graph import Array
 from engines.patches import Patch
@@ -101,9 +102,7 @@ class PairsWriter:
             "held_out": sorted(int(moment) for moment in held_out),
             "sha256": _digest(self._folder, self._patches),
         }
-        part = self._folder / f"{RECORD}.part"
-        part.write_text(json.dumps(record), "utf-8")
-        part.replace(self._folder / RECORD)
+        write_whole(self._folder / RECORD, json.dumps(record))
 
 
 class Pairs:
@@ -164,6 +163,5 @@ def _digest(folder: Path, patches: Sequence[Patch]) -> str:
     found = hashlib.sha256()
     for patch in patches:
         for kind in _KINDS:
-            with _path(folder, patch, kind).open("rb") as file:
-                found.update(hashlib.file_digest(file, "sha256").digest())
+            found.update(bytes.fromhex(file_sha256(_path(folder, patch, kind))))
     return found.hexdigest()

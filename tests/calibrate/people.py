@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from avatar.core.face.head import eye_opening
+from avatar.core.face.regions import MOUTH, region_shares
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Float32
-from avatar.motion.head import eye_opening
-from avatar.motion.regions import MOUTH, region_shares
-from avatar.motion.rotation import rotation_from_vector
 from calibrate import Sample, Session, State
 
 FPS = 30

@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from avatar.clock import ManualClock
+from avatar.core.face.head import decompose, eye_opening
+from avatar.core.face.regions import signal_groups
 from avatar.frames import BLENDSHAPE_INDEX, Face
 from avatar.motion.expression import KnownPerson, LearningEyes
-from avatar.motion.head import decompose, eye_opening
-from avatar.motion.regions import signal_groups
 from avatar.motion.retarget import FaceRetargeter
 from calibrate import CalibrationError, Profile, Recording, Session, fit
 from tests.calibrate.people import FRAME_NS, MadeUpPerson, follow
@@ -175,8 +175,8 @@ def test_speech_does_not_drift_what_was_learnt(person: MadeUpPerson) -> None:
 
 def test_the_field_of_view_of_a_known_camera(portrait_face: Face) -> None:
     """Samples projected in perspective tell the focal length that projected them."""
-    from avatar.motion.head import RIGID
-    from avatar.motion.rotation import rotation_from_vector
+    from avatar.core.face.head import RIGID
+    from avatar.core.face.rotation import rotation_from_vector
     from calibrate import Sample
     from calibrate.perspective import field_of_view_deg
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from avatar.core.face.head import decompose
 from avatar.frames import Face
-from avatar.motion.head import decompose
 from calibrate import STEPS, Problem, Session
 from tests.calibrate.people import FRAME_NS, MadeUpPerson, follow, frames
 

@@ -12,6 +12,7 @@ from avatar.commands.devices import report as report_devices
 from avatar.commands.doctor import (
     Check,
     check_display,
+    check_engines,
     check_face_model,
     check_libraries,
     check_memory,
@@ -24,6 +25,7 @@ from avatar.commands.doctor import (
 )
 from avatar.commands.speed import Speed
 from avatar.core.home import Home
+from avatar.errors import MissingDependencyError
 from avatar.sinks.devices import OutputDevice
 from avatar.sinks.pipewire_service import PipeWireService
 from avatar.sources.devices import CameraInfo
@@ -167,3 +169,18 @@ def test_devices_are_listed_or_the_way_to_one(capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out
     for word in ("/dev/video0", "[bold]Cam", "ready", "busy", "virtual:/dev/video9", "obs (12)"):
         assert word in told
+
+
+def test_engines_are_told_with_what_would_run_their_networks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(_backend: str) -> None:
+        raise MissingDependencyError("not installed")
+
+    found = check_engines()
+    assert "portrait needs nothing" in found.detail and "fomm runs" in found.detail
+    monkeypatch.setattr("engines.backends.find_spec", lambda _name: None)
+    monkeypatch.setattr("engines.nvidia.import_library", absent)
+    found = check_engines()
+    assert (found.state, found.remedy) == ("warn", "scripts/setup openvino")
+    assert found.detail.endswith("Nothing here can run neural, liveportrait, fomm")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from avatar.commands import doctor_gpu as module
 from avatar.commands.doctor_gpu import Weights, anonymous, describe, doctor_gpu, examine
 from avatar.commands.models.builds import choose_target
 from avatar.errors import AvatarError, UsageError
+from engines.networks import FAMILIES
 from engines.nvidia import find_gpu
 
 PARTS = tuple(f"liveportrait/stitching_retargeting_module/{part}" for part in ("lip", "eye"))
@@ -77,7 +79,8 @@ def test_a_backend_that_computes_something_else_is_told(
         "_open",
         lambda name, weights, *rest: real(name, Weights(None, bad, weights.cache), *rest),
     )
-    monkeypatch.setitem(module.measure.FRAMES, "liveportrait", PARTS)
+    family = replace(FAMILIES["liveportrait"], each_frame=PARTS)
+    monkeypatch.setattr(module, "FAMILIES", {family.name: family})
     said: list[str] = []
     assert check(tmp_path / "report.txt", no_models, said, backend="onnxruntime") == 1
     assert any(line.startswith("WRONG here") for line in said)

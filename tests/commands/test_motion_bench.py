@@ -10,6 +10,8 @@ from avatar.commands.motion.tracks import made_up
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import Face
+from tests.commands.pages import Page
+from tests.sources.films import make_film
 
 
 def wave(times_s: np.ndarray) -> np.ndarray:
@@ -75,7 +77,20 @@ def test_the_command_reports_writes_and_draws(tmp_path: Path, home: Home) -> Non
     summary = json.loads(figures.read_text())
     assert {bar["met"] for bar in summary["bars"]} == {True}
     assert set(summary["tracks"]) == {"still", "still, dim", "made up", "made up, 15 fps"}
-    assert plot.read_text().startswith("<!doctype html>")
+    assert "made up, 15 fps" in Page(plot.read_text()).text
+
+
+@pytest.mark.parametrize("name", ["clip.m4v", "clip.MP4", "clip.3gp"])
+def test_every_kind_of_film_in_a_folder_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portrait_face: Face, home: Home, name: str
+) -> None:
+    still = made_up(portrait_face)
+    monkeypatch.setattr("avatar.commands.motion.still_photograph", lambda *_, **__: still)
+    monkeypatch.setattr(Bench, "measure", lambda *_: None)
+    make_film(tmp_path / name, form="mp4")
+    (tmp_path / ".hidden.mp4").write_bytes(b"no film")
+    with pytest.raises(UsageError, match=rf"{name}: expected a clip of a face"):
+        motion("demo", tmp_path, home, smoothing="light")
 
 
 def test_what_cannot_be_measured_is_refused_at_once(tmp_path: Path, home: Home) -> None:

@@ -19,12 +19,13 @@ from avatar.commands.live import LiveSession
 from avatar.commands.models import store
 from avatar.commands.models.catalog import find
 from avatar.commands.models.store import Checked
-from avatar.commands.neural import NeuralEngine, open_cropped
 from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.errors import AvatarError, EngineError, UsageError
 from avatar.frames import UInt8Image
+from avatar.sessions.engines import ENGINES, published
+from avatar.sessions.engines.published import open_cropped
 from avatar.sinks.none import NullSink
 from tests.commands.test_animate import write_film
 
@@ -124,7 +125,7 @@ def test_networks_that_are_not_installed_are_told_with_the_way_to_get_them(
 ) -> None:
     for engine in ("liveportrait", "fomm"):
         with pytest.raises(EngineError, match="avatar models"):
-            NeuralEngine(engine, NeuralOptions(), "off", print, home, Machine())
+            ENGINES[engine].open(NeuralOptions(smoothing="off"), print, home, Machine())
 
 
 @pytest.mark.parametrize(
@@ -161,10 +162,8 @@ def test_a_live_run_on_a_processor_says_how_slow_it_will_be(
     models: Path, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
     pytest.importorskip("openvino", reason="the backend that is asked for")
-    from avatar.commands import neural
-
-    monkeypatch.setattr(neural, "model_folder", lambda root, family, variant: models)
-    monkeypatch.setattr(neural, "_weights", lambda folder: "none")
+    monkeypatch.setattr(published, "model_folder", lambda root, family, variant: models)
+    monkeypatch.setattr(published, "_weights", lambda folder: "none")
     said: list[str] = []
     config = LiveConfig(camera="demo", engine="liveportrait", backend="openvino", size=SIZE)
     LiveSession(config, said.append, home=home, sinks=[NullSink(SIZE_PX)])

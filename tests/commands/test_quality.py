@@ -24,11 +24,11 @@ from avatar.commands.quality.measure import (
 from avatar.commands.quality.media import Picture, driving_clips, find_clips, find_pictures
 from avatar.commands.quality.probe import Probe
 from avatar.commands.quality.report import page, rows, summary, table
+from avatar.core.face.topology import FACE_OVAL
 from avatar.core.home import Home
 from avatar.errors import MissingDependencyError, UsageError
-from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image
-from avatar.generate.topology import FACE_OVAL
-from avatar.motion.retarget import still
+from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image, still
+from tests.commands.pages import Page
 from tests.sources.films import make_film, number_of
 
 TINY = Effort(self_frames=2, other_frames=3, drivers=1, pictures=1, still=1, speed_frames=2)
@@ -164,6 +164,7 @@ def test_json_and_page_are_whole() -> None:
     assert figures["what"] == {"engine": "portrait", "quick": True}
     assert figures["other_identity"][1]["picture"] == "q"
     shown = page(result)
+    assert "c → <p>" in Page(shown).text and "a <caption>" not in shown
     assert shown.count("data:image/jpeg;base64,") == 3
     assert "<p>:" not in shown and "&lt;p&gt;" in shown
     assert "generated" in shown

@@ -54,7 +54,6 @@ def test_sound_never_has_to_come_before_it_was_heard() -> None:
         ({"speaker": "cable"}, "--speaker needs --mic"),
         ({"drive": "both"}, "--drive both needs --mic"),
         ({"mic": "0", "av_offset": 3000.0}, "--av-offset"),
-        ({"mic": "0", "drive": "auto", "engine": "liveportrait"}, "for --engine portrait"),
     ],
 )
 def test_options_that_do_not_fit_are_told(options: dict[str, str], told: str) -> None:

@@ -18,16 +18,17 @@ from PIL import Image
 from avatar.commands.avatars import open_avatar, resolve
 from avatar.commands.avatars_command import add
 from avatar.commands.face_cache import FaceCache
-from avatar.commands.face_numbers import FaceNumbers, head_turn_deg
+from avatar.commands.face_numbers import FaceNumbers
 from avatar.commands.store import (
     MAX_NAME_BYTES,
     RECORD,
     AvatarStore,
     StoredAvatar,
     check_name,
-    file_sha256,
     name_of_file,
 )
+from avatar.core.face.head import head_turn_deg
+from avatar.core.files import file_sha256
 from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, UInt8Image

@@ -11,24 +11,25 @@ import pytest
 torch = pytest.importorskip("torch", reason="the generator is made with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
-from avatar.commands import trained as run  # noqa: E402
 from avatar.commands.models.builds import Target  # noqa: E402
 from avatar.commands.store import AvatarStore  # noqa: E402
 from avatar.commands.train.card import Card, neural_folder  # noqa: E402
-from avatar.commands.trained import engine_of, find_exported  # noqa: E402
+from avatar.commands.trained import find_exported  # noqa: E402
 from avatar.commands.trained_build import build  # noqa: E402
-from avatar.config import NeuralOptions  # noqa: E402
 from avatar.core.home import Home  # noqa: E402
 from avatar.core.machine import Machine  # noqa: E402
+from avatar.core.options import Options  # noqa: E402
 from avatar.errors import EngineError  # noqa: E402
 from avatar.frames import Face, UInt8Image  # noqa: E402
-from avatar.generate.portrait import PortraitSettings  # noqa: E402
+from avatar.sessions.engines import trained as run  # noqa: E402
 from engines import precision, trained  # noqa: E402
+from engines.backends import BACKENDS  # noqa: E402
 from engines.graph import model_spec  # noqa: E402
 from engines.networks.portrait_gan import PortraitGan  # noqa: E402
 from engines.patches import patches_of, spec_of  # noqa: E402
 from engines.select import Choice  # noqa: E402
 
+RTX_BACKEND = BACKENDS["tensorrt-rtx"]
 RTX = Target(Choice("tensorrt-rtx", "asked for", {}), "fp16")
 
 
@@ -43,14 +44,18 @@ def graphs() -> dict[str, bytes]:
 
 @pytest.fixture
 def store(
-    tmp_path: Path, portrait: UInt8Image, portrait_face: Face, graphs: dict[str, bytes]
+    home: Home,
+    tmp_path: Path,
+    portrait: UInt8Image,
+    portrait_face: Face,
+    graphs: dict[str, bytes],
 ) -> AvatarStore:
     """A store with an avatar whose generator was exported."""
     from PIL import Image
 
     photo = tmp_path / "photo.png"
     Image.fromarray(portrait).save(photo)
-    store = AvatarStore(tmp_path / "store")
+    store = AvatarStore(home.avatars)
     stored = store.add("drawn", photo, portrait_face)
     folder = neural_folder(stored.folder)
     folder.mkdir()
@@ -82,7 +87,7 @@ def test_what_is_built_ahead_is_what_a_run_finds(
     stored = store.load("drawn")
     made = find_exported(stored.folder, "drawn", stored.sha256, RTX)
     lines: list[str] = []
-    engine = engine_of(made.path, RTX, lines.append)
+    engine = RTX_BACKEND.compiled("generator", made.path, say=lines.append)
     assert lines == [] and len(engine) > 10_000  # read, not built again
     assert len(list(neural_folder(stored.folder).glob("*.engine"))) == 1
 
@@ -94,11 +99,11 @@ def test_another_graph_replaces_the_engine_and_says_why(
     stored = store.load("drawn")
     path = neural_folder(stored.folder) / "fp16.onnx"
     lines: list[str] = []
-    engine_of(path, RTX, lines.append)
+    RTX_BACKEND.compiled("generator", path, say=lines.append)
     torch.manual_seed(1)
     other = trained.graph(PortraitGan(patches_of("regions")).eval().requires_grad_(False))
     path.write_bytes(precision.to_fp16(other).SerializeToString())
-    engine_of(path, RTX, lines.append)
+    RTX_BACKEND.compiled("generator", path, say=lines.append)
     assert "there is none yet" in lines[0] and "is stale (its graph is" in lines[1]
     assert len(list(path.parent.glob("*.engine"))) == 1
 
@@ -176,13 +181,13 @@ def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore, home: 
 
 @pytest.mark.parametrize("driver", [True, False])
 def test_only_beside_a_card_it_is_told_why_it_is_not_used(
-    driver: bool, monkeypatch: pytest.MonkeyPatch
+    driver: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a laptop without one nothing is missing."""
     choice = Choice("openvino", "the fastest on a CPU", {"tensorrt-rtx": "not installed"})
     monkeypatch.setattr(run, "has_driver", lambda: driver)
     monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
     said: list[str] = []
-    run.TrainedEngine(NeuralOptions(), PortraitSettings("teeth", 1.0), said.append, Machine())
+    run.TrainedEngine().open(Options(mouth="teeth"), said.append, Home.under(tmp_path), Machine())
     assert said[0].startswith("backend openvino: the fastest")
     assert ("not tensorrt-rtx: not installed" in said[0]) == driver

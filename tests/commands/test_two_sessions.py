@@ -14,18 +14,18 @@ import cv2
 import numpy as np
 import pytest
 
-from avatar.commands import trained
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.commands.models.builds import Target
 from avatar.commands.store import AvatarStore
-from avatar.config import LiveConfig, NeuralOptions
+from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
+from avatar.core.options import Options
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face
 from avatar.generate.neural.networks import Networks
 from avatar.generate.photo import builtin_photo
-from avatar.generate.portrait import PortraitSettings
+from avatar.sessions.engines import trained
 from avatar.sinks.memory import MemorySink
 from engines.runner import Runner
 from engines.select import Choice
@@ -165,10 +165,9 @@ def test_trained_generators_are_shared_on_cards_only(
     monkeypatch.setattr(
         trained, "open_exported", lambda *_: ToyRunner("liveportrait/motion_extractor")
     )
-    settings = PortraitSettings("teeth", 1.0)
+    options, home = Options(mouth="teeth"), Home.under(tmp_path)
     engines = [
-        trained.TrainedEngine(NeuralOptions(), settings, lambda line: None, machine)
-        for _ in range(2)
+        trained.TrainedEngine().open(options, lambda line: None, home, machine) for _ in range(2)
     ]
     with engines[0]._opened(made) as one, engines[1]._opened(made) as other:
         assert len({id(one), id(other)}) == runners

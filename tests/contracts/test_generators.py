@@ -6,17 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avatar.commands.wiring import ENGINES
-from avatar.config import NEURAL_ENGINES
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.core.home import Home
-from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.core.options import PUBLISHED
+from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
 from avatar.generate.group import GroupGenerator
 from avatar.generate.matte_cache import MatteCache
-from avatar.generate.portrait import PortraitSettings
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
+from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.stages import Generator
 from tests.generate.neural.toys import toy_generator
 from tests.generate.trained.toys import trained
@@ -26,7 +24,7 @@ Make = Callable[[UInt8Image, Face], Generator]
 
 
 def _deck(photo: UInt8Image, face: Face) -> Generator:
-    return Deck(["a", "b"], [ENGINES["portrait"](photo, face, "portrait", SIZE_PX)] * 2)
+    return Deck(["a", "b"], [PortraitGenerator(photo, face, "portrait", SIZE_PX)] * 2)
 
 
 def _settings() -> PortraitSettings:
@@ -58,10 +56,9 @@ def _trained(photo: UInt8Image, face: Face) -> Generator:
 
 MAKERS: dict[str, Make] = {
     **{
-        f"{name} {framing}": lambda photo, face, make=make, framing=framing: make(
+        f"portrait {framing}": lambda photo, face, framing=framing: PortraitGenerator(
             photo, face, framing, SIZE_PX
         )
-        for name, make in ENGINES.items()
         for framing in ("portrait", "photo")
     },
     "neural": _trained,
@@ -70,7 +67,7 @@ MAKERS: dict[str, Make] = {
         f"{name} {framing}, toy networks": lambda photo, face, name=name, framing=framing: (
             toy_generator(name, photo, face, framing, SIZE_PX, cache=Home.of_user().features)
         )
-        for name in NEURAL_ENGINES
+        for name in PUBLISHED
         for framing in ("portrait", "photo")
     },
     "group": _group,

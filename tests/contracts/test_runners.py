@@ -75,10 +75,11 @@ def _array(weight: Any) -> Any:
 
 def open_tensorrt(backend: str) -> Open:
     def opened(name: str) -> Runner:
-        from engines import select, tensorrt
+        from engines import tensorrt
+        from engines.backends import BACKENDS
 
         try:
-            select.PROBES[backend]()
+            BACKENDS[backend].probe()
         except AvatarError as error:
             pytest.skip(str(error))
         builder = tensorrt.TensorRtBuilder(backend)
@@ -88,7 +89,7 @@ def open_tensorrt(backend: str) -> Open:
     return opened
 
 
-BACKENDS: dict[str, Open] = {
+OPENERS: dict[str, Open] = {
     "onnxruntime": open_onnxruntime,
     "openvino": open_openvino,
     "torch": open_torch,
@@ -97,9 +98,9 @@ BACKENDS: dict[str, Open] = {
 }
 
 
-@pytest.fixture(params=list(BACKENDS))
+@pytest.fixture(params=list(OPENERS))
 def opened(request: pytest.FixtureRequest) -> Open:
-    return BACKENDS[request.param]
+    return OPENERS[request.param]
 
 
 def pair(value: float = 1.0) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_left_overs_of_a_build_that_died_are_removed(tmp_path: Path) -> None:
     first, _ = made(tmp_path, Letters())
-    part = first.path.with_name(first.path.name + "abc.part")
+    part = first.path.with_name(f".{first.path.name}-abc.part")
     part.write_bytes(b"half")
     made(tmp_path, Letters())
     assert not part.exists()

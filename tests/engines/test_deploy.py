@@ -84,8 +84,8 @@ def test_wide_kernels_with_few_outputs(kernel: int, padded: bool, axes: int, see
 @given(seed=st.integers(0, 999), reach=st.sampled_from([0.0, 0.05, 0.5, 3.0]))
 @torch.no_grad()
 def test_translations_of_a_volume_are_matrix_products(seed: int, reach: float) -> None:
-    from engines.deploy import SeparableMotion
-    from engines.networks.liveportrait import sample_volume, volume_grid
+    from engines.networks.liveportrait.deployed import SeparableMotion
+    from engines.networks.liveportrait.published import sample_volume, volume_grid
 
     volume = random(4, 5, 6, 7, seed=seed)
     shift = reach * random(8, 3, seed=seed + 1)
@@ -96,8 +96,8 @@ def test_translations_of_a_volume_are_matrix_products(seed: int, reach: float) -
 
 @torch.no_grad()
 def test_heat_maps_are_products_of_axes() -> None:
-    from engines.deploy import SeparableMotion
-    from engines.networks.liveportrait import heat_maps, volume_grid
+    from engines.networks.liveportrait.deployed import SeparableMotion
+    from engines.networks.liveportrait.published import heat_maps, volume_grid
 
     grid = volume_grid(random(1, 4, 8, 9, seed=0))
     points = 0.5 * random(1, 21, 3, seed=1)
@@ -108,18 +108,18 @@ def test_heat_maps_are_products_of_axes() -> None:
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @torch.no_grad()
 def test_spade_blocks(scale: int) -> None:
-    from engines.deploy import SpadeBlock
-    from engines.networks.liveportrait import SpadeBlock as Published
+    from engines.networks.liveportrait.deployed import DeployedSpadeBlock
+    from engines.networks.liveportrait.published import SpadeBlock
 
     torch.manual_seed(0)
-    block = Published(24, 24 if scale == 1 else 8).eval()
+    block = SpadeBlock(24, 24 if scale == 1 else 8).eval()
     label, x = random(1, 256, 5, 5, seed=1), random(1, 24, 5 * max(1, scale // 2), 5, seed=2)
     if scale == 4:
         x = random(1, 24, 10, 10, seed=2)
     if scale == 2:
         x = random(1, 24, 5, 5, seed=2)
     expected = block(x if scale == 1 else upsampled(x, 2), label)
-    found = SpadeBlock(block, scale)(x, label)
+    found = DeployedSpadeBlock(block, scale)(x, label)
     assert found.shape == expected.shape
     assert torch.allclose(found, expected, atol=1e-4)
 

@@ -9,7 +9,7 @@ import pytest
 
 from avatar.errors import EngineError
 from engines import resample
-from engines.export import MODELS, eight_bit, export
+from engines.export import MODELS, export
 from engines.graph import Array, digest, model_spec
 from tests.engines.conftest import relative_error
 
@@ -121,7 +121,7 @@ def test_narrow_forms_of_a_frame_stay_below_their_bound(kind: str) -> None:
     if kind == "fp16":
         model = precision.to_fp16(model)
     else:
-        model = precision.to_int8(model, ranges, only=eight_bit(name, model), weight_bits=7)
+        model = precision.to_int8(model, ranges, only=MODELS[name].eight_bit(model), weight_bits=7)
     with OpenVinoRunner(model) as runner, reference(name, networks) as expected:
         differences = compare(runner, expected, [last])
     assert all(d.within(LIMITS[kind]) for d in differences), table(differences, LIMITS[kind])

@@ -112,7 +112,7 @@ def test_first_order_model_gives_the_recorded_numbers(
 
 @torch.no_grad()
 def test_closed_form_inverse_is_the_inverse() -> None:
-    from engines.networks.fomm import inverse_2x2
+    from engines.networks.fomm.published import inverse_2x2
 
     m = torch.randn(3, 10, 2, 2, generator=torch.Generator().manual_seed(0)) + 3 * torch.eye(2)
     assert torch.allclose(inverse_2x2(m), torch.inverse(m), rtol=1e-4, atol=1e-6)

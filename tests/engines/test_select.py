@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avatar.errors import EngineError, MissingDependencyError
-from engines import select
+from engines.backends import BACKENDS
 from engines.select import choose
 from tests.engines import graphs
 
@@ -54,16 +54,17 @@ def test_this_machine_gets_a_choice_with_reasons(tmp_path: Path) -> None:
     pytest.importorskip("onnx", reason="the graph is made with onnx")
     pytest.importorskip("onnxruntime", reason="one backend at least")
     choice = choose()
-    before = select.BACKENDS[: select.BACKENDS.index(choice.backend)]
+    before = tuple(BACKENDS)[: list(BACKENDS).index(choice.backend)]
     assert tuple(choice.passed_over) == before
     assert all(choice.passed_over.values()) and choice.reason
     model = graphs.sum_and_product()
-    with select.open_runner("tiny", model, choice, cache=tmp_path, threads=1) as runner:
+    backend = BACKENDS[choice.backend]
+    with backend.open("tiny", model, cache=tmp_path, threads=1) as runner:
         ones = np.ones((2, 3), np.float32)
         assert (runner.infer({"a": ones, "b": ones})["sum"] == 2).all()
 
 
 def test_volumes_are_sampled_as_the_backend_can() -> None:
-    assert select.volume_form("onnxruntime") == "native"
-    assert select.volume_form("openvino") == "tile4c"
-    assert select.volume_form("openvino", exact=True) == "rows"
+    assert BACKENDS["onnxruntime"].volume_form() == "native"
+    assert BACKENDS["openvino"].volume_form() == "tile4c"
+    assert BACKENDS["openvino"].volume_form(exact=True) == "rows"

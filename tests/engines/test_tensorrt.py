@@ -10,10 +10,10 @@ import pytest
 
 from avatar.errors import AvatarError, EngineError, MissingDependencyError
 from engines import nvidia, tensorrt
+from engines.backends import BACKENDS
 from engines.build import build
 from engines.export import MODELS, export
 from engines.nvidia import Gpu, check_gpu
-from engines.select import volume_form
 from tests.engines import graphs
 
 
@@ -198,7 +198,7 @@ def test_every_model_is_built_ahead_of_time(
     from engines.precision import to_fp16
 
     networks = {network: seeded(network) for network in MODELS[name].networks}
-    model = export(name, networks, form=volume_form("tensorrt-rtx"))
+    model = export(name, networks, form=BACKENDS["tensorrt-rtx"].volume_form())
     if precision == "fp16":
         model = to_fp16(model)
     assert len(builder.build(model, lambda _what, _share: None)) > 10_000

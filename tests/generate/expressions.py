@@ -6,8 +6,8 @@ head units (an eye is about 0.45 wide, a mouth about 0.75); x is to the right of
 
 import numpy as np
 
+from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.frames import BLENDSHAPE_NAMES, Float32
-from avatar.generate.topology import INNER_LIPS, OUTER_LIPS
 
 Bump = tuple[int, tuple[float, float, float], float]
 

@@ -6,14 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from avatar.frames import Face, Float32, Motion, Presence, UInt8Image
+from avatar.core.face.head import decompose
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.frames import Face, Float32, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.album_layers import first_source, further_source
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.portrait import PortraitGenerator
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 
 SIZE_PX = (384, 384)
 YAW = 0.4

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.core.home import Home
 from avatar.errors import PhotoError, UsageError
-from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image
+from avatar.frames import Face, GeneratedFrame, Motion, Presence, UInt8Image, still
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.background import cover, parse_background
 from avatar.generate.group import GroupGenerator
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 
 SIZE_PX = (320, 240)
 Generator = PortraitGenerator | AlbumGenerator | GroupGenerator

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from avatar.errors import EngineError
-from avatar.frames import GeneratedFrame, Motion, Presence
+from avatar.frames import GeneratedFrame, Motion, Presence, still
 from avatar.generate.deck import Deck
 from avatar.generate.framing import View
-from avatar.motion.retarget import still
 
 SIZE_PX = (64, 48)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
-from avatar.generate.photo import builtin_photo, load_photo
 from avatar.generate.portrait import PortraitGenerator
 from avatar.motion.retarget import FaceRetargeter
-from avatar.track.landmarker import detect_faces
 
 SIZE_PX = (320, 180)
 Damage = Callable[[Float32], Float32]
@@ -71,18 +68,8 @@ DAMAGES: list[Damage] = [
 
 
 @pytest.fixture(scope="module")
-def photo() -> UInt8Image:
-    return load_photo(builtin_photo())
-
-
-@pytest.fixture(scope="module")
-def face(photo: UInt8Image, face_model: Path) -> Face:
-    return detect_faces(photo, face_model)[0]
-
-
-@pytest.fixture(scope="module")
-def generator(photo: UInt8Image, face: Face) -> PortraitGenerator:
-    return PortraitGenerator(photo, face, "portrait", SIZE_PX).__enter__()
+def generator(portrait: UInt8Image, portrait_face: Face) -> PortraitGenerator:
+    return PortraitGenerator(portrait, portrait_face, "portrait", SIZE_PX).__enter__()
 
 
 def damaged(face: Face, damage: Damage) -> Face:
@@ -103,11 +90,19 @@ def drive(
 @pytest.mark.parametrize("absolute", [False, True])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_track_still_gives_a_picture(
-    generator: PortraitGenerator, photo: UInt8Image, face: Face, damage: Damage, absolute: bool
+    generator: PortraitGenerator,
+    portrait: UInt8Image,
+    portrait_face: Face,
+    damage: Damage,
+    absolute: bool,
 ) -> None:
-    broken = damaged(face, damage)
-    for faces in ([face, broken, face], [broken, face], [broken, broken]):
-        image = drive(generator, photo, faces, absolute)
+    broken = damaged(portrait_face, damage)
+    for faces in (
+        [portrait_face, broken, portrait_face],
+        [broken, portrait_face],
+        [broken, broken],
+    ):
+        image = drive(generator, portrait, faces, absolute)
         assert image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
         assert image.dtype == np.uint8
         assert image.std() > 5
@@ -122,8 +117,8 @@ def test_a_damaged_track_still_gives_a_picture(
 )
 def test_noise_of_any_size_on_any_landmarks_still_gives_a_picture(
     generator: PortraitGenerator,
-    photo: UInt8Image,
-    face: Face,
+    portrait: UInt8Image,
+    portrait_face: Face,
     seed: int,
     level: float,
     share: float,
@@ -136,15 +131,15 @@ def test_noise_of_any_size_on_any_landmarks_still_gives_a_picture(
         points[hit] += rng.normal(0, level, (int(hit.sum()), 3)).astype(np.float32)
         return points
 
-    image = drive(generator, photo, [face, damaged(face, noisy)], absolute)
+    image = drive(generator, portrait, [portrait_face, damaged(portrait_face, noisy)], absolute)
     assert image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
     assert image.std() > 5
 
 
 @pytest.mark.parametrize("damage", [off_the_edge, flat, inside_out, shut_eyes_and_mouth])
 def test_a_photograph_with_an_odd_face_still_moves(
-    photo: UInt8Image, face: Face, damage: Damage
+    portrait: UInt8Image, portrait_face: Face, damage: Damage
 ) -> None:
-    with PortraitGenerator(photo, damaged(face, damage), "photo", SIZE_PX) as odd:
-        image = drive(odd, photo, [face, face], absolute=False)
+    with PortraitGenerator(portrait, damaged(portrait_face, damage), "photo", SIZE_PX) as odd:
+        image = drive(odd, portrait, [portrait_face, portrait_face], absolute=False)
     assert image.shape == (SIZE_PX[1], SIZE_PX[0], 3)

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
+from avatar.core.face.topology import INNER_LIPS
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.driver_mouth import DriverMouth
 from avatar.generate.mouth import _with_rim
 from avatar.generate.overlay import box_around, polygon_mask
-from avatar.generate.topology import INNER_LIPS
 
 SKIN = np.array([200, 160, 140], np.float32)
 

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from avatar.core.face.head import decompose
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.errors import UsageError
-from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.framing import View, make_canvases
 from avatar.generate.group import GroupGenerator
 from avatar.generate.matte import split_layers
 from avatar.generate.portrait import PortraitGenerator
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 
 PHOTO_PX = (960, 600)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avatar.core.face.head import decompose
 from avatar.frames import Face, Float32, UInt8Image
 from avatar.generate import matte
 from avatar.generate.framing import View
 from avatar.generate.matte import Layers, split_layers
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.motion.head import decompose
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from avatar.core.face.head import decompose
 from avatar.frames import Face, Motion, UInt8Image
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.motion.head import decompose
 from tests.generate.expressions import expression
 from tests.generate.trained.test_trained import STILL
 

@@ -3,11 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avatar.frames import BLENDSHAPE_INDEX, Face, FaceTrack, Float32, Motion, Presence
+from avatar.core.face.head import decompose
+from avatar.core.face.topology import LOWER_LIP, UPPER_LIP
+from avatar.frames import BLENDSHAPE_INDEX, Face, FaceTrack, Float32, Motion, Presence, still
 from avatar.generate.mouth_fit import MouthFit, jaw_field, smile_field
-from avatar.generate.topology import LOWER_LIP, UPPER_LIP
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
 
 
 def scored(face: Face, **scores: float) -> Face:

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from avatar.clock import ManualClock
+from avatar.core.face.head import decompose, iris_offset
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import EYE_RINGS
 from avatar.frames import (
     BLENDSHAPE_INDEX,
     LANDMARK_COUNT,
@@ -16,13 +19,10 @@ from avatar.frames import (
     Motion,
     Presence,
     UInt8Image,
+    still,
 )
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
-from avatar.generate.topology import EYE_RINGS
-from avatar.motion.head import decompose, iris_offset
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
 from avatar.sources import create_source
 from avatar.track.landmarker import detect_faces
 

@@ -7,14 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avatar.clock import ManualClock
-from avatar.frames import BLENDSHAPE_NAMES, Face, Float32, Motion, Presence, UInt8Image
+from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.frames import BLENDSHAPE_NAMES, Face, Float32, Motion, Presence, UInt8Image, still
 from avatar.generate.deform import Pose
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.generate.portrait import PortraitGenerator
 from avatar.generate.untangle import Folds, RingUntangler
-from avatar.motion.head import HeadShape, decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 from avatar.sources import create_source
 from avatar.track.landmarker import detect_faces
 from tests.generate.expressions import BESIDE, expression

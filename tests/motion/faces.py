@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from avatar.core.face.head import compose, decompose
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Face, FaceTrack
-from avatar.motion.head import compose, decompose
-from avatar.motion.rotation import rotation_from_vector
 
 CAMERA_PX = (640, 480)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import BLENDSHAPE_INDEX, Face, FaceTrack, Motion, Presence
 from avatar.motion.driving import Driving, limited
 from avatar.motion.retarget import FaceRetargeter
-from avatar.motion.rotation import vector_from_rotation
 from tests.motion.faces import posed, track, with_jaw_open
 
 FRAME_NS = round(1e9 / 30)

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avatar.frames import Face, Motion, Presence
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.frames import Face, Motion, Presence, still
 from avatar.motion.driving import Driving
 from avatar.motion.idle import idle_blink
-from avatar.motion.retarget import HOLD_NS, FaceRetargeter, blend, still
-from avatar.motion.rotation import vector_from_rotation
+from avatar.motion.retarget import HOLD_NS, FaceRetargeter, blend
 from tests.motion.faces import posed, track, with_jaw_open
 
 FRAME_NS = round(1e9 / 30)
@@ -73,7 +73,7 @@ def test_a_reference_can_be_asked_for_later(portrait_face: Face) -> None:
 
 
 def test_absolute_motion_reproduces_the_drivers_own_landmarks(portrait_face: Face) -> None:
-    from avatar.motion.head import compose
+    from avatar.core.face.head import compose
 
     face = posed(portrait_face, turn=(0.1, 0.2, 0.3), at_px=(300, 200), scale_px=80)
     motion = settled(FaceRetargeter("absolute", "off"), face)

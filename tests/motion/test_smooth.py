@@ -10,12 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from avatar.core.choices import Smoothing
+from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
+from avatar.core.face.regions import BROWS, EYE_REGION, MOUTH, region_shares, signal_groups
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.frames import BLENDSHAPE_NAMES, Face, Float32
-from avatar.motion.head import HeadShape, compose, decompose, eye_opening
 from avatar.motion.predict import Predictor
-from avatar.motion.regions import BROWS, EYE_REGION, MOUTH, region_shares, signal_groups
-from avatar.motion.rotation import rotation_from_vector, vector_from_rotation
-from avatar.motion.smooth import TYPICAL_NOISE, HeadSmoother, Smoothing
+from avatar.motion.smooth import TYPICAL_NOISE, HeadSmoother
 
 FRAME_NS = round(1e9 / 30)
 NO_SCORES = np.zeros(len(BLENDSHAPE_NAMES), np.float32)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar.core.face.head import decompose
 from avatar.frames import Face, Presence
-from avatar.motion.head import decompose
 from avatar.motion.retarget import HOLD_NS, FaceRetargeter
 from avatar.motion.spoken import MouthBasis, VoiceDriven
 from avatar.speech import Articulation, at_rest

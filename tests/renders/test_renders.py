@@ -12,7 +12,7 @@ import pytest
 
 from avatar.errors import MissingDependencyError
 from avatar.frames import BLENDSHAPE_INDEX, Face, UInt8Image
-from avatar.renders.acting import Track, random_track
+from avatar.renders.acting import SHOWN_SECONDS, Track, random_track, shown_track
 from avatar.renders.assets import data_folder, face_units, load_mesh, load_target
 from avatar.renders.film import film, mouth_light, random_background
 from avatar.renders.head import Head
@@ -140,3 +140,18 @@ def test_nothing_jumps() -> None:
     for unit, change in zip(face_units(), most, strict=True):
         assert change < (0.8 if unit.startswith("eyeBlink") else 0.6), unit
     assert np.degrees(np.abs(np.diff(track.head, axis=0)).max()) < 3
+
+
+def test_the_performance_that_is_shown_ends_as_it_begins() -> None:
+    fps = 30
+    round_of_it = round(SHOWN_SECONDS * fps)
+    track = shown_track(round_of_it + 1, fps)
+    assert track.units.min() >= 0 and track.units.max() <= 1
+    for values in (track.units, track.head, track.shift):
+        steps = np.abs(np.diff(values, axis=0)).max(axis=1)
+        assert steps[-1] < 0.02 < values.max()
+        np.testing.assert_array_equal(values[0], values[-1])
+    said = track.units[:, face_units().index("jawOpen")]
+    shut = track.units[:, face_units().index("eyeBlinkLeft")]
+    assert said.max() > 0.3 and shut.max() == 1
+    assert np.degrees(np.abs(track.head[:, 0])).max() > 12

@@ -18,7 +18,6 @@ import threading
 import time
 import wave
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -27,6 +26,7 @@ from avatar.clock import MonotonicClock
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.wrapped import Wrapped
 from avatar.frames import CameraFrame, LabelledFrame
 from avatar.sources import create_source
 from avatar.sources.video import VideoSource
@@ -35,24 +35,13 @@ RATE_HZ = 48_000
 CLICK_EVERY_S = 0.5
 
 
-class TimedCamera:
+class TimedCamera(Wrapped[Any]):
     """A source that notes when each of its frames was there."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner, self.left_s = inner, {}
+        super().__init__(inner)
+        self.left_s: dict[int, float] = {}
         self.name = inner.name
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
 
     def read(self) -> CameraFrame | None:
         frame = self._inner.read()

@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 from collections import deque
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -39,12 +38,7 @@ class Monitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
         self._thread.join(timeout=5)

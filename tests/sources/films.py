@@ -19,9 +19,10 @@ def make_film(
     size_px: tuple[int, int] = (64, 48),
     codec: str = "libx264",
     rotation_deg: int = 0,
+    form: str | None = None,
 ) -> Path:
     """Write ``count`` frames; the top left quarter is red so that turning it shows."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = size_px
         stream.pix_fmt = "yuv420p"

@@ -166,6 +166,16 @@ def test_a_camera_pulled_out_is_lost() -> None:
             read_until(source, lambda _: False)
 
 
+def check_lost_and_back(
+    before: CameraFrame | None, after: CameraFrame | None, events: list[str]
+) -> None:
+    assert before is not None
+    assert after is not None
+    assert after.index > before.index
+    assert after.timestamp_ns > before.timestamp_ns
+    assert [e.split()[0] for e in events] == ["lost", "back"]
+
+
 @inside
 def test_a_camera_plugged_in_again_comes_back() -> None:
     clock, events = MonotonicClock(), []
@@ -175,11 +185,7 @@ def test_a_camera_plugged_in_again_comes_back() -> None:
         press_disconnect()
         read_until(source, lambda _: bool(events))
         after = read_until(source, lambda f: f is not None)
-    assert before is not None
-    assert after is not None
-    assert after.index > before.index
-    assert after.timestamp_ns > before.timestamp_ns
-    assert [e.split()[0] for e in events] == ["lost", "back"]
+    check_lost_and_back(before, after, events)
 
 
 @inside
@@ -196,8 +202,4 @@ def test_a_camera_whose_driver_is_unloaded_comes_back_with_it() -> None:
         assert all(source.read() is None for _ in range(8))
         subprocess.run(["insmod", module], check=True)
         after = read_until(source, lambda f: f is not None)
-    assert before is not None
-    assert after is not None
-    assert after.index > before.index
-    assert after.timestamp_ns > before.timestamp_ns
-    assert [e.split()[0] for e in events] == ["lost", "back"]
+    check_lost_and_back(before, after, events)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -34,12 +33,7 @@ class Flaky:
         self.open = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.open = False
 
     def read(self) -> CameraFrame | None:

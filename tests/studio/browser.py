@@ -185,5 +185,10 @@ def shown(page: Any, selector: str = "#avatar") -> UInt8Image:
 def start(page: Any) -> None:
     """Press Start and wait until the page shows the moving avatar."""
     page.click("#start")
+    wait_for_avatar(page)
+
+
+def wait_for_avatar(page: Any) -> None:
+    """Wait until a page, which may just be loading, shows the moving avatar."""
     page.wait_for_selector("body[data-phase=running]", timeout=PATIENCE_MS)
     page.wait_for_selector("#cover", state="hidden", timeout=PATIENCE_MS)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
+from avatar.commands.pages import Pages
+from avatar.commands.studio.runtime import Studio
+from avatar.config import LiveConfig
+from avatar.core.home import Home
+from avatar.core.messages import Message
 from avatar.errors import UsageError
 from avatar.frames import UInt8Image
+from avatar.sinks.page import Audience
 from avatar.studio.control import Event
 from avatar.studio.peers import listen_only_on
 
 LOOPBACK = ["127.0.0.1"]
+KEYED = Message("error.test", "{name} is not here", name="me")
 
 
 class FakeStudio:
@@ -35,6 +43,8 @@ class FakeStudio:
     def act(self, action: str, values: dict[str, Any]) -> None:
         if action == "fail":
             raise UsageError("expected this, found that: do so")
+        if action == "refuse":
+            raise UsageError(KEYED)
         if action == "break":
             raise ZeroDivisionError("a fault")
         self.asked.append((action, values))
@@ -55,6 +65,22 @@ class FakeStudio:
     ) -> Callable[[], None]:
         self.pages[hear] = pictures
         return lambda: self.pages.pop(hear, None) and None
+
+
+@contextmanager
+def serving(folder: Path, config: LiveConfig, **options: Any) -> Iterator[tuple[Studio, Pages]]:
+    """Serve a studio over real sessions that keeps all that is the user's in ``folder``."""
+    audience = Audience()
+    studio = Studio(config, audience, home=Home.under(folder), log=lambda line: None, **options)
+    pages = Pages(
+        audience, config.size_px, lambda line: None, control=studio, inbox=studio.inbox, port=0,
+        folder=folder,
+    )  # fmt: skip
+    with pages:
+        try:
+            yield studio, pages
+        finally:
+            studio.close()
 
 
 class Page:

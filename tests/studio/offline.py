@@ -13,12 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from avatar.commands.pages import Pages
-from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
-from avatar.core.home import Home
-from avatar.sinks.page import Audience
-from tests.studio.fakes import Page
+from tests.studio.fakes import Page, serving
 
 SIZE = (320, 240)
 
@@ -55,18 +51,9 @@ async def watch(address: str) -> int:
 
 def main(folder: Path) -> None:
     """Serve and watch."""
-    audience = Audience()
     config = LiveConfig(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
-    studio = Studio(
-        config, audience, home=Home.under(folder), log=lambda line: None,
-    )  # fmt: skip
-    pages = Pages(
-        audience, SIZE, lambda line: None, control=studio, inbox=studio.inbox, port=0,
-        folder=folder,
-    )  # fmt: skip
-    with pages:
+    with serving(folder, config) as (_, pages):
         seen = asyncio.run(watch(pages.address("studio")))
-        studio.close()
     sys.stdout.write(f"saw {seen} pictures\n")
 
 

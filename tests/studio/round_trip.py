@@ -18,23 +18,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import cv2
 
 from avatar.clock import ManualClock
+from avatar.commands.glass import CameraCopier
 from avatar.commands.live import LiveSession
 from avatar.commands.pages import Pages
 from avatar.commands.studio.runtime import Studio
 from avatar.config import LiveConfig
-from avatar.core.home import Home
-from avatar.frames import GeneratedFrame, Motion, UInt8Image
-from avatar.sinks.page import Audience
+from avatar.frames import UInt8Image
 from avatar.sources.demo import DemoSource
-from avatar.stages import Generator
 from tests.studio.browser import chromium, fitted, jpeg, start
+from tests.studio.fakes import serving
 
 SIZE_PX = (640, 480)
 BITS = 10
@@ -126,61 +124,26 @@ def camera_pictures(clip: Path | None) -> Iterator[UInt8Image]:
             yield fitted(frame.to_ndarray(format="rgb24"), SIZE_PX)
 
 
-class StripCopier:
+class StripCopier(CameraCopier):
     """A generator that copies the camera picture's bottom strip into the avatar's."""
 
-    def __init__(self, inner: Generator) -> None:
-        self._inner = inner
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        return self._inner.size_px
-
-    def generate(self, motion: Motion) -> GeneratedFrame:
-        frame = self._inner.generate(motion)
-        camera = motion.track.camera if motion.track is not None else None
-        if camera is not None:
-            top = round(camera.image.shape[0] * (1 - STRIP))
-            height, width = frame.image.shape[:2]
-            low = round(height * (1 - STRIP))
-            strip = cv2.resize(camera.image[top:], (width, height - low))
-            frame.image[low:] = strip
-        return frame
+    def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
+        top = round(camera.shape[0] * (1 - STRIP))
+        height, width = avatar.shape[:2]
+        low = round(height * (1 - STRIP))
+        avatar[low:] = cv2.resize(camera[top:], (width, height - low))
 
 
 @contextmanager
 def copying_studio(home: Path, camera: str = "page") -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio whose avatar carries the camera's numbers."""
-    audience = Audience()
     config = LiveConfig(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
 
     def session(*arguments: Any, **options: Any) -> LiveSession:
         return LiveSession(*arguments, wrap_generator=StripCopier, **options)
 
-    studio = Studio(
-        config, audience, home=Home.under(home), log=lambda line: None, session=session,
-    )  # fmt: skip
-    pages = Pages(
-        audience, SIZE_PX, lambda line: None, control=studio, inbox=studio.inbox, port=0,
-        folder=home,
-    )  # fmt: skip
-    with pages:
-        try:
-            yield studio, pages
-        finally:
-            studio.close()
+    with serving(home, config, session=session) as served:
+        yield served
 
 
 def delays_ms(sent: list[list[float]], back: list[list[float]]) -> list[float]:

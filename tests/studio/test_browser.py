@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -18,7 +19,9 @@ from tests.studio.browser import (
     program,
     shown,
     start,
+    wait_for_avatar,
 )
+from tests.studio.texts import tables
 
 # Tries from another origin on this host, so that the studio's cookie goes along: 127.0.0.1 is one
 # site, whatever the port.
@@ -46,6 +49,15 @@ HOSTILE = """async (origin) => {
     })),
   };
 }"""
+
+
+# The text of every element that has some of its own, and what stands beside it for ears.
+EVERY_WORD = """() => [...document.body.querySelectorAll("*")].flatMap(element => [
+  ...[...element.childNodes].filter(({nodeType}) => nodeType === 3).map(({data}) => data.trim()),
+  element.title, element.getAttribute("aria-label") ?? "",
+]).filter(Boolean)"""
+# Those that are no English words themselves.
+KEYS = {key for key, words in tables()["en"].items() if key.lower() != words.lower()}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +112,10 @@ def test_it_starts_and_shows_the_labelled_avatar_moving(page: Any) -> None:
 
 def test_reload_in_the_middle_and_a_second_tab(page: Any, browser: Any, studio: Program) -> None:
     page.reload()
-    page.wait_for_selector("#cover", state="hidden", timeout=PATIENCE_MS)
+    wait_for_avatar(page)
     other = browser.new_page()
     other.goto(studio.origin)
-    other.wait_for_selector("#cover", state="hidden", timeout=PATIENCE_MS)
+    wait_for_avatar(other)
     assert shown(other).std() > 20
     other.click("#start")
     page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
@@ -176,12 +188,39 @@ def test_both_languages_and_both_themes(page: Any) -> None:
     page.select_option("#language", "en")
     ground = "getComputedStyle(document.body).backgroundColor"
     page.emulate_media(color_scheme="dark")
+    page.wait_for_selector("html[data-theme=dark]", timeout=PATIENCE_MS)
     dark = page.evaluate(ground)
     page.emulate_media(color_scheme="light")
+    page.wait_for_selector("html[data-theme=light]", timeout=PATIENCE_MS)
     light = page.evaluate(ground)
     assert dark != light
     page.click("#theme-button")
     assert page.evaluate(ground) == dark
+
+
+def test_what_the_program_said_is_translated_and_no_key_shows(page: Any) -> None:
+    start(page)
+    for _ in range(2):
+        page.click("#stage-title", force=True)
+        page.keyboard.press("r")
+    page.wait_for_selector("#said li:has-text('reference: kept as it is')", timeout=PATIENCE_MS)
+    page.set_input_files("#photo", {"name": "x.txt", "mimeType": "text/plain", "buffer": b"-"})
+    page.wait_for_selector("#trouble:has-text('x.txt is not a JPEG')", timeout=PATIENCE_MS)
+    page.select_option("#language", "zh")
+    assert tables()["zh"]["said.referenceKept"] in page.inner_text("#said")
+    assert "x.txt 不是 JPEG" in page.inner_text("#trouble")
+    for language in ("zh", "en"):
+        page.select_option("#language", language)
+        shown_words = page.evaluate(EVERY_WORD)
+        assert len(shown_words) > 80
+        raw = re.compile(r"undefined|\[object|\{\w+\}|\b(said|error|ask|option|choice)\.\w")
+        assert [words for words in shown_words if raw.search(words)] == []
+        assert not set(shown_words) & KEYS, "a key in place of its words"
+        # Names and addresses are in nobody's language; a label's text is the user's own.
+        han = [words for words in shown_words if re.search(r"[\u4e00-\u9fff]", words)]
+        assert han == ["中文"] if language == "en" else len(han) > 60
+    page.click("#start")
+    page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
 
 
 def test_keys_do_what_they_do_in_the_preview(page: Any) -> None:

@@ -26,6 +26,7 @@ from tests.studio.browser import (
     program,
     shown,
     start,
+    wait_for_avatar,
 )
 from tests.studio.round_trip import (
     KEEP_CAMERA,
@@ -172,7 +173,7 @@ def test_an_evening_before_a_call(evening: tuple[Any, Any, Path], shared_media: 
         assert sum(1 for _ in container.decode(video=0)) > 100
 
     page.reload()
-    page.wait_for_selector("#cover", state="hidden", timeout=PATIENCE_MS)
+    wait_for_avatar(page)
     page.wait_for_selector("#camera-hint:has-text('is sent')", timeout=PATIENCE_MS)
     other = page.context.new_page()
     other.goto(studio.origin)

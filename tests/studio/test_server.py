@@ -23,7 +23,7 @@ from avatar.studio import server
 from avatar.studio.app import MAX_REQUEST_BYTES
 from avatar.studio.listening import Place
 from avatar.studio.upload import MAX_UPLOAD_BYTES
-from tests.studio.fakes import FakeStudio
+from tests.studio.fakes import KEYED, FakeStudio
 
 SIZE = (320, 240)
 
@@ -87,6 +87,7 @@ def test_the_page_and_its_files_are_there(site: Site) -> None:
     assert headers["cache-control"] == "no-store"
     for file, kind in (
         ("studio.js", "text/javascript"), ("studio.css", "text/css"), ("icon.svg", "image/svg+xml"),
+        ("text.en.json", "application/json"), ("text.zh.json", "application/json"),
     ):  # fmt: skip
         status, headers, _ = site.ask("GET", f"/static/{file}")
         assert status == 200 and headers["content-type"].startswith(kind)
@@ -110,6 +111,24 @@ def test_what_is_asked_for_is_done_and_errors_come_in_words(site: Site) -> None:
     assert site.post("/api/act/fail", {}) == (400, {"error": "expected this, found that: do so"})
     status, answer = site.post("/api/act/break", {})
     assert status == 500 and answer["error"] == "ZeroDivisionError: a fault"
+
+
+def test_what_can_be_translated_comes_with_its_key_and_values(site: Site) -> None:
+    keyed = {"key": "error.test", "values": {"name": "me"}, "line": "me is not here"}
+    assert site.post("/api/act/refuse", {}) == (400, {"error": keyed})
+
+    async def scene() -> None:
+        async with live(site) as socket:
+            while not site.studio.pages:
+                await asyncio.sleep(0.01)
+            (hear,) = site.studio.pages
+            hear({"type": "said", "line": KEYED})
+            told: dict[str, Any] = {}
+            while told.get("type") != "said":
+                told = json.loads(await asyncio.wait_for(socket.recv(), 10))
+            assert told["line"] == keyed
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.commands.page import bullets, drawn, element, page, plot, table
 from avatar.commands.profiles import figures
-from avatar.errors import SinkError
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.files import write_output
 from avatar.frames import BLENDSHAPE_INDEX, FaceTrack, Motion, Presence
 from avatar.motion.retarget import FaceRetargeter
-from avatar.motion.rotation import vector_from_rotation
 from calibrate import Profile, Recording
 
 _SIGNALS = (
@@ -35,10 +33,7 @@ def write_report(
         tracks, FaceRetargeter("relative", "light", "profile", person=profile.person())
     )
     picture = _png(before, after, recording)
-    try:
-        path.write_text(_page(name, profile, picture, missing), encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_output(path, _page(name, profile, picture, missing))
 
 
 def _signals(tracks: Sequence[FaceTrack], retargeter: FaceRetargeter) -> NDArray[np.float64]:
@@ -84,9 +79,7 @@ def _png(before: NDArray[np.float64], after: NDArray[np.float64], recording: Rec
     _name_steps(axes[0], recording)
     axes[-1].set_xlabel("time in s")
     axes[0].legend(loc="upper right", ncols=2, fontsize="small")
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=95)
-    return data.getvalue()
+    return drawn(figure, 95)
 
 
 def _name_steps(axis: Any, recording: Recording) -> None:
@@ -103,27 +96,19 @@ def _name_steps(axis: Any, recording: Recording) -> None:
 
 
 def _page(name: str, profile: Profile, picture: bytes, missing: Sequence[str]) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(key)}</th><td>{value:.4g}</td></tr>"
-        for key, value in figures(profile).items()
-    )
-    talk = "".join(
-        f"<li>{html.escape(entry.of)} shows in {html.escape(entry.shows_in)}: "
-        f"{entry.share:.0%}</li>"
-        for entry in profile.cross_talk
-    )
-    left_out = f"<p>Not seen, so the usual values stay: {html.escape(', '.join(missing))}.</p>"
-    image = base64.b64encode(picture).decode("ascii")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        f"<title>Calibration of {html.escape(name)}</title>"
-        "<style>body{font:15px system-ui;margin:2em auto;max-width:1100px}img{width:100%}"
-        "td,th{padding:.15em .8em;text-align:right}th{text-align:left;font-weight:normal}</style>"
-        f"<h1>Calibration of {html.escape(name)}</h1>"
-        "<p>The same recording, driven without the profile (grey) and with it (blue). Numbers "
-        "only: nothing of the camera's pictures is kept.</p>"
-        + (left_out if missing else "")
-        + f'<img alt="Signals before and after" src="data:image/png;base64,{image}">'
-        + (f"<h2>Cross-talk that is taken out</h2><ul>{talk}</ul>" if talk else "")
-        + f"<h2>All figures</h2><table>{rows}</table></html>"
-    )
+    parts = [
+        element(
+            "p",
+            "The same recording, driven without the profile (grey) and with it (blue). Numbers "
+            "only: nothing of the camera's pictures is kept.",
+        )
+    ]
+    if missing:
+        parts.append(element("p", f"Not seen, so the usual values stay: {', '.join(missing)}."))
+    parts.append(plot("Signals before and after", picture))
+    talk = [f"{one.of} shows in {one.shows_in}: {one.share:.0%}" for one in profile.cross_talk]
+    if talk:
+        parts += [element("h2", "Cross-talk that is taken out"), bullets(talk)]
+    rows = [[key, f"{value:.4g}"] for key, value in figures(profile).items()]
+    parts += [element("h2", "All figures"), table([], rows)]
+    return page(f"Calibration of {name}", *parts)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.face.bounds import bounds_of
+from avatar.core.face.head import decompose, decompose_like, eye_opening, lips_gap
+from avatar.core.face.regions import signal_groups
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import Face, FaceTrack, UInt8Image
-from avatar.motion.head import decompose, decompose_like, eye_opening
-from avatar.motion.regions import signal_groups
 from avatar.motion.retarget import plausible
-from avatar.motion.rotation import vector_from_rotation
 from avatar.observe import Recorder
 from calibrate import Problem, Recording, Sample, Session, State
 
@@ -34,9 +35,8 @@ class Look:
 def look_at(image: UInt8Image, face: Face) -> Look | None:
     """Return what the face in ``image`` looks like; None where it lies outside."""
     height, width = image.shape[:2]
-    points = face.landmarks_px[:, :2]
-    left, top = np.clip(points.min(axis=0), 0, (width, height)).astype(int)
-    right, bottom = np.clip(points.max(axis=0), 0, (width, height)).astype(int)
+    corners = bounds_of(face.landmarks_px)
+    (left, top), (right, bottom) = np.clip(corners, 0, (width, height)).astype(int)
     if right - left < 4 or bottom - top < 4:
         return None
     crop = image[top:bottom, left:right, 1].astype(np.float32)
@@ -99,7 +99,7 @@ class Watcher:
             head.scale_px,
             face.blendshapes,
             eye_opening(head.shape),
-            float(head.shape[13, 1] - head.shape[14, 1]),
+            lips_gap(head.shape),
         )
 
     def recording(self, recorder: Recorder | None = None) -> Recording:

@@ -8,8 +8,6 @@ was made from: its checkpoints, its form and precision, and the code that made i
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avatar.commands.models.catalog import Precision, find
+from avatar.commands.models.catalog import find
 from avatar.commands.models.store import Record, build_folder, installed_states, read_record
+from avatar.core.files import write_whole
 from avatar.errors import EngineError
-from engines import export, measure, precision, samples, select
-from engines.graph import read
+from engines import export, precision, samples, select
+from engines.backends import BACKENDS, Precision
 from engines.locking import locked
+from engines.networks import FAMILIES
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,14 +33,6 @@ if TYPE_CHECKING:
     from engines.runner import Runner
 
     Pictures = Callable[[], Sequence[Array]]
-
-PRECISIONS: Mapping[str, tuple[Precision, ...]] = {
-    "tensorrt-rtx": ("fp16", "fp32"),
-    "tensorrt": ("fp16", "fp32"),
-    "openvino": ("fp32", "int8"),
-    "onnxruntime": ("fp32",),
-}
-"""What each backend was tried in (docs/engines.md); ``auto`` is the first."""
 
 # What makes a graph: a change of any of these is a reason to export again.
 _MAKERS = (
@@ -63,12 +55,12 @@ class Target:
     @property
     def on_processor(self) -> bool:
         """Whether no card is used."""
-        return self.choice.backend in ("openvino", "onnxruntime")
+        return BACKENDS[self.choice.backend].kind == "cpu"
 
     def precision_of(self, name: str) -> Precision:
         """Return the precision of one model: what runs once a source stays as exact as it is."""
-        family = name.split("/", 1)[0]
-        if self.precision == "int8" and name not in measure.FRAMES[family]:
+        family = FAMILIES[name.split("/", 1)[0]]
+        if self.precision == "int8" and name not in family.each_frame:
             return "fp32"
         return self.precision
 
@@ -80,7 +72,7 @@ def choose_target(backend: str = "auto", wanted: str = "auto", *, ahead: bool = 
     ``EngineError`` for what does not exist, and what ``engines.select.choose`` does.
     """
     choice = _ahead(backend) if ahead else select.choose(backend)
-    known = PRECISIONS[choice.backend]
+    known = BACKENDS[choice.backend].precisions
     if wanted == "auto":
         return Target(choice, known[0])
     for kind in known:
@@ -92,10 +84,11 @@ def choose_target(backend: str = "auto", wanted: str = "auto", *, ahead: bool = 
 
 
 def _ahead(backend: str) -> select.Choice:
-    if backend != "tensorrt-rtx":
+    able = [row.name for row in BACKENDS.values() if row.ahead]
+    if backend not in able:
         raise EngineError(
-            f"expected --backend tensorrt-rtx with --ahead, found {backend}: only its engines can "
-            "be built for a card that is not here"
+            f"expected --backend {' or '.join(able)} with --ahead, found {backend}: only its "
+            "engines can be built for a card that is not here"
         )
     from engines.nvidia import import_library
 
@@ -105,7 +98,7 @@ def _ahead(backend: str) -> select.Choice:
 
 def models_of(family: str) -> tuple[str, ...]:
     """Return the names of the models that are made of a family's networks."""
-    return tuple(name for name in export.MODELS if name.startswith(f"{family}/"))
+    return tuple(FAMILIES[family].models)
 
 
 def open_model(
@@ -128,34 +121,8 @@ def open_model(
     takes. Raises ``EngineError`` and ``MissingDependencyError``.
     """
     made = exported(name, folder, target, colour=colour, pictures=pictures, say=say)
-    if target.choice.backend == "openvino":
-        from engines.openvino import OpenVinoRunner
-
-        return OpenVinoRunner(made, device, threads)
-    if target.choice.backend == "onnxruntime":
-        from engines.onnxruntime import OnnxRuntimeRunner
-
-        return OnnxRuntimeRunner(made, device, threads)
-    from engines.tensorrt import TensorRtRunner
-
-    engine = compiled(name, made, target, progress=progress, say=say)
-    return TensorRtRunner(engine, target.choice.backend)
-
-
-def compiled(
-    name: str,
-    made: Path,
-    target: Target,
-    *,
-    progress: Progress = lambda _what, _share: None,
-    say: Say = lambda _line: None,
-) -> bytes:
-    """Return TensorRT's engine of the exported file ``made``, kept beside it. Needs no card."""
-    from engines.build import build
-    from engines.tensorrt import TensorRtBuilder
-
-    builder = TensorRtBuilder(target.choice.backend)
-    return build(name, read(made), builder, made.parent, progress=progress, say=say).data
+    backend = BACKENDS[target.choice.backend]
+    return backend.open(name, made, device=device, threads=threads, progress=progress, say=say)
 
 
 def exported(
@@ -175,7 +142,7 @@ def exported(
     if record is None:
         raise EngineError(f"expected an installed model in {folder}, found none")
     builds = build_folder(folder)
-    form = select.volume_form(target.choice.backend)
+    form = BACKENDS[target.choice.backend].volume_form()
     kind = target.precision_of(name)
     stem = ".".join((name.replace("/", "-"), form, kind, colour))
     path = builds / f"{stem}.{_key(name, record)}.onnx"
@@ -187,7 +154,7 @@ def exported(
                 return path
             say(f"exporting {name} ({kind})")
             graph = _graph(name, folder, record, form, kind, colour, pictures)
-            _write_whole(path, graph.SerializeToString())
+            write_whole(path, graph.SerializeToString())
             for old in builds.glob(f"{stem}.*.onnx"):
                 if old != path:
                     old.unlink(missing_ok=True)
@@ -215,7 +182,7 @@ def _graph(
     networks = _networks(folder, name, *samples.networks_for(name))
     feeds = samples.real_feeds(name, networks, source, driving)
     graph = export.export(name, networks, form=form, colour=colour)
-    return precision.to_int8(graph, feeds, only=export.eight_bit(name, graph))
+    return precision.to_int8(graph, feeds, only=export.model(name).eight_bit(graph))
 
 
 def _networks(folder: Path, *names: str) -> Mapping[str, Any]:
@@ -252,20 +219,24 @@ def _code() -> str:
     root = Path(export.__file__).parent
     for part in _MAKERS:
         path = root / part
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             made.update(file.read_bytes())
     return made.hexdigest()
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+class SaidProgress:
+    """Says how far a long piece of work has come, a quarter at a time."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._told: dict[str, int] = {}
+
+    def __call__(self, what: str, share: float) -> None:
+        """Take what is being done and the share of it that is done."""
+        quarter = int(share * 4)
+        if quarter > self._told.get(what, 0):
+            self._told[what] = quarter
+            self._say(f"{what}: {quarter * 25} %")
 
 
 @contextmanager

@@ -7,11 +7,8 @@ another set of weights for the same networks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from avatar.errors import UsageError
-
-Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)

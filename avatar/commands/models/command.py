@@ -14,10 +14,11 @@ from avatar.clock import MonotonicClock
 from avatar.commands.models import builds, checking, download, importing, store
 from avatar.commands.models.calibration import calibration_pictures
 from avatar.commands.models.catalog import ENTRIES, Entry, PublishedFile, find
-from avatar.commands.store import file_sha256
 from avatar.commands.terminal import say
+from avatar.core.files import file_sha256, move
 from avatar.core.home import Home
 from avatar.errors import AvatarError, EngineError, UsageError
+from engines.backends import BACKENDS
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -150,7 +151,7 @@ def _pull_file(
     )
     with store.staging(root) as staging:
         whole = staging / file.name
-        part.replace(whole)
+        move(part, whole)
         networks = checking.networks_in(whole)
         checked = store.Checked(whole, file.name, sha256, networks, _origin(entry, file))
         store.add(root, entry, [checked], accepted=accepted)
@@ -308,7 +309,8 @@ def _build_one(
     with build_steps() as progress:
         if ahead:
             made = builds.exported(name, folder, target, pictures=pictures, say=say)
-            engine = builds.compiled(name, made, target, progress=progress, say=say)
+            backend = BACKENDS[target.choice.backend]
+            engine = backend.compiled(name, made, progress=progress, say=say)
             seconds = (clock.now_ns() - start_ns) / 1e9
             say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")
             return

@@ -8,7 +8,6 @@ the hash that the whole file must have, and the next ``pull`` goes on where it e
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from avatar.commands.models.catalog import Entry, PublishedFile
+from avatar.core.files import file_sha256
 from avatar.core.machine import set_environment
 from avatar.errors import EngineError, MissingDependencyError
 from engines.locking import locked
@@ -234,8 +234,7 @@ def _receive(hub: Any, remote: Remote, part: Path, patience: Patience, progress:
         _append(hub, remote, part, have, patience, progress)
     else:
         progress(have, have)
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(part)
     if found == remote.sha256:
         return
     part.unlink()

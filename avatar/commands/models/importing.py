@@ -144,14 +144,15 @@ def _of_variant(files: Sequence[Found], variant: str | None) -> list[Found]:
     # What the animals have not of their own (stitching) is the people's.
     others = (file for file in files if not file.animals)
     chosen = [*animals, *(file for file in others if not own & set(file.networks))]
-    _refuse_peoples(chosen)
+    _refuse_peoples(chosen, variant)
     return chosen
 
 
-def _refuse_peoples(files: Sequence[Found]) -> None:
+def _refuse_peoples(files: Sequence[Found], variant: str) -> None:
     """Raise for files that are known to be the people's."""
-    shared = {file.sha256 for file in find("liveportrait", "animals").files}
-    known = {file.sha256: file.path for file in find("liveportrait").files}
+    family = files[0].family
+    shared = {file.sha256 for file in find(family, variant).files}
+    known = {file.sha256: file.path for file in find(family).files}
     for file in files:
         if file.sha256 in known and file.sha256 not in shared:
             raise UsageError(

@@ -2,9 +2,9 @@
 
 ::
 
-    ROOT/liveportrait/model.json            what ``Record`` says
-    ROOT/liveportrait/warping_module.pth    a checkpoint, byte for byte
-    ROOT/builds/liveportrait/               what was exported and compiled of it; may be deleted
+    ROOT/FAMILY/model.json            what ``Record`` says
+    ROOT/FAMILY/warping_module.pth    a checkpoint, byte for byte
+    ROOT/builds/FAMILY/               what was exported and compiled of it; may be deleted
 
 ROOT is ``Home.models``, and ``root`` in what follows. A checkpoint is checked before it gets its
 place, and counts from the moment that ``model.json`` names it; that file is replaced in one step.
@@ -12,12 +12,8 @@ place, and counts from the moment that ``model.json`` names it; that file is rep
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,15 +22,24 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
-from avatar.commands.face_numbers import first_fault, write_whole
 from avatar.commands.models.catalog import Entry, find
+from avatar.core.files import (
+    move,
+    remove_folder,
+    write_record,
+)
+from avatar.core.files import (
+    read_record as record_in,
+)
+from avatar.core.files import (
+    staging as staging_in,
+)
 from avatar.core.home import MODELS_VARIABLE
 from avatar.errors import EngineError, UsageError
 from engines.locking import locked
 
 RECORD = "model.json"
 SCHEMA_VERSION: Literal[1] = 1
-_ABANDONED_S = 24 * 3600
 
 
 class FileRecord(BaseModel):
@@ -154,28 +159,8 @@ def read_record(folder: Path) -> Record | None:
 
     Raises ``EngineError`` when it is broken or was written by a newer program.
     """
-    path = folder / RECORD
-    try:
-        values = json.loads(path.read_bytes())
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        if not isinstance(version, int) or version <= SCHEMA_VERSION:
-            return Record.model_validate(values)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise EngineError(
-            f"{path} cannot be read: {error.strerror}. Check the folder's permissions"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise EngineError(
-            f"{path} is broken: {first_fault(error)}. Remove the model (avatar models "
-            "remove MODEL) and install it again"
-        ) from error
-    raise EngineError(
-        f"{path} was written by a newer program (schema {version}, program "
-        f"{values.get('program_version', 'unknown')}); this one, {__version__}, reads schema "
-        f"{SCHEMA_VERSION}. Update this program"
-    )
+    remedy = "Remove the model (avatar models remove MODEL) and install it again"
+    return record_in(folder / RECORD, Record, EngineError, remedy)
 
 
 @contextmanager
@@ -186,19 +171,10 @@ def staging(root: Path) -> Iterator[Path]:
     """
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        _sweep(root)
-        temporary = tempfile.TemporaryDirectory(
-            prefix=".adding-", dir=root, ignore_cleanup_errors=True
-        )
-    with temporary as name:
-        yield Path(name)
-
-
-def _sweep(root: Path) -> None:
-    """Delete what commands that were killed left behind; what is young may be in use."""
-    for left in (*root.glob(".adding-*"), *root.glob(".removing-*")):
-        if time.time() - left.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
+        made = ExitStack()
+        folder = made.enter_context(staging_in(root))
+    with made:
+        yield folder
 
 
 @contextmanager
@@ -246,7 +222,7 @@ def add(
             # Later files win where one network is in two.
             files=[*kept, *new],
         )
-        write_whole(folder / RECORD, record)
+        write_record(folder / RECORD, record)
         for file in old.files if old else []:
             if file.name not in {wanted.name for wanted in record.files}:
                 (folder / file.name).unlink(missing_ok=True)
@@ -269,7 +245,7 @@ def _placed(folder: Path, file: Checked, taken: dict[str, str], now: datetime) -
         name = f"{stem}-{file.sha256[:8]}{dot}{suffixes}"
     taken[name] = file.sha256
     size = file.path.stat().st_size
-    file.path.replace(folder / name)
+    move(file.path, folder / name)
     return FileRecord(
         name=name,
         sha256=file.sha256,
@@ -285,9 +261,5 @@ def remove(root: Path, entry: Entry) -> None:
     installed = entry_folder(root, entry)
     with disk_errors(root), _changing(root):
         for folder in (installed, build_folder(installed)):
-            if not folder.exists():
-                continue
-            # Renamed first: a folder that is half deleted is never taken for a model.
-            temporary = Path(tempfile.mkdtemp(prefix=".removing-", dir=root))
-            folder.replace(temporary / folder.name)
-            shutil.rmtree(temporary)
+            if folder.exists():
+                remove_folder(folder)

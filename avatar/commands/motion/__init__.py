@@ -16,13 +16,15 @@ import numpy as np
 from avatar.commands.motion.measure import VARIANTS, Bench, Figures, Result
 from avatar.commands.motion.report import COLUMNS, plot_motion, row
 from avatar.commands.motion.tracks import Track, made_up, recorded, still_photograph
+from avatar.commands.page import check_plot
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable, write_json
 from avatar.commands.terminal import say
+from avatar.core.choices import Smoothing
+from avatar.core.files import films_in
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.generate.photo import builtin_photo, load_photo
-from avatar.motion.smooth import Smoothing
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
 
@@ -30,7 +32,6 @@ __all__ = ["motion"]
 
 DELAY_MS = 25.0
 """From camera to output, as `avatar bench` measures it on two cores."""
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 
 
 def motion(
@@ -79,8 +80,8 @@ def _check(smoothing: Smoothing, json_path: Path | None, plot: Path | None) -> N
     for path, option in ((json_path, "--json"), (plot, "--plot")):
         if path is not None:
             check_writable(path, option)
-    if plot is not None and plot.suffix.lower() not in (".png", ".html"):
-        raise UsageError(f"--plot: expected a path ending in .png or .html, found {plot}")
+    if plot is not None:
+        check_plot(plot)
 
 
 def _cameras(camera: str, clips: Path | None, quick: bool) -> list[str]:
@@ -88,7 +89,7 @@ def _cameras(camera: str, clips: Path | None, quick: bool) -> list[str]:
         return []
     if clips is None:
         return [camera]
-    found = sorted(p for p in clips.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
+    found = films_in(clips) if clips.is_dir() else []
     if not found:
         raise UsageError(f"--clips: expected a folder with videos, found none in {clips}")
     return [str(path) for path in found]

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from avatar.commands.motion import metrics
 from avatar.commands.motion.metrics import Signal
 from avatar.commands.motion.tracks import Track
+from avatar.core.choices import Smoothing
+from avatar.core.face.head import eye_opening, lips_gap
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.frames import Face, FaceTrack, Motion
 from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import builtin_photo, load_photo
-from avatar.motion.head import eye_opening
-from avatar.motion.retarget import FaceRetargeter, Smoothing
-from avatar.motion.rotation import vector_from_rotation
+from avatar.motion.retarget import FaceRetargeter
 
 SIZE_PX = (512, 512)
 VARIANTS = ("off", "filter", "filter + prediction")
@@ -176,8 +177,5 @@ def _jitter(
 
 def _signals(motion: Motion) -> Signal:
     shape = motion.neutral + motion.expression
-    lips = shape[13, 1] - shape[14, 1]
-    return np.array(
-        [*vector_from_rotation(motion.rotation), *motion.translation, lips, *eye_opening(shape)],
-        np.float64,
-    )
+    turn, lids = vector_from_rotation(motion.rotation), eye_opening(shape)
+    return np.array([*turn, *motion.translation, lips_gap(shape), *lids], np.float64)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from avatar.commands.motion.measure import SIGNALS, UNITS, VARIANTS, Figures, Result
-from avatar.errors import SinkError
+from avatar.commands.page import (
+    Html,
+    all_figures,
+    bad,
+    bullets,
+    drawn,
+    joined,
+    page,
+    plot,
+    table,
+    write_plot,
+)
 
 _COLOURS = {"off": "0.6", "filter": "tab:blue", "filter + prediction": "tab:red"}
 _SHOWN = ("yaw", "x", "mouth", "left lid")
@@ -46,14 +53,7 @@ def row(figures: Figures) -> list[str]:
 
 def plot_motion(path: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
     """Write the picture to ``path``, .png or .html. Raises ``SinkError`` when it cannot."""
-    picture = _png(results)
-    try:
-        if path.suffix.lower() == ".png":
-            path.write_bytes(picture)
-        else:
-            path.write_text(_page(picture, results, summary), encoding="utf-8")
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_plot(path, _png(results), lambda drawing: _page(drawing, results, summary))
 
 
 def _png(results: Sequence[Result]) -> bytes:
@@ -71,9 +71,7 @@ def _png(results: Sequence[Result]) -> bytes:
     for axis in axes[-1]:
         axis.set_xlabel("time in s")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=90)
-    return data.getvalue()
+    return drawn(figure, 90)
 
 
 def _draw(axis: Any, result: Result, signal: int) -> None:
@@ -97,29 +95,20 @@ def _liveliest(signal: Any, first: int, span: int) -> int:
 
 
 def _page(picture: bytes, results: Sequence[Result], summary: dict[str, Any]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", "", *COLUMNS))
-    body = "".join(
-        f"<tr><th>{html.escape(result.track.name)}</th><td>{variant}</td>"
-        + "".join(f"<td>{cell}</td>" for cell in row(result.figures[variant]))
-        + "</tr>"
+    lines = [
+        [result.track.name, variant, *row(result.figures[variant])]
         for result in results
         for variant in VARIANTS
+    ]
+    return page(
+        "Steadiness and lag",
+        bullets([_bar(bar) for bar in summary["bars"]]),
+        table(["", "", *COLUMNS], lines, texts=(0, 1)),
+        plot("Signals without filter, filtered and predicted", picture),
+        all_figures(summary),
     )
-    bars = "".join(
-        f"<li>{html.escape(bar['what'])}: {html.escape(bar['found'])}, wanted "
-        f"{html.escape(bar['wanted'])}: {'met' if bar['met'] else '<b>missed</b>'}</li>"
-        for bar in summary["bars"]
-    )
-    image = base64.b64encode(picture).decode("ascii")
-    figures = html.escape(json.dumps(summary, indent=2, ensure_ascii=False))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>avatar bench --motion</title>'
-        "<style>body{font:15px system-ui;margin:2em auto;max-width:1200px}img{width:100%}"
-        "td,th{padding:.2em .8em;text-align:right}th:first-child,td:nth-child(2){text-align:left}"
-        "pre{white-space:pre-wrap;font-size:12px}</style>"
-        f"<h1>Steadiness and lag</h1><ul>{bars}</ul>"
-        f"<table><tr>{head}</tr>{body}</table>"
-        f'<img alt="Signals without filter, filtered and predicted" '
-        f'src="data:image/png;base64,{image}">'
-        f"<details><summary>All figures</summary><pre>{figures}</pre></details></html>"
-    )
+
+
+def _bar(bar: Mapping[str, Any]) -> Html:
+    met = Html("met") if bar["met"] else bad("missed")
+    return joined(f"{bar['what']}: {bar['found']}, wanted {bar['wanted']}: ", met)

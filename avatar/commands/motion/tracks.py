@@ -13,10 +13,11 @@ import numpy as np
 
 from avatar.commands.bench import load_frames
 from avatar.commands.speed import CAMERA_SIZE_PX, camera_picture
+from avatar.core.face.head import HeadShape, compose, decompose
+from avatar.core.face.regions import MOUTH, region_shares
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.face.topology import EYES
 from avatar.frames import BLENDSHAPE_INDEX, CameraFrame, Face, FaceTrack, Float32, UInt8Image
-from avatar.motion.head import EYES, HeadShape, compose, decompose
-from avatar.motion.regions import MOUTH, region_shares
-from avatar.motion.rotation import rotation_from_vector
 from avatar.motion.smooth import TYPICAL_NOISE
 from avatar.sources.timing import film_timing
 from avatar.track.landmarker import FaceLandmarker

@@ -20,7 +20,6 @@ The protocol, the same for every engine:
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,12 @@ from avatar.commands.process import machine
 from avatar.commands.quality.measure import FULL, QUICK, Bench, Measurement
 from avatar.commands.quality.media import driving_clips, find_clips, find_pictures
 from avatar.commands.quality.report import page, summary, table
+from avatar.commands.run import write_json
 from avatar.commands.terminal import say
-from avatar.commands.wiring import ENGINES
+from avatar.core.files import write_output
 from avatar.core.home import Home
 from avatar.errors import UsageError
+from avatar.sessions.engines import ENGINES
 from avatar.track.face_model import find_face_model
 
 
@@ -54,17 +55,17 @@ def quality(
     """
     from rich.console import Console
 
-    if engine not in ENGINES:
-        raise UsageError(f"--engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
-    model = find_face_model(face_model, home)
-    result = _measure(engine, clips, avatars, model, home, quick)
+    # The others need networks, which are not the protocol's to choose.
+    known = [name for name, found in ENGINES.items() if not found.extra]
+    if engine not in known:
+        raise UsageError(f"--engine: expected one of {', '.join(known)}, found {engine!r}")
+    result = _measure(engine, clips, avatars, find_face_model(face_model, home), home, quick)
     Console(stderr=True, highlight=False).print(table(result))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}
-        figures = json.dumps(summary(result, what), indent=2, ensure_ascii=False)
-        json_path.write_text(figures + "\n", "utf-8")
+        write_json(json_path, summary(result, what))
     if html_path is not None:
-        html_path.write_text(page(result), "utf-8")
+        write_output(html_path, page(result))
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.bounds import surface_bounds
 from avatar.errors import MissingDependencyError
 from avatar.frames import Face, Float32, UInt8Image
 
@@ -68,8 +69,7 @@ class FaceMeter:
         face = find_face()
         if face is None:
             return None
-        surface = face.landmarks_px[:468, :2]
-        low, high = surface.min(axis=0), surface.max(axis=0)
+        low, high = surface_bounds(face)
         (left, top), (right, bottom) = (low + _BOX * (high - low)).round().astype(int).tolist()
         return self._dlib.rectangle(left, top, right, bottom)
 

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from avatar.clock import ManualClock
 from avatar.commands.avatars import open_avatar
+from avatar.core.face.bounds import bounds_of
+from avatar.core.face.topology import FACE_OVAL
+from avatar.core.files import FILM_SUFFIXES, PICTURE_SUFFIXES, films_in, pictures_in
 from avatar.core.home import Home
-from avatar.errors import PhotoError, SourceEndedError, UsageError
+from avatar.errors import PhotoError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
-from avatar.sources.video import VideoSource
+from avatar.sources.video import film_frames
 
 CLIP_PX = 512
 SQUARE_RATIO = 2.6
-CLIP_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 # The clips that drive other people's pictures in the published figures.
 _DRIVING = ("d10", "d14", "d3")
 
@@ -68,16 +67,10 @@ class Clip:
         return kept
 
     def _shots(self, side_px: int) -> Iterator[Shot]:
-        with VideoSource(str(self._path), (side_px, side_px), ManualClock(), loop=False) as film:
-            start_ns = None
-            while True:
-                try:
-                    frame = film.read()
-                except SourceEndedError:
-                    return
-                if frame is not None:
-                    start_ns = frame.timestamp_ns if start_ns is None else start_ns
-                    yield Shot(frame.image, frame.timestamp_ns - start_ns)
+        start_ns = None
+        for frame in film_frames(self._path, (side_px, side_px)):
+            start_ns = frame.timestamp_ns if start_ns is None else start_ns
+            yield Shot(frame.image, frame.timestamp_ns - start_ns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +91,7 @@ class Picture:
         import cv2
 
         height, width = self.photo.shape[:2]
-        oval = self.face.landmarks_px[FACE_OVAL, :2]
-        low, high = oval.min(axis=0), oval.max(axis=0)
+        low, high = bounds_of(self.face.landmarks_px[FACE_OVAL])
         side = min(round(float(max(high - low)) * SQUARE_RATIO), height, width)
         centre = (low + high) / 2
         left = min(max(0, round(float(centre[0]) - side / 2)), width - side)
@@ -111,7 +103,7 @@ class Picture:
 
 def find_clips(folder: Path | None) -> list[Clip]:
     """Return the clips in ``folder``. Raises ``UsageError`` where there are none."""
-    return [Clip(path) for path in _files("--clips", folder, CLIP_ENDINGS, "videos")]
+    return [Clip(path) for path in _files("--clips", folder, films_in, FILM_SUFFIXES, "videos")]
 
 
 def driving_clips(clips: list[Clip]) -> list[Clip]:
@@ -127,7 +119,7 @@ def find_pictures(
     Raises ``UsageError`` where there are none.
     """
     pictures = []
-    for path in _files("--avatars", folder, _PICTURE_ENDINGS, "pictures"):
+    for path in _files("--avatars", folder, pictures_in, PICTURE_SUFFIXES, "pictures"):
         try:
             avatar = open_avatar(load_photo(path), face_model, home, say)
         except PhotoError as error:
@@ -139,7 +131,13 @@ def find_pictures(
     return pictures
 
 
-def _files(option: str, folder: Path | None, endings: tuple[str, ...], kind: str) -> list[Path]:
+def _files(
+    option: str,
+    folder: Path | None,
+    find: Callable[[Path], list[Path]],
+    suffixes: Sequence[str],
+    kind: str,
+) -> list[Path]:
     if folder is None:
         raise UsageError(
             f"--quality: expected {option} FOLDER with {kind} of people, found none. They are not "
@@ -147,7 +145,7 @@ def _files(option: str, folder: Path | None, endings: tuple[str, ...], kind: str
         )
     if not folder.is_dir():
         raise UsageError(f"{option}: expected a folder, found none at {folder}")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
+    found = find(folder)
     if not found:
-        raise UsageError(f"{option}: expected {kind} ({', '.join(endings)}), none in {folder}")
+        raise UsageError(f"{option}: expected {kind} ({', '.join(suffixes)}), none in {folder}")
     return found

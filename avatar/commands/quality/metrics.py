@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.topology import CHIN, FACE_OVAL
 from avatar.frames import BLENDSHAPE_INDEX, Face, Float32, UInt8Image
-from avatar.generate.topology import FACE_OVAL
 
 HEAD_RATIO = 1.6
 """What belongs to the head and its hair: the face oval, enlarged so much about its centre."""
 # Equal pictures have no noise at all; they count as this, better than 8 bits can show.
 PSNR_LIMIT_DB = 99.0
 _CORNERS = 30
-_CHIN = 152
 _JAW = [BLENDSHAPE_INDEX["jawOpen"]]
 _BLINK = [BLENDSHAPE_INDEX["eyeBlinkLeft"], BLENDSHAPE_INDEX["eyeBlinkRight"]]
 
@@ -105,7 +104,7 @@ def background(*faces: Face) -> NDArray[np.bool_]:
     kept = np.ones((height, width), bool)
     for face in faces:
         kept &= head_mask(face) == 0
-        kept[max(0, int(face.landmarks_px[_CHIN, 1])) :] = False
+        kept[max(0, int(face.landmarks_px[CHIN, 1])) :] = False
     return kept
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avatar.commands.page import Html, bad, element, joined, picture
+from avatar.commands.page import page as document
+from avatar.commands.page import table as html_table
 from avatar.commands.quality.measure import Measurement, OtherRun, Sample, SelfRun
+from avatar.core.pictures import jpeg
 from avatar.frames import UInt8Image
 
 if TYPE_CHECKING:
@@ -208,32 +210,29 @@ def summary(result: Measurement, what: dict[str, Any]) -> dict[str, Any]:
 
 def page(result: Measurement) -> str:
     """Return one self-contained HTML page: the table, and a strip of pictures for each run."""
-    strips = [_self_section(run) for run in result.self_runs]
-    strips += [_other_section(run) for run in result.other_runs]
-    body = "".join(
-        f"<tr class={'bad' if row.met is False else 'good'}><th>{html.escape(row.name)}</th>"
-        f"<td>{row.baseline}</td><td>{row.bar_text}</td><td>{row.value_text}</td>"
-        f"<td>{html.escape(row.worst)}</td></tr>"
+    lines = [
+        [
+            row.name, row.baseline, row.bar_text,
+            bad(row.value_text) if row.met is False else row.value_text, row.worst,
+        ]
         for row in rows(result)
-    )
-    title = f"Quality of the engine {html.escape(result.engine)}"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        "<style>body{font:15px system-ui;margin:2em auto;max-width:1660px;padding:0 1em}"
-        "img{max-width:100%}td,th{padding:.2em .8em;text-align:left}h2{margin:1.5em 0 .3em}"
-        "h2{font-size:1em}.bad td:nth-child(4){color:#b00020;font-weight:bold}"
-        "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}"
-        ".bad td:nth-child(4){color:#ff8a80}}</style>"
-        f"<h1>{title}</h1><p>Every picture in a row named avatar is generated. It shows real "
-        "people and works of others: keep this page to yourself.</p>"
-        "<table><tr><th></th><th>baseline</th><th>bar</th><th>measured</th><th></th></tr>"
-        f"{body}</table>{''.join(strips)}</html>"
+    ]  # fmt: skip
+    return document(
+        f"Quality of the engine {result.engine}",
+        element(
+            "p",
+            "Every picture in a row named avatar is generated. It shows real people and works of "
+            "others: keep this page to yourself.",
+        ),
+        html_table(["", "baseline", "bar", "measured", ""], lines, texts=(0, 4)),
+        *(_self_section(run) for run in result.self_runs),
+        *(_other_section(run) for run in result.other_runs),
     )
 
 
-def _self_section(run: SelfRun) -> str:
+def _self_section(run: SelfRun) -> Html:
     if not run.samples:
-        return ""
+        return Html()
     tiles = [
         [sample.driver for sample in run.samples],
         [sample.drawn for sample in run.samples],
@@ -248,9 +247,9 @@ def _self_section(run: SelfRun) -> str:
     return _section(f"{run.clip} drives its own first frame: {figures}", names, tiles, captions)
 
 
-def _other_section(run: OtherRun) -> str:
+def _other_section(run: OtherRun) -> Html:
     if not run.samples or run.photo is None:
-        return ""
+        return Html()
     black = np.zeros_like(run.photo)
     tiles = [
         [black, *(sample.driver for sample in run.samples)],
@@ -284,15 +283,9 @@ def _apart(a: UInt8Image, b: UInt8Image) -> UInt8Image:
 
 def _section(
     title: str, names: Sequence[str], tiles: Sequence[Sequence[UInt8Image]], captions: Sequence[str]
-) -> str:
-    import cv2
-
+) -> Html:
     strip = _strip(names, tiles, captions)
-    done, data = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    assert done
-    image = base64.b64encode(data.tobytes()).decode("ascii")
-    alt = html.escape(title)
-    return f'<h2>{alt}</h2><img alt="{alt}" src="data:image/jpeg;base64,{image}">'
+    return joined(element("h2", title), picture(title, jpeg(strip, _JPEG_QUALITY), "jpeg"))
 
 
 def _strip(

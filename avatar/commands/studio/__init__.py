@@ -10,6 +10,7 @@ from avatar.commands.terminal import say
 from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.sessions.engines import find_engine
 from avatar.sinks.page import DEFAULT_PORT, Audience
 from avatar.studio.listening import LOOPBACK, Place, place_at
 from avatar.studio.server import need_studio_extra
@@ -32,6 +33,7 @@ def studio(
     ``start``: begin at once, without the page's button. Raises ``UsageError`` and
     ``MissingDependencyError``.
     """
+    find_engine(config.engine).check(config)
     place = place_at(listen)
     audience = Audience()
     need_studio_extra()

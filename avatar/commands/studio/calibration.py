@@ -8,6 +8,7 @@ from typing import Any
 
 from avatar.commands.calibrate.learn import UNATTENDED_S, Learnt, Lesson
 from avatar.commands.profiles import ProfileStore
+from avatar.core.messages import Message, words_of
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import FaceTrack
 from avatar.observe import Recorder
@@ -33,9 +34,15 @@ class PageCalibration:
     ) -> None:
         """Learn from the next face on. Raises ``UsageError``."""
         if self._lesson is not None:
-            raise UsageError("a calibration is under way already")
+            raise UsageError(Message("error.calibrating", "a calibration is under way already"))
         if self._profiles.path(name).exists() and not replace:
-            raise UsageError(f"the profile {name} exists: choose another name, or replace it")
+            raise UsageError(
+                Message(
+                    "error.profileExists",
+                    "the profile {name} exists: choose another name, or replace it",
+                    name=name,
+                )
+            )
         self._name, self._unattended, self._first_ns = name, unattended, None
         self._result = self._shown = None
         self._lesson = Lesson(unattended=unattended, recorder=recorder)
@@ -79,10 +86,16 @@ class PageCalibration:
             learnt = lesson.result()
             self._profiles.save(self._name, learnt.profile)
         except AvatarError as error:
-            self._result = {"error": str(error)}
+            self._result = {"error": words_of(error)}
         else:
             self._result = _summary(self._name, learnt)
-            self._say(f"calibration: kept as the profile {self._name} (numbers only)")
+            self._say(
+                Message(
+                    "said.profileKept",
+                    "calibration: kept as the profile {name} (numbers only)",
+                    name=self._name,
+                )
+            )
         self._changed()
 
     def describe(self) -> dict[str, Any]:

@@ -8,12 +8,15 @@ from typing import Any
 
 from avatar.commands.avatars import open_avatar
 from avatar.commands.avatars_command import add_photo
-from avatar.commands.store import AvatarStore, check_name, file_sha256
+from avatar.commands.store import AvatarStore, check_name
+from avatar.core.face.bounds import face_box
+from avatar.core.files import file_sha256
 from avatar.core.home import Home
-from avatar.errors import SinkError, UsageError
+from avatar.core.messages import words_of
+from avatar.core.pictures import jpeg
+from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import BUILTIN
-from avatar.generate.portrait import photo_bounds
 from avatar.studio.upload import check_upload
 from avatar.track.face_model import find_face_model
 
@@ -50,7 +53,7 @@ class Gallery:
         try:
             self._store.read(name)
         except UsageError as error:
-            fault = str(error)
+            fault = words_of(error)
         return {"name": name, "label": name, "stored": True, "fault": fault}
 
     def check_known(self, name: str) -> str:
@@ -90,7 +93,7 @@ class Gallery:
         if key not in self._thumbnails:
             model = find_face_model(self._face_model, self._home)
             found = open_avatar(name, model, self._home, lambda line: None)
-            self._thumbnails[key] = _jpeg(_cut(found.photo, found.face))
+            self._thumbnails[key] = jpeg(_cut(found.photo, found.face))
         return self._thumbnails[key]
 
 
@@ -99,7 +102,7 @@ def _cut(photo: UInt8Image, face: Face) -> UInt8Image:
     import cv2
     import numpy as np
 
-    left, top, right, bottom = photo_bounds(face)
+    left, top, right, bottom = face_box(face)
     reach = max(1, round(_AROUND * (bottom - top)))
     x, y = round((left + right) / 2) - reach, round((top + bottom) / 2) - reach
     height, width = photo.shape[:2]
@@ -112,12 +115,3 @@ def _cut(photo: UInt8Image, face: Face) -> UInt8Image:
     )  # fmt: skip
     smaller = cv2.resize(square, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(smaller, np.uint8)
-
-
-def _jpeg(image: UInt8Image) -> bytes:
-    import cv2
-
-    made, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    if not made:
-        raise SinkError("the thumbnail could not be written as JPEG")
-    return bytes(data)

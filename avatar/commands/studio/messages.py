@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.pictures import jpeg
 from avatar.frames import LANDMARK_COUNT, CameraFrame, FaceTrack
 
 POINTS, PICTURE = 1, 2
@@ -35,5 +36,4 @@ def picture_message(frame: CameraFrame) -> bytes:
     height, width = frame.image.shape[:2]
     size = _PICTURE_WIDTH_PX, max(1, round(_PICTURE_WIDTH_PX * height / width))
     small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])
-    return bytes([PICTURE, 0]) + bytes(data)
+    return bytes([PICTURE, 0]) + jpeg(np.asarray(small, np.uint8), 70)

@@ -32,7 +32,10 @@ _BACKGROUNDS = (*WORDS, GREEN)
 
 
 def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
-    """Return each option with its group, kind, bounds or choices, and present value."""
+    """Return each option with its group, kind, bounds or choices, and present value.
+
+    ``named``: the choices are names of the user's, not words of the program.
+    """
     hints = get_type_hints(LiveConfig)
     options = []
     for group, names in GROUPS.items():
@@ -51,7 +54,7 @@ def _kind(
             "kind": "number", "min": low, "max": high, "step": step, "optional": name == "max_turn",
         }  # fmt: skip
     if name == "profile":
-        return {"kind": "choice", "choices": [None, *profiles]}
+        return {"kind": "choice", "choices": [None, *profiles], "named": True}
     if name == "background":
         return {
             "kind": "choice",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avatar.commands.live import LiveSession
+from avatar.core.messages import Message, words_of
 from avatar.errors import AvatarError, SinkUnavailableError, UsageError
 from avatar.sinks import is_stream
 from avatar.sinks.checks import ELSEWHERE
@@ -73,7 +74,13 @@ class Outputs:
                 try:
                     self._begin(name, output, session)
                 except AvatarError as error:
-                    self._say(f"{name}: {error}")
+                    self._say(
+                        Message(
+                            "said.outputFailed",
+                            "{output}: {why}",
+                            output=name, why=words_of(error),
+                        )
+                    )  # fmt: skip
 
     def ended(self) -> None:
         """Forget what was on: the session is over."""
@@ -87,7 +94,7 @@ class Outputs:
             spec, output.detail = self._spec(name, output)
             output.sink = session.attach(spec)
         except AvatarError as error:
-            words = _for_the_page(str(error))
+            words = _for_the_page(words_of(error))
             output.wanted, output.problem, output.detail = False, words, ""
             raise SinkUnavailableError(words) from error
 
@@ -103,9 +110,13 @@ class Outputs:
                 self._films.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise SinkUnavailableError(
-                    f"the folder {self._films} cannot be made: {error.strerror or error}. "
-                    "Check what stands there, and its permissions."
-                ) from error
+                    Message(
+                        "error.filmsFolder",
+                        "the folder {folder} cannot be made: {why}. Check what stands there, and "
+                        "its permissions.",
+                        folder=str(self._films), why=error.strerror or str(error),
+                    )
+                ) from error  # fmt: skip
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", _from_home(path)
         if name == "stream":
@@ -127,8 +138,12 @@ def _checked_address(address: str) -> str:
     """Return a stream's address; a page may not name files or devices of this machine."""
     if not is_stream(address):
         raise UsageError(
-            "expected the address of a stream: rtmp://HOST/APP/KEY, rtmps://…, udp://HOST:PORT or "
-            "whip:https://…"
+            Message(
+                "error.streamAddress",
+                "expected the address of a stream: rtmp://HOST/APP/KEY, rtmps://…, udp://HOST:PORT "
+                "or {whip}",
+                whip="whip:https://…",
+            )
         )
     kind, _, place = address.partition(":")
     parse_address(kind, place)
@@ -148,4 +163,5 @@ def _for_the_page(words: str) -> str:
 
     The address is in nobody's logs: it stands in no message either.
     """
-    return redacted(words.removesuffix(ELSEWHERE).strip())
+    clean = redacted(words.removesuffix(ELSEWHERE).strip())
+    return words if clean == words else clean  # a Message with nothing to hide stays one

@@ -24,6 +24,7 @@ from avatar.commands.told_tracker import ToldTracker
 from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import collect_garbage
+from avatar.core.messages import Message, words_of
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, FaceTrack
 from avatar.label import CORNERS
@@ -216,7 +217,7 @@ class Studio:
         try:
             session = self._new_session()
         except AvatarError as error:
-            self._problem = str(error)
+            self._problem = words_of(error)
             self._set_phase("stopped")
             raise
         self._session = session
@@ -273,7 +274,7 @@ class Studio:
         try:
             session.run()
         except AvatarError as error:
-            problem = str(error)
+            problem = words_of(error)
         except BaseException as error:  # a fault of the program: the pages have to hear of it
             problem = f"{type(error).__name__}: {error}"
         if problem:
@@ -318,7 +319,13 @@ class Studio:
 
     def _remove_avatar(self, avatar: str) -> None:
         if avatar == self._config.avatar[0]:
-            raise UsageError(f"{avatar} is shown at present: choose another avatar first")
+            raise UsageError(
+                Message(
+                    "error.avatarShown",
+                    "{name} is shown at present: choose another avatar first",
+                    name=avatar,
+                )
+            )
         self._gallery.remove(avatar)
 
     def _change_options(self, values: dict[str, Any]) -> None:
@@ -326,7 +333,12 @@ class Studio:
 
     def _go_on_with(self, config: LiveConfig) -> None:
         if config.mirror and config.profile is not None:
-            raise UsageError("mirror does not go with a profile, which knows your left from right")
+            raise UsageError(
+                Message(
+                    "error.mirrorProfile",
+                    "mirror does not go with a profile, which knows your left from right",
+                )
+            )
         if self._session is not None:
             self._session.change(replace(config, out=("none",)))
         self._config = config
@@ -342,9 +354,16 @@ class Studio:
             self._calibration.end(keep=values.get("keep") is True)
             return
         if self._session is None:
-            raise UsageError("calibration needs your face: press Start first")
+            raise UsageError(
+                Message("error.calibrateStopped", "calibration needs your face: press Start first")
+            )
         if self._config.mirror:
-            raise UsageError("calibration has to know your left from your right: switch mirror off")
+            raise UsageError(
+                Message(
+                    "error.calibrateMirror",
+                    "calibration has to know your left from your right: switch mirror off",
+                )
+            )
         self._calibration.begin(
             _text(values, "name"), unattended=values.get("unattended") is True,
             recorder=self._session.recorder, replace=values.get("replace") is True,

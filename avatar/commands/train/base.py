@@ -8,26 +8,17 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel
 
 from avatar import __version__
-from avatar.commands.face_numbers import write_whole
-from avatar.commands.quality.media import CLIP_ENDINGS
-from avatar.commands.store import Sha256, file_sha256
+from avatar.commands.store import Sha256
 from avatar.commands.terminal import say
 from avatar.commands.train.card import Recording, Rights, Size, utc_now
-from avatar.commands.train.command import (
-    INTERRUPTED,
-    Given,
-    Wish,
-    checked_rights,
-    looked_through,
-    prepare,
-    read_given,
-    ready_libraries,
-    recording_of,
-    run_session,
-)
+from avatar.commands.train.command import INTERRUPTED, ready_libraries, run_session
+from avatar.commands.train.inputs import looked_through, prepare, recording_of
 from avatar.commands.train.prepare import MAX_HELD_OUT, Take, split, take_source
+from avatar.commands.train.record import Given, read_given
+from avatar.commands.train.request import Wish, checked_rights
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import most_different
+from avatar.core.files import file_sha256, films_in, write_record, write_whole
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.track.face_model import find_face_model
@@ -78,11 +69,10 @@ def train_base(wish: Wish, clips: Path, out: Path | None, home: Home) -> int:
     if trained is None:
         return INTERRUPTED
     trainer, session = trained
-    from engines.training.checkpoint import write_whole as write_bytes
     from engines.training.loop import BEST
 
     with disk_told(out.parent):
-        write_bytes(out, (folder / BEST).read_bytes())
+        write_whole(out, (folder / BEST).read_bytes(), flush=True)
         card = BaseCard(
             size=given.size,
             rights=given.rights,
@@ -98,7 +88,7 @@ def train_base(wish: Wish, clips: Path, out: Path | None, home: Home) -> int:
             made=utc_now(),
             program_version=__version__,
         )
-        write_whole(out.with_suffix(".json"), card)
+        write_record(out.with_suffix(".json"), card)
     say(f"{out}: held-out error {card.held_out_error:.4f} of {card.untrained_error:.4f} before")
     say(f'use it: avatar train --base "{out}" --size {given.size} --name NAME CLIP')
     return 0
@@ -118,7 +108,7 @@ def _clips_in(folder: Path) -> list[Path]:
     """Return the clips in a folder. Raises ``UsageError`` where there are fewer than two."""
     if not folder.is_dir():
         raise UsageError(f"--as-base: expected a folder of clips, found none at {folder}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in CLIP_ENDINGS)
+    paths = films_in(folder)
     if len(paths) < 2:
         raise UsageError(
             f"--as-base: expected clips of two people or more in {folder}, found {len(paths)}"

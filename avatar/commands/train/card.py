@@ -13,18 +13,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from avatar import __version__
-from avatar.commands.face_numbers import first_fault
-from avatar.commands.models.catalog import Precision
 from avatar.commands.store import Sha256
+from avatar.core.files import read_record
 from avatar.errors import EngineError
+from engines.backends import Precision
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
 CARD = "card.json"
@@ -140,24 +138,9 @@ def read_card(avatar: Path, photo_sha256: str) -> Card:
     """
     path = neural_folder(avatar) / CARD
     again = f'avatar train --name "{avatar.name}" CLIP --rights self --force'
-    try:
-        values = json.loads(path.read_bytes())
-        version = values.get("schema_version") if isinstance(values, dict) else None
-        newer = isinstance(version, int) and version > SCHEMA_VERSION
-        card = None if newer else Card.model_validate(values)
-    except FileNotFoundError as error:
-        raise EngineError(_untrained(avatar)) from error
-    except OSError as error:
-        raise EngineError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise EngineError(
-            f"{path} is broken: {first_fault(error)}. Train again: {again}"
-        ) from error
+    card = read_record(path, Card, EngineError, f"Train again: {again}")
     if card is None:
-        raise EngineError(
-            f"{path} was written by a newer program (schema {version}); this one, {__version__}, "
-            f"reads schema {SCHEMA_VERSION}. Update this program. Or: {again}"
-        )
+        raise EngineError(_untrained(avatar))
     if card.photo_sha256 != photo_sha256:
         raise EngineError(
             f"the generator of {avatar.name} was trained for another photograph than the one that "

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
-import numpy as np
-from pydantic import BaseModel
-
-from avatar.clock import MonotonicClock
-from avatar.commands.avatars import PHOTO_SUFFIXES
-from avatar.commands.face_numbers import first_fault, write_whole
-from avatar.commands.store import AvatarStore, Sha256, StoredAvatar, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
+from avatar.commands.train import distil
 from avatar.commands.train.card import (
     Recording,
     Rights,
-    Size,
-    Taught,
     neural_folder,
     pairs_folder,
     training_folder,
 )
 from avatar.commands.train.devices import Devices, find_devices
 from avatar.commands.train.finish import finish
+from avatar.commands.train.inputs import base_hash, looked_through, prepare, recording_of
 from avatar.commands.train.prepare import (
     Source,
     Split,
@@ -37,74 +30,24 @@ from avatar.commands.train.prepare import (
     photo_takes,
     split,
     take_source,
-    write_pairs,
 )
-from avatar.commands.train.session import Budget, Session, disk_told
-from avatar.commands.train.teacher import TeacherWish, Teaching
-from avatar.commands.train.watch import Watched, watch, watch_photos
+from avatar.commands.train.record import Given, read_given
+from avatar.commands.train.request import Wish, checked_rights
+from avatar.commands.train.session import Session
+from avatar.commands.train.several import train_on
+from avatar.commands.train.watch import watch_photos
+from avatar.commands.train.within import begin, train_within
+from avatar.core.files import is_picture
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals, set_environment
-from avatar.errors import AvatarError, MissingDependencyError, UsageError
-from avatar.frames import UInt8Image
+from avatar.core.pictures import png
+from avatar.errors import MissingDependencyError, UsageError
 from avatar.track.face_model import find_face_model
-from engines.patches import patches_of
 
 if TYPE_CHECKING:
-    from engines.training.group import Group
     from engines.training.loop import Trainer
 
-GIVEN = "given.json"
 INTERRUPTED = 130
-
-
-class Given(BaseModel):
-    """What a training was begun with; a resumption goes on with the same."""
-
-    schema_version: int = 1
-    size: Size
-    rights: Rights
-    share: float
-    seed: int
-    base_sha256: Sha256 | None = None
-    recordings: list[Recording]
-    teaching: Teaching | None = None
-    taught: Taught | None = None
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked for; see the command's help.
-
-    ``inputs``: clips of one person, or three to five photographs; with ``teacher``, one photograph
-    and the clips that move it. ``share``: the first part of each clip, which is learnt from; the
-    rest is never looked at. ``devices``: how many, or ``all``.
-    """
-
-    name: str
-    inputs: tuple[Path, ...] = ()
-    size: Size = "regions"
-    minutes: float = 20.0
-    steps: int | None = None
-    device: str = "auto"
-    base: Path | None = None
-    resume: bool = False
-    rights: str | None = None
-    share: float = 1.0
-    seed: int = 0
-    force: bool = False
-    face_model: Path | None = None
-    devices: str = "1"
-    teacher: TeacherWish | None = None
-
-    def going_on(self, rights: Rights) -> str:
-        """Return the options of a command that goes on with this training as it was asked for."""
-        options = ["--resume", f"--rights {rights}"]
-        usual = {field.name: field.default for field in fields(self)}
-        for name in ("minutes", "steps", "device", "devices"):
-            value = getattr(self, name)
-            if value != usual[name]:
-                options.append(f"--{name} {value:g}" if name == "minutes" else f"--{name} {value}")
-        return " ".join(options)
 
 
 def train(wish: Wish, home: Home) -> int:
@@ -160,59 +103,13 @@ def _in_several(
     devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train in processes of their own; what they kept is read again at the end."""
-    from avatar.commands.train.several import train_on
-
     if train_on(devices, wish, given, folder, pairs, again):
         return None
     return begin(replace(wish, resume=True), given, folder, pairs)
 
 
-def begin(
-    wish: Wish,
-    given: Given,
-    folder: Path,
-    pairs: Path,
-    devices: Devices | None = None,
-    group: Group | None = None,
-) -> tuple[Trainer, Session]:
-    """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
-    trainer, facts = _trainer(wish, given, folder, pairs, devices, group)
-    tell = say if trainer.group.rank == 0 else _tell_nobody
-    session = Session(
-        trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
-    )
-    session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.untrained_error()
-    return trainer, session
-
-
-def _tell_nobody(_line: str) -> None:
-    """Stand in for ``say`` where another process says the same."""
-
-
-def train_within(session: Session, wish: Wish, stop: threading.Event, again: str) -> bool:
-    """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
-
-    ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
-    disk is full, ``EngineError`` when a card fails.
-    """
-    from engines.training.devices import card_told
-    from engines.training.loop import DivergedError
-
-    try:
-        with card_told():
-            session.run(Budget(wish.minutes * 60, wish.steps), stop)
-    except DivergedError as error:
-        raise UsageError(
-            f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
-            "--minutes 0 finishes with it"
-        ) from error
-    return stop.is_set()
-
-
 def _ready(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
-    from avatar.commands.train import distil
-
     if wish.teacher is not None:
         return distil.begin(wish, wish.teacher, rights, home)
     if not wish.resume:
@@ -245,17 +142,6 @@ def _checked(wish: Wish) -> Rights:
     return rights
 
 
-def checked_rights(rights: str | None) -> Rights:
-    """Return the statement of rights. Raises ``UsageError`` where there is none."""
-    if rights not in get_args(Rights):
-        raise UsageError(
-            "avatar train needs --rights self (the clip shows you) or --rights licensed (whoever "
-            "it shows has agreed to a generator that can put words into their mouth); found "
-            f"{rights or 'neither'}"
-        )
-    return "self" if rights == "self" else "licensed"
-
-
 def ready_libraries() -> None:
     """Check what training needs. Raises ``MissingDependencyError``."""
     from importlib.util import find_spec
@@ -277,7 +163,7 @@ def _begun(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]
     name = store.check_free(wish.name, replace=wish.force)
     base_sha256 = base_hash(wish.base) if wish.base is not None else None
     face_model = find_face_model(wish.face_model, home)
-    if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
+    if all(map(is_picture, inputs)):
         if wish.base is None:
             raise UsageError(
                 "a few photographs are too little to begin with: give --base FILE, weights learnt "
@@ -313,29 +199,6 @@ def _clip_takes(
     return takes, recordings
 
 
-def looked_through(path: Path, face_model: Path) -> Watched:
-    """Watch a clip and say what was found."""
-    say(f"looking through {path} …")
-    watched = watch(path, face_model)
-    say(watched.summary())
-    return watched
-
-
-def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
-    """Write pairs and what the training was begun with; ``folder`` is made anew."""
-    with disk_told(folder, "begin again, with --force"):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        learnt = sum(len(take.train) * len(take.shadings) for take in takes)
-        held_out = sum(len(take.held_out) * len(take.shadings) for take in takes)
-        say(
-            f"drawing {learnt} pairs to learn from and {held_out} held out; their pictures stay in "
-            f"{folder}"
-        )
-        write_pairs(pairs, given.size, patches_of(given.size), takes)
-        write_whole(folder / GIVEN, given)
-
-
 def _check_split(chosen: Split, share: float) -> None:
     if len(chosen.train) < 40:
         raise UsageError(
@@ -346,36 +209,10 @@ def _check_split(chosen: Split, share: float) -> None:
 
 def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> StoredAvatar:
     """Store the source frame as the avatar's photograph."""
-    import cv2
-
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "photo.png"
-        picture: UInt8Image = np.ascontiguousarray(source.photo[..., ::-1])
-        done, data = cv2.imencode(".png", picture)
-        assert done
-        path.write_bytes(data.tobytes())
+        path.write_bytes(png(source.photo))
         return store.add(name, path, source.face, replace=force)
-
-
-def recording_of(watched: Watched) -> Recording:
-    """Return what a card says of a clip."""
-    return Recording(
-        sha256=file_sha256(watched.path),
-        seconds=round(watched.seconds, 2),
-        frames=len(watched.frames),
-        usable=len(watched.usable),
-        lost=watched.lost,
-        blurred=watched.blurred,
-        covered=watched.covered,
-    )
-
-
-def base_hash(path: Path) -> str:
-    """Return the hash of the weights to begin with. Raises ``UsageError``."""
-    try:
-        return file_sha256(path.expanduser())
-    except OSError as error:
-        raise UsageError(f"--base: {path} cannot be read: {error.strerror}") from error
 
 
 def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
@@ -385,50 +222,3 @@ def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvat
         f"Begin one: avatar train --name NAME CLIP --rights {rights}"
     )
     return stored, read_given(training_folder(stored.folder), missing)
-
-
-def read_given(folder: Path, missing: str) -> Given:
-    """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
-    path = folder / GIVEN
-    try:
-        return Given.model_validate(json.loads(path.read_bytes()))
-    except FileNotFoundError as error:
-        raise UsageError(missing) from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} is broken: {first_fault(error)}. Train anew, with --force instead of --resume"
-        ) from error
-
-
-def _trainer(
-    wish: Wish,
-    given: Given,
-    folder: Path,
-    pairs: Path,
-    devices: Devices | None,
-    group: Group | None,
-) -> tuple[Trainer, dict[str, Any]]:
-    """Return the trainer and what its checkpoint was saved with; empty where there is none."""
-    from engines.training import checkpoint
-    from engines.training.loop import CHECKPOINT, Plan, Trainer
-    from engines.training.pairs import Pairs
-
-    resumed = wish.resume and (folder / CHECKPOINT).exists()
-    base = None
-    if wish.base is not None and not resumed:
-        base = checkpoint.read(wish.base.expanduser())[0]
-    trainer = Trainer(
-        Pairs(pairs, patches_of(given.size)),
-        Plan(seed=given.seed),
-        devices.device if devices is not None else "cpu",
-        base,
-        group=group,
-    )
-    if not resumed:
-        return trainer, {}
-    try:
-        return trainer, trainer.resume(folder)
-    except AvatarError as error:
-        raise UsageError(str(error)) from error

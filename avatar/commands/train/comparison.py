@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,8 @@ from uuid import uuid4
 import numpy as np
 
 from avatar import __version__
-from avatar.commands.face_numbers import write_whole
-from avatar.commands.store import AvatarStore, StoredAvatar, file_sha256
+from avatar.commands.page import Html, element, page, picture, table
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, Card, neural_folder, read_card
 from avatar.commands.train.distil import unseen
@@ -24,17 +22,20 @@ from avatar.commands.train.prepare import Source, split
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
-from avatar.commands.trained import TrainedEngine
-from avatar.commands.wiring import portrait_settings
 from avatar.config import LiveConfig
+from avatar.core.files import file_sha256, write_record
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import TRAINED
+from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
 from avatar.generate.framing import default_size
 from avatar.generate.photo import load_photo
 from avatar.generate.portrait import PortraitGenerator
 from avatar.label import create_labeller, file_metadata
+from avatar.sessions.engines import open_engine
+from avatar.sessions.engines.portrait import portrait_settings
 from avatar.sinks.mp4 import Mp4Writer
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
@@ -84,7 +85,7 @@ def compare(
         say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")
     metrics = {**card.metrics, **_flat(result)}
     with disk_told(neural_folder(stored.folder)):
-        write_whole(
+        write_record(
             neural_folder(stored.folder) / CARD, card.model_copy(update={"metrics": metrics})
         )
     return 0
@@ -127,17 +128,19 @@ def _run(
     """Measure and write what can be looked at; ``taught``: a teacher drew the truth."""
     from avatar.commands.avatars import AvatarPhoto
 
-    settings = replace(portrait_settings(config, home), mouth="teeth")
+    config = replace(config, engine=TRAINED, mouth="teeth")
     size_px = default_size(source.photo, "photo")
     avatar = AvatarPhoto(
         stored.name, source.photo, source.face, folder=stored.folder, photo_sha256=stored.sha256
     )
-    engine = TrainedEngine(config, settings, say, Machine.of_process())
+    engine = open_engine(config, say, home, Machine.of_process())
     with ExitStack() as stages:
-        portrait = PortraitGenerator(source.photo, source.face, "photo", size_px, settings)
+        portrait = PortraitGenerator(
+            source.photo, source.face, "photo", size_px, portrait_settings(config, home)
+        )
         generators: dict[str, Generator] = {
             "portrait": stages.enter_context(portrait),
-            "neural": stages.enter_context(engine.generator(avatar, "photo", size_px)),
+            "neural": stages.enter_context(engine.make(avatar, "photo", size_px)),
         }
         if out is None:
             return evaluate(watched, rest, source, generators)
@@ -193,27 +196,24 @@ def _tile(image: UInt8Image) -> UInt8Image:
 def _page(result: Evaluation, taught: bool) -> str:
     """Return a page with figures, video and frames: the truth, portrait engine, trained."""
     truth = "teacher" if taught else "camera"
-    rows = "".join(
-        f"<tr><th>{html.escape(_FIGURES[key])}</th><td>{before:.4f}</td><td>{after:.4f}</td>"
-        f"<td>{change:+.1%}</td></tr>"
+    rows = [
+        [_FIGURES[key], f"{before:.4f}", f"{after:.4f}", f"{change:+.1%}"]
         for key, before, after, change in comparison(result)
+    ]
+    return page(
+        "Trained avatar",
+        element(
+            "p",
+            f"From left to right: {truth}, portrait engine, trained. What is marked AI is "
+            "generated. It shows a real person: keep this page to yourself.",
+        ),
+        table(["", "portrait engine", "trained", "change"], rows),
+        element("video", src=VIDEO, controls="", loop="", muted=""),
+        *(_figure(shown, taught) for shown in result.shown),
     )
-    frames = "".join(_figure(shown, taught) for shown in result.shown)
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Trained avatar</title>'
-        "<style>body{font:15px system-ui;margin:2em auto;max-width:1000px;padding:0 1em}"
-        "img,video{width:100%}td,th{padding:.2em .8em;text-align:left}"
-        "@media(prefers-color-scheme:dark){body{background:#111;color:#eee}}</style>"
-        f"<h1>Trained avatar</h1><p>From left to right: {truth}, portrait engine, trained. What is "
-        "marked AI is generated. It shows a real person: keep this page to yourself.</p>"
-        "<table><tr><th></th><th>portrait engine</th><th>trained</th><th>change</th></tr>"
-        f'{rows}</table><video src="{VIDEO}" controls loop muted></video>{frames}</html>'
-    )
 
 
-def _figure(shown: Shown, taught: bool) -> str:
-    import cv2
-
+def _figure(shown: Shown, taught: bool) -> Html:
     labeller = create_labeller(size_px=(_TILE_PX, _TILE_PX))
     tiles = [_tile(image) for image in _images(shown)]
     # What a teacher drew is no camera's picture.
@@ -221,9 +221,5 @@ def _figure(shown: Shown, taught: bool) -> str:
         labeller.label(GeneratedFrame(tile, 0, 0, Presence.TRACKED)).image if k or taught else tile
         for k, tile in enumerate(tiles)
     ]
-    strip = np.hstack(tiles)
-    done, data = cv2.imencode(".jpg", strip[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    assert done
-    image = base64.b64encode(data.tobytes()).decode("ascii")
     alt = ", ".join(("teacher" if taught else "camera", "portrait engine", "trained"))
-    return f'<img alt="{alt}" src="data:image/jpeg;base64,{image}">'
+    return picture(alt, jpeg(np.hstack(tiles), 90), "jpeg")

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from avatar.clock import MonotonicClock
-from avatar.commands.avatars import PHOTO_SUFFIXES, AvatarPhoto, open_avatar
-from avatar.commands.face_numbers import write_whole
+from avatar.commands.avatars import AvatarPhoto, open_avatar
 from avatar.commands.models.catalog import find
-from avatar.commands.store import AvatarStore, StoredAvatar, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.terminal import say
 from avatar.commands.train.card import (
     Rights,
@@ -29,15 +28,7 @@ from avatar.commands.train.card import (
     pictures_folder,
     training_folder,
 )
-from avatar.commands.train.command import (
-    GIVEN,
-    Given,
-    Wish,
-    base_hash,
-    looked_through,
-    read_given,
-    recording_of,
-)
+from avatar.commands.train.inputs import base_hash, looked_through, recording_of
 from avatar.commands.train.lessons import (
     Pace,
     See,
@@ -49,6 +40,8 @@ from avatar.commands.train.lessons import (
     sitting,
 )
 from avatar.commands.train.prepare import Source, Take, write_pairs
+from avatar.commands.train.record import GIVEN, Given, read_given
+from avatar.commands.train.request import Wish
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import (
     Lesson,
@@ -59,6 +52,7 @@ from avatar.commands.train.teacher import (
     open_teacher,
 )
 from avatar.commands.train.watch import MIN_FACE_PX, Watched, best_source, face_height
+from avatar.core.files import file_sha256, is_picture, write_record
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.errors import PhotoError, UsageError
@@ -86,7 +80,7 @@ def begin(
 
     Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
     """
-    photo, clips = _inputs(wish.inputs)
+    photo, clips = _inputs(wish.inputs, asked.engine)
     if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
         raise UsageError(
             f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
@@ -128,15 +122,15 @@ def go_on(
     return _prepared(stored, given, teacher, drives, face_model)
 
 
-def _inputs(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+def _inputs(paths: Sequence[Path], teacher: str) -> tuple[Path, list[Path]]:
     """Return the photograph and the clips among what was given, in whatever order."""
     given = [path.expanduser() for path in paths]
-    photos = [path for path in given if path.suffix.lower() in PHOTO_SUFFIXES]
+    photos = [path for path in given if is_picture(path)]
     clips = [path for path in given if path not in photos]
     if len(photos) != 1:
         found = ", ".join(path.name for path in photos) or "none"
         raise UsageError(
-            "--teacher draws one photograph as clips move it: avatar train --teacher liveportrait "
+            f"--teacher draws one photograph as clips move it: avatar train --teacher {teacher} "
             f"PHOTO CLIP… Expected one photograph, found {found}. To learn from clips themselves, "
             "leave out --teacher"
         )
@@ -196,7 +190,7 @@ def _clear(stored: StoredAvatar, given: Given) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)
 
 
 def _same(folder: Path, given: Given) -> bool:
@@ -241,10 +235,10 @@ def _prepared(
     given = given.model_copy(update={"taught": _counted(teacher.card, takes)})
     assert given.taught is not None
     say(_summary(given.taught, pictures_folder(stored.folder)))
-    _check_enough(takes)
+    _check_drawn(takes)
     with disk_told(folder):
         shutil.rmtree(pairs_folder(stored.folder), ignore_errors=True)
-        write_whole(folder / GIVEN, given)
+        write_record(folder / GIVEN, given)
         write_pairs(pairs_folder(stored.folder), given.size, patches_of(given.size), takes)
     return stored, given
 
@@ -297,24 +291,21 @@ def _summary(taught: Taught, folder: Path) -> str:
 
 
 def _check_planned(lessons: Sequence[Lesson]) -> None:
-    train = sum(len(lesson.train) for lesson in lessons)
-    held_out = sum(len(lesson.held_out) for lesson in lessons)
-    if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
-        raise UsageError(
-            f"expected at least {_MIN_TRAIN} moments of the clips to learn from and "
-            f"{_MIN_HELD_OUT} to hold out, found {train} and {held_out}. Give a longer clip, or a "
-            "larger --share"
-        )
+    _check_enough(lessons, "moments of the clips", "Give a longer clip, or a larger --share")
 
 
-def _check_enough(takes: Sequence[Take]) -> None:
-    train = sum(len(take.train) for take in takes)
-    held_out = sum(len(take.held_out) for take in takes)
+def _check_drawn(takes: Sequence[Take]) -> None:
+    remedy = "Give a longer clip, more --moments, or a photograph that the teacher draws better"
+    _check_enough(takes, "usable pictures", remedy)
+
+
+def _check_enough(parts: Sequence[Lesson] | Sequence[Take], what: str, remedy: str) -> None:
+    train = sum(len(part.train) for part in parts)
+    held_out = sum(len(part.held_out) for part in parts)
     if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
         raise UsageError(
-            f"expected at least {_MIN_TRAIN} usable pictures to learn from and {_MIN_HELD_OUT} "
-            f"held out, found {train} and {held_out}. Give a longer clip, more --moments, or a "
-            "photograph that the teacher draws better"
+            f"expected at least {_MIN_TRAIN} {what} to learn from and {_MIN_HELD_OUT} to hold "
+            f"out, found {train} and {held_out}. {remedy}"
         )
 
 

@@ -25,8 +25,8 @@ from avatar.commands.quality.detectors import FaceMeter
 from avatar.commands.quality.metrics import descriptor_distance, keypoint_distance, l1, oval_mask
 from avatar.commands.train.prepare import Source, driven
 from avatar.commands.train.watch import Watched
+from avatar.core.face.topology import EYE_RINGS, OUTER_LIPS
 from avatar.frames import Face, Float32, Motion, UInt8Image
-from avatar.generate.topology import EYE_RINGS, OUTER_LIPS
 from avatar.stages import Generator
 
 COMPARED_PX = 256
@@ -38,7 +38,7 @@ Draw = Callable[[Motion], UInt8Image]
 
 
 @dataclass(eq=False)
-class Engine:
+class EvaluatedEngine:
     """What one engine did: lists have one value a frame, or one a measured frame."""
 
     l1: list[float] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Evaluation:
     """What was measured on one clip, by engine; ``true_change``: the clip's own flicker."""
 
     frames: int
-    engines: dict[str, Engine]
+    engines: dict[str, EvaluatedEngine]
     true_change: list[float] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
 
@@ -89,7 +89,7 @@ def evaluate(
 ) -> Evaluation:
     """Drive ``generators``, which are open, with the frames ``rest``; compare with the truth."""
     meter = FaceMeter()
-    result = Evaluation(len(rest), {name: Engine() for name in generators})
+    result = Evaluation(len(rest), {name: EvaluatedEngine() for name in generators})
     measured = _spread(len(rest), MEASURED_FRAMES)
     shown = _spread(len(rest), SHOWN_FRAMES)
     before: UInt8Image | None = None
@@ -109,7 +109,7 @@ def evaluate(
     return result
 
 
-def _drawn(engine: Engine, generator: Generator, motion: Motion) -> UInt8Image:
+def _drawn(engine: EvaluatedEngine, generator: Generator, motion: Motion) -> UInt8Image:
     begin = time.perf_counter()
     image = generator.generate(motion).image
     engine.times_ms.append((time.perf_counter() - begin) * 1e3)

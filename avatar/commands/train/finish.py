@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avatar import __version__
-from avatar.commands.face_numbers import write_whole
-from avatar.commands.store import StoredAvatar, file_sha256
+from avatar.commands.store import StoredAvatar
 from avatar.commands.train.card import (
     CARD,
     REFERENCES,
@@ -24,10 +23,11 @@ from avatar.commands.train.card import (
     utc_now,
 )
 from avatar.commands.train.session import disk_told
+from avatar.core.files import file_sha256, write_record, write_whole
 from avatar.errors import UsageError
 
 if TYPE_CHECKING:
-    from avatar.commands.train.command import Given
+    from avatar.commands.train.record import Given
     from avatar.commands.train.session import Session
     from engines.precision import Feeds
     from engines.training.loop import Trainer
@@ -50,7 +50,6 @@ def finish(
 
     Raises ``UsageError`` when there are no weights yet or the disk refuses.
     """
-    from engines.training.checkpoint import write_whole as write_bytes
     from engines.training.loop import BEST
 
     best = training_folder(stored.folder) / BEST
@@ -61,9 +60,10 @@ def finish(
     with disk_told(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
         int8_error = _export(best, folder, trainer.pairs)
-        write_bytes(folder / REFERENCES, (pairs_folder(stored.folder) / REFERENCES).read_bytes())
+        references = (pairs_folder(stored.folder) / REFERENCES).read_bytes()
+        write_whole(folder / REFERENCES, references, flush=True)
         card = _card(stored, given, trainer, session, device, folder, int8_error)
-        write_whole(folder / CARD, card)
+        write_record(folder / CARD, card)
     gain = 1 - card.held_out_error / card.untrained_error
     say(
         f"{stored.name}: held-out error {card.held_out_error:.4f}, {gain:.0%} below the portrait "
@@ -76,15 +76,14 @@ def finish(
 def _export(best: Path, folder: Path, pairs: Pairs) -> float | None:
     """Write weights and graphs; return int8's mean error in levels, None without ONNX Runtime."""
     from engines import precision, trained
-    from engines.training.checkpoint import write_whole as write_bytes
 
     network = trained.load(best, pairs.patches)
-    write_bytes(folder / WEIGHTS, best.read_bytes())
+    write_whole(folder / WEIGHTS, best.read_bytes(), flush=True)
     graph = trained.graph(network)
-    write_bytes(folder / "fp32.onnx", graph.SerializeToString())
-    write_bytes(folder / "fp16.onnx", precision.to_fp16(graph).SerializeToString())
+    write_whole(folder / "fp32.onnx", graph.SerializeToString(), flush=True)
+    write_whole(folder / "fp16.onnx", precision.to_fp16(graph).SerializeToString(), flush=True)
     eight = trained.eight_bit(graph, _samples(pairs, pairs.train))
-    write_bytes(folder / "int8.onnx", eight.SerializeToString())
+    write_whole(folder / "int8.onnx", eight.SerializeToString(), flush=True)
     return _int8_error(graph, eight, pairs)
 
 

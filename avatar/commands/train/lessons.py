@@ -32,9 +32,11 @@ from avatar.commands.train.watch import (
     most_different,
     seen_in,
 )
+from avatar.core.face.topology import FACE_OVAL
+from avatar.core.files import write_whole
+from avatar.core.pictures import png
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Motion, UInt8Image
-from avatar.generate.topology import FACE_OVAL
 from avatar.motion.retarget import FaceRetargeter
 from avatar.stages import Generator
 
@@ -228,13 +230,7 @@ def read_picture(folder: Path, index: int) -> UInt8Image | None:
 
 
 def _write_picture(folder: Path, index: int, image: UInt8Image) -> None:
-    import cv2
-
-    from engines.training.checkpoint import write_whole
-
-    done, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    assert done
-    write_whole(picture_path(folder, index), data.tobytes())
+    write_whole(picture_path(folder, index), png(image), flush=True)
 
 
 def picture_path(folder: Path, index: int) -> Path:

@@ -16,6 +16,8 @@ from avatar.commands.train.watch import (
     best_source,
     most_different,
 )
+from avatar.core.face.head import decompose
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, Motion, UInt8Image
 from avatar.generate.deform import Pose
@@ -23,9 +25,7 @@ from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter
 from avatar.generate.trained.maps import mouth_opening, telling_parts
 from avatar.generate.trained.references import KEPT, Kept, References, farthest
-from avatar.motion.head import decompose
 from avatar.motion.retarget import FaceRetargeter
-from avatar.motion.rotation import vector_from_rotation
 from avatar.track.landmarker import detect_faces
 from engines.patches import Patch
 from engines.training.pairs import PairsWriter

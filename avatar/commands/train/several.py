@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.train.command import Given, Wish, begin, train_within
 from avatar.commands.train.devices import Devices
+from avatar.commands.train.record import Given
+from avatar.commands.train.request import Wish
+from avatar.commands.train.within import begin, train_within
 from avatar.core.machine import call_at_interrupt, ended_by_signals
 from avatar.errors import EngineError
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avatar.core.files import write_whole
+from avatar.core.pictures import png
 from avatar.frames import GeneratedFrame, Presence, UInt8Image
 from avatar.label import create_labeller
-from engines.training.checkpoint import write_whole
 
 if TYPE_CHECKING:
     from engines.patches import Patch
@@ -26,17 +27,13 @@ def write_sheet(trainer: Trainer, folder: Path) -> None:
     In a row: the portrait engine's picture, the network's, the camera's. Labelled as generated.
     Raises ``OSError``.
     """
-    import cv2
-
     columns = [_column(trainer, patch) for patch in trainer.pairs.patches]
     height = max(column.shape[0] for column in columns)
     sheet = np.hstack([_padded(column, height) for column in columns])
     size_px = (sheet.shape[1], sheet.shape[0])
     frame = GeneratedFrame(np.ascontiguousarray(sheet), 0, 0, Presence.TRACKED)
     labelled = create_labeller(size_px=size_px).label(frame)
-    done, data = cv2.imencode(".png", labelled.image[..., ::-1])
-    assert done
-    write_whole(folder / SHEET, data.tobytes())
+    write_whole(folder / SHEET, png(labelled.image), flush=True)
 
 
 def _column(trainer: Trainer, patch: Patch) -> UInt8Image:

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from avatar.core.face.head import decompose
+from avatar.core.face.rotation import rotation_from_vector
 from avatar.core.home import Home
 from avatar.errors import AvatarError
-from avatar.frames import Face, Motion, Presence, UInt8Image
+from avatar.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import PatchCutter, TrainedGenerator
 from avatar.generate.trained.maps import telling_parts
 from avatar.generate.trained.references import KEPT, Kept, References
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import rotation_from_vector
 from avatar.sources.demo import performance
 from avatar.sources.illustration import Illustrator
 from avatar.track.face_model import find_face_model

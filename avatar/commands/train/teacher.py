@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import BaseModel
 
 from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.models.catalog import Precision, find
+from avatar.commands.models.catalog import find
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import TeacherCard
@@ -19,7 +19,9 @@ from avatar.config import NeuralOptions
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.errors import UsageError
+from avatar.sessions.engines import ENGINES
 from avatar.stages import Generator
+from engines.backends import Precision
 
 Say = Callable[[str], None]
 
@@ -95,14 +97,15 @@ class NeuralTeacher:
     """
 
     def __init__(self, engine: str, options: NeuralOptions, home: Home, say: Say) -> None:
-        from avatar.commands.neural import NeuralEngine
-
         if options.variant or options.crop:
             raise UsageError(
                 "--teacher moves a human face, which the small network is shown in landmarks: "
                 "leave out --variant and --crop"
             )
-        self._engine = NeuralEngine(engine, options, "off", say, home, Machine.of_process())
+        self._engine = ENGINES[engine].open(
+            replace(options, smoothing="off"), say, home, Machine.of_process()
+        )
+        assert self._engine.runs_on is not None, "engines that teach have networks"
         self._card = _card_of(engine, options, home.models, *self._engine.runs_on)
 
     @property
@@ -113,11 +116,11 @@ class NeuralTeacher:
     @property
     def frame_s(self) -> float | None:
         """See ``Teacher``."""
-        return self._engine.cpu_frame_s
+        return self._engine.frame_s
 
     def artist(self, avatar: AvatarPhoto) -> AbstractContextManager[Generator]:
         """See ``Teacher``."""
-        return self._engine.generator(avatar, "photo", None)
+        return self._engine.make(avatar, "photo", None)
 
 
 def _card_of(
@@ -141,8 +144,7 @@ def _card_of(
 
 
 TEACHERS: dict[str, Callable[[str, NeuralOptions, Home, Say], Teacher]] = {
-    "liveportrait": NeuralTeacher,
-    "fomm": NeuralTeacher,
+    name: NeuralTeacher for name, engine in ENGINES.items() if engine.teaches
 }
 """What opens each teacher: called with its name, its options, the user's home, and where to tell
 what it does."""

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.clock import ManualClock
 from avatar.commands.avatars import choose_face
-from avatar.errors import SourceEndedError, UsageError
+from avatar.core.face.head import head_rotation
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.face.topology import FACE_OVAL, SURFACE_COUNT
+from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.generate.photo import load_photo
-from avatar.generate.topology import FACE_OVAL
 from avatar.generate.trained.references import farthest
 from avatar.motion.retarget import neutrality
-from avatar.motion.rotation import vector_from_rotation
-from avatar.sources.video import VideoSource
+from avatar.sources.video import film_frames
 from avatar.track.landmarker import FaceLandmarker, detect_faces
 
 Say = Callable[[str], None]
@@ -87,19 +87,6 @@ class Watched:
         )
 
 
-def frames_of(path: Path) -> Iterator[CameraFrame]:
-    """Yield all frames of a clip at their own times. Raises the source's errors."""
-    # A manual clock gives every frame at once.
-    with VideoSource(str(path), None, ManualClock(1_000_000_000), loop=False) as film:
-        while True:
-            try:
-                frame = film.read()
-            except SourceEndedError:
-                return
-            if frame is not None:
-                yield frame
-
-
 def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None) -> Watched:
     """Track a clip and judge its frames; ``tick`` is called after each.
 
@@ -108,7 +95,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     frames: list[Seen] = []
     pictures: list[UInt8Image] = []
     with FaceLandmarker(face_model) as tracker:
-        for frame in frames_of(path):
+        for frame in film_frames(path):
             frames.append(seen_in(frame, tracker.track(frame).face))
             _keep_some(pictures, frame)
             tick()
@@ -118,7 +105,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
             "yourself from the front, well lit, with the whole head in the picture."
         )
     _check_alone(path, pictures, face_model)
-    watched = judged(path, frames, partial(frames_of, path))
+    watched = judged(path, frames, partial(film_frames, path))
     _check_enough(watched)
     return watched
 
@@ -220,7 +207,7 @@ def judged(path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFra
 def _check_alone(path: Path, pictures: list[UInt8Image], face_model: Path) -> None:
     for picture in pictures:
         faces = detect_faces(picture, face_model, settle=False)
-        sizes = [float(np.ptp(face.landmarks_px[:468, 1])) for face in faces]
+        sizes = [float(np.ptp(face.landmarks_px[:SURFACE_COUNT, 1])) for face in faces]
         if len(sizes) > 1 and sizes[1] > _SECOND_FACE_SHARE * sizes[0]:
             raise UsageError(
                 f"expected one person in {path}, found {len(sizes)} faces in one of its frames. "
@@ -269,7 +256,5 @@ def most_different(watched: Watched, among: list[int], count: int) -> list[int]:
 
 
 def _signs(face: Face) -> NDArray[np.float64]:
-    from avatar.motion.head import proper_rotation
-
-    turn = vector_from_rotation(proper_rotation(face.pose[:3, :3]))
+    turn = vector_from_rotation(head_rotation(face))
     return np.concatenate([face.blendshapes[1:], 2 * turn]).astype(np.float64)

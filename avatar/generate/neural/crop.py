@@ -1,6 +1,6 @@
 """The squares that the networks see: cut from a photograph, and from the driver's picture.
 
-After LivePortrait's own cropping (arXiv 2407.03168 and its release), with MediaPipe's landmarks:
+After the cropping of arXiv 2407.03168 and its release, with MediaPipe's landmarks:
 the axis from the middle of the eyes to the mouth gives the roll, a square around the landmarks
 without the forehead, in the axis's frame, is enlarged and moved up.
 """
@@ -13,20 +13,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.topology import (
+    BROW_RINGS,
+    EYE_RINGS,
+    EYES,
+    FACE_OVAL,
+    LIPS_MIDDLE,
+    MOUTH_CORNERS,
+    OUTER_LIPS,
+)
 from avatar.errors import UsageError
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Face, Float32, UInt8Image
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, OUTER_LIPS
-from avatar.motion.head import EYES
 
 # The oval from one temple over the chin to the other: the published crops are of landmarks that
 # have no forehead.
 _JAW = FACE_OVAL[7:30]
-_BROWS = np.array(
-    [70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276]
+_CROPPED = np.concatenate(
+    [_JAW, *BROW_RINGS, *EYE_RINGS, OUTER_LIPS, [1, 2, 4, 5, 6, 168, 197, 195]]
 )
-_CROPPED = np.concatenate([_JAW, _BROWS, *EYE_RINGS, OUTER_LIPS, [1, 2, 4, 5, 6, 168, 197, 195]])
 # (upper lip's inner middle, lower lip's, right corner, left corner)
-_LIPS = (INNER_LIPS[5], INNER_LIPS[15], OUTER_LIPS[0], OUTER_LIPS[10])
+_LIPS = (*LIPS_MIDDLE, *MOUTH_CORNERS)
+USUAL_SCALE = 2.3
+"""The side of a photograph's square in lengths of its face, as published."""
 _SMALLEST_PX = 8.0
 _LARGEST_PX = 1e5
 # The driver's square stands still until the face strays this far from its middle (in sides), or

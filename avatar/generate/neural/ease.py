@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from avatar.core.choices import Smoothing
+from avatar.core.curves import eased
 from avatar.frames import Float32
 from avatar.generate.neural.family import Values
-from avatar.motion.filters import SHAPE, OneEuroFilter
-from avatar.motion.retarget import Smoothing
+from avatar.generate.neural.filters import SHAPE, OneEuroFilter
 
 
 class Ease:
@@ -37,7 +38,7 @@ class Ease:
             points = {name: self._smoothed(name, points, now_ns) for name in points}
         t = (now_ns - self._begin_ns) / self._length_ns
         if self._from is not None and 0 <= t < 1:
-            share = np.float32(t * t * (3 - 2 * t))
+            share = np.float32(eased(t))
             points = {
                 name: self._from[name] + (points[name] - self._from[name]) * share
                 for name in points

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
+from avatar.core.choices import Region
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop
 from avatar.generate.neural.networks import Networks
@@ -14,6 +17,35 @@ INPUT_PX = 256
 """The side of every picture that a network of either family takes."""
 
 Values = Mapping[str, Float32]
+
+
+class FamilyOptions(Protocol):
+    """What can be chosen about a family's arithmetic; ``LiveConfig`` says what each stands for."""
+
+    @property
+    def strength(self) -> float:
+        """How far the avatar goes along; 1 is as far as the driver."""
+        ...
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What of the driver's face drives the avatar."""
+        ...
+
+    @property
+    def stitching(self) -> bool:
+        """Whether the shoulders are kept still."""
+        ...
+
+    @property
+    def retarget_eyes(self) -> bool:
+        """Whether a network of its own shuts the lids as far as the driver's are."""
+        ...
+
+    @property
+    def retarget_lips(self) -> bool:
+        """Whether a network of its own opens the lips as far as the driver's are."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +71,16 @@ class Family(Protocol):
     @property
     def name(self) -> str:
         """The family's name, as in ``engines.networks``."""
+        ...
+
+    @property
+    def cpu_frame_s(self) -> float:
+        """Seconds a frame on two cores of a usual processor, fp32 (docs/performance.md)."""
+        ...
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why it cannot heed an option, by the option's name, in words that follow its name."""
         ...
 
     @property
@@ -81,12 +123,7 @@ class Family(Protocol):
         ...
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """Return what the networks see in a driver's square.
 
@@ -112,3 +149,9 @@ class Family(Protocol):
     def draw(self, networks: Networks, source: Source, points: Values) -> UInt8Image:
         """Return the photograph's square with its keypoints at ``points``, uint8 (n, n, 3) RGB."""
         ...
+
+
+def make_family(name: str, options: Options) -> Family:
+    """Return the family called ``name``: what the module here of that name calls ``FAMILY``."""
+    family: Family = import_module(f"avatar.generate.neural.{name}").FAMILY(options)
+    return family

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from avatar.config import DEFAULTS, NeuralOptions
-from avatar.errors import UsageError
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers
 from avatar.generate.neural.family import Source, Values
@@ -28,12 +27,14 @@ _POINTS: Mapping[str, tuple[int, ...]] = {"value": (POINTS, 2), "jacobian": (POI
 
 
 class FirstOrder:
-    """The First Order Motion Model's arithmetic; see ``Family``.
-
-    ``options``: what was chosen. Raises ``UsageError`` for what these networks cannot do.
-    """
+    """The First Order Motion Model's arithmetic; see ``Family``. ``options``: what was chosen."""
 
     name = "fomm"
+    cpu_frame_s = 0.4
+    reasons: Mapping[str, str] = dict.fromkeys(
+        ("regions", "retarget_eyes", "retarget_lips"),
+        "moves the face as a whole: its keypoints stand for no region",
+    )
     # The published crops are of the whole head and little more.
     source_scale, source_shift = 2.2, 0.12
     driver_scale, driver_shift = 2.2, 0.12
@@ -45,14 +46,8 @@ class FirstOrder:
     }
     seen_shapes: Mapping[str, tuple[int, ...]] = {**_POINTS, "crop": (3,)}
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: Options) -> None:
         self._strength = options.strength
-        if options.regions != DEFAULTS.regions or options.retarget_eyes or options.retarget_lips:
-            raise UsageError(
-                "--engine fomm moves the face as a whole: its keypoints stand for no region. "
-                "Leave out --region, --retarget-eyes and --retarget-lips, or use --engine "
-                "liveportrait"
-            )
 
     def encode(self, networks: Networks, picture: UInt8Image) -> dict[str, Float32]:
         """See ``Family``."""
@@ -60,12 +55,7 @@ class FirstOrder:
         return {**encoded, **_detected(networks, picture)}
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """See ``Family``."""
         return {**_detected(networks, picture), "crop": crop.numbers()}
@@ -108,6 +98,9 @@ class FirstOrder:
             feeds |= {f"{side}_{name}": values[name][None] for name in _POINTS}
         picture: UInt8Image = networks.infer(_FRAME, feeds, still)["picture"]
         return picture
+
+
+FAMILY = FirstOrder
 
 
 def _detected(networks: Networks, picture: UInt8Image) -> dict[str, Float32]:

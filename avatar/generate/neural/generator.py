@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
+from avatar.core.choices import Framing, Smoothing
+from avatar.core.face.head import decompose
 from avatar.frames import (
     Face,
     FaceTrack,
@@ -17,16 +18,15 @@ from avatar.frames import (
     Presence,
     UInt8Image,
 )
-from avatar.generate.deform import usable
-from avatar.generate.framing import Framing, View, default_size, make_canvas
+from avatar.generate.deform import usable_or_still
+from avatar.generate.framing import make_canvas
 from avatar.generate.neural.crop import Crop, DriverCrop
 from avatar.generate.neural.ease import Ease
 from avatar.generate.neural.family import INPUT_PX, Family, Source, Values
 from avatar.generate.neural.features import FeatureCache
 from avatar.generate.neural.networks import Networks
 from avatar.generate.neural.paste import PasteBack
-from avatar.motion.head import decompose
-from avatar.motion.retarget import Smoothing, still
+from avatar.generate.viewed import Viewed
 
 # Keypoints this far from the photograph's, in half sides of the square, are no face any more.
 _FARTHEST = 4.0
@@ -37,7 +37,7 @@ _ENCODING = 1
 _RETURN_NS, _IDLE_NS = 350_000_000, 1_050_000_000
 
 
-class NeuralGenerator:
+class NeuralGenerator(Viewed):
     """Animates one photograph.
 
     ``photo``: uint8 (H, W, 3) RGB. ``face``: its face in its pixels; ``looked_for`` is False when
@@ -59,11 +59,10 @@ class NeuralGenerator:
         smoothing: Smoothing = "off",
         looked_for: bool = True,
     ) -> None:
-        self._photo, self._face, self._framing = photo, face, framing
-        self._size_px = size_px or default_size(photo, framing)
+        super().__init__(photo, framing, size_px)
+        self._photo, self._face = photo, face
         self._crop, self._family, self._networks = crop, family, networks
         self._features, self._smoothing, self._looked_for = features, smoothing, looked_for
-        self._view = View()
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -79,26 +78,11 @@ class NeuralGenerator:
         self._seen: NetworkMotion | None = None
         self._kind = ""
         self._drawn: tuple[Values, UInt8Image] | None = None
-        self._paste: PasteBack | None = None
+        self._lay_out()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
-
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return (width, height) of every picture."""
-        return self._size_px
-
-    @property
-    def view(self) -> View:
-        """Return how the picture is cut at present."""
-        return self._view
 
     @property
     def family(self) -> Family:
@@ -110,10 +94,8 @@ class NeuralGenerator:
         """Return what the networks saw for the last picture; None when nobody drove it."""
         return self._seen
 
-    def set_view(self, view: View) -> None:
-        """Cut the picture anew, from the generating thread."""
-        self._view = view
-        self._paste = None
+    def _lay_out(self) -> None:
+        self._paste: PasteBack | None = None
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the avatar; the picture is new each time and belongs to the caller.
@@ -121,8 +103,7 @@ class NeuralGenerator:
         Keypoints that have not changed are not drawn again. Raises ``EngineError`` when the
         runtime fails.
         """
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         points = self._points(motion)
         if self._drawn is None or not _equal(self._drawn[0], points):
             square = self._family.draw(self._networks, self._source, points)

@@ -8,11 +8,12 @@ the square. A face is x = s·(x_c R + δ) + t: canonical keypoints x_c, head rot
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers, eye_ratios, lip_ratio
 from avatar.generate.neural.family import Source, Values
@@ -76,6 +77,8 @@ class LivePortrait:
     """LivePortrait's arithmetic; see ``Family``. ``options``: what was chosen about it."""
 
     name = "liveportrait"
+    cpu_frame_s = 5.0
+    reasons: Mapping[str, str] = MappingProxyType({})
     source_scale, source_shift = 2.3, 0.125
     driver_scale, driver_shift = 2.2, 0.1
     source_shapes: Mapping[str, tuple[int, ...]] = {
@@ -90,7 +93,7 @@ class LivePortrait:
         "lips": (1,),
     }
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
 
     @property
@@ -114,12 +117,7 @@ class LivePortrait:
         }
 
     def see(
-        self,
-        networks: Networks,
-        picture: UInt8Image,
-        face: Face,
-        eye_closure: Float32,
-        crop: Crop,
+        self, networks: Networks, picture: UInt8Image, face: Face, eye_closure: Float32, crop: Crop
     ) -> Values:
         """See ``Family``."""
         return {
@@ -258,3 +256,6 @@ def _follows(regions: Collection[str]) -> NDArray[np.bool_]:
     if "lips" in regions:
         chosen[LIPS] = True
     return chosen
+
+
+FAMILY = LivePortrait

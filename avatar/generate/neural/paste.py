@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.curves import smooth_step
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.framing import Canvas
 from avatar.generate.neural.crop import Crop
@@ -72,6 +73,5 @@ class PasteBack:
 def _feather(size_px: int) -> Float32:
     """Return 1 in the middle, falling smoothly to 0 at the edges, float32 (size, size)."""
     at = (np.arange(size_px, dtype=np.float32) + np.float32(0.5)) / size_px
-    near = np.clip(np.minimum(at, 1 - at) / _FEATHER, 0, 1)
-    smooth = near * near * (3 - 2 * near)
+    smooth = smooth_step(np.minimum(at, 1 - at) / _FEATHER)
     return np.asarray(np.outer(smooth, smooth), np.float32)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.machine import one_blas_thread
 from avatar.frames import Float32, GeneratedFrame, Motion, UInt8Image
-from avatar.generate.deform import Pose, usable
+from avatar.generate.deform import Pose, usable_or_still
 from avatar.generate.framing import View
 from avatar.generate.portrait import PortraitGenerator
 from avatar.generate.trained.maps import (
@@ -30,9 +31,6 @@ from avatar.generate.trained.placement import (
     usable_place,
 )
 from avatar.generate.trained.references import References
-from avatar.motion.head import HeadShape, decompose
-from avatar.motion.retarget import still
-from avatar.motion.rotation import vector_from_rotation
 from engines.patches import Patch, border, inputs_of, outputs_of
 
 if TYPE_CHECKING:
@@ -133,12 +131,8 @@ class TrainedGenerator:
         self._cutter = self._new_cutter()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        """Close the network and the portrait engine."""
         self._open.close()
 
     def _new_cutter(self) -> PatchCutter:
@@ -168,8 +162,7 @@ class TrainedGenerator:
 
         Raises ``EngineError`` when the runtime fails.
         """
-        if not usable(motion):
-            motion = still(motion.timestamp_ns, motion.index, motion.presence)
+        motion = usable_or_still(motion)
         pose = self._portrait.pose(motion)
         frame = self._portrait.posed(motion, pose)
         self._correct(frame.image, pose)

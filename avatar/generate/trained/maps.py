@@ -7,20 +7,25 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.topology import (
+    BROW_RINGS,
+    CHIN,
+    CROWN,
+    EYE_RINGS,
+    FACE_OVAL,
+    INNER_LIPS,
+    IRISES,
+    LIPS_MIDDLE,
+    OUTER_LIPS,
+    Indices,
+)
 from avatar.frames import Float32
 from avatar.generate.overlay import polygon_mask
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, INNER_LIPS, IRISES, OUTER_LIPS, Indices
 from avatar.generate.trained.placement import Place
 from engines.patches import Patch
 
 Mask = NDArray[np.uint8]
 INNER_MOUTH = "inner mouth"
-
-# Each brow's outline: its lower edge from the outside, then the upper edge back.
-_BROWS: tuple[Indices, Indices] = (
-    np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300]),
-    np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
-)
 
 # Its ridge and its wings.
 _NOSE: Indices = np.array([168, 6, 195, 1, 2, 98, 327])
@@ -31,13 +36,10 @@ _LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
 # at other moments; the first is the face, the others lie over it.
 _TELLING: Mapping[tuple[str, int | None], tuple[Indices, ...]] = {
     ("mouth", None): (_LIPS,),
-    ("eye", 0): (np.concatenate([_EYES[0], _BROWS[0]]),),
-    ("eye", 1): (np.concatenate([_EYES[1], _BROWS[1]]),),
-    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(_BROWS), *_EYES, _LIPS),
+    ("eye", 0): (np.concatenate([_EYES[0], BROW_RINGS[0]]),),
+    ("eye", 1): (np.concatenate([_EYES[1], BROW_RINGS[1]]),),
+    ("head", None): (np.concatenate([FACE_OVAL, _NOSE]), np.concatenate(BROW_RINGS), *_EYES, _LIPS),
 }
-
-# The middle of the upper lip's and of the lower lip's inner edge; the top and bottom of the face.
-_LIPS_MIDDLE, _FACE_ENDS = (13, 14), (10, 152)
 
 
 def mouth_opening(landmarks_px: Float32) -> float:
@@ -45,8 +47,8 @@ def mouth_opening(landmarks_px: Float32) -> float:
 
     ``landmarks_px``: float32 (478, 3), a pose's.
     """
-    upper, lower = landmarks_px[list(_LIPS_MIDDLE)]
-    top, bottom = landmarks_px[list(_FACE_ENDS)]
+    upper, lower = landmarks_px[list(LIPS_MIDDLE)]
+    top, bottom = landmarks_px[[CROWN, CHIN]]
     return float(np.linalg.norm(upper - lower) / np.linalg.norm(top - bottom))
 
 
@@ -120,7 +122,7 @@ def _lids(points: Float32, side: int, cells: int) -> Mask:
 
 
 def _brow(points: Float32, side: int, cells: int) -> Mask:
-    return _filled(points[_BROWS[side]], cells)
+    return _filled(points[BROW_RINGS[side]], cells)
 
 
 def _iris(points: Float32, side: int, cells: int) -> Mask:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.face.head import compose, mouth_width
+from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
 from avatar.errors import EngineError
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.deform import Pose
 from avatar.generate.overlay import Box
-from avatar.generate.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS
-from avatar.motion.head import compose
 from engines.patches import Patch
 
 # Half a patch's side, and how far its middle lies above its anchor, in widths of what it is about.
@@ -59,7 +59,7 @@ def places_of(patch: Patch, shape: Float32) -> list[Place]:
     a patch that faces do not have.
     """
     if patch.name == "mouth":
-        width = float(np.linalg.norm(shape[61] - shape[291]))
+        width = mouth_width(shape)
         anchor = _raised(shape[OUTER_LIPS].mean(axis=0), _MOUTH_UP * width)
         return [Place(patch, anchor, _MOUTH_HALF * width)]
     if patch.name == "eye":

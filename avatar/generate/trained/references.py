@@ -30,6 +30,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.files import whole_file
 from avatar.errors import EngineError
 from avatar.frames import Float32, UInt8Image
 from avatar.generate.overlay import Box
@@ -110,7 +111,7 @@ class References:
             arrays[f"{name}/points"], arrays[f"{name}/pictures"] = kept.points, kept.pictures
             arrays[f"{name}/turns"] = kept.turns
             arrays[f"{name}/parts"] = np.array(kept.parts, np.int64)
-        with path.open("wb") as file:
+        with whole_file(path) as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod

@@ -85,8 +85,8 @@ def certificate_file(ca_file: Path | None) -> Path:
 def _exported() -> Path:
     """Return a file of what Windows and macOS trust; it lasts as long as the program."""
     certificates = ssl.create_default_context().get_ca_certs(binary_form=True)
-    with tempfile.NamedTemporaryFile("w", prefix="ca-", suffix=".pem", delete=False) as file:
-        file.writelines(ssl.DER_cert_to_PEM_cert(certificate) for certificate in certificates)
-    path = Path(file.name)
-    atexit.register(path.unlink, missing_ok=True)
+    folder = tempfile.TemporaryDirectory(prefix="ca-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "ca.pem"
+    path.write_text("".join(map(ssl.DER_cert_to_PEM_cert, certificates)), "ascii")
     return path

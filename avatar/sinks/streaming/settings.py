@@ -6,11 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from avatar.core.choices import StreamPreset
 from avatar.errors import UsageError
 
-Preset = Literal["twitch", "youtube"]
 KEYFRAME_S = 2.0
 SOUND_HZ = 48_000
 KEY_VARIABLE = "AVATAR_STREAM_KEY"
@@ -34,7 +33,7 @@ class Service:
 _SD, _QHD, _HD, _FULL_HD, _UHD = 640 * 360, 854 * 480, 1280 * 720, 1920 * 1080, 3840 * 2160
 # Twitch's broadcasting guidelines and YouTube's "live encoder settings", read in November 2026:
 # both want H.264, a constant bit rate, a keyframe every two seconds, AAC of 48 kHz.
-SERVICES: Mapping[Preset, Service] = {
+SERVICES: Mapping[StreamPreset, Service] = {
     "twitch": Service(
         ((_SD, 1000, 1500), (_QHD, 1500, 2500), (_HD, 3000, 4500), (_FULL_HD, 4500, 6000)),
         160, 6000, _FULL_HD,
@@ -66,7 +65,7 @@ class StreamSettings:
     encoder: str = "auto"
     bitrate_kbps: int | None = None
     size_px: tuple[int, int] | None = None
-    preset: Preset | None = None
+    preset: StreamPreset | None = None
     key: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from avatar.errors import SinkLostError, SinkUnavailableError
@@ -100,12 +99,7 @@ class StreamSink:
         self._session = _Session(sender, self._codec, self._plan, self._open_track(), self._size_px)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         session, self._session = self._session, None
         if session is not None:
             session.close()

@@ -1,7 +1,12 @@
 // Requests to the program, and what it says meanwhile.
 
-// What went wrong, in the program's own words where it has some.
-export class Trouble extends Error {}
+// What went wrong: a message for `said`, the program's own where it has one.
+export class Trouble extends Error {
+  constructor(message, options) {
+    super(message.line ?? message.key ?? message, options);
+    this.said = message;
+  }
+}
 
 const answered = async (request) => {
   let response;

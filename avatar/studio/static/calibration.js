@@ -40,7 +40,7 @@ export class Calibration {
     place.classList.toggle("bad", Boolean(result?.error));
     if (!result) return;
     if (result.error) return place.append(said(result.error));
-    const list = (names) => names.map(said).join(", ");
+    const list = (names) => names.map((name) => t(`step.${name.replaceAll(" ", "_")}`)).join(t("listComma"));
     const { frames, name, seen, partly, missing } = result;
     place.append(t("calibrateDone", { frames, name, seen: list(seen) || t("restOnly") }));
     const left = [...partly, ...missing];

@@ -1,12 +1,13 @@
 // The avatars to choose from, and adding a photograph.
-import { upload } from "/static/api.js";
-import { current, t } from "/static/i18n.js";
+import { Trouble, upload } from "/static/api.js";
+import { current, said, t } from "/static/i18n.js";
 
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
 const MOST_BYTES = 25_000_000;
 
 export class Gallery {
   #drawn = "";
+  #said = "";
   #state = null;
 
   constructor(list, status, ask, trouble) {
@@ -19,6 +20,7 @@ export class Gallery {
 
   forget() {
     this.#drawn = "";
+    this.#say(this.#said);
   }
 
   draw(state) {
@@ -33,6 +35,11 @@ export class Gallery {
       const remove = radio.closest(".tile").querySelector("button");
       if (remove) remove.hidden = radio.checked;
     }
+  }
+
+  #say(message) {
+    this.#said = message;
+    this.status.textContent = said(message);
   }
 
   // Show avatar number `at`, from 0; round and round where `at` is beyond the end.
@@ -72,7 +79,7 @@ export class Gallery {
     const words = document.createElement("span");
     words.textContent = name === "builtin" ? t("avatarBuiltin") : label;
     choice.append(radio, picture, words);
-    if (fault) choice.title = fault;
+    if (fault) choice.title = said(fault);
     tile.append(choice);
     if (stored) tile.append(this.#remover(name));
     return tile;
@@ -110,19 +117,23 @@ export class Gallery {
     });
   }
 
+  #refuse(key, values) {
+    this.trouble(new Trouble({ key, values }));
+  }
+
   async #add(file) {
-    if (!KINDS.includes(file.type)) return this.trouble(new Error(t("notPhoto", { name: file.name })));
+    if (!KINDS.includes(file.type)) return this.#refuse("notPhoto", { name: file.name });
     if (file.size > MOST_BYTES)
-      return this.trouble(new Error(t("tooLarge", { name: file.name, size: Math.ceil(file.size / 1e6) })));
-    this.status.textContent = t("adding", { name: file.name });
+      return this.#refuse("tooLarge", { name: file.name, size: Math.ceil(file.size / 1e6) });
+    this.#say({ key: "adding", values: { name: file.name } });
     try {
       // Names have letters, digits, spaces, - and _ alone.
       const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
       const { name } = await upload(file, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
-      this.status.textContent = t("added", { name });
+      this.#say({ key: "added", values: { name } });
       await this.#take(name);
     } catch (error) {
-      this.status.textContent = "";
+      this.#say("");
       this.trouble(error);
     }
   }

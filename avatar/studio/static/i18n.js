@@ -1,28 +1,33 @@
-// The page's words. A language is a table; a word that a table lacks is shown in English.
-import en from "/static/text.en.js";
-import zh from "/static/text.zh.js";
+// The page's words. A language is a table from keys to words, `text.LANGUAGE.json`. What the program
+// says comes with its English line, its key and its values: see `avatar/core/messages.py`.
+import { get } from "/static/api.js";
 
-const tables = { en, zh };
+const LANGUAGES = ["en", "zh"];
+const tables = Object.fromEntries(await Promise.all(
+  LANGUAGES.map(async (language) => [language, await get(`/static/text.${language}.json`)]),
+));
 const fromBrowser = () => (navigator.languages ?? [navigator.language]).some((l) => l.startsWith("zh")) &&
   !(navigator.languages?.[0] ?? "").startsWith("en") ? "zh" : "en";
 
 let language = localStorage.getItem("language") ?? fromBrowser();
-if (!(language in tables)) language = "en";
+if (!LANGUAGES.includes(language)) language = "en";
 
 export const current = () => language;
 
 // `t("fps", {n: 30})`: the words, with {n} filled in.
 export const t = (key, values = {}) =>
-  (tables[language][key] ?? en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  (tables[language][key] ?? key).replace(/\{(\w+)\}/g, (_, name) => said(values[name]));
 
-// A line that the program says in English: translated where the table knows it whole.
-export const said = (line) => tables[language].said?.[line] ?? line;
+export const has = (key) => key in tables[language];
 
-export const has = (key) => key in en;
+// Words of the program, or of this page as `{key, values}`; plain text is shown as it is.
+export const said = (message) =>
+  typeof message?.key !== "string" ? String(message ?? "")
+    : has(message.key) ? t(message.key, message.values) : message.line;
 
 // Fill in everything that names its words, and remember the choice.
 export const setLanguage = (next) => {
-  language = next in tables ? next : "en";
+  language = LANGUAGES.includes(next) ? next : "en";
   localStorage.setItem("language", language);
   apply();
 };

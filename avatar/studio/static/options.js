@@ -1,14 +1,9 @@
 // The options, drawn from the program's own description of them.
 import { current, has, t } from "/static/i18n.js";
 
-const GROUPS = { picture: "groupPicture", movement: "groupMovement", label: "groupLabel" };
-
-const wordsOf = (name) => t(`option${name[0].toUpperCase()}${name.slice(1)}`);
-
-const choiceWords = (option, choice) => {
-  if (option.name === "profile" && choice !== null) return choice;
-  return has(`choice.${choice}`) ? t(`choice.${choice}`) : String(choice);
-};
+// Names that the user gave, and a picture named when the program started, are shown as they are.
+const choiceWords = ({ named }, choice) =>
+  (named && choice !== null) || !has(`choice.${choice}`) ? String(choice) : t(`choice.${choice}`);
 
 export class Options {
   #drawn = "";
@@ -29,7 +24,7 @@ export class Options {
       this.#drawn = shape;
       const open = new Set([...this.root.querySelectorAll("details[open]")].map(({ id }) => id));
       this.#fields.clear();
-      this.root.replaceChildren(...Object.keys(GROUPS).map((group) => this.#group(group, options, open)));
+      this.root.replaceChildren(...[...new Set(options.map(({ group }) => group))].map((group) => this.#group(group, options, open)));
     }
     for (const option of options) this.#fields.get(option.name)?.(option.value);
   }
@@ -39,7 +34,7 @@ export class Options {
     details.id = `options-${group}`;
     details.open = open.size ? open.has(details.id) : group === "movement";
     const summary = document.createElement("summary");
-    summary.textContent = t(GROUPS[group]);
+    summary.textContent = t(`group.${group}`);
     const fields = options.filter((option) => option.group === group).map((option) => this.#field(option));
     details.append(summary, ...fields);
     return details;
@@ -53,7 +48,8 @@ export class Options {
     const label = document.createElement("label");
     label.className = option.kind === "flag" ? "check" : "field";
     const words = document.createElement("span");
-    words.textContent = wordsOf(option.name);
+    words.textContent = t(`option.${option.name}`);
+    if (option.kind === "number") label.classList.toggle("long", words.textContent.length > 16);
     const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
     const [control, set] = make.call(this, option);
     control.dataset.option = option.name;

@@ -1,8 +1,6 @@
 // The outputs, each with a switch of its own.
 import { said, t } from "/static/i18n.js";
 
-const name = (id) => `output${id[0].toUpperCase()}${id.slice(1)}`;
-
 export class Outputs {
   #rows = new Map();
   #latest = [];
@@ -27,8 +25,8 @@ export class Outputs {
       const row = this.#rows.get(id) ?? this.#row(id);
       row.item.dataset.state = state;
       row.box.checked = state === "on" || state === "lost" || state === "waiting";
-      row.state.textContent = t(state);
-      row.hint.textContent = detail ? said(detail) : t(`${name(id)}Hint`);
+      row.state.textContent = t(`state.${state}`);
+      row.hint.textContent = detail ? said(detail) : t(`outputHint.${id}`);
     }
   }
 
@@ -42,7 +40,7 @@ export class Outputs {
     box.dataset.output = id;
     const words = document.createElement("span");
     words.className = "name";
-    words.textContent = t(name(id));
+    words.textContent = t(`output.${id}`);
     const state = document.createElement("span");
     state.className = "state";
     state.setAttribute("role", "status");

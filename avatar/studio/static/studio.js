@@ -23,13 +23,15 @@ let sending = null;
 // What the page says of its own camera: a key of the table, kept over a change of language.
 let cameraWords = "";
 
+let trouble = null;
 const showTrouble = (error) => {
+  trouble = error;
   if (error.cause === "token") {
     tokenLost = true;
     draw();
   }
-  const words = error.cause === "unreachable" ? t("coverAway") : error.cause === "token" ? t("coverToken") : error.message;
-  $("trouble").textContent = said(words);
+  $("trouble").textContent = error.cause === "unreachable" ? t("coverAway")
+    : error.cause === "token" ? t("coverToken") : said(error.said ?? error.message);
   $("trouble").hidden = $("trouble").textContent === $("cover").textContent;
 };
 
@@ -133,7 +135,7 @@ const drawCamera = () => {
   const menu = $("camera");
   const entries = state.cameras.map(({ id, label, problem }) => {
     const words = id === "page" ? t("cameraPage") : id === "demo" ? t("cameraDemo") : label || id;
-    return { id, words: problem ? `${words}: ${problem}` : words, disabled: Boolean(problem) };
+    return { id, words: problem ? `${words}: ${said(problem)}` : words, disabled: Boolean(problem) };
   });
   const text = JSON.stringify([entries, current()]);
   if (menu.dataset.drawn !== text) {
@@ -176,7 +178,7 @@ const coverWords = () => {
 const draw = () => {
   const now = phase();
   document.body.dataset.phase = now;
-  $("phase").textContent = t(`phase${now[0].toUpperCase()}${now.slice(1)}`);
+  $("phase").textContent = t(`phase.${now}`);
   const cover = coverWords();
   if ($("cover").textContent !== cover) $("cover").textContent = cover;
   $("cover").hidden = !cover;
@@ -209,6 +211,7 @@ const showNewest = () => {
 
 const item = (line) => {
   const entry = document.createElement("li");
+  entry.line = line;
   entry.textContent = said(line);
   return entry;
 };
@@ -253,13 +256,13 @@ $("language").value = current();
 $("language").addEventListener("change", ({ target }) => {
   setLanguage(target.value);
   for (const part of Object.values(parts)) part.forget?.();
-  if (state) drawLines(state.said);
+  for (const entry of $("said").children) entry.textContent = said(entry.line);
+  if (!$("trouble").hidden) showTrouble(trouble);
   draw();
 });
 $("theme-button").addEventListener("click", () => {
   const root = document.documentElement;
-  const dark = getComputedStyle(root).getPropertyValue("--is-dark").trim() === "1";
-  root.dataset.theme = dark ? "light" : "dark";
+  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
   localStorage.setItem("theme", root.dataset.theme);
   parts.chart.draw();
   parts.driver.forget();

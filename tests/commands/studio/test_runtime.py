@@ -166,7 +166,7 @@ def test_an_output_that_fails_says_so_and_the_rest_goes_on(
     with pytest.raises((AvatarError, OSError)):
         bench.act("output", id="file", on=True)
     assert bench.output("file")["state"] == "failed"
-    assert bench.output("file")["detail"]
+    assert bench.output("file")["detail"].key == "error.filmsFolder"
     assert bench.state["phase"] == "running"
 
 
@@ -293,7 +293,8 @@ def test_calibration_learns_from_the_running_session(bench: Bench) -> None:
     with pytest.raises(UsageError, match="under way"):
         bench.act("calibrate", on=True, name="you", unattended=True)
     wait_until(lambda: bench.state["calibration"]["shown"] is not None, "a prompt")
-    assert bench.state["calibration"]["shown"]["text"] == "Watching."
+    shown = bench.state["calibration"]["shown"]["text"]
+    assert (shown, shown.key) == ("Watching.", "ask.nothing")
     started = time.monotonic()
     wait_until(lambda: time.monotonic() - started > 2.5, "faces")
     bench.act("calibrate", on=False, keep=True)

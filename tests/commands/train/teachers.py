@@ -13,11 +13,11 @@ import numpy as np
 from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.train.card import TeacherCard
 from avatar.config import NeuralOptions
+from avatar.core.face.topology import OUTER_LIPS
 from avatar.core.home import Home
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.generate.overlay import polygon_mask
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.generate.topology import OUTER_LIPS
 from avatar.stages import Generator
 
 RED = np.array([200, 20, 40], np.float32)

@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="training is done with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
 from avatar.cli.films import train as command_line
-from avatar.commands.store import AvatarStore, StoredAvatar, file_sha256
+from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import (
     neural_folder,
     pairs_folder,
@@ -23,12 +23,15 @@ from avatar.commands.train.card import (
     read_card,
     training_folder,
 )
-from avatar.commands.train.command import GIVEN, INTERRUPTED, Given, Wish, train
+from avatar.commands.train.command import INTERRUPTED, train
 from avatar.commands.train.comparison import PAGE, compare
 from avatar.commands.train.distil import go_on
 from avatar.commands.train.lessons import See
+from avatar.commands.train.record import GIVEN, Given
+from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
+from avatar.core.files import file_sha256
 from avatar.core.home import Home
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image

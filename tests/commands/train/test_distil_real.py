@@ -22,10 +22,12 @@ from avatar.commands.animate import animate
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import pairs_folder, pictures_folder, read_card
-from avatar.commands.train.command import Wish, train
+from avatar.commands.train.command import train
 from avatar.commands.train.lessons import See, read_picture, sitting
+from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TeacherWish
 from avatar.config import LiveConfig, NeuralOptions
+from avatar.core.face.head import decompose
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
@@ -33,7 +35,6 @@ from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.photo import builtin_photo, load_photo
 from avatar.generate.trained.generator import PatchCutter
-from avatar.motion.head import decompose
 from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import detect_faces
 from engines.patches import patches_of

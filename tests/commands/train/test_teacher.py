@@ -34,7 +34,10 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     root = tmp_path_factory.mktemp("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVATAR_MODELS", str(root))
-        patch.setattr("avatar.commands.neural.open_model", lambda model, *_, **__: ToyRunner(model))
+        patch.setattr(
+            "avatar.sessions.engines.published.open_model",
+            lambda model, *_, **__: ToyRunner(model),
+        )
         install(root, "first")
         yield
 

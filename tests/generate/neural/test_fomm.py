@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avatar.config import NeuralOptions
-from avatar.errors import UsageError
 from avatar.frames import Float32, NetworkMotion
 from avatar.generate.neural.family import Source, Values
 from avatar.generate.neural.fomm import POINTS, FirstOrder, hull_area, relative
@@ -83,16 +82,3 @@ def test_no_strength_is_the_photograph() -> None:
     source, then, now = (random_points(k) for k in range(3))
     found = driven(source, now, then, strength=0)
     assert np.array_equal(found["value"], source["value"])
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        NeuralOptions(regions=("lips",)),
-        NeuralOptions(retarget_eyes=True),
-        NeuralOptions(retarget_lips=True),
-    ],
-)
-def test_what_these_networks_cannot_do_is_refused(options: NeuralOptions) -> None:
-    with pytest.raises(UsageError, match="liveportrait"):
-        FirstOrder(options)

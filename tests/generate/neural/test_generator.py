@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from avatar.config import NEURAL_ENGINES, NeuralOptions
+from avatar.config import NeuralOptions
+from avatar.core.options import PUBLISHED
 from avatar.errors import EngineError
-from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image
+from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image, still
 from avatar.generate.deck import Deck
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.neural.generator import NeuralGenerator
 from avatar.generate.neural.networks import Networks
-from avatar.motion.retarget import FaceRetargeter, still
+from avatar.motion.retarget import FaceRetargeter
 from engines.torch import reference
 from tests.generate.neural.toys import toy_generator, toys
 
@@ -27,7 +28,7 @@ FRAME_NS = 40_000_000
 PLAIN = NeuralOptions(stitching=False)
 
 
-@pytest.fixture(params=NEURAL_ENGINES)
+@pytest.fixture(params=PUBLISHED)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.choices import Framing
 from avatar.frames import Face, Float32, UInt8Image
-from avatar.generate.framing import Framing
 from avatar.generate.neural.crop import face_crop
 from avatar.generate.neural.family import Family
 from avatar.generate.neural.features import FeatureCache

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar.frames import Face, Presence, UInt8Image
+from avatar.core.face.head import decompose
+from avatar.core.face.topology import EYE_RINGS, OUTER_LIPS
+from avatar.frames import Face, Presence, UInt8Image, still
 from avatar.generate.deform import FaceDeformer
 from avatar.generate.framing import View, make_canvas
 from avatar.generate.matte_cache import MatteCache
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.generate.topology import EYE_RINGS, OUTER_LIPS
 from avatar.generate.trained.maps import draw_maps, mouth_opening
 from avatar.generate.trained.placement import add_back, all_places, cut
-from avatar.motion.head import decompose
-from avatar.motion.retarget import still
 from engines.patches import inputs_of, patches_of
 from tests.generate.expressions import expression
 from tests.generate.trained.toys import trained

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from avatar.core.choices import Framing
 from avatar.frames import Face, UInt8Image
-from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.generate.trained.generator import TrainedGenerator
 from avatar.generate.trained.references import Kept, References

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.wrapped import Wrapped
 from avatar.frames import Float32, GeneratedFrame, Motion
 from avatar.observe import delivery, distribution
 from avatar.sound.process import SoundProcess
@@ -39,27 +39,16 @@ KEY = "s3cr3t-k3y"
 AWAY_S = 6.0
 
 
-class Numbered:
+class Numbered(Wrapped[Generator]):
     """A generator that writes a number into every picture of another one."""
 
     def __init__(self, inner: Generator, stamps: list[int]) -> None:
-        self._inner, self._stamps = inner, stamps
+        super().__init__(inner)
+        self._stamps = stamps
 
     @property
     def size_px(self) -> tuple[int, int]:
         return self._inner.size_px
-
-    def __enter__(self) -> Self:
-        self._inner.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         frame = self._inner.generate(motion)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from avatar.motion.filters import OneEuro, OneEuroFilter
+from avatar.generate.neural.filters import OneEuro, OneEuroFilter
 
 FRAME_NS = 33_333_333
 

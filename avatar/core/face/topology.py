@@ -43,7 +43,32 @@ LEFT_IRIS: Indices = np.array([473, 474, 475, 476, 477])
 RIGHT_IRIS: Indices = np.array([468, 469, 470, 471, 472])
 EYE_RINGS: tuple[Indices, Indices] = (LEFT_EYE, RIGHT_EYE)
 IRISES: tuple[Indices, Indices] = (LEFT_IRIS, RIGHT_IRIS)
+# Each brow's outline: its lower edge from the outside, then the upper edge back.
+LEFT_BROW: Indices = np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300])
+RIGHT_BROW: Indices = np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70])
+BROW_RINGS: tuple[Indices, Indices] = (LEFT_BROW, RIGHT_BROW)
 SURFACE_COUNT = 468
+"""The landmarks before this one span the skin; the irises' come after it."""
+
+EYES: tuple[tuple[int, int, int, int, int], ...] = (
+    (263, 362, 386, 374, 473),
+    (33, 133, 159, 145, 468),
+)
+"""(outer corner, inner corner, upper lid, lower lid, iris centre) of the left and right eye."""
+
+EYE_CORNERS = (33, 133, 362, 263)
+"""The right eye's outer and inner corner, the left eye's inner and outer one."""
+
+MOUTH_CORNERS = (61, 291)
+"""The person's right corner of the mouth and the left one."""
+
+LIPS_MIDDLE = (13, 14)
+"""The middle of the upper lip's inner edge and of the lower lip's."""
+
+SIDES = (234, 454)
+"""Where the face ends before the person's right ear and the left one."""
+
+NOSE_BASE, CROWN, CHIN = 2, 10, 152
 
 
 @lru_cache(maxsize=1)

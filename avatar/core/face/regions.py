@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.curves import smooth_step
+from avatar.core.face.topology import EYES, NOSE_BASE, SURFACE_COUNT
 from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32
-from avatar.motion.head import EYES
 
 MOUTH, EYE_REGION, BROWS = 0, 1, 2
 """Columns of ``region_shares``."""
 
-_SUBNASALE = 2
-_IRISES = 468
 # Where a part of the face ends, in head units, and how wide its border is.
 _EYE_REACH, _EYE_BORDER = 0.62, 0.3
 _MOUTH_BORDER, _BROW_BORDER = 0.2, 0.15
@@ -32,19 +31,13 @@ def region_shares(shape: Float32) -> Float32:
         far = np.linalg.norm(shape[:, :2] - centre[:2], axis=1) / max(width, 1e-3)
         near = 1 - smooth_step((far - _EYE_REACH) / _EYE_BORDER)
         shares[:, EYE_REGION] = np.maximum(shares[:, EYE_REGION], near)
-    shares[_IRISES:, EYE_REGION] = 1
+    shares[SURFACE_COUNT:, EYE_REGION] = 1
     rest = 1 - shares[:, EYE_REGION]
-    below = (shape[_SUBNASALE, 1] - shape[:, 1]) / _MOUTH_BORDER
+    below = (shape[NOSE_BASE, 1] - shape[:, 1]) / _MOUTH_BORDER
     shares[:, MOUTH] = rest * smooth_step(below + 0.5)
     above = (shape[:, 1] - centres[:, 1].mean()) / _BROW_BORDER
     shares[:, BROWS] = rest * smooth_step(above)
     return shares
-
-
-def smooth_step(t: NDArray[np.floating]) -> Float32:
-    """Return 0 below 0, 1 above 1, and a smooth way between."""
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def blendshape_regions() -> NDArray[np.intp]:
@@ -71,5 +64,5 @@ def signal_groups(shape: Float32) -> NDArray[np.intp]:
         [np.where(left, 0, 1), np.full(LANDMARK_COUNT, 3), np.full(LANDMARK_COUNT, 4)],
         5,
     )
-    groups[_IRISES:] = 2
+    groups[SURFACE_COUNT:] = 2
     return groups.astype(np.intp)

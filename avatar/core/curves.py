@@ -1,0 +1,19 @@
+"""Smooth ways from 0 to 1: t²·(3 − 2t), flat at both ends (Hermite)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.frames import Float32
+
+
+def smooth_step(t: NDArray[np.floating]) -> Float32:
+    """Return 0 below 0, 1 above 1, and a smooth way between; float32 of the shape of ``t``."""
+    t = np.clip(t, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def eased(share: float) -> float:
+    """Return how far a change has come when ``share`` of its time, 0 to 1, has passed."""
+    return share * share * (3 - 2 * share)

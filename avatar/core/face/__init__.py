@@ -1,0 +1,1 @@
+"""The geometry of a face that tracking, motion and drawing share."""

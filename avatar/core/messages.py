@@ -1,0 +1,56 @@
+"""Lines that the program says, which a page can say in other languages.
+
+The English words stand where the line is said, since logs and the terminal read them there too; a
+page in English shows the same line. Other languages have a table (``studio/static/text.*.json``)
+from the line's key to their words. So no English sentence stands twice, and none is a key.
+
+A plain ``str`` may stand wherever a ``Message`` may: it is shown as it is in every language, as
+are words that come from far below (a driver's, the system's).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+
+class Message(str):
+    """A line in English, with the key and the values by which it is said in other languages.
+
+    >>> Message("said.back", "{output}: back", output="virtual")
+    'virtual: back'
+
+    ``english`` has its values as plain ``{name}``. A value may be a ``Message`` itself. Write both
+    texts as literals: a test reads them from the source and holds the tables complete.
+    """
+
+    __slots__ = ("_english", "key", "values")
+    key: str
+    values: dict[str, str | int | float]
+    _english: str
+
+    def __new__(cls, key: str, english: str, /, **values: str | int | float) -> Self:
+        """Return the line with its values filled in."""
+        self = super().__new__(cls, english.format_map(values))
+        self.key, self.values, self._english = key, values, english
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
+        """Return what makes a copy: ``copy`` and ``pickle`` would pass the line alone."""
+        return (self.key, self._english), self.values
+
+
+def words_of(error: BaseException) -> str:
+    """Return an error's words: a ``Message`` where it was raised with one."""
+    first = error.args[0] if len(error.args) == 1 else None
+    return first if isinstance(first, Message) else str(error)
+
+
+def for_json(value: Any) -> Any:
+    """Return ``value`` with each ``Message`` in it as ``{"key", "values", "line"}``, for JSON."""
+    if isinstance(value, Message):
+        return {"key": value.key, "values": for_json(value.values), "line": str(value)}
+    if isinstance(value, dict):
+        return {name: for_json(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [for_json(one) for one in value]
+    return value

@@ -1,0 +1,1 @@
+"""Stages put together, without a terminal: what a run is made of."""
