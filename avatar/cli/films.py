@@ -40,9 +40,9 @@ from avatar.cli.options import (
     given_options,
     live_config,
 )
-from avatar.config import NeuralOptions, parse_face
+from avatar.config import parse_face
 from avatar.core.home import Home
-from avatar.core.options import PublishedEngineName, default_of
+from avatar.core.options import Options, PublishedEngineName, default_of
 from avatar.errors import UsageError
 
 
@@ -250,7 +250,7 @@ def train(
 
     asked = None
     if teacher is not None:
-        options = NeuralOptions(
+        options = Options(
             **given,
             backend=backend or default_of("backend"),
             precision=precision or default_of("precision"),

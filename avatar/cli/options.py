@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they become a ``LiveConfig``."""
+"""Options that several commands share, and how they become a ``Options``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from avatar.config import LiveConfig
-from avatar.core.options import PUBLISHED, declared, default_of
+from avatar.core.options import PUBLISHED, Options, declared, default_of
 
 
 def defaults(text: str, name: str) -> str:
@@ -295,14 +294,14 @@ AcknowledgeOption = Annotated[
 
 
 def given_options(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of LiveConfig that were given on the command line."""
+    """Return the options of Options that were given on the command line."""
     given = {name: value for name, value in values.items() if name not in ("config", "no_label")}
     if values.get("no_label"):
         given["label"] = False
     return given
 
 
-def live_config(path: Path | None, given: dict[str, Any]) -> LiveConfig:
+def live_config(path: Path | None, given: dict[str, Any]) -> Options:
     """Return the defaults, changed by the file at ``path``, changed by ``given``."""
     from avatar.config import load_config
 

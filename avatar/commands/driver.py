@@ -10,10 +10,11 @@ from typing import Self
 
 from avatar.commands.profiles import ProfileStore, stored_person
 from avatar.commands.terminal import say as _say
-from avatar.config import DEFAULTS, NeuralOptions
+from avatar.config import DEFAULTS
 from avatar.core.choices import Framing, MotionMode, Mouth, Reference, Smoothing
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.motion.driving import UNCHANGED, Driving
@@ -69,7 +70,7 @@ class Driver:
         mouth: Mouth = DEFAULTS.mouth,
         shading: float = DEFAULTS.shading,
         background: str = DEFAULTS.background,
-        neural: NeuralOptions = DEFAULTS,
+        neural: Options = DEFAULTS,
         home: Home | None = None,
         machine: Machine | None = None,
     ) -> None:

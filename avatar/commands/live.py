@@ -18,10 +18,11 @@ from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
-from avatar.config import LiveConfig, load_config
+from avatar.config import load_config
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
@@ -63,7 +64,7 @@ class LiveSession:
 
     def __init__(
         self,
-        config: LiveConfig,
+        config: Options,
         say: Callable[[str], None],
         *,
         home: Home,
@@ -129,7 +130,7 @@ class LiveSession:
             fps=config.fps,
         )
 
-    def _open_engine(self, config: LiveConfig) -> OpenEngine:
+    def _open_engine(self, config: Options) -> OpenEngine:
         return open_engine(config, self._say, self._home, self._machine)
 
     def _source(self, clock: Clock) -> FrameSource:
@@ -164,7 +165,7 @@ class LiveSession:
             open_track=self.sound.open_track if self.sound is not None else None,
         )
 
-    def _make_labeller(self, config: LiveConfig, outputs: Sequence[str]) -> Labeller:
+    def _make_labeller(self, config: Options, outputs: Sequence[str]) -> Labeller:
         return create_labeller(
             size_px=config.size_px,
             text=config.label_text,
@@ -238,7 +239,7 @@ class LiveSession:
         """End the output called ``name``; safe from any thread."""
         self._pipeline.detach(name)
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: Options) -> None:
         """Go on with other options; from one thread at a time, while running.
 
         The avatar, the movement and the label can change; camera and outputs are not looked at.
@@ -268,7 +269,7 @@ class LiveSession:
             self.take_reference()
         self.config = config
 
-    def _show(self, config: LiveConfig) -> None:
+    def _show(self, config: Options) -> None:
         engine = self._open_engine(config)
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
@@ -283,7 +284,7 @@ class LiveSession:
         self._show(self.config)
         self._move_by(self._make_retargeter(self.config))
 
-    def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:
+    def _make_retargeter(self, config: Options) -> FaceRetargeter:
         delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
         return make_retargeter(config, self._home, delay)
 
@@ -429,7 +430,7 @@ def open_live(
 ) -> LiveHandle:
     """Return the threaded loop of ``avatar run`` for programs; enter it to start.
 
-    ``options`` are those of ``avatar.config.LiveConfig``; ``config`` is a TOML file of them.
+    ``options`` are those of ``avatar.config.Options``; ``config`` is a TOML file of them.
     ``home``: whose avatars, profiles and caches; None: those of the user who runs the program.
     ``machine``: as of ``LiveSession``.
     A preview window is served by the main thread only, so it is refused here.

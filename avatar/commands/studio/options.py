@@ -1,11 +1,12 @@
-"""The options that the page offers, and what it sends turned into a ``LiveConfig``."""
+"""The options that the page offers, and what it sends turned into a ``Options``."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any, get_args, get_type_hints
 
-from avatar.config import WEIGHTED_REGIONS, LiveConfig, load_config, parse_weights
+from avatar.config import WEIGHTED_REGIONS, load_config, parse_weights
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.generate.background import WORDS
 
@@ -31,12 +32,12 @@ GREEN = "#00b140"
 _BACKGROUNDS = (*WORDS, GREEN)
 
 
-def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
+def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
     """Return each option with its group, kind, bounds or choices, and present value.
 
     ``named``: the choices are names of the user's, not words of the program.
     """
-    hints = get_type_hints(LiveConfig)
+    hints = get_type_hints(Options)
     options = []
     for group, names in GROUPS.items():
         for name in names:
@@ -45,9 +46,7 @@ def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
     return options
 
 
-def _kind(
-    config: LiveConfig, name: str, hints: dict[str, Any], profiles: list[str]
-) -> dict[str, Any]:
+def _kind(config: Options, name: str, hints: dict[str, Any], profiles: list[str]) -> dict[str, Any]:
     if name in _RANGES:
         low, high, step = _RANGES[name]
         return {
@@ -67,12 +66,12 @@ def _kind(
     return {"kind": "choice", "choices": list(get_args(hints[name]))}
 
 
-def _value(config: LiveConfig, name: str) -> Any:
+def _value(config: Options, name: str) -> Any:
     part, _, region = name.partition(".")
     return config.weights.get(region, 1.0) if part == "weight" else getattr(config, name)
 
 
-def changed(config: LiveConfig, values: dict[str, Any]) -> LiveConfig:
+def changed(config: Options, values: dict[str, Any]) -> Options:
     """Return ``config`` with what the page sent; raises ``UsageError`` for anything it may not."""
     known = {name for names in GROUPS.values() for name in names}
     unknown = sorted(set(values) - known)
@@ -88,9 +87,7 @@ def changed(config: LiveConfig, values: dict[str, Any]) -> LiveConfig:
     }
     texts = tuple(f"{region}={value}" for region, value in weights.items() if value != 1)
     parse_weights(texts)
-    everything = {
-        field.name: getattr(config, field.name) for field in dataclasses.fields(LiveConfig)
-    }
+    everything = {field.name: getattr(config, field.name) for field in dataclasses.fields(Options)}
     # No profile and no limit are what the defaults say.
     for name, value in plain.items():
         if value is None and name not in ("profile", "max_turn"):

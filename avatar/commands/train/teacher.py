@@ -15,9 +15,9 @@ from avatar.commands.models.catalog import find
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import TeacherCard
-from avatar.config import NeuralOptions
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.sessions.engines import ENGINES
 from avatar.stages import Generator
@@ -38,7 +38,7 @@ class TeacherWish:
 
     engine: str
     moments: int = DEFAULT_MOMENTS
-    options: NeuralOptions = field(default_factory=NeuralOptions)
+    options: Options = field(default_factory=Options)
 
 
 class Lesson(BaseModel):
@@ -96,7 +96,7 @@ class NeuralTeacher:
     are not installed or no backend can run them.
     """
 
-    def __init__(self, engine: str, options: NeuralOptions, home: Home, say: Say) -> None:
+    def __init__(self, engine: str, options: Options, home: Home, say: Say) -> None:
         if options.variant or options.crop:
             raise UsageError(
                 "--teacher moves a human face, which the small network is shown in landmarks: "
@@ -124,7 +124,7 @@ class NeuralTeacher:
 
 
 def _card_of(
-    engine: str, options: NeuralOptions, models: Path, backend: str, precision: Precision
+    engine: str, options: Options, models: Path, backend: str, precision: Precision
 ) -> TeacherCard:
     entry = find(engine)
     record = read_record(model_folder(models, engine))
@@ -143,14 +143,14 @@ def _card_of(
     )
 
 
-TEACHERS: dict[str, Callable[[str, NeuralOptions, Home, Say], Teacher]] = {
+TEACHERS: dict[str, Callable[[str, Options, Home, Say], Teacher]] = {
     name: NeuralTeacher for name, engine in ENGINES.items() if engine.teaches
 }
 """What opens each teacher: called with its name, its options, the user's home, and where to tell
 what it does."""
 
 
-def open_teacher(engine: str, options: NeuralOptions, home: Home, say: Say) -> Teacher:
+def open_teacher(engine: str, options: Options, home: Home, say: Say) -> Teacher:
     """Return the teacher called ``engine``, a key of ``TEACHERS``.
 
     Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
@@ -166,7 +166,7 @@ def open_again(card: TeacherCard, home: Home, say: Say) -> Teacher:
 
     Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
     """
-    options = NeuralOptions(
+    options = Options(
         stitching=card.stitching,
         retarget_eyes=card.retarget_eyes,
         retarget_lips=card.retarget_lips,

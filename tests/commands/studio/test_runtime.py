@@ -15,8 +15,8 @@ import pytest
 
 from avatar.commands.profiles import ProfileStore
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import AvatarError, PhotoError, UsageError
 from avatar.generate.photo import builtin_photo
 from avatar.label import CORNERS
@@ -33,7 +33,7 @@ class Bench:
         self.heard: list[Any] = []
         self.lines: list[str] = []
         self.home = home
-        config = LiveConfig(**({"camera": "demo", "size": "320x240"} | options))
+        config = Options(**({"camera": "demo", "size": "320x240"} | options))
         self.profiles = ProfileStore(home.profiles)
         self.studio = Studio(config, self.audience, home=home, log=self.lines.append)
         self.shows_driver = False

@@ -30,9 +30,9 @@ from avatar.commands.train.lessons import See
 from avatar.commands.train.record import GIVEN, Given
 from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
-from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.files import file_sha256
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo
@@ -175,7 +175,7 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
     pytest.importorskip("openvino", reason="what runs the trained network")
     stored, _ = taught
     with teaching(PaintingTeacher()) as teacher:
-        config = LiveConfig(backend="openvino")
+        config = Options(backend="openvino")
         assert compare("pupil", driving_clip, tmp_path / "out", config, Home.of_user()) == 0
     assert teacher.drawn == FEW
     metrics = read_card(stored.folder, stored.sha256).metrics
@@ -267,7 +267,7 @@ def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish
 
 def test_animals_are_refused() -> None:
     with pytest.raises(UsageError, match="leave out --variant"):
-        NeuralTeacher("liveportrait", NeuralOptions(variant="animals", crop="1,2,99"), print)
+        NeuralTeacher("liveportrait", Options(variant="animals", crop="1,2,99"), print)
 
 
 def test_a_face_that_is_too_small_is_refused(

@@ -26,9 +26,9 @@ from avatar.commands.train.command import train
 from avatar.commands.train.lessons import See, read_picture, sitting
 from avatar.commands.train.request import Wish
 from avatar.commands.train.teacher import TeacherWish
-from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.face.head import decompose
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.deform import FaceDeformer
@@ -44,7 +44,7 @@ from tests.commands.test_neural import install
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 # Seeded stitching puts keypoints where no face is, and the engine then draws the photograph's own.
-ASKED = TeacherWish("liveportrait", 6, NeuralOptions(backend="openvino", stitching=False))
+ASKED = TeacherWish("liveportrait", 6, Options(backend="openvino", stitching=False))
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_it_animates_as_any_other(
     taught: tuple[StoredAvatar, Face], driving_clip: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
-    config = LiveConfig(
+    config = Options(
         engine="neural", size="256x256", avatar=("taught",), backend="openvino", seconds=0.2
     )
     assert (

@@ -27,8 +27,8 @@ from avatar.commands.train.prepare import Take, split, take_source, write_pairs
 from avatar.commands.train.record import GIVEN, Given, read_given
 from avatar.commands.train.request import Wish
 from avatar.commands.train.watch import watch
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import EngineError, UsageError
 from avatar.frames import UInt8Image
 from avatar.sources.demo import performance
@@ -42,7 +42,7 @@ from tests.commands.pages import Page
 from tests.commands.test_animate import write_film
 
 PERSON_PX = (480, 400)
-NEURAL = LiveConfig(engine="neural", size="256x256", avatar=("drawn",))
+NEURAL = Options(engine="neural", size="256x256", avatar=("drawn",))
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_it_is_compared_with_the_portrait_engine_on_what_it_has_not_seen(
     trained: AvatarStore, clip: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("dlib", reason="the detectors that measure")
-    assert compare("drawn", clip, tmp_path / "out", LiveConfig(), Home.of_user()) == 0
+    assert compare("drawn", clip, tmp_path / "out", Options(), Home.of_user()) == 0
     stored = trained.load("drawn")
     metrics = read_card(stored.folder, stored.sha256).metrics
     assert set(metrics) == {"portrait", "neural"}
@@ -253,7 +253,7 @@ def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
         train(Wish("drawn", (clip,), rights="self"), Home.of_user())
 
 
-def draw(clip: Path, out: Path, config: LiveConfig = NEURAL) -> int:
+def draw(clip: Path, out: Path, config: Options = NEURAL) -> int:
     return animate(
         config, Home.of_user(), driving=clip, out=out, size_px=(256, 256), audio="none", face=1
     )
