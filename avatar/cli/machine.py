@@ -7,79 +7,41 @@ from typing import Annotated, Literal
 
 import typer
 
-from avatar.cli.options import (
-    AvatarOption,
-    BackendOption,
-    BitrateOption,
-    CropOption,
-    EncoderOption,
-    EngineOption,
-    FaceModelOption,
-    ForceOption,
-    FrameOption,
-    MouthOption,
-    PrecisionOption,
-    RegionsOption,
-    RetargetEyesOption,
-    RetargetLipsOption,
-    ShadingOption,
-    SizeOption,
-    SmoothingOption,
-    StitchingOption,
-    StrengthOption,
-    WeightsVariantOption,
-    live_config,
-)
-from avatar.config import DEFAULTS
+from avatar.cli.session_command import session_command, shared
+from avatar.core.options import MotionMode, Options
 from avatar.errors import UsageError
 
 
+@session_command
 def bench(
+    options: Options,
     camera: Annotated[
         str,
         typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
     ] = "demo",
-    avatar: AvatarOption = None,
     out: Annotated[
         str,
         typer.Option(
             "--out",
             metavar="OUT",
-            help="Where frames go; a stream's address measures encoding.",
+            help="Where the pictures go; a stream's address measures encoding.",
         ),
     ] = "none",
-    encoder: EncoderOption = None,
-    bitrate: BitrateOption = None,
-    engine: EngineOption = None,
-    motion: Annotated[
+    measure_motion: Annotated[
         bool,
         typer.Option(
             "--motion",
-            help="Measure how steady and how late the avatar moves instead, on --camera or on all "
+            help="Measure instead how steady and how late the avatar moves, on --camera or on all "
             "of --clips.",
         ),
     ] = False,
-    motion_mode: Annotated[
-        Literal["relative", "absolute"] | None,
-        typer.Option("--motion-mode", help="As --motion of `avatar run`."),
+    motion: Annotated[
+        MotionMode | None,
+        typer.Option("--motion-mode", help="What --motion is for `avatar run`."),
     ] = None,
-    frame: FrameOption = None,
-    size: SizeOption = None,
-    smoothing: SmoothingOption = None,
-    mouth: MouthOption = None,
-    shading: ShadingOption = None,
-    strength: StrengthOption = None,
-    regions: RegionsOption = None,
-    stitching: StitchingOption = None,
-    retarget_eyes: RetargetEyesOption = None,
-    retarget_lips: RetargetLipsOption = None,
-    variant: WeightsVariantOption = None,
-    crop: CropOption = None,
-    backend: BackendOption = None,
-    precision: PrecisionOption = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="Measured time.")] = 20.0,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to measure.")] = 20.0,
     unpaced: Annotated[
-        bool, typer.Option("--unpaced", help="As fast as it goes, instead of 30 fps.")
+        bool, typer.Option("--unpaced", help="As fast as possible, instead of 30 fps.")
     ] = False,
     glass: Annotated[
         bool,
@@ -91,7 +53,9 @@ def bench(
     ] = False,
     quality: Annotated[
         bool,
-        typer.Option("--quality", help="Measure the pictures instead; needs --clips, --avatars."),
+        typer.Option(
+            "--quality", help="Measure the pictures instead; needs --clips and --avatars."
+        ),
     ] = False,
     clips: Annotated[
         Path | None, typer.Option("--clips", metavar="FOLDER", help="Videos of faces.")
@@ -101,10 +65,13 @@ def bench(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip."),
+        typer.Option(
+            "--quick", help="With --quality: fewer frames and pairs; with --motion: no clip."
+        ),
     ] = False,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="With --quality: a page with all pictures."),
     ] = None,
     json_path: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures.")
@@ -112,41 +79,32 @@ def bench(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .png or .html.")
     ] = None,
-    face_model: FaceModelOption = None,
-) -> None:
+) -> int:
     """Measure frame rate, latency, CPU and memory on this machine."""
     if quality:
         from avatar.commands.quality import quality as quality_command
 
-        raise typer.Exit(
-            quality_command(
-                engine or DEFAULTS.engine, clips, avatars, quick=quick, html_path=html,
-                json_path=json_path, face_model=face_model,
-            )
+        return quality_command(
+            options.engine, clips, avatars, quick=quick, html_path=html, json_path=json_path,
+            face_model=options.face_model,
         )  # fmt: skip
-    given = {
-        name: value
-        for name, value in locals().items()
-        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode", "out")
-        and name not in ("quality", "clips", "avatars", "quick", "html")
-    }
-    config = live_config(None, given | {"motion": motion_mode})
-    if motion:
+    if measure_motion:
         from avatar.commands.motion import motion as motion_command
 
-        raise typer.Exit(
-            motion_command(
-                camera, clips, smoothing=config.smoothing, quick=quick, json_path=json_path,
-                plot=plot, face_model=face_model,
-            )
+        return motion_command(
+            camera, clips, smoothing=options.smoothing, quick=quick, json_path=json_path,
+            plot=plot, face_model=options.face_model,
         )  # fmt: skip
+    from dataclasses import replace
+
+    config = replace(options, camera=camera, seconds=seconds)
     if glass:
         from avatar.commands.glass import glass as glass_command
 
-        raise typer.Exit(glass_command(config, json_path=json_path))
+        return glass_command(config, json_path=json_path)
     from avatar.commands.bench import bench as command
 
-    raise typer.Exit(command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out))
+    return command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out)
 
 
 def calibrate(
@@ -185,7 +143,7 @@ def calibrate(
     mic: Annotated[
         str | None, typer.Option("--mic", metavar="DEVICE", help="With --av: the microphone.")
     ] = None,
-    face_model: FaceModelOption = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
 ) -> None:
     """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
     if av:
@@ -212,7 +170,7 @@ def devices() -> None:
 
 
 def doctor(
-    face_model: FaceModelOption = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
     gpu: Annotated[
         bool,
         typer.Option(
@@ -243,7 +201,7 @@ def doctor(
         Path,
         typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
     ] = Path("avatar-gpu-report.txt"),
-    force: ForceOption = None,
+    force: Annotated[bool, shared("force")] = False,
     camera: Annotated[
         bool,
         typer.Option(
@@ -269,7 +227,7 @@ def doctor(
 
         status = doctor_gpu(
             engine=engine, backend=backend, precision=precision, report=report,
-            force=bool(force), say=say,
+            force=force, say=say,
         )  # fmt: skip
         raise typer.Exit(status)
     if engine or force or (backend, precision) != ("auto", "auto"):

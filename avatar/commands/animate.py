@@ -22,7 +22,7 @@ from avatar.commands.run import ended_by_signals
 from avatar.commands.template import check_saving, open_template, recording_of, save, seen_by
 from avatar.commands.terminal import say
 from avatar.commands.wiring import open_engine, portrait_settings
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
@@ -46,7 +46,7 @@ INTERRUPTED = 130
 
 
 def animate(
-    config: LiveConfig,
+    config: Options,
     *,
     driving: Path,
     out: Path,
@@ -119,7 +119,7 @@ def _check(driving: Path, out: Path) -> None:
         )
 
 
-def _check_transparency(config: LiveConfig, out: Path) -> None:
+def _check_transparency(config: Options, out: Path) -> None:
     """Raise ``UsageError`` unless transparency and the film's kind go together."""
     can = out.suffix.lower() in ALPHA_SUFFIXES
     if config.background == "transparent" and not can:
@@ -130,13 +130,11 @@ def _check_transparency(config: LiveConfig, out: Path) -> None:
         )
 
 
-def _own_size(photo: UInt8Image, config: LiveConfig) -> tuple[int, int]:
+def _own_size(photo: UInt8Image, config: Options) -> tuple[int, int]:
     return PORTRAIT_SIZE_PX if config.frame == "portrait" else default_size(photo, config.frame)
 
 
-def _labeller(
-    config: LiveConfig, photo: AvatarPhoto, out: Path, size_px: tuple[int, int]
-) -> Labeller:
+def _labeller(config: Options, photo: AvatarPhoto, out: Path, size_px: tuple[int, int]) -> Labeller:
     return create_labeller(
         size_px=size_px,
         text=config.label_text,
@@ -148,9 +146,7 @@ def _labeller(
     )
 
 
-def _writer(
-    config: LiveConfig, out: Path, size_px: tuple[int, int], timing: FilmTiming
-) -> Mp4Writer:
+def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
     path, rate = out.expanduser(), float(timing.rate)
     metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
     if config.background == "transparent":
@@ -177,7 +173,7 @@ def _film(driving: Path) -> VideoSource:
 
 
 def _motions(
-    source: FrameSource, tracker: Tracker, look: FirstLook, config: LiveConfig
+    source: FrameSource, tracker: Tracker, look: FirstLook, config: Options
 ) -> Generator[Motion, None, None]:
     """Yield how the avatar has to move in every frame of ``source``."""
     retargeter = make_retargeter(config)
@@ -189,7 +185,7 @@ def _motions(
             yield retargeter.retarget(track, track.timestamp_ns)
 
 
-def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
+def _first_look(driving: Path, tracker: Tracker, config: Options) -> FirstLook:
     """Look for the reference; absolute motion does without, and so does another choice."""
     if config.motion == "absolute" or chosen_reference(config) != "auto":
         return FirstLook(None, ())

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from avatar.commands.terminal import say
-from avatar.config import load_config
+from avatar.core.config_file import load_options
 from avatar.errors import UsageError
 
 By = Literal["systemd", "desktop"]
@@ -60,7 +60,7 @@ def install(config: Path, by: By | None, *, force: bool = False) -> int:
     """
     places = _places()
     config = config.expanduser().absolute()
-    load_config(config, {})
+    load_options(config, {})
     chosen: By = by or ("systemd" if manager_answers() else "desktop")
     text = unit(config) if chosen == "systemd" else desktop_entry(config)
     # One way only: started twice, the second would find the camera busy.

@@ -23,7 +23,7 @@ from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.process import age_s, cpu_s, machine, memory_mb
 from avatar.commands.run import check_writable, ended_by_signals, summarise, write_json
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, UInt8Image
 from avatar.observe import Recorder
@@ -162,7 +162,7 @@ class _Window:
 
 
 def bench(
-    config: LiveConfig, *, unpaced: bool, json_path: Path | None, plot: Path | None,
+    config: Options, *, unpaced: bool, json_path: Path | None, plot: Path | None,
     out: str = "none",
 ) -> int:  # fmt: skip
     """Measure and report; return the exit status. ``config.seconds`` is the measured time.
@@ -194,7 +194,7 @@ def bench(
 
 
 def _session(
-    config: LiveConfig, frames: JpegFrames, clock: Clock, seconds: float, unpaced: bool
+    config: Options, frames: JpegFrames, clock: Clock, seconds: float, unpaced: bool
 ) -> tuple[Recorder, _Window, float]:
     """Run the live session on the replayed frames; the first seconds are not counted."""
     fps = 1000.0 if unpaced else CAMERA_FPS
@@ -231,7 +231,7 @@ def _after_warm_up(recorder: Recorder, sink: str) -> Recorder:
 
 
 def _summary(
-    config: LiveConfig,
+    config: Options,
     recorder: Recorder,
     window: _Window,
     alone: tuple[Alone, Alone],

@@ -24,7 +24,7 @@ from avatar.commands.models.store import installed_states, model_folder, root_fo
 from avatar.commands.neural import Progress
 from avatar.commands.process import machine
 from avatar.commands.run import check_writable
-from avatar.config import NEURAL_ENGINES
+from avatar.core.options import PUBLISHED
 from avatar.errors import AvatarError, SinkError, UsageError
 from engines import measure, samples, select
 from engines.compare import LIMITS, compare, table
@@ -91,9 +91,9 @@ def doctor_gpu(
     a card's, and only ``openvino`` or ``onnxruntime`` by name check the CPU. The status is 1 where
     nothing can run or something is wrong. Raises ``UsageError`` for options that cannot be meant.
     """
-    family = engine or _installed_family() or NEURAL_ENGINES[0]
-    if family not in NEURAL_ENGINES:
-        known = " or ".join(NEURAL_ENGINES)
+    family = engine or _installed_family() or PUBLISHED[0]
+    if family not in PUBLISHED:
+        known = " or ".join(PUBLISHED)
         raise UsageError(f"--engine: expected {known} with --gpu, found {family!r}")
     check_writable(report, "--report")
     if report.exists() and not force:
@@ -187,7 +187,7 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
 
 
 def _installed_family() -> str | None:
-    for family in NEURAL_ENGINES:
+    for family in PUBLISHED:
         try:
             model_folder(family)
         except AvatarError:

@@ -27,7 +27,7 @@ from avatar.clock import Clock, MonotonicClock
 from avatar.commands.live import LiveSession
 from avatar.commands.run import check_writable, ended_by_signals, summarise, write_json
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.observe import distribution
@@ -179,7 +179,7 @@ class CodeReader:
         self.inside_ms.append((arrived_ns - frame.timestamp_ns) / 1e6)
 
 
-def glass(config: LiveConfig, *, json_path: Path | None) -> int:
+def glass(config: Options, *, json_path: Path | None) -> int:
     """Measure from light to light and report; return the exit status."""
     if json_path is not None:
         check_writable(json_path, "--json")

@@ -20,7 +20,8 @@ from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
 from avatar.commands.wiring import OpenEngine, open_engine, portrait_settings
-from avatar.config import LiveConfig, load_config
+from avatar.core.config_file import load_options
+from avatar.core.options import PUBLISHED, Options, changeable, flag_of, takes_options
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
@@ -40,11 +41,10 @@ from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
 CAMERA_SIZE_PX = (640, 480)
-# What may change while running, by what has to be made anew for it.
-_PICTURE = {"avatar", "frame", "mouth", "shading", "background"}
-_MOVEMENT = {"motion", "smoothing", "reference", "profile"}
-_DRIVING = {"strength", "weight", "exaggerate", "max_turn", "lock_head"}
-_LABEL = {"label_text", "label_corner"}
+_PICTURE, _MOVEMENT = changeable("picture"), changeable("movement")
+_DRIVING, _LABEL = changeable("driving"), changeable("label")
+# Camera and outputs are changed by other means, and not looked at here.
+_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "camera", "out"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -59,7 +59,7 @@ class LiveSession:
 
     def __init__(
         self,
-        config: LiveConfig,
+        config: Options,
         say: Callable[[str], None],
         *,
         clock: Clock | None = None,
@@ -155,7 +155,7 @@ class LiveSession:
             open_track=self.sound.open_track if self.sound is not None else None,
         )
 
-    def _make_labeller(self, config: LiveConfig, outputs: Sequence[str]) -> Labeller:
+    def _make_labeller(self, config: Options, outputs: Sequence[str]) -> Labeller:
         return create_labeller(
             size_px=config.size_px,
             text=config.label_text,
@@ -223,7 +223,7 @@ class LiveSession:
         """End the output called ``name``; safe from any thread."""
         self._pipeline.detach(name)
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: Options) -> None:
         """Go on with other options; from one thread at a time, while running.
 
         The avatar, the movement and the label can change; camera and outputs are not looked at.
@@ -234,14 +234,14 @@ class LiveSession:
             field.name for field in fields(config)
             if getattr(config, field.name) != getattr(self.config, field.name)
         }  # fmt: skip
-        fixed = changed - _PICTURE - _MOVEMENT - _DRIVING - _LABEL - {"mirror", "camera", "out"}
+        fixed = changed - _CHANGEABLE
         if fixed:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(fixed))
+            names = ", ".join(map(flag_of, sorted(fixed)))
             raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
         retargeter = self._make_retargeter(config)  # checks what does not go together
-        if changed & _PICTURE:
+        if changed & (_PICTURE | _own_movement(config)):
             self._show(config)
-        if changed & _MOVEMENT:
+        if changed & (_MOVEMENT | {"engine"}):
             self._move_by(retargeter)
         elif changed & _DRIVING:
             self._retargeter.drive(driving(config))
@@ -253,7 +253,7 @@ class LiveSession:
             self.take_reference()
         self.config = config
 
-    def _show(self, config: LiveConfig) -> None:
+    def _show(self, config: Options) -> None:
         engine = open_engine(
             config.engine, portrait_settings(config), config, config.smoothing, self._say
         )
@@ -270,7 +270,7 @@ class LiveSession:
         self._show(self.config)
         self._move_by(self._make_retargeter(self.config))
 
-    def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:
+    def _make_retargeter(self, config: Options) -> FaceRetargeter:
         return make_retargeter(config, MeasuredDelay(self.recorder, lambda: self._shown_in))
 
     def _move_by(self, retargeter: FaceRetargeter) -> None:
@@ -348,6 +348,11 @@ class LiveSession:
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
 
 
+def _own_movement(config: Options) -> frozenset[str]:
+    """Return the options of movement that the engine applies itself, in what it draws with."""
+    return frozenset({"strength", "smoothing"} if config.engine in PUBLISHED else ())
+
+
 def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
     """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
     black = [spec for spec in outputs if not keeps_alpha(spec)]
@@ -416,6 +421,7 @@ class LiveHandle:
         return not self._thread.is_alive()
 
 
+@takes_options()
 def open_live(
     *,
     say: Callable[[str], None] = lambda line: None,
@@ -426,11 +432,11 @@ def open_live(
 ) -> LiveHandle:
     """Return the threaded loop of ``avatar run`` for programs; enter it to start.
 
-    ``options`` are those of ``avatar.config.LiveConfig``; ``config`` is a TOML file of them.
-    A preview window is served by the main thread only, so it is refused here.
+    The options are those of ``avatar run``; ``config`` is a TOML file of them. A preview window is
+    served by the main thread only, so it is refused here.
     Raises ``UsageError`` and the errors of the parts that cannot be made.
     """
-    settings = load_config(config, options)
+    settings = load_options(config, options)
     if "preview" in settings.out and not sinks:
         raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
     return LiveHandle(LiveSession(settings, say, source=source, sinks=sinks))

@@ -11,7 +11,7 @@ from avatar.commands.models.catalog import Precision
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import StoredAvatar, default_store
 from avatar.commands.wiring import check_single
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.errors import EngineError, PhotoError, UsageError
 from avatar.frames import UInt8Image
 from avatar.generate.framing import Framing
@@ -27,7 +27,7 @@ from avatar.motion.retarget import Smoothing
 
 Say = Callable[[str], None]
 
-FAMILIES: dict[str, Callable[[NeuralOptions], Family]] = {
+FAMILIES: dict[str, Callable[[Options], Family]] = {
     "liveportrait": LivePortrait,
     "fomm": FirstOrder,
 }
@@ -44,7 +44,7 @@ class NeuralEngine:
     when the networks are not installed or no backend can run them.
     """
 
-    def __init__(self, name: str, options: NeuralOptions, smoothing: Smoothing, say: Say) -> None:
+    def __init__(self, name: str, options: Options, smoothing: Smoothing, say: Say) -> None:
         self.family = FAMILIES[name](options)
         self._options, self._smoothing = options, smoothing
         if options.variant and options.crop is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avatar.commands.profiles import stored_person
-from avatar.config import DEFAULTS, NEURAL_ENGINES, LiveConfig
+from avatar.core.options import PUBLISHED, Options, default_of
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
 from avatar.motion.retarget import FaceRetargeter, Reference
@@ -14,9 +14,7 @@ from avatar.motion.retarget import FaceRetargeter, Reference
 _PORTRAIT_ONLY = ("weight", "exaggerate", "max_turn", "lock_head")
 
 
-def make_retargeter(
-    config: LiveConfig, delay_s: Callable[[], float] = lambda: 0.0
-) -> FaceRetargeter:
+def make_retargeter(config: Options, delay_s: Callable[[], float] = lambda: 0.0) -> FaceRetargeter:
     """Return the retargeter that ``config`` describes.
 
     ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed and
@@ -37,18 +35,18 @@ def make_retargeter(
     )
 
 
-def chosen_reference(config: LiveConfig) -> Reference:
+def chosen_reference(config: Options) -> Reference:
     """Return the reference: with a profile its resting face, unless another one is asked for."""
     if config.profile is not None and config.reference == "auto":
         return "profile"
     return config.reference
 
 
-def driving(config: LiveConfig) -> Driving:
+def driving(config: Options) -> Driving:
     """Return how far the avatar goes along. Raises ``UsageError``."""
-    if config.engine in NEURAL_ENGINES:
+    if config.engine in PUBLISHED:
         for name in _PORTRAIT_ONLY:
-            if getattr(config, name) != getattr(DEFAULTS, name):
+            if getattr(config, name) != default_of(name):
                 raise UsageError(
                     f"--{name.replace('_', '-')} is for --engine portrait; {config.engine} takes "
                     "the movement from your picture itself. Leave it out; --strength and --region "

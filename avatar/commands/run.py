@@ -17,13 +17,13 @@ from avatar.commands.live import LiveSession
 from avatar.commands.process import age_s
 from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import SinkError, UsageError
 from avatar.observe import Recorder, delivery, distribution, dropped_share
 from avatar.sinks.streaming.address import redacted
 
 
-def run(config: LiveConfig) -> int:
+def run(config: Options) -> int:
     """Run until the user ends it; print a summary; return the exit status."""
     if config.stats is not None:
         check_writable(config.stats, "--stats")

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from avatar.commands.profiles import default_profiles
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.frames import Face
 from avatar.motion.head import decompose
 from avatar.motion.spoken import VoiceDriven
@@ -65,7 +65,7 @@ class LiveSound:
     """
 
     def __init__(
-        self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str],
+        self, config: Options, recorder: Recorder, sink: Callable[[], str],
         say: Callable[[str], None], *, is_recorded: bool = False,
     ) -> None:  # fmt: skip
         assert config.mic is not None
@@ -121,7 +121,7 @@ class LiveSound:
         self._process.__exit__(kind, error, trace)
 
 
-def _camera_delay_s(config: LiveConfig) -> float:
+def _camera_delay_s(config: Options) -> float:
     """Return what ``avatar calibrate --av`` measured for the profile, 0 where it did not."""
     if config.profile is None:
         return 0.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.commands.run import check_writable
-from avatar.config import NEURAL_ENGINES, LiveConfig
+from avatar.core.options import PUBLISHED, Options
 from avatar.errors import SinkError, UsageError
 from avatar.frames import NetworkMotion
 from avatar.motion.template import SUFFIX, Recording, Template, is_template, load_template
@@ -24,9 +24,9 @@ def open_template(driving: Path, engine: str) -> Template | None:
     """
     if not is_template(driving):
         return None
-    if engine not in NEURAL_ENGINES:
+    if engine not in PUBLISHED:
         raise UsageError(
-            f"{driving} is a motion template, which moves --engine {' or '.join(NEURAL_ENGINES)}; "
+            f"{driving} is a motion template, which moves --engine {' or '.join(PUBLISHED)}; "
             f"found --engine {engine}. Name one of those, or give a clip"
         )
     return load_template(driving, _shapes(), engine)
@@ -40,12 +40,12 @@ def _shapes() -> Mapping[str, Shapes]:
 
 
 def check_saving(
-    path: Path, config: LiveConfig, template: Template | None, others: Sequence[Path]
+    path: Path, config: Options, template: Template | None, others: Sequence[Path]
 ) -> None:
     """Raise ``UsageError`` where ``--save-motion`` cannot be done: at the start, not at the end."""
-    if config.engine not in NEURAL_ENGINES:
+    if config.engine not in PUBLISHED:
         raise UsageError(
-            f"--save-motion keeps what the networks of {' or '.join(NEURAL_ENGINES)} see; found "
+            f"--save-motion keeps what the networks of {' or '.join(PUBLISHED)} see; found "
             f"--engine {config.engine}"
         )
     if template is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.models.builds import Target, choose_target, compiled
 from avatar.commands.train.card import REFERENCES, neural_folder, read_card
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.errors import EngineError, UsageError
 from avatar.generate.framing import Framing
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
@@ -39,7 +39,7 @@ class TrainedEngine:
     network was not trained for.
     """
 
-    def __init__(self, options: NeuralOptions, settings: PortraitSettings, say: Say) -> None:
+    def __init__(self, options: Options, settings: PortraitSettings, say: Say) -> None:
         if settings.mouth == "driver":
             raise UsageError(
                 "--engine neural draws the avatar's own teeth; found --mouth driver. Leave it out, "

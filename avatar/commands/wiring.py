@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.commands.terminal import say as tell
-from avatar.config import DEFAULTS, NEURAL_ENGINES, TRAINED_ENGINE, LiveConfig, NeuralOptions
+from avatar.core.options import PUBLISHED, TRAINED, Options, declared, default_of, flag_of
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.album import AlbumGenerator
@@ -28,7 +27,7 @@ MakeGenerator = Callable[
 ENGINES: dict[str, MakeGenerator] = {"portrait": PortraitGenerator}
 
 
-def portrait_settings(config: LiveConfig) -> PortraitSettings:
+def portrait_settings(config: Options) -> PortraitSettings:
     """Return what ``config`` says of the portrait engine."""
     background = parse_background(config.background)
     return PortraitSettings(config.mouth, config.shading, default_mattes(), background)
@@ -44,7 +43,7 @@ def default_mattes() -> MatteCache:
 def engine(name: str) -> MakeGenerator:
     """Return what makes the generator called ``name``; raises ``UsageError`` for another name."""
     if name not in ENGINES:
-        known = ", ".join((*ENGINES, TRAINED_ENGINE, *NEURAL_ENGINES))
+        known = ", ".join((*ENGINES, TRAINED, *PUBLISHED))
         raise UsageError(f"--engine: expected one of {known}, found {name!r}")
     return ENGINES[name]
 
@@ -79,7 +78,7 @@ class OpenEngine:
 def open_engine(
     name: str,
     settings: PortraitSettings,
-    options: NeuralOptions,
+    options: Options,
     smoothing: Smoothing,
     say: Callable[[str], None],
 ) -> OpenEngine:
@@ -88,12 +87,12 @@ def open_engine(
     Raises ``UsageError`` for another name and for options of another engine, ``EngineError``
     for networks that are not installed.
     """
-    if name == TRAINED_ENGINE:
+    if name == TRAINED:
         from avatar.commands.trained import TrainedEngine
 
         _check_unused(name, options, ("backend", "precision"))
         return OpenEngine(TrainedEngine(options, settings, say).generator)
-    if name not in NEURAL_ENGINES:
+    if name not in PUBLISHED:
         engine(name)
         _check_unused(name, options)
         return OpenEngine(
@@ -113,19 +112,12 @@ def open_engine(
     return OpenEngine(neural.generator, options.crop, neural.cpu_frame_s)
 
 
-def _option(name: str) -> str:
-    return "--region" if name == "regions" else f"--{name.replace('_', '-')}"
-
-
-def _check_unused(name: str, options: NeuralOptions, heeded: tuple[str, ...] = ()) -> None:
+def _check_unused(name: str, options: Options, heeded: tuple[str, ...] = ()) -> None:
     """Raise ``UsageError`` when an option was given that the engine would not heed."""
-    for field in dataclasses.fields(NeuralOptions):
-        # Strength is the retargeter's, where the engine has none of its own.
-        if field.name == "strength" or field.name in heeded:
-            continue
-        if getattr(options, field.name) != getattr(DEFAULTS, field.name):
+    for option in (n for n, o in declared().items() if o.panel == "networks" and n not in heeded):
+        if getattr(options, option) != default_of(option):
             raise UsageError(
-                f"{_option(field.name)} is for --engine {' or '.join(NEURAL_ENGINES)}; "
+                f"{flag_of(option)} is for --engine {' or '.join(PUBLISHED)}; "
                 f"found it with --engine {name}. Leave it out, or choose one of those"
             )
 

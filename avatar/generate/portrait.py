@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import DEFAULTS
+from avatar.core.options import Options
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.background import PHOTO, Background
 from avatar.generate.deform import FaceDeformer, Pose, usable
@@ -41,8 +41,8 @@ class PortraitSettings:
     ``background``: what stands behind the avatar.
     """
 
-    mouth: MouthInside = DEFAULTS.mouth
-    shading: float = DEFAULTS.shading
+    mouth: MouthInside = Options.mouth
+    shading: float = Options.shading
     mattes: MatteCache | None = None
     background: Background = PHOTO
 

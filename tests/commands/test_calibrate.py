@@ -15,7 +15,7 @@ from avatar.commands.calibrate import Learnt, Lesson, calibrate, learn
 from avatar.commands.calibrate.watch import Watcher, look_at
 from avatar.commands.profiles import ProfileStore, compare, list_profiles, remove
 from avatar.commands.retargeting import chosen_reference, make_retargeter
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from avatar.motion.head import decompose
@@ -102,13 +102,13 @@ def test_a_profile_reaches_the_retargeter(
     from avatar.commands.profiles import default_profiles
 
     with pytest.raises(UsageError, match="none called 'me'"):
-        make_retargeter(LiveConfig(profile="me"))
+        make_retargeter(Options(profile="me"))
     default_profiles().save("me", profile)
-    assert chosen_reference(LiveConfig(profile="me")) == "profile"
-    assert chosen_reference(LiveConfig(profile="me", reference="first")) == "first"
-    make_retargeter(LiveConfig(profile="me"))
+    assert chosen_reference(Options(profile="me")) == "profile"
+    assert chosen_reference(Options(profile="me", reference="first")) == "first"
+    make_retargeter(Options(profile="me"))
     with pytest.raises(UsageError, match="your left from your right"):
-        make_retargeter(LiveConfig(profile="me", mirror=True))
+        make_retargeter(Options(profile="me", mirror=True))
 
 
 def looked(image: UInt8Image, face: Face, watcher: Watcher | None = None) -> str:

@@ -12,7 +12,8 @@ from avatar.commands.devices import report_sound
 from avatar.commands.doctor import check_sound
 from avatar.commands.live import LiveSession
 from avatar.commands.sound import PictureDelay, sound_summary
-from avatar.config import LiveConfig
+from avatar.core.config_file import load_options
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.libraries import missing_libraries
 from avatar.observe import Recorder, Span
@@ -52,12 +53,16 @@ def test_sound_never_has_to_come_before_it_was_heard() -> None:
         ({"speaker": "cable"}, "--speaker needs --mic"),
         ({"drive": "both"}, "--drive both needs --mic"),
         ({"mic": "0", "av_offset": 3000.0}, "--av-offset"),
-        ({"mic": "0", "drive": "auto", "engine": "liveportrait"}, "for --engine portrait"),
     ],
 )
 def test_options_that_do_not_fit_are_told(options: dict[str, str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        LiveConfig(**options)  # type: ignore[arg-type]
+        Options(**options)  # type: ignore[arg-type]
+
+
+def test_an_engine_that_looks_itself_takes_no_voice() -> None:
+    with pytest.raises(UsageError, match="for --engine portrait"):
+        load_options(None, {"mic": "0", "drive": "auto", "engine": "liveportrait"})
 
 
 def test_calibrating_the_camera_needs_a_microphone() -> None:
@@ -73,7 +78,7 @@ def test_sound_is_heard_where_a_recording_is_or_may_come(
     out: str, brought: bool, recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = LiveConfig(camera="demo", mic="any", out=(out,), size="320x240")
+    config = Options(camera="demo", mic="any", out=(out,), size="320x240")
     sinks = [NullSink(config.size_px)] if brought else []
     session = LiveSession(config, print, sinks=sinks)
     assert session.sound is not None and session.sound.is_recorded == recorded

@@ -17,7 +17,7 @@ from avatar.commands.store import AvatarStore  # noqa: E402
 from avatar.commands.train.card import Card, neural_folder  # noqa: E402
 from avatar.commands.trained import engine_of, find_exported  # noqa: E402
 from avatar.commands.trained_build import build  # noqa: E402
-from avatar.config import NeuralOptions  # noqa: E402
+from avatar.core.options import Options  # noqa: E402
 from avatar.errors import EngineError  # noqa: E402
 from avatar.frames import Face, UInt8Image  # noqa: E402
 from avatar.generate.portrait import PortraitSettings  # noqa: E402
@@ -179,6 +179,6 @@ def test_only_beside_a_card_it_is_told_why_it_is_not_used(
     monkeypatch.setattr(run, "has_driver", lambda: driver)
     monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
     said: list[str] = []
-    run.TrainedEngine(NeuralOptions(), PortraitSettings("teeth", 1.0), said.append)
+    run.TrainedEngine(Options(), PortraitSettings("teeth", 1.0), said.append)
     assert said[0].startswith("backend openvino: the fastest")
     assert ("not tensorrt-rtx: not installed" in said[0]) == driver

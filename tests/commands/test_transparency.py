@@ -7,7 +7,7 @@ import pytest
 from avatar.commands.animate import animate
 from avatar.commands.driver import Driver
 from avatar.commands.live import LiveSession
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.sinks.memory import MemorySink
 from tests.commands.test_calibrate import film_of_the_performer
@@ -15,7 +15,7 @@ from tests.sinks.test_alpha_film import read
 
 
 def test_outputs_without_alpha_are_refused_with_what_to_take() -> None:
-    config = LiveConfig(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
+    config = Options(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
     with pytest.raises(UsageError, match=r"virtual and file cannot .*--background green"):
         LiveSession(config, print)
 
@@ -23,7 +23,7 @@ def test_outputs_without_alpha_are_refused_with_what_to_take() -> None:
 def test_an_address_with_its_key_is_not_told() -> None:
     out = ("rtmp://example.com/live/SECRET",)
     with pytest.raises(UsageError) as raised:
-        LiveSession(LiveConfig(camera="demo", out=out, background="transparent"), print)
+        LiveSession(Options(camera="demo", out=out, background="transparent"), print)
     assert "rtmp cannot carry transparency" in str(raised.value)
     assert "SECRET" not in str(raised.value)
 
@@ -31,12 +31,12 @@ def test_an_address_with_its_key_is_not_told() -> None:
 def test_beside_an_output_with_alpha_the_others_are_named() -> None:
     said: list[str] = []
     out = ("memory", "pipewire")
-    LiveSession(LiveConfig(camera="demo", out=out, background="transparent"), said.append)
+    LiveSession(Options(camera="demo", out=out, background="transparent"), said.append)
     assert "--background transparent: pipewire shows the avatar on black" in said
 
 
 def test_a_film_that_cannot_be_transparent_is_refused(tmp_path: Path) -> None:
-    config = LiveConfig(background="transparent")
+    config = Options(background="transparent")
     clip, out = tmp_path / "clip.mp4", tmp_path / "talk.mp4"
     with pytest.raises(UsageError, match=r"cannot carry transparency.*\.mov.*\.webm"):
         animate(config, driving=clip, out=out, size_px=None, audio="none", face=1)
@@ -50,12 +50,12 @@ def test_networks_have_no_other_background() -> None:
 
 def test_what_is_no_background_is_told_at_the_start() -> None:
     with pytest.raises(UsageError, match="--background: expected photo"):
-        LiveSession(LiveConfig(background="gren"), print, sinks=[MemorySink((1280, 720))])
+        LiveSession(Options(background="gren"), print, sinks=[MemorySink((1280, 720))])
 
 
 def test_alpha_travels_through_the_live_loop_to_the_sink() -> None:
     sink = MemorySink((320, 240))
-    config = LiveConfig(camera="demo", size="320x240", background="transparent", seconds=1.0)
+    config = Options(camera="demo", size="320x240", background="transparent", seconds=1.0)
     LiveSession(config, print, sinks=[sink]).run()
     frame = sink.frames[-1]
     assert frame.alpha is not None
@@ -68,7 +68,7 @@ def test_alpha_travels_through_the_live_loop_to_the_sink() -> None:
 def test_a_film_with_alpha_is_made(tmp_path: Path, suffix: str) -> None:
     clip, out = tmp_path / "clip.mp4", tmp_path / f"talk{suffix}"
     film_of_the_performer(clip, 0.4)
-    config = LiveConfig(background="transparent")
+    config = Options(background="transparent")
     assert animate(config, driving=clip, out=out, size_px=(160, 160), audio="none", face=1) == 0
     pictures, _ = read(out)
     assert len(pictures) == 12

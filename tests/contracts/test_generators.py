@@ -8,7 +8,7 @@ import pytest
 
 from avatar.commands.neural import feature_folder
 from avatar.commands.wiring import ENGINES, default_mattes
-from avatar.config import NEURAL_ENGINES
+from avatar.core.options import PUBLISHED
 from avatar.frames import Face, Motion, Presence, UInt8Image
 from avatar.generate.album import AlbumGenerator
 from avatar.generate.deck import Deck
@@ -69,7 +69,7 @@ MAKERS: dict[str, Make] = {
         f"{name} {framing}, toy networks": lambda photo, face, name=name, framing=framing: (
             toy_generator(name, photo, face, framing, SIZE_PX, cache=feature_folder())
         )
-        for name in NEURAL_ENGINES
+        for name in PUBLISHED
         for framing in ("portrait", "photo")
     },
     "group": _group,

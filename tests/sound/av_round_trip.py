@@ -25,7 +25,7 @@ import numpy as np
 
 from avatar.clock import MonotonicClock
 from avatar.commands.live import LiveHandle, LiveSession
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.frames import CameraFrame, LabelledFrame
 from avatar.sources import create_source
 from avatar.sources.video import VideoSource
@@ -154,9 +154,7 @@ def main() -> None:
         else VideoSource(str(asked.clip), clock, loop=True)
     )
     camera, sink = TimedCamera(inner), TimedSink()
-    config = LiveConfig(
-        out=("none",), mic="mic.monitor", speaker="cable", av_offset=asked.av_offset
-    )
+    config = Options(out=("none",), mic="mic.monitor", speaker="cable", av_offset=asked.av_offset)
     session = LiveSession(config, said.append, clock=clock, source=camera, sinks=[sink])
     folder = Path(tempfile.mkdtemp())
     write_clicks(folder / "clicks.wav", asked.seconds)

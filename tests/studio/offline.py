@@ -17,7 +17,7 @@ from avatar.commands.pages import Pages
 from avatar.commands.profiles import default_profiles
 from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.sinks.page import Audience
 from tests.studio.fakes import Page
 
@@ -57,7 +57,7 @@ async def watch(address: str) -> int:
 def main(folder: Path) -> None:
     """Serve and watch."""
     audience = Audience()
-    config = LiveConfig(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
+    config = Options(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
     studio = Studio(
         config, audience, store=default_store(), profiles=default_profiles(), films=folder,
         log=lambda line: None,

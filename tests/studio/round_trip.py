@@ -30,7 +30,7 @@ from avatar.commands.pages import Pages
 from avatar.commands.profiles import ProfileStore
 from avatar.commands.store import AvatarStore
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.sinks.page import Audience
 from avatar.sources.demo import DemoSource
@@ -165,7 +165,7 @@ class StripCopier:
 def copying_studio(home: Path, camera: str = "page") -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio whose avatar carries the camera's numbers."""
     audience = Audience()
-    config = LiveConfig(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
+    config = Options(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
 
     def session(*arguments: Any, **options: Any) -> LiveSession:
         return LiveSession(*arguments, wrap_generator=StripCopier, **options)

@@ -11,7 +11,7 @@ from avatar.commands.run import ended_by_signals
 from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.sinks.page import DEFAULT_PORT, Audience
 from avatar.studio.listening import LOOPBACK, Place, place_at
 from avatar.studio.server import need_studio_extra
@@ -26,7 +26,7 @@ def _films() -> Path:
 
 
 def studio(
-    config: LiveConfig,
+    config: Options,
     *,
     port: int = DEFAULT_PORT,
     listen: str = LOOPBACK,

@@ -23,7 +23,7 @@ from avatar.commands.studio.options import changed, describe
 from avatar.commands.studio.outputs import Outputs
 from avatar.commands.studio.watched import Pages, PageTeller
 from avatar.commands.told_tracker import ToldTracker
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, FaceTrack
 from avatar.label import CORNERS
@@ -53,7 +53,7 @@ class Studio:
 
     def __init__(
         self,
-        config: LiveConfig,
+        config: Options,
         audience: Audience,
         *,
         store: AvatarStore,
@@ -324,7 +324,7 @@ class Studio:
     def _change_options(self, values: dict[str, Any]) -> None:
         self._go_on_with(changed(self._config, values))
 
-    def _go_on_with(self, config: LiveConfig) -> None:
+    def _go_on_with(self, config: Options) -> None:
         if config.mirror and config.profile is not None:
             raise UsageError("mirror does not go with a profile, which knows your left from right")
         if self._session is not None:

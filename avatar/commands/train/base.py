@@ -16,7 +16,6 @@ from avatar.commands.train.card import Recording, Rights, Size, utc_now
 from avatar.commands.train.command import (
     INTERRUPTED,
     Given,
-    Wish,
     checked_rights,
     looked_through,
     prepare,
@@ -26,6 +25,7 @@ from avatar.commands.train.command import (
     run_session,
 )
 from avatar.commands.train.prepare import MAX_HELD_OUT, Take, split, take_source
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import most_different
 from avatar.errors import UsageError
@@ -59,21 +59,21 @@ class BaseCard(BaseModel):
     program_version: str
 
 
-def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
+def train_base(request: TrainRequest, clips: Path, out: Path | None) -> int:
     """Train a base from the clips in the folder ``clips`` into ``out``; return the exit status.
 
     Raises ``UsageError`` and ``MissingDependencyError``.
     """
-    rights = checked_rights(wish.rights)
-    out = _checked_out(wish, out)
+    rights = checked_rights(request.rights)
+    out = _checked_out(request, out)
     ready_libraries()
     folder = out.with_suffix(".training")
-    if wish.resume:
+    if request.resume:
         given = read_given(folder, f"there is no training in {folder} to resume")
     else:
-        given = _begun(wish, rights, _clips_in(clips), folder)
-    again = f'avatar train --as-base "{clips}" --out "{out}" {wish.going_on(rights)}'
-    trained = run_session(wish, given, folder, folder / "pairs", again)
+        given = _begun(request, rights, _clips_in(clips), folder)
+    again = f'avatar train --as-base "{clips}" --out "{out}" {request.going_on(rights)}'
+    trained = run_session(request, given, folder, folder / "pairs", again)
     if trained is None:
         return INTERRUPTED
     trainer, session = trained
@@ -103,12 +103,12 @@ def train_base(wish: Wish, clips: Path, out: Path | None) -> int:
     return 0
 
 
-def _checked_out(wish: Wish, out: Path | None) -> Path:
+def _checked_out(request: TrainRequest, out: Path | None) -> Path:
     if out is None or out.suffix != _ENDING:
         raise UsageError(f"--as-base needs --out FILE{_ENDING}, found {out or 'none'}")
-    if wish.inputs:
+    if request.inputs:
         raise UsageError("--as-base learns from the clips in its folder: name no other clips")
-    if out.exists() and not wish.force and not wish.resume:
+    if out.exists() and not request.force and not request.resume:
         raise UsageError(f"{out} is there already: name another --out, or give --force")
     return out.expanduser()
 
@@ -125,8 +125,8 @@ def _clips_in(folder: Path) -> list[Path]:
     return paths
 
 
-def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path) -> Given:
-    face_model = find_face_model(wish.face_model)
+def _begun(request: TrainRequest, rights: Rights, paths: list[Path], folder: Path) -> Given:
+    face_model = find_face_model(request.face_model)
     takes, recordings = [], []
     for index, path in enumerate(paths):
         watched = looked_through(path, face_model)
@@ -141,6 +141,8 @@ def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path) -> Given
             train = [] if last else train
         takes.append(Take(source, watched, train, held_out))
         recordings.append(recording_of(watched))
-    given = Given(size=wish.size, rights=rights, share=1.0, seed=wish.seed, recordings=recordings)
+    given = Given(
+        size=request.size, rights=rights, share=1.0, seed=request.seed, recordings=recordings
+    )
     prepare(folder, folder / "pairs", takes, given)
     return given

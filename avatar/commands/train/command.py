@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -41,9 +41,11 @@ from avatar.commands.train.prepare import (
     take_source,
     write_pairs,
 )
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import Budget, Session, disk_told
-from avatar.commands.train.teacher import TeacherWish, Teaching
+from avatar.commands.train.teacher import Teaching
 from avatar.commands.train.watch import Watched, watch, watch_photos
+from avatar.core.options import check_bounds
 from avatar.errors import AvatarError, MissingDependencyError, UsageError
 from avatar.frames import UInt8Image
 from avatar.track.face_model import find_face_model
@@ -71,76 +73,40 @@ class Given(BaseModel):
     taught: Taught | None = None
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked for; see the command's help.
-
-    ``inputs``: clips of one person, or three to five photographs; with ``teacher``, one photograph
-    and the clips that move it. ``share``: the first part of each clip, which is learnt from; the
-    rest is never looked at. ``devices``: how many, or ``all``.
-    """
-
-    name: str
-    inputs: tuple[Path, ...] = ()
-    size: Size = "regions"
-    minutes: float = 20.0
-    steps: int | None = None
-    device: str = "auto"
-    base: Path | None = None
-    resume: bool = False
-    rights: str | None = None
-    share: float = 1.0
-    seed: int = 0
-    force: bool = False
-    face_model: Path | None = None
-    devices: str = "1"
-    teacher: TeacherWish | None = None
-
-    def going_on(self, rights: Rights) -> str:
-        """Return the options of a command that goes on with this training as it was asked for."""
-        options = ["--resume", f"--rights {rights}"]
-        usual = {field.name: field.default for field in fields(self)}
-        for name in ("minutes", "steps", "device", "devices"):
-            value = getattr(self, name)
-            if value != usual[name]:
-                options.append(f"--{name} {value:g}" if name == "minutes" else f"--{name} {value}")
-        return " ".join(options)
-
-
-def train(wish: Wish, *, store: AvatarStore | None = None) -> int:
+def train(request: TrainRequest, *, store: AvatarStore | None = None) -> int:
     """Train a generator; return the exit status.
 
     Raises ``UsageError``, ``EngineError``, ``MissingDependencyError`` and the errors of sources.
     """
-    rights = _checked(wish)
+    rights = _checked(request)
     ready_libraries()
-    find_devices(wish.device, wish.devices)
+    find_devices(request.device, request.devices)
     store = store or default_store()
-    begun = _ready(wish, rights, store)
+    begun = _ready(request, rights, store)
     if begun is None:
         return INTERRUPTED
     stored, given = begun
-    again = f'avatar train --name "{stored.name}" {wish.going_on(rights)}'
+    again = f'avatar train --name "{stored.name}" {request.going_on(rights)}'
     folder = training_folder(stored.folder)
-    trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
+    trained = run_session(request, given, folder, pairs_folder(stored.folder), again)
     if trained is None:
         return INTERRUPTED
-    finish(stored, given, *trained, str(find_devices(wish.device, wish.devices)), say)
+    finish(stored, given, *trained, str(find_devices(request.device, request.devices)), say)
     return 0
 
 
 def run_session(
-    wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train until the time is over; None when the user paused it.
 
     ``pairs``: the prepared ones. ``again``: the command that goes on.
     Raises ``UsageError`` when the training diverged or the disk is full.
     """
-    devices = find_devices(wish.device, wish.devices)
+    devices = find_devices(request.device, request.devices)
     say(f"training {given.size} on {devices}; Ctrl-C pauses")
     trained = (_in_several if devices.count > 1 else _in_one)(
-        devices, wish, given, folder, pairs, again
+        devices, request, given, folder, pairs, again
     )
     if trained is None:
         say(f"paused; go on: {again}")
@@ -148,28 +114,28 @@ def run_session(
 
 
 def _in_one(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
-    trainer, session = begin(wish, given, folder, pairs, devices)
+    trainer, session = begin(request, given, folder, pairs, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
-        paused = train_within(session, wish, stop, again)
+        paused = train_within(session, request, stop, again)
     return None if paused else (trainer, session)
 
 
 def _in_several(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train in processes of their own; what they kept is read again at the end."""
     from avatar.commands.train.several import train_on
 
-    if train_on(devices, wish, given, folder, pairs, again):
+    if train_on(devices, request, given, folder, pairs, again):
         return None
-    return begin(replace(wish, resume=True), given, folder, pairs)
+    return begin(replace(request, resume=True), given, folder, pairs)
 
 
 def begin(
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -177,7 +143,7 @@ def begin(
     group: Group | None = None,
 ) -> tuple[Trainer, Session]:
     """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
-    trainer, facts = _trainer(wish, given, folder, pairs, devices, group)
+    trainer, facts = _trainer(request, given, folder, pairs, devices, group)
     tell = say if trainer.group.rank == 0 else _tell_nobody
     session = Session(
         trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
@@ -190,7 +156,9 @@ def _tell_nobody(_line: str) -> None:
     """Stand in for ``say`` where another process says the same."""
 
 
-def train_within(session: Session, wish: Wish, stop: threading.Event, again: str) -> bool:
+def train_within(
+    session: Session, request: TrainRequest, stop: threading.Event, again: str
+) -> bool:
     """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
 
     ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
@@ -201,7 +169,7 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
 
     try:
         with card_told():
-            session.run(Budget(wish.minutes * 60, wish.steps), stop)
+            session.run(Budget(request.minutes * 60, request.steps), stop)
     except DivergedError as error:
         raise UsageError(
             f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
@@ -210,36 +178,37 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
     return stop.is_set()
 
 
-def _ready(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given] | None:
+def _ready(
+    request: TrainRequest, rights: Rights, store: AvatarStore
+) -> tuple[StoredAvatar, Given] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
     from avatar.commands.train import distil
 
-    if wish.teacher is not None:
-        return distil.begin(wish, wish.teacher, rights, store)
-    if not wish.resume:
-        return _begun(wish, rights, store)
-    stored, given = _resumed(wish, rights, store)
-    return distil.go_on(stored, given, wish) if given.teaching is not None else (stored, given)
+    if request.teacher is not None:
+        return distil.begin(request, rights, store)
+    if not request.resume:
+        return _begun(request, rights, store)
+    stored, given = _resumed(request, rights, store)
+    return distil.go_on(stored, given, request) if given.teaching is not None else (stored, given)
 
 
-def _checked(wish: Wish) -> Rights:
+def _checked(request: TrainRequest) -> Rights:
     """Check what can be checked at once. Raises ``UsageError``."""
-    rights = checked_rights(wish.rights)
-    if not 0.2 <= wish.share <= 1:
-        raise UsageError(f"--share: expected 0.2 to 1, found {wish.share:g}")
-    if wish.minutes < 0 or (wish.minutes == 0 and not wish.resume):
-        raise UsageError(f"--minutes: expected more than 0, found {wish.minutes:g}")
-    if wish.resume and wish.inputs:
+    rights = checked_rights(request.rights)
+    check_bounds(request)
+    if request.minutes < 0 or (request.minutes == 0 and not request.resume):
+        raise UsageError(f"--minutes: expected more than 0, found {request.minutes:g}")
+    if request.resume and request.inputs:
         raise UsageError(
-            f"--resume goes on with what {wish.name} was begun with: leave out {wish.inputs[0]}, "
-            "or leave out --resume to begin anew"
+            f"--resume goes on with what {request.name} was begun with: leave out "
+            f"{request.inputs[0]}, or leave out --resume to begin anew"
         )
-    if wish.resume and wish.teacher is not None:
+    if request.resume and request.teacher is not None:
         raise UsageError(
-            f"--resume goes on with the teacher that {wish.name} was begun with: leave out "
+            f"--resume goes on with the teacher that {request.name} was begun with: leave out "
             "--teacher"
         )
-    if not wish.resume and not wish.inputs and wish.teacher is None:
+    if not request.resume and not request.inputs and request.teacher is None:
         raise UsageError("avatar train needs a clip of the person, or --resume")
     return rights
 
@@ -270,14 +239,14 @@ def ready_libraries() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
+def _begun(request: TrainRequest, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
     """Prepare the pairs and store the avatar."""
-    inputs = [path.expanduser() for path in wish.inputs]
-    name = store.check_free(wish.name, replace=wish.force)
-    base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    face_model = find_face_model(wish.face_model)
+    inputs = [path.expanduser() for path in request.inputs]
+    name = store.check_free(request.name, replace=request.force)
+    base_sha256 = base_hash(request.base) if request.base is not None else None
+    face_model = find_face_model(request.face_model)
     if all(path.suffix.lower() in PHOTO_SUFFIXES for path in inputs):
-        if wish.base is None:
+        if request.base is None:
             raise UsageError(
                 "a few photographs are too little to begin with: give --base FILE, weights learnt "
                 "from other people (avatar train --as-base), or a clip of the person"
@@ -285,12 +254,12 @@ def _begun(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar
         takes = photo_takes(watch_photos(inputs, face_model))
         recordings: list[Recording] = []
     else:
-        takes, recordings = _clip_takes(inputs, wish.share, face_model)
+        takes, recordings = _clip_takes(inputs, request.share, face_model)
     given = Given(
-        size=wish.size, rights=rights, share=wish.share, seed=wish.seed,
+        size=request.size, rights=rights, share=request.share, seed=request.seed,
         base_sha256=base_sha256, recordings=recordings,
     )  # fmt: skip
-    stored = _stored(store, name, takes[0].source, wish.force)
+    stored = _stored(store, name, takes[0].source, request.force)
     shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
     prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
     return stored, given
@@ -377,8 +346,10 @@ def base_hash(path: Path) -> str:
         raise UsageError(f"--base: {path} cannot be read: {error.strerror}") from error
 
 
-def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
-    stored = store.load(wish.name)
+def _resumed(
+    request: TrainRequest, rights: Rights, store: AvatarStore
+) -> tuple[StoredAvatar, Given]:
+    stored = store.load(request.name)
     missing = (
         f"there is no training of {stored.name} to resume: none was begun, or its folder is gone. "
         f"Begin one: avatar train --name NAME CLIP --rights {rights}"
@@ -402,7 +373,7 @@ def read_given(folder: Path, missing: str) -> Given:
 
 
 def _trainer(
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -414,10 +385,10 @@ def _trainer(
     from engines.training.loop import CHECKPOINT, Plan, Trainer
     from engines.training.pairs import Pairs
 
-    resumed = wish.resume and (folder / CHECKPOINT).exists()
+    resumed = request.resume and (folder / CHECKPOINT).exists()
     base = None
-    if wish.base is not None and not resumed:
-        base = checkpoint.read(wish.base.expanduser())[0]
+    if request.base is not None and not resumed:
+        base = checkpoint.read(request.base.expanduser())[0]
     trainer = Trainer(
         Pairs(pairs, patches_of(given.size)),
         Plan(seed=given.seed),

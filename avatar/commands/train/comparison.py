@@ -26,7 +26,7 @@ from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
 from avatar.commands.trained import TrainedEngine
 from avatar.commands.wiring import portrait_settings
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
 from avatar.generate.framing import default_size
@@ -54,7 +54,7 @@ def compare(
     name: str,
     clip: Path | None,
     out: Path | None,
-    config: LiveConfig,
+    config: Options,
     *,
     store: AvatarStore | None = None,
 ) -> int:
@@ -117,7 +117,7 @@ def _run(
     source: Source,
     watched: Watched,
     rest: list[int],
-    config: LiveConfig,
+    config: Options,
     out: Path | None,
     *,
     taught: bool,

@@ -33,7 +33,6 @@ from avatar.commands.train.card import (
 from avatar.commands.train.command import (
     GIVEN,
     Given,
-    Wish,
     base_hash,
     looked_through,
     read_given,
@@ -50,11 +49,11 @@ from avatar.commands.train.lessons import (
     sitting,
 )
 from avatar.commands.train.prepare import Source, Take, write_pairs
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import (
     Lesson,
     Teacher,
-    TeacherWish,
     Teaching,
     open_again,
     open_teacher,
@@ -69,15 +68,13 @@ from avatar.track.landmarker import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
-MIN_MOMENTS, MAX_MOMENTS = 60, 480
 # Of the pictures that a face is found in.
 _MIN_TRAIN, _MIN_HELD_OUT = 40, 4
 _COMPARED = 40
 
 
 def begin(
-    wish: Wish,
-    asked: TeacherWish,
+    request: TrainRequest,
     rights: Rights,
     store: AvatarStore,
 ) -> tuple[StoredAvatar, Given] | None:
@@ -85,25 +82,23 @@ def begin(
 
     Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
     """
-    photo, clips = _inputs(wish.inputs)
-    if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
-        raise UsageError(
-            f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
-        )
-    name = store.check_free(wish.name, replace=wish.force)
-    base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    teacher = open_teacher(asked.engine, asked.options, say)
+    photo, clips = _inputs(request.inputs)
+    name = store.check_free(request.name, replace=request.force)
+    base_sha256 = base_hash(request.base) if request.base is not None else None
+    assert request.teacher is not None, "the command looked"
+    teacher = open_teacher(request.teacher, request.networks, say)
     _introduce(teacher.card)
-    face_model = find_face_model(wish.face_model)
+    face_model = find_face_model(request.face_model)
     avatar = open_avatar(photo, face_model, say)
     _check_face(avatar)
     drives = [looked_through(clip, face_model) for clip in clips]
-    each = max(1, asked.moments // len(drives))
-    lessons = [plan(drive, file_sha256(drive.path), wish.share, each) for drive in drives]
+    each = max(1, request.moments // len(drives))
+    lessons = [plan(drive, file_sha256(drive.path), request.share, each) for drive in drives]
     _check_planned(lessons)
-    stored = store.add(name, photo, avatar.face, replace=wish.force)
+    stored = store.add(name, photo, avatar.face, replace=request.force)
     given = Given(
-        size=wish.size, rights=rights, share=wish.share, seed=wish.seed, base_sha256=base_sha256,
+        size=request.size, rights=rights, share=request.share, seed=request.seed,
+        base_sha256=base_sha256,
         recordings=[recording_of(drive) for drive in drives],
         teaching=Teaching(teacher=teacher.card, photo_sha256=stored.sha256, lessons=lessons),
     )  # fmt: skip
@@ -114,13 +109,13 @@ def begin(
 def go_on(
     stored: StoredAvatar,
     given: Given,
-    wish: Wish,
+    request: TrainRequest,
 ) -> tuple[StoredAvatar, Given] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
         return stored, given
     teacher = open_again(given.teaching.teacher, say)
-    face_model = find_face_model(wish.face_model)
+    face_model = find_face_model(request.face_model)
     drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
     return _prepared(stored, given, teacher, drives, face_model)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.commands.run import ended_by_signals
-from avatar.commands.train.command import Given, Wish, begin, train_within
+from avatar.commands.train.command import Given, begin, train_within
 from avatar.commands.train.devices import Devices
+from avatar.commands.train.request import TrainRequest
 from avatar.errors import EngineError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def train_on(
     devices: Devices,
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -34,7 +35,7 @@ def train_on(
     """
     from engines.training.group import launch
 
-    work = partial(_work, devices, wish, given, folder, pairs, again)
+    work = partial(_work, devices, request, given, folder, pairs, again)
     stop = threading.Event()
 
     def pause() -> None:
@@ -54,7 +55,7 @@ def train_on(
 
 def _work(
     devices: Devices,
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -69,6 +70,6 @@ def _work(
     stop = threading.Event()
     signal.signal(signal.SIGINT, lambda _number, _frame: stop.set())
     own = replace(devices, device=replace(devices.device, name=group.device))
-    _, session = begin(wish, given, folder, pairs, own, group)
-    train_within(session, wish, stop, again)
+    _, session = begin(request, given, folder, pairs, own, group)
+    train_within(session, request, stop, again)
     return group.any(stop.is_set())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,26 +14,11 @@ from avatar.commands.models.catalog import Precision, find
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import TeacherCard
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.stages import Generator
 
 Say = Callable[[str], None]
-
-DEFAULT_MOMENTS = 240
-
-
-@dataclass(frozen=True)
-class TeacherWish:
-    """What the user asked for of a teacher.
-
-    ``moments``: how many pictures to learn from, of all clips together, at the most. ``options``:
-    the engine's.
-    """
-
-    engine: str
-    moments: int = DEFAULT_MOMENTS
-    options: NeuralOptions = field(default_factory=NeuralOptions)
 
 
 class Lesson(BaseModel):
@@ -92,7 +76,7 @@ class NeuralTeacher:
     are not installed or no backend can run them.
     """
 
-    def __init__(self, engine: str, options: NeuralOptions, say: Say) -> None:
+    def __init__(self, engine: str, options: Options, say: Say) -> None:
         from avatar.commands.neural import NeuralEngine
 
         if options.variant or options.crop:
@@ -118,9 +102,7 @@ class NeuralTeacher:
         return self._engine.generator(avatar, "photo", None)
 
 
-def _card_of(
-    engine: str, options: NeuralOptions, backend: str, precision: Precision
-) -> TeacherCard:
+def _card_of(engine: str, options: Options, backend: str, precision: Precision) -> TeacherCard:
     entry = find(engine)
     record = read_record(model_folder(engine))
     assert record is not None  # `model_folder` gives those of complete sets
@@ -138,14 +120,14 @@ def _card_of(
     )
 
 
-TEACHERS: dict[str, Callable[[str, NeuralOptions, Say], Teacher]] = {
+TEACHERS: dict[str, Callable[[str, Options, Say], Teacher]] = {
     "liveportrait": NeuralTeacher,
     "fomm": NeuralTeacher,
 }
 """What opens each teacher: called with its name, its options, and where to tell what it does."""
 
 
-def open_teacher(engine: str, options: NeuralOptions, say: Say) -> Teacher:
+def open_teacher(engine: str, options: Options, say: Say) -> Teacher:
     """Return the teacher called ``engine``, a key of ``TEACHERS``.
 
     Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
@@ -161,7 +143,7 @@ def open_again(card: TeacherCard, say: Say) -> Teacher:
 
     Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
     """
-    options = NeuralOptions(
+    options = Options(
         stitching=card.stitching,
         retarget_eyes=card.retarget_eyes,
         retarget_lips=card.retarget_lips,

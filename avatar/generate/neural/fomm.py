@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from avatar.config import DEFAULTS, NeuralOptions
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers
@@ -45,9 +45,9 @@ class FirstOrder:
     }
     seen_shapes: Mapping[str, tuple[int, ...]] = {**_POINTS, "crop": (3,)}
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: Options) -> None:
         self._strength = options.strength
-        if options.regions != DEFAULTS.regions or options.retarget_eyes or options.retarget_lips:
+        if options.regions != Options.regions or options.retarget_eyes or options.retarget_lips:
             raise UsageError(
                 "--engine fomm moves the face as a whole: its keypoints stand for no region. "
                 "Leave out --region, --retarget-eyes and --retarget-lips, or use --engine "

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, Motion, NetworkMotion, UInt8Image
 from avatar.generate.neural.crop import Crop, crop_of_numbers, eye_ratios, lip_ratio
 from avatar.generate.neural.family import Source, Values
@@ -90,7 +90,7 @@ class LivePortrait:
         "lips": (1,),
     }
 
-    def __init__(self, options: NeuralOptions) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
 
     @property

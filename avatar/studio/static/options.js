@@ -7,7 +7,8 @@ const wordsOf = (name) => t(`option${name[0].toUpperCase()}${name.slice(1)}`);
 
 const choiceWords = (option, choice) => {
   if (option.name === "profile" && choice !== null) return choice;
-  return has(`choice.${choice}`) ? t(`choice.${choice}`) : String(choice);
+  const key = [`choice.${option.name}.${choice}`, `choice.${choice}`].find(has);
+  return key ? t(key) : String(choice);
 };
 
 export class Options {
@@ -24,14 +25,16 @@ export class Options {
   }
 
   draw(options) {
-    const shape = JSON.stringify([options.map(({ value, ...rest }) => rest), current()]);
+    const shape = JSON.stringify([options.map(({ value, used, ...rest }) => rest), current()]);
     if (shape !== this.#drawn) {
       this.#drawn = shape;
       const open = new Set([...this.root.querySelectorAll("details[open]")].map(({ id }) => id));
       this.#fields.clear();
       this.root.replaceChildren(...Object.keys(GROUPS).map((group) => this.#group(group, options, open)));
     }
-    for (const option of options) this.#fields.get(option.name)?.(option.value);
+    const engine = options.find(({ name }) => name === "engine");
+    const engineWords = engine && choiceWords(engine, engine.value);
+    for (const option of options) this.#fields.get(option.name)?.(option, engineWords);
   }
 
   #group(group, options, open) {
@@ -57,7 +60,9 @@ export class Options {
     const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
     const [control, set] = make.call(this, option);
     control.dataset.option = option.name;
-    this.#fields.set(option.name, (value) => {
+    this.#fields.set(option.name, ({ value, used }, engine) => {
+      control.disabled = used === false;
+      label.title = used === false ? t("optionUnused", { engine }) : "";
       // What the user is just changing is not taken out of their hands.
       if (!control.matches(":active")) set(value);
     });
@@ -85,7 +90,7 @@ export class Options {
     const valueOf = () => (option.optional && slider.valueAsNumber > option.max ? null : slider.valueAsNumber);
     const show = () => {
       const value = valueOf();
-      const words = value === null ? t("noLimit") : option.name === "max_turn" ? t("degrees", { n: value })
+      const words = value === null ? t("noLimit") : option.unit === "degrees" ? t("degrees", { n: value })
         : `${Math.round(value * 100)} %`;
       output.textContent = words;
       slider.setAttribute("aria-valuetext", words);

@@ -16,7 +16,7 @@ import pytest
 from avatar.commands.profiles import default_profiles
 from avatar.commands.store import default_store
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import AvatarError, PhotoError, UsageError
 from avatar.generate.photo import builtin_photo
 from avatar.label import CORNERS
@@ -33,7 +33,7 @@ class Bench:
         self.heard: list[Any] = []
         self.lines: list[str] = []
         self.folder = folder
-        config = LiveConfig(**({"camera": "demo", "size": "320x240"} | options))
+        config = Options(**({"camera": "demo", "size": "320x240"} | options))
         self.profiles = default_profiles()
         self.studio = Studio(
             config, self.audience, store=default_store(), profiles=self.profiles,

@@ -12,7 +12,7 @@ import numpy as np
 
 from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.train.card import TeacherCard
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.generate.overlay import polygon_mask
 from avatar.generate.portrait import PortraitGenerator, PortraitSettings
@@ -44,7 +44,7 @@ class PaintingTeacher:
         )  # fmt: skip
 
     def __call__(
-        self, engine: str, options: NeuralOptions, say: Callable[[str], None]
+        self, engine: str, options: Options, say: Callable[[str], None]
     ) -> PaintingTeacher:
         """Be opened, in place of ``NeuralTeacher``."""
         assert engine == self.card.engine

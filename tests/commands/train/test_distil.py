@@ -23,12 +23,13 @@ from avatar.commands.train.card import (
     read_card,
     training_folder,
 )
-from avatar.commands.train.command import GIVEN, INTERRUPTED, Given, Wish, train
+from avatar.commands.train.command import GIVEN, INTERRUPTED, Given, train
 from avatar.commands.train.comparison import PAGE, compare
 from avatar.commands.train.distil import go_on
 from avatar.commands.train.lessons import See
-from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
-from avatar.config import LiveConfig, NeuralOptions
+from avatar.commands.train.request import TrainRequest
+from avatar.commands.train.teacher import TEACHERS, NeuralTeacher
+from avatar.core.options import Options, declared
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo
@@ -40,7 +41,7 @@ from tests.engines.training.conftest import one_thread as one_thread
 
 # Enough to see the way, too few to learn from: each picture is tracked.
 FEW = 12
-ASKED = TeacherWish("liveportrait", FEW)
+ASKED: dict[str, Any] = {"teacher": "liveportrait", "moments": FEW}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,15 +62,16 @@ def photo(home: Path) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("avatar.commands.train.distil.MIN_MOMENTS", FEW)
+        options = declared(TrainRequest)
+        patch.setitem(options, "moments", replace(options["moments"], bounds=(FEW, 480, 1)))
         patch.setattr("avatar.commands.train.distil._MIN_TRAIN", FEW - 2)
         patch.setattr("avatar.commands.train.distil._COMPARED", FEW)
         yield
 
 
 @pytest.fixture(scope="module")
-def wish(photo: Path, driving_clip: Path) -> Wish:
-    return Wish("pupil", (driving_clip, photo), rights="self", share=0.6, teacher=ASKED)
+def wish(photo: Path, driving_clip: Path) -> TrainRequest:
+    return TrainRequest("pupil", (driving_clip, photo), rights="self", share=0.6, **ASKED)
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def pictures(stored: StoredAvatar) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def killed(wish: Wish) -> list[bytes]:
+def killed(wish: TrainRequest) -> list[bytes]:
     """The pictures of a training that died while the teacher drew."""
 
     def die(drawn: int) -> None:
@@ -101,7 +103,7 @@ def killed(wish: Wish) -> list[bytes]:
 def taught(killed: list[bytes]) -> tuple[StoredAvatar, int]:
     """An avatar that went on from there and was trained; and how many pictures that took."""
     with teaching(PaintingTeacher()) as teacher:
-        assert train(Wish("pupil", rights="self", resume=True, steps=1)) == 0
+        assert train(TrainRequest("pupil", rights="self", resume=True, steps=1)) == 0
     return default_store().load("pupil"), teacher.drawn
 
 
@@ -115,7 +117,7 @@ def test_it_goes_on_where_the_teacher_was_killed(
 
 
 def test_the_card_says_who_taught(
-    taught: tuple[StoredAvatar, int], wish: Wish, driving_clip: Path
+    taught: tuple[StoredAvatar, int], wish: TrainRequest, driving_clip: Path
 ) -> None:
     stored, _ = taught
     card = read_card(stored.folder, stored.sha256)
@@ -139,7 +141,7 @@ def test_its_pictures_are_for_the_user_alone(taught: tuple[StoredAvatar, int]) -
 
 def test_another_training_with_the_same_pictures_draws_none(
     taught: tuple[StoredAvatar, int],
-    wish: Wish,
+    wish: TrainRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -166,7 +168,7 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
     pytest.importorskip("openvino", reason="what runs the trained network")
     stored, _ = taught
     with teaching(PaintingTeacher()) as teacher:
-        config = LiveConfig(backend="openvino")
+        config = Options(backend="openvino")
         assert compare("pupil", driving_clip, tmp_path / "out", config) == 0
     assert teacher.drawn == FEW
     metrics = read_card(stored.folder, stored.sha256).metrics
@@ -186,17 +188,17 @@ def test_other_networks_do_not_go_on_with_it(taught: tuple[StoredAvatar, int]) -
             teaching(PaintingTeacher(weights="1" * 64)),
             pytest.raises(UsageError, match="others than those that drew"),
         ):
-            go_on(stored, given, Wish("pupil"))
+            go_on(stored, given, TrainRequest("pupil"))
         lesson = given.teaching.lessons[0].model_copy(update={"sha256": "0" * 64})
         given.teaching.lessons[:] = [lesson]
         with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found another one"):
-            go_on(stored, given, Wish("pupil"))
+            go_on(stored, given, TrainRequest("pupil"))
     finally:
         record.write_bytes(kept)
 
 
 def test_ctrl_c_while_it_draws_pauses(
-    wish: Wish, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wish: TrainRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("avatar.commands.train.distil.ended_by_signals", stopped_at_once)
     with teaching(PaintingTeacher()) as teacher:
@@ -209,7 +211,9 @@ def test_ctrl_c_while_it_draws_pauses(
         read_card(default_store().load("paused").folder, "")
 
 
-def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_usable_pictures_are_refused(
+    wish: TrainRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def see(_model: Path) -> See:
         seen = iter([True] * 9 + [False] * 99)
         return lambda image: detected(image) if next(seen) else None
@@ -223,7 +227,9 @@ def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.Mon
         train(replace(wish, name="few"))
 
 
-def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: Wish) -> None:
+def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(
+    wish: TrainRequest,
+) -> None:
     with teaching(PaintingTeacher()) as teacher, pytest.raises(UsageError, match="larger --share"):
         train(replace(wish, name="x", share=0.2))
     assert teacher.drawn == 0 and default_store().find("x") is None
@@ -241,16 +247,18 @@ def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: W
 def test_inputs_that_do_not_go_with_a_teacher_are_told(inputs: tuple[str, ...], said: str) -> None:
     paths = tuple(Path(name) for name in inputs)
     with pytest.raises(UsageError, match=said):
-        train(Wish("x", paths, rights="self", teacher=ASKED))
+        train(TrainRequest("x", paths, rights="self", **ASKED))
 
 
 @pytest.mark.parametrize("moments", [FEW - 1, 481, 0])
-def test_a_number_of_moments_out_of_range_is_told(wish: Wish, moments: int) -> None:
+def test_a_number_of_moments_out_of_range_is_told(wish: TrainRequest, moments: int) -> None:
     with pytest.raises(UsageError, match=f"{FEW} to 480"):
-        train(replace(wish, name="x", teacher=TeacherWish("liveportrait", moments)))
+        train(replace(wish, name="x", moments=moments))
 
 
-def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish: Wish) -> None:
+def test_networks_that_are_not_installed_are_told_before_anything_is_stored(
+    wish: TrainRequest,
+) -> None:
     with pytest.raises(EngineError, match="avatar models pull liveportrait"):
         train(replace(wish, name="x"))
     assert default_store().find("x") is None
@@ -258,11 +266,11 @@ def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish
 
 def test_animals_are_refused() -> None:
     with pytest.raises(UsageError, match="leave out --variant"):
-        NeuralTeacher("liveportrait", NeuralOptions(variant="animals", crop="1,2,99"), print)
+        NeuralTeacher("liveportrait", Options(variant="animals", crop="1,2,99"), print)
 
 
 def test_a_face_that_is_too_small_is_refused(
-    wish: Wish, driving_clip: Path, tmp_path: Path, portrait: UInt8Image
+    wish: TrainRequest, driving_clip: Path, tmp_path: Path, portrait: UInt8Image
 ) -> None:
     from PIL import Image
 

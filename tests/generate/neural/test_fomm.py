@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import Float32, NetworkMotion
 from avatar.generate.neural.family import Source, Values
@@ -32,7 +32,7 @@ def random_points(seed: int) -> dict[str, Float32]:
 def driven(
     source: Values, now: Values, then: Values, *, absolute: bool = False, strength: float = 1
 ) -> Values:
-    family = FirstOrder(NeuralOptions(strength=strength))
+    family = FirstOrder(Options(strength=strength))
     motion = NetworkMotion("fomm", now, then)
     return family.driven(NONE_OPEN, Source(source, None, 0.3), motion, absolute=absolute)
 
@@ -88,11 +88,11 @@ def test_no_strength_is_the_photograph() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        NeuralOptions(regions=("lips",)),
-        NeuralOptions(retarget_eyes=True),
-        NeuralOptions(retarget_lips=True),
+        Options(regions=("lips",)),
+        Options(retarget_eyes=True),
+        Options(retarget_lips=True),
     ],
 )
-def test_what_these_networks_cannot_do_is_refused(options: NeuralOptions) -> None:
+def test_what_these_networks_cannot_do_is_refused(options: Options) -> None:
     with pytest.raises(UsageError, match="liveportrait"):
         FirstOrder(options)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avatar.config import NEURAL_ENGINES, NeuralOptions
+from avatar.core.options import PUBLISHED, Options
 from avatar.errors import EngineError
 from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image
 from avatar.generate.deck import Deck
@@ -24,10 +24,10 @@ from tests.generate.neural.toys import toy_generator, toys
 
 SIZE_PX = (320, 240)
 FRAME_NS = 40_000_000
-PLAIN = NeuralOptions(stitching=False)
+PLAIN = Options(stitching=False)
 
 
-@pytest.fixture(params=NEURAL_ENGINES)
+@pytest.fixture(params=PUBLISHED)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

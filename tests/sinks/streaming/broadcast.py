@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 
 from avatar.commands.live import LiveHandle, LiveSession
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.frames import Float32, GeneratedFrame, Motion
 from avatar.observe import delivery, distribution
 from avatar.sound.process import SoundProcess
@@ -156,7 +156,7 @@ def main() -> None:
         if mic is not None:
             parts.enter_context(played_clicks(asked.seconds))
         server = parts.enter_context(RtmpServer())
-        config = LiveConfig(
+        config = Options(
             camera="demo", out=(f"{server.address}/{KEY}", "none"), mic=mic, size=asked.size
         )
         session = LiveSession(

@@ -2,19 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from avatar.config import DEFAULTS, LiveConfig, load_config, parse_size
+from avatar.core.config_file import load_options
+from avatar.core.options import Options, parse_size
 from avatar.errors import ConfigError, UsageError
 
 
 def test_without_anything_the_defaults_hold() -> None:
-    assert load_config(None, {}) == DEFAULTS
+    assert load_options(None) == Options()
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "avatar.toml"
     path.write_text('avatar = "mona.jpg"\nfps = 25\nlabel-text = "KI"\nout = ["preview", "none"]\n')
-    config = load_config(path, {"fps": 24.0, "motion": None})
-    assert config == LiveConfig(
+    config = load_options(path, {"fps": 24.0, "motion": None})
+    assert config == Options(
         avatar=("mona.jpg",), fps=24.0, label_text="KI", out=("preview", "none")
     )
 
@@ -35,14 +36,14 @@ def test_a_wrong_file_is_an_error_that_names_the_place(
     path = tmp_path / "avatar.toml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        load_config(path, {})
+        load_options(path, {})
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
 
 
 def test_an_absent_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path / "absent.toml", {})
+        load_options(tmp_path / "absent.toml", {})
 
 
 def test_sizes() -> None:
@@ -58,4 +59,4 @@ def test_sizes() -> None:
 )
 def test_impossible_values_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        load_config(None, given)
+        load_options(None, given)
