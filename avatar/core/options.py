@@ -77,15 +77,19 @@ class Option:
     main: bool = False
 
     @property
+    def sentence(self) -> str:
+        """Return ``help`` with the bounds."""
+        if self.bounds is None:
+            return self.help
+        return f"{self.help.removesuffix('.')}, {_span(self, '–')}."
+
+    @property
     def text(self) -> str:
         """Return ``help`` with bounds and engines."""
-        text = self.help
-        if self.bounds is not None:
-            text = f"{text.removesuffix('.')}, {_span(self, '–')}."
-        if self.engines:
-            *most, last = self.engines
-            text += f" Only for {', '.join(most)}{' and ' if most else ''}{last}."
-        return text
+        if not self.engines:
+            return self.sentence
+        *most, last = self.engines
+        return f"{self.sentence} Only for {', '.join(most)}{' and ' if most else ''}{last}."
 
 
 def _span(option: Option, between: str) -> str:
