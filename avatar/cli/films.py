@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,8 +74,6 @@ def animate(
     ] = None,
 ) -> int:
     """Move a photo by a recorded clip: every frame of it, into a file, with its sound."""
-    from dataclasses import replace
-
     from avatar.commands.animate import animate as command
 
     return command(

@@ -2,109 +2,92 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from avatar.cli.session_command import session_command, shared
-from avatar.core.options import MotionMode, Options
+from avatar.core.options import MotionMode, Option, Options
 from avatar.errors import UsageError
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What ``avatar bench`` has of its own."""
+
+    # fmt: off
+    camera: Annotated[str, Option("Video file to replay as a camera, or demo.", metavar="CLIP")] = (
+        "demo"
+    )
+    out: Annotated[str, Option(
+        "Where the pictures go; a stream's address measures encoding.", metavar="OUT",
+    )] = "none"
+    seconds: Annotated[float, Option("How long to measure.")] = 20.0
+    unpaced: Annotated[bool, Option(
+        "As fast as possible, instead of 30 fps.", flag="--unpaced",
+    )] = False
+    glass: Annotated[bool, Option(
+        "From light to light: show a changing code to the camera (--camera 0, or `loop` for no "
+        "camera) and read it back at the end of the chain.",
+        flag="--glass",
+    )] = False
+    steadiness: Annotated[bool, Option(
+        "Measure instead how steady and how late the avatar moves, on --camera or on all of "
+        "--clips.",
+        flag="--motion",
+    )] = False
+    quality: Annotated[bool, Option(
+        "Measure the pictures instead; needs --clips and --avatars.", flag="--quality",
+    )] = False
+    clips: Annotated[Path | None, Option("Videos of faces.", metavar="FOLDER")] = None
+    avatars: Annotated[Path | None, Option("Pictures of faces.", metavar="FOLDER")] = None
+    quick: Annotated[bool, Option(
+        "With --quality: fewer frames and pairs; with --motion: no clip.", flag="--quick",
+    )] = False
+    html: Annotated[Path | None, Option(
+        "With --quality: a page with all pictures.", metavar="FILE",
+    )] = None
+    json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
+    plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
+    # fmt: on
 
 
 @session_command
 def bench(
     options: Options,
-    camera: Annotated[
-        str,
-        typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
-    ] = "demo",
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            metavar="OUT",
-            help="Where the pictures go; a stream's address measures encoding.",
-        ),
-    ] = "none",
-    measure_motion: Annotated[
-        bool,
-        typer.Option(
-            "--motion",
-            help="Measure instead how steady and how late the avatar moves, on --camera or on all "
-            "of --clips.",
-        ),
-    ] = False,
+    request: BenchRequest,
     motion: Annotated[
         MotionMode | None,
         typer.Option("--motion-mode", help="What --motion is for `avatar run`."),
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="How long to measure.")] = 20.0,
-    unpaced: Annotated[
-        bool, typer.Option("--unpaced", help="As fast as possible, instead of 30 fps.")
-    ] = False,
-    glass: Annotated[
-        bool,
-        typer.Option(
-            "--glass",
-            help="From light to light: show a changing code to the camera (--camera 0, or `loop` "
-            "for no camera) and read it back at the end of the chain.",
-        ),
-    ] = False,
-    quality: Annotated[
-        bool,
-        typer.Option(
-            "--quality", help="Measure the pictures instead; needs --clips and --avatars."
-        ),
-    ] = False,
-    clips: Annotated[
-        Path | None, typer.Option("--clips", metavar="FOLDER", help="Videos of faces.")
-    ] = None,
-    avatars: Annotated[
-        Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
-    ] = None,
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick", help="With --quality: fewer frames and pairs; with --motion: no clip."
-        ),
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="With --quality: a page with all pictures."),
-    ] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .png or .html.")
-    ] = None,
 ) -> int:
     """Measure frame rate, latency, CPU and memory on this machine."""
-    if quality:
-        from avatar.commands.quality import quality as quality_command
+    if request.quality:
+        from avatar.commands.quality import quality
 
-        return quality_command(
-            options.engine, clips, avatars, quick=quick, html_path=html, json_path=json_path,
-            face_model=options.face_model,
+        return quality(
+            options.engine, request.clips, request.avatars, quick=request.quick,
+            html_path=request.html, json_path=request.json, face_model=options.face_model,
         )  # fmt: skip
-    if measure_motion:
-        from avatar.commands.motion import motion as motion_command
+    if request.steadiness:
+        from avatar.commands.motion import motion as measure_motion
 
-        return motion_command(
-            camera, clips, smoothing=options.smoothing, quick=quick, json_path=json_path,
-            plot=plot, face_model=options.face_model,
+        return measure_motion(
+            request.camera, request.clips, smoothing=options.smoothing, quick=request.quick,
+            json_path=request.json, plot=request.plot, face_model=options.face_model,
         )  # fmt: skip
-    from dataclasses import replace
+    config = replace(options, camera=request.camera, seconds=request.seconds)
+    if request.glass:
+        from avatar.commands.glass import glass
 
-    config = replace(options, camera=camera, seconds=seconds)
-    if glass:
-        from avatar.commands.glass import glass as glass_command
-
-        return glass_command(config, json_path=json_path)
+        return glass(config, json_path=request.json)
     from avatar.commands.bench import bench as command
 
-    return command(config, unpaced=unpaced, json_path=json_path, plot=plot, out=out)
+    return command(
+        config, unpaced=request.unpaced, json_path=request.json, plot=request.plot, out=request.out
+    )
 
 
 def calibrate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -36,6 +37,7 @@ def session_command(body: Body) -> Command:
     ``body``: called with the ``Options`` that hold, then its own parameters by name; returns the
     exit status. An own parameter that is called like an option of the command gives that option
     other words; its value is the one that was given, also by the file, and its default otherwise.
+    One that is a table of options stands for all that the table declares.
     """
     name = body.__name__
 
@@ -56,12 +58,15 @@ def table_command(table: type) -> Callable[[Body], Command]:
     """
 
     def read(given: dict[str, Any], own: dict[str, Any]) -> tuple[Any, frozenset[str]]:
-        from avatar.core.config_file import checked
-
-        values = {name: checked(name, value, table) for name, value in given.items()}
-        return table(**values), frozenset(values)
+        return _made(table, given), frozenset(given)
 
     return lambda body: _command(body, table, read)
+
+
+def _made(table: type, given: dict[str, Any]) -> Any:
+    from avatar.core.config_file import checked
+
+    return table(**{name: checked(name, value, table) for name, value in given.items()})
 
 
 def shared(name: str, table: type = Options) -> Any:
@@ -109,20 +114,21 @@ def _command(body: Body, table: type, read: Read, *extra: inspect.Parameter) -> 
     own = _own_parameters(body)
     names = options_on(body.__name__, table)
     replaced = {name: own.pop(name) for name in names if name in own}
+    tables = {name: own.pop(name).annotation for name in list(own) if _is_table(own[name])}
 
     def command(**values: Any) -> None:
-        given = {name: values.pop(name) for name in names}
-        options, chosen = read({n: v for n, v in given.items() if v not in (None, [])}, values)
+        for name, own_table in tables.items():
+            values[name] = _made(own_table, _given(values, options_on(None, own_table)))
+        options, chosen = read(_given(values, names), values)
         for name, parameter in replaced.items():
             values[name] = getattr(options, name) if name in chosen else parameter.default
         raise typer.Exit(body(options, **values))
 
     options = [
-        replaced[name].replace(default=None)
-        if name in replaced
-        else _parameter(name, Annotated[_taken(name, table), shared(name, table)], None)
+        replaced[name].replace(default=None) if name in replaced else _option(name, table)
         for name in names
     ]
+    options += [_option(name, one) for one in tables.values() for name in declared(one)]
     required = [p for p in own.values() if p.default is inspect.Parameter.empty]
     others = [p for p in own.values() if p not in required]
     signature = inspect.Signature([*required, *options, *others, *extra])
@@ -130,6 +136,20 @@ def _command(body: Body, table: type, read: Read, *extra: inspect.Parameter) -> 
     command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     command.__name__, command.__doc__ = body.__name__, body.__doc__
     return command
+
+
+def _option(name: str, table: type) -> inspect.Parameter:
+    return _parameter(name, Annotated[_taken(name, table), shared(name, table)], None)
+
+
+def _is_table(own: inspect.Parameter) -> bool:
+    return is_dataclass(own.annotation)
+
+
+def _given(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Take those ``names`` out of ``values``; return the ones that were given."""
+    taken = {name: values.pop(name) for name in names}
+    return {name: value for name, value in taken.items() if value not in (None, [])}
 
 
 def _own_parameters(body: Body) -> dict[str, inspect.Parameter]:
