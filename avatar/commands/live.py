@@ -127,8 +127,7 @@ class LiveSession:
         config = self.config
         if config.drive == "audio":
             return AbsentSource(clock)
-        source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
-        return ReconnectingSource(source, clock, self._say)
+        return open_camera(config, clock, self._say)
 
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
@@ -346,6 +345,12 @@ class LiveSession:
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> FrameSource:
+    """Return the camera of ``config``, which is opened again when it was lost."""
+    source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
+    return ReconnectingSource(source, clock, say)
 
 
 def _own_movement(config: Options) -> frozenset[str]:

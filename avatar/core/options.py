@@ -28,7 +28,7 @@ Reference = Literal["auto", "first", "key", "profile"]
 Mouth = Literal["auto", "driver", "teeth"]
 Drive = Literal["video", "audio", "both", "auto"]
 Precision = Literal["auto", "fp32", "fp16", "int8"]
-Group = Literal["picture", "movement", "label"]
+Group = Literal["camera", "picture", "movement", "label"]
 Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
 """What is made again when an option changes while running; ``restart``: it cannot change."""
 
@@ -39,6 +39,8 @@ PORTRAIT, TRAINED, PUBLISHED = "portrait", "neural", ("liveportrait", "fomm")
 ENGINE_NAMES = (PORTRAIT, TRAINED, *PUBLISHED)
 
 RUN, ANIMATE, BENCH, STUDIO, DRIVER = "run", "animate", "bench", "studio", "Driver"
+GREEN = "#00b140"
+"""The green that programs such as OBS key out by default."""
 LIVE = (RUN, STUDIO)
 """Commands that hold a live session: they use every option that a config file may have."""
 _DRAWING = (RUN, ANIMATE, BENCH, DRIVER)
@@ -57,9 +59,10 @@ class Option:
     ``help``: what it does, for the command line and the documented table; what ``bounds`` and
     ``engines`` say is added to it. ``on``: the commands, and ``Driver``, that have it. ``panel``: a
     key of ``PANELS``, empty for the general one. ``flag``: its name on the command line where that
-    is not the field's. ``choices``: the values, where the type does not say. ``bounds``: (least,
-    most, step), checked wherever the option is given; ``unit`` for messages. ``page``: the studio's
-    group, empty where the page does not show it. ``change``: see ``Change``. ``engines``: which
+    is not the field's. ``choices``: the values, where the type does not say. ``offered``: the few
+    of many that the studio's page offers. ``bounds``: (least, most, step), checked wherever the
+    option is given; ``unit`` for messages. ``page``: the studio's group, empty where the page does
+    not show it. ``change``: see ``Change``. ``engines``: which
     engines use it; empty: all of them. ``main``: README shows it.
     """
 
@@ -69,6 +72,7 @@ class Option:
     metavar: str | None = None
     flag: str = ""
     choices: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
     bounds: tuple[float, float, float] | None = None
     unit: str = ""
     page: Group | Literal[""] = ""
@@ -169,7 +173,7 @@ class Options:
         "Behind the avatar: the photo's own background, the same blurred, transparent, a colour "
         "such as green or #00ff00, or an image file.",
         metavar="photo|blur|transparent|COLOUR|FILE", on=(RUN, ANIMATE, STUDIO, DRIVER),
-        engines=_OWN, main=True, **_PICTURE,
+        engines=_OWN, offered=("photo", "blur", "transparent", GREEN), main=True, **_PICTURE,
     )] = "photo"
     mouth: Annotated[Mouth, Option(
         "Inside the mouth: driver shows your own teeth from the camera, teeth draws some, auto "

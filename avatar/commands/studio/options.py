@@ -17,11 +17,7 @@ from avatar.core.options import (
     used_by,
 )
 from avatar.errors import UsageError
-from avatar.generate.background import WORDS
 
-# A page opens no files: another picture is named when the program starts.
-GREEN = "#00b140"
-_BACKGROUNDS = (*WORDS, GREEN)
 _LABEL_TEXT_LENGTH = 40
 
 
@@ -31,17 +27,15 @@ def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
     Beside that: its present ``value``, the choices of this machine, and ``used``, whether the
     engine that is chosen uses it.
     """
-    choices: dict[str, list[Any]] = {
-        "profile": [None, *profiles],
-        "background": list(dict.fromkeys((*_BACKGROUNDS, config.background))),
-    }
     described = []
     for name, option in _on_the_page():
         plain, _, region = name.partition(".")
         value = config.weights.get(region, 1.0) if region else getattr(config, plain)
         option |= {"value": value, "used": used_by(plain, config.engine)}
-        if name in choices:
-            option |= {"kind": "choice", "choices": choices[name]}
+        if name == "profile":
+            option |= {"kind": "choice", "choices": [None, *profiles]}
+        elif offered := declared()[plain].offered:
+            option |= {"kind": "choice", "choices": list(dict.fromkeys((*offered, value)))}
         described.append(option)
     return described
 
@@ -66,10 +60,11 @@ def changed(config: Options, values: dict[str, Any]) -> Options:
     unknown = sorted(set(values) - set(shown))
     if unknown:
         raise UsageError(f"the page cannot change {', '.join(unknown)}")
-    background = values.get("background", config.background)
-    if background not in (*_BACKGROUNDS, config.background):
-        raise UsageError(f"expected one of the backgrounds shown, found {background!r}")
     for name, value in values.items():
+        # A page opens no files: another picture is named when the program starts.
+        offered = declared()[name.partition(".")[0]].offered
+        if offered and value not in (*offered, getattr(config, name)):
+            raise UsageError(f"{name}: expected one of those shown, found {value!r}")
         if value is None and not shown[name]["optional"]:
             raise UsageError(f"{name}: expected a value, found none")
     weights = dict(config.weights)

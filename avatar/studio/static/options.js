@@ -1,7 +1,7 @@
 // The options, drawn from the program's own description of them.
 import { current, has, t } from "/static/i18n.js";
 
-const GROUPS = { picture: "groupPicture", movement: "groupMovement", label: "groupLabel" };
+const GROUPS = { camera: "camera", picture: "groupPicture", movement: "groupMovement", label: "groupLabel" };
 
 const wordsOf = (name) => t(`option${name[0].toUpperCase()}${name.slice(1)}`);
 
@@ -24,17 +24,18 @@ export class Options {
     this.#drawn = "";
   }
 
-  draw(options) {
+  draw(options, running) {
     const shape = JSON.stringify([options.map(({ value, used, ...rest }) => rest), current()]);
     if (shape !== this.#drawn) {
       this.#drawn = shape;
       const open = new Set([...this.root.querySelectorAll("details[open]")].map(({ id }) => id));
       this.#fields.clear();
-      this.root.replaceChildren(...Object.keys(GROUPS).map((group) => this.#group(group, options, open)));
+      const groups = Object.keys(GROUPS).filter((name) => options.some(({ group }) => group === name));
+      this.root.replaceChildren(...groups.map((group) => this.#group(group, options, open)));
     }
     const engine = options.find(({ name }) => name === "engine");
     const engineWords = engine && choiceWords(engine, engine.value);
-    for (const option of options) this.#fields.get(option.name)?.(option, engineWords);
+    for (const option of options) this.#fields.get(option.name)?.(option, running, engineWords);
   }
 
   #group(group, options, open) {
@@ -60,9 +61,11 @@ export class Options {
     const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
     const [control, set] = make.call(this, option);
     control.dataset.option = option.name;
-    this.#fields.set(option.name, ({ value, used }, engine) => {
-      control.disabled = used === false;
-      label.title = used === false ? t("optionUnused", { engine }) : "";
+    this.#fields.set(option.name, ({ value, used, change }, running, engine) => {
+      const reason = used === false ? t("optionUnused", { engine })
+        : running && change === "restart" ? t("optionFixed") : "";
+      control.disabled = Boolean(reason);
+      label.title = reason;
       // What the user is just changing is not taken out of their hands.
       if (!control.matches(":active")) set(value);
     });

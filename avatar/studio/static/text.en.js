@@ -75,6 +75,7 @@ export default {
   groupLabel: "Label",
   optionEngine: "Engine",
   optionUnused: "{engine} does not use this",
+  optionFixed: "Press Stop to change this",
   optionFrame: "Framing",
   optionMouth: "Teeth",
   optionShading: "Creases",

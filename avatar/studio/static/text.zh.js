@@ -75,6 +75,7 @@ export default {
   groupLabel: "标识",
   optionEngine: "引擎",
   optionUnused: "{engine} 不使用此选项",
+  optionFixed: "按“停止”后才能更改",
   optionFrame: "取景",
   optionMouth: "牙齿",
   optionShading: "皱纹",
