@@ -349,7 +349,8 @@ class LiveSession:
 
 def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> FrameSource:
     """Return the camera of ``config``, which is opened again when it was lost."""
-    source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
+    size_px = config.camera_size_px
+    source = create_source(config.camera, size_px=size_px, fps=config.fps, clock=clock)
     return ReconnectingSource(source, clock, say)
 
 

@@ -137,6 +137,12 @@ class Options:
         "Camera number, device, video file or address, or `demo` for a made-up performance.",
         metavar="CAMERA", on=(RUN, STUDIO), main=True,
     )] = "0"
+    camera_size: Annotated[str, Option(
+        "Picture size to ask the camera for; native: its largest, which shows the whole width of "
+        "a 16:9 camera and more of your mouth, and takes more computing.",
+        metavar="WxH|native", on=(RUN, STUDIO), page="camera",
+        offered=("640x480", "1280x720", "native"),
+    )] = "640x480"
     # Addresses of streams have keys in them: they stand in no representation.
     out: Annotated[tuple[str, ...], Option(
         "Where the pictures go: virtual, virtual:DEVICE, pipewire, preview, page (for OBS), "
@@ -319,6 +325,7 @@ class Options:
         if self.seconds is not None and self.seconds <= 0:
             raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
         parse_size(self.size)
+        _ = self.camera_size_px
         parse_weights(self.weight)
         if self.reference == "profile" and self.profile is None:
             raise UsageError(
@@ -341,6 +348,16 @@ class Options:
     def weights(self) -> dict[str, float]:
         """Return the weight of each region that was given one."""
         return parse_weights(self.weight)
+
+    @property
+    def camera_size_px(self) -> tuple[int, int] | None:
+        """Return the (width, height) to ask cameras for; None: the largest they have.
+
+        Raises ``UsageError``.
+        """
+        if self.camera_size == "native":
+            return None
+        return parse_size(self.camera_size, "--camera-size")
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -76,6 +76,8 @@ export default {
   optionEngine: "Engine",
   optionUnused: "{engine} does not use this",
   optionFixed: "Press Stop to change this",
+  optionCamera_size: "Picture size",
+  "choice.native": "the camera’s largest",
   optionFrame: "Framing",
   optionMouth: "Teeth",
   optionShading: "Creases",

@@ -76,6 +76,8 @@ export default {
   optionEngine: "引擎",
   optionUnused: "{engine} 不使用此选项",
   optionFixed: "按“停止”后才能更改",
+  optionCamera_size: "画面尺寸",
+  "choice.native": "摄像头的最大尺寸",
   optionFrame: "取景",
   optionMouth: "牙齿",
   optionShading: "皱纹",
