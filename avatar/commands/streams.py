@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from avatar.config import parse_size
-from avatar.core.options import Options
+from avatar.core.options import Options, parse_size
 from avatar.errors import UsageError
 from avatar.sinks import is_stream
 from avatar.sinks.streaming.settings import KEY_VARIABLE, StreamSettings, stream_key

@@ -17,9 +17,8 @@ import pytest
 
 from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.commands.driver import Driver
-from avatar.config import parse_face
 from avatar.core.home import Home
-from avatar.core.options import Options
+from avatar.core.options import Options, parse_face
 from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
 from avatar.frames import BLENDSHAPE_INDEX, UInt8Image
 from avatar.label import VisibleLabel

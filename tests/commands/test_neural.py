@@ -113,8 +113,8 @@ def test_liveportrait_animates_a_clip(models: Path, shared_media: Path, tmp_path
 @pytest.mark.slow
 def test_the_driver_takes_the_neural_engines(models: Path, portrait: UInt8Image) -> None:
     install("fomm", models)
-    options = Options(backend="openvino", strength=0.5)
-    with Driver("builtin", "fomm", neural=options, size_px=SIZE_PX) as driver:
+    options = {"backend": "openvino", "strength": 0.5}
+    with Driver("builtin", "fomm", size_px=SIZE_PX, **options) as driver:
         frame = driver.step(portrait, 1_000_000)
     assert frame is not None
     assert frame.image.shape == (256, 256, 3)

@@ -5,7 +5,7 @@ import pytest
 
 from avatar.commands.live import LiveSession
 from avatar.commands.retargeting import driving, make_retargeter
-from avatar.config import load_config
+from avatar.core.config_file import load_options
 from avatar.core.home import Home
 from avatar.core.options import Options
 from avatar.errors import AvatarError, UsageError
@@ -23,7 +23,7 @@ def test_options_become_driving() -> None:
 def test_they_can_stand_in_a_file(tmp_path: Path, home: Home) -> None:
     path = tmp_path / "a.toml"
     path.write_text('weight = "brows=0.5"\nmax-turn = 15\nreference = "first"\n', encoding="utf-8")
-    config = load_config(path, {})
+    config = load_options(path, {})
     assert config.weights == {"brows": 0.5}
     assert config.max_turn == 15
     make_retargeter(config, home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -24,21 +24,6 @@ from avatar.stages import Generator
 from engines.backends import Precision
 
 Say = Callable[[str], None]
-
-DEFAULT_MOMENTS = 240
-
-
-@dataclass(frozen=True)
-class TeacherWish:
-    """What the user asked for of a teacher.
-
-    ``moments``: how many pictures to learn from, of all clips together, at the most. ``options``:
-    the engine's.
-    """
-
-    engine: str
-    moments: int = DEFAULT_MOMENTS
-    options: Options = field(default_factory=Options)
 
 
 class Lesson(BaseModel):

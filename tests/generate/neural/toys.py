@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avatar.config import DEFAULTS
 from avatar.core.choices import Framing
 from avatar.core.options import Options
 from avatar.frames import Face, Float32, UInt8Image
@@ -27,6 +26,7 @@ from avatar.generate.neural.networks import Networks
 from engines.export import MODELS
 from engines.runner import Runner
 
+PLAIN = Options()
 RING = np.linspace(0, 2 * np.pi, 21, endpoint=False)
 Feeds = Mapping[str, Any]
 FAMILIES: dict[str, Callable[[Options], Family]] = {
@@ -137,7 +137,7 @@ def toy_generator(
     face: Face,
     framing: Framing = "portrait",
     size_px: tuple[int, int] | None = None,
-    options: Options = DEFAULTS,
+    options: Options = PLAIN,
     *,
     cache: Path,
     networks: Networks | None = None,

@@ -15,7 +15,7 @@ import pytest
 from avatar.clock import MonotonicClock
 from avatar.commands.doctor import check_streams
 from avatar.commands.live import LiveSession
-from avatar.config import load_config
+from avatar.core.config_file import load_options
 from avatar.core.home import Home
 from avatar.core.options import Options
 from avatar.errors import ConfigError, SinkError, UsageError
@@ -91,7 +91,7 @@ def test_a_config_file_that_is_wrong_is_told_without_the_key(tmp_path: Path) -> 
     file = tmp_path / "live.toml"
     file.write_text(f'out = {{ stream = "rtmp://host/app/{KEY}" }}\n')
     with pytest.raises(ConfigError, match="found dict") as raised:
-        load_config(file, {})
+        load_options(file, {})
     clean("".join(traceback.format_exception(raised.value)))
 
 
