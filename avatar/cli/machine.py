@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from avatar.cli.session_command import session_command, shared
+from avatar.core.choices import MotionMode
 from avatar.core.home import Home
-from avatar.core.options import PUBLISHED, MotionMode, Option, Options
+from avatar.core.options import PUBLISHED, Option, Options
 from avatar.errors import UsageError
 
 

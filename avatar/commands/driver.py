@@ -10,20 +10,11 @@ from typing import Any, Self
 
 from avatar.commands.retargeting import make_retargeter
 from avatar.commands.terminal import say as _say
+from avatar.core.choices import Framing, MotionMode, Smoothing
 from avatar.core.config_file import check_known, load_options
 from avatar.core.home import Home
 from avatar.core.machine import Machine
-from avatar.core.options import (
-    DRIVER,
-    PORTRAIT,
-    Framing,
-    MotionMode,
-    Options,
-    Smoothing,
-    default_of,
-    options_on,
-    takes_options,
-)
+from avatar.core.options import DRIVER, PORTRAIT, Options, default_of, options_on, takes_options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.motion.driving import Driving

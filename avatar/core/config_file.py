@@ -12,7 +12,6 @@ from avatar.core.options import (
     LIVE,
     Options,
     check_bound,
-    check_engine,
     options_on,
     takes_several,
     type_of,
@@ -34,9 +33,7 @@ def read_options(
     """
     values = _read(path, command) if path is not None else {}
     values |= {name: checked(name, value) for name, value in given.items() if value is not None}
-    options = Options(**values)
-    check_engine(options)
-    return options, frozenset(values)
+    return Options(**values), frozenset(values)
 
 
 def load_options(path: Path | None, given: Mapping[str, Any] | None = None) -> Options:

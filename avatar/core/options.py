@@ -16,19 +16,22 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from avatar.core.choices import (
+    Corner,
+    Drive,
+    Framing,
+    MotionMode,
+    Mouth,
+    Precision,
+    PublishedEngineName,
+    Reference,
+    Region,
+    Smoothing,
+    StreamPreset,
+)
 from avatar.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
-Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
-Region = Literal["expression", "pose", "lips", "eyes"]
-MotionMode = Literal["relative", "absolute"]
-Framing = Literal["portrait", "photo"]
-Smoothing = Literal["off", "light", "strong"]
-Reference = Literal["auto", "first", "key", "profile"]
-Mouth = Literal["auto", "driver", "teeth"]
-Drive = Literal["video", "audio", "both", "auto"]
-Precision = Literal["auto", "fp32", "fp16", "int8"]
-PublishedEngineName = Literal["liveportrait", "fomm"]
 Group = Literal["camera", "picture", "movement", "label"]
 Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
 """What is made again when an option changes while running; ``restart``: it cannot change."""
@@ -276,7 +279,7 @@ class Options:
     stream_size: Annotated[str | None, Option(
         "Size of the stream (default: that of --size).", metavar="WxH", **_STREAM,
     )] = None
-    stream_preset: Annotated[Literal["twitch", "youtube"] | None, Option(
+    stream_preset: Annotated[StreamPreset | None, Option(
         "Constant bit rates as the service recommends them.", **_STREAM,
     )] = None
     stream_key_file: Annotated[Path | None, Option(
@@ -473,16 +476,6 @@ def used_by(name: str, engine: str) -> bool:
     """Return whether ``engine`` uses the option ``name``."""
     engines = declared()[name].engines
     return not engines or engine in engines
-
-
-def check_engine(options: Options) -> None:
-    """Raise ``UsageError`` for an option that was given and that the engine does not use."""
-    for name, option in declared().items():
-        if not used_by(name, options.engine) and getattr(options, name) != default_of(name):
-            raise UsageError(
-                f"{flag_of(name)} is for --engine {' or '.join(option.engines)}; found it with "
-                f"--engine {options.engine}. Leave it out, or choose another engine"
-            )
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -279,15 +279,3 @@ def test_a_commands_own_words_take_the_files_value(
     for more in ([], ["--config", str(path)], ["--config", str(path), "--size", "320x240"]):
         app([*words, *more], standalone_mode=False)
     assert [own["size_px"] for own in asked] == [None, (640, 480), (320, 240)]
-
-
-# --- engines
-
-
-@pytest.mark.parametrize(
-    "given",
-    [{"stitching": False}, {"engine": "fomm", "mouth": "teeth"}, {"engine": "neural", "crop": "1"}],
-)
-def test_an_option_that_the_engine_does_not_use_is_an_error(given: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"--\w+ is for --engine .*; found it with --engine"):
-        load_options(None, given)

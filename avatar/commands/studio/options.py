@@ -17,6 +17,7 @@ from avatar.core.options import (
     used_by,
 )
 from avatar.errors import UsageError
+from avatar.sessions.engines import find_engine
 
 _LABEL_TEXT_LENGTH = 40
 
@@ -25,7 +26,7 @@ def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
     """Return each option of the page as ``schema`` does, in the page's order.
 
     Beside that: its present ``value``, the choices of this machine, and ``used``, whether the
-    engine that is chosen uses it.
+    engine that is chosen uses it. ``named``: the choices are names of the user's.
     """
     described = []
     for name, option in _on_the_page():
@@ -33,7 +34,7 @@ def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
         value = config.weights.get(region, 1.0) if region else getattr(config, plain)
         option |= {"value": value, "used": used_by(plain, config.engine)}
         if name == "profile":
-            option |= {"kind": "choice", "choices": [None, *profiles]}
+            option |= {"kind": "choice", "choices": [None, *profiles], "named": True}
         elif offered := declared()[plain].offered:
             option |= {"kind": "choice", "choices": list(dict.fromkeys((*offered, value)))}
         described.append(option)
@@ -75,4 +76,6 @@ def changed(config: Options, values: dict[str, Any]) -> Options:
     }
     texts = tuple(f"{region}={value}" for region, value in weights.items() if value != 1)
     plain = {name: value for name, value in values.items() if not name.startswith("weight.")}
-    return load_options(None, asdict(config) | plain | {"weight": texts})
+    options = load_options(None, asdict(config) | plain | {"weight": texts})
+    find_engine(options.engine).check(options)
+    return options

@@ -6,14 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from avatar.core.options import (
-    Option,
-    Options,
-    Precision,
-    declared,
-    default_of,
-    flag_of,
-)
+from avatar.core.choices import Precision
+from avatar.core.options import Option, Options, declared, default_of, flag_of
 from avatar.errors import UsageError
 
 TRAIN = "train"
