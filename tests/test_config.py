@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from avatar.config import DEFAULTS, LiveConfig, load_config, parse_size
+from avatar.config import DEFAULTS, load_config, parse_size
+from avatar.core.options import Options
 from avatar.errors import ConfigError, UsageError
 
 
@@ -14,7 +15,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     path = tmp_path / "avatar.toml"
     path.write_text('avatar = "mona.jpg"\nfps = 25\nlabel-text = "KI"\nout = ["preview", "none"]\n')
     config = load_config(path, {"fps": 24.0, "motion": None})
-    assert config == LiveConfig(
+    assert config == Options(
         avatar=("mona.jpg",), fps=24.0, label_text="KI", out=("preview", "none")
     )
 

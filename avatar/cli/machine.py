@@ -2,154 +2,99 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from avatar.cli.options import (
-    AvatarOption,
-    BackendOption,
-    BitrateOption,
-    CropOption,
-    EncoderOption,
-    EngineOption,
-    FaceModelOption,
-    ForceOption,
-    FrameOption,
-    MouthOption,
-    PrecisionOption,
-    RegionsOption,
-    RetargetEyesOption,
-    RetargetLipsOption,
-    ShadingOption,
-    SizeOption,
-    SmoothingOption,
-    StitchingOption,
-    StrengthOption,
-    WeightsVariantOption,
-    live_config,
-)
+from avatar.cli.session_command import session_command, shared
+from avatar.core.choices import MotionMode
 from avatar.core.home import Home
-from avatar.core.options import PUBLISHED, default_of
+from avatar.core.options import PUBLISHED, Option, Options
 from avatar.errors import UsageError
 
 
+@dataclass(frozen=True)
+class BenchRequest:
+    """What ``avatar bench`` has of its own."""
+
+    # fmt: off
+    camera: Annotated[str, Option("Video file to replay as a camera, or demo.", metavar="CLIP")] = (
+        "demo"
+    )
+    out: Annotated[str, Option(
+        "Where the pictures go; a stream's address measures encoding.", metavar="OUT",
+    )] = "none"
+    seconds: Annotated[float, Option("How long to measure.")] = 20.0
+    unpaced: Annotated[bool, Option(
+        "As fast as possible, instead of 30 fps.", flag="--unpaced",
+    )] = False
+    glass: Annotated[bool, Option(
+        "From light to light: show a changing code to the camera (--camera 0, or `loop` for no "
+        "camera) and read it back at the end of the chain.",
+        flag="--glass",
+    )] = False
+    steadiness: Annotated[bool, Option(
+        "Measure instead how steady and how late the avatar moves, on --camera or on all of "
+        "--clips.",
+        flag="--motion",
+    )] = False
+    quality: Annotated[bool, Option(
+        "Measure the pictures instead; needs --clips and --avatars.", flag="--quality",
+    )] = False
+    clips: Annotated[Path | None, Option("Videos of faces.", metavar="FOLDER")] = None
+    avatars: Annotated[Path | None, Option("Pictures of faces.", metavar="FOLDER")] = None
+    quick: Annotated[bool, Option(
+        "With --quality: fewer frames and pairs; with --motion: no clip.", flag="--quick",
+    )] = False
+    html: Annotated[Path | None, Option(
+        "With --quality: a page with all pictures.", metavar="FILE",
+    )] = None
+    json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
+    plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
+    # fmt: on
+
+
+@session_command
 def bench(
-    camera: Annotated[
-        str,
-        typer.Option("--camera", metavar="CLIP", help="Video file to replay as a camera, or demo."),
-    ] = "demo",
-    avatar: AvatarOption = None,
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            metavar="OUT",
-            help="Where frames go; a stream's address measures encoding.",
-        ),
-    ] = "none",
-    encoder: EncoderOption = None,
-    bitrate: BitrateOption = None,
-    engine: EngineOption = None,
+    options: Options,
+    request: BenchRequest,
     motion: Annotated[
-        bool,
-        typer.Option(
-            "--motion",
-            help="Measure how steady and how late the avatar moves instead, on --camera or on all "
-            "of --clips.",
-        ),
-    ] = False,
-    motion_mode: Annotated[
-        Literal["relative", "absolute"] | None,
-        typer.Option("--motion-mode", help="As --motion of `avatar run`."),
+        MotionMode | None,
+        typer.Option("--motion-mode", help="What --motion is for `avatar run`."),
     ] = None,
-    frame: FrameOption = None,
-    size: SizeOption = None,
-    smoothing: SmoothingOption = None,
-    mouth: MouthOption = None,
-    shading: ShadingOption = None,
-    strength: StrengthOption = None,
-    regions: RegionsOption = None,
-    stitching: StitchingOption = None,
-    retarget_eyes: RetargetEyesOption = None,
-    retarget_lips: RetargetLipsOption = None,
-    variant: WeightsVariantOption = None,
-    crop: CropOption = None,
-    backend: BackendOption = None,
-    precision: PrecisionOption = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="Measured time.")] = 20.0,
-    unpaced: Annotated[
-        bool, typer.Option("--unpaced", help="As fast as it goes, instead of 30 fps.")
-    ] = False,
-    glass: Annotated[
-        bool,
-        typer.Option(
-            "--glass",
-            help="From light to light: show a changing code to the camera (--camera 0, or `loop` "
-            "for no camera) and read it back at the end of the chain.",
-        ),
-    ] = False,
-    quality: Annotated[
-        bool,
-        typer.Option("--quality", help="Measure the pictures instead; needs --clips, --avatars."),
-    ] = False,
-    clips: Annotated[
-        Path | None, typer.Option("--clips", metavar="FOLDER", help="Videos of faces.")
-    ] = None,
-    avatars: Annotated[
-        Path | None, typer.Option("--avatars", metavar="FOLDER", help="Pictures of faces.")
-    ] = None,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", help="With --quality: fewer frames and pairs; --motion: no clip."),
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="With --quality: all pictures.")
-    ] = None,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE", help="Draw them: .png or .html.")
-    ] = None,
-    face_model: FaceModelOption = None,
-) -> None:
+) -> int:
     """Measure frame rate, latency, CPU and memory on this machine."""
     home = Home.of_user()
-    if quality:
-        from avatar.commands.quality import quality as quality_command
+    if request.quality:
+        from avatar.commands.quality import quality
 
-        raise typer.Exit(
-            quality_command(
-                engine or default_of("engine"), clips, avatars, home, quick=quick, html_path=html,
-                json_path=json_path, face_model=face_model,
-            )
+        return quality(
+            options.engine, request.clips, request.avatars, home, quick=request.quick,
+            html_path=request.html, json_path=request.json, face_model=options.face_model,
         )  # fmt: skip
-    given = {
-        name: value
-        for name, value in locals().items()
-        if name not in ("unpaced", "glass", "json_path", "plot", "motion_mode", "out")
-        and name not in ("quality", "clips", "avatars", "quick", "html", "home")
-    }
-    config = live_config(None, given | {"motion": motion_mode})
-    if motion:
-        from avatar.commands.motion import motion as motion_command
+    if request.steadiness:
+        from avatar.commands.motion import motion as measure_motion
 
-        raise typer.Exit(
-            motion_command(
-                camera, clips, home, smoothing=config.smoothing, quick=quick, json_path=json_path,
-                plot=plot, face_model=face_model,
-            )
+        return measure_motion(
+            request.camera, request.clips, home, smoothing=options.smoothing, quick=request.quick,
+            json_path=request.json, plot=request.plot, face_model=options.face_model,
         )  # fmt: skip
-    if glass:
-        from avatar.commands.glass import glass as glass_command
+    config = replace(options, camera=request.camera, seconds=request.seconds)
+    if request.glass:
+        from avatar.commands.glass import glass
 
-        raise typer.Exit(glass_command(config, home, json_path=json_path))
+        return glass(config, home, json_path=request.json)
     from avatar.commands.bench import bench as command
 
-    raise typer.Exit(
-        command(config, home, unpaced=unpaced, json_path=json_path, plot=plot, out=out)
+    return command(
+        config,
+        home,
+        unpaced=request.unpaced,
+        json_path=request.json,
+        plot=request.plot,
+        out=request.out,
     )
 
 
@@ -189,7 +134,7 @@ def calibrate(
     mic: Annotated[
         str | None, typer.Option("--mic", metavar="DEVICE", help="With --av: the microphone.")
     ] = None,
-    face_model: FaceModelOption = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
 ) -> None:
     """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
     home = Home.of_user()
@@ -218,7 +163,7 @@ def devices() -> None:
 
 
 def doctor(
-    face_model: FaceModelOption = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
     gpu: Annotated[
         bool,
         typer.Option(
@@ -251,7 +196,7 @@ def doctor(
         Path,
         typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
     ] = Path("avatar-gpu-report.txt"),
-    force: ForceOption = None,
+    force: Annotated[bool, shared("force")] = False,
     camera: Annotated[
         bool,
         typer.Option(
@@ -277,7 +222,7 @@ def doctor(
 
         status = doctor_gpu(
             Home.of_user().models, engine=engine, backend=backend, precision=precision,
-            report=report, force=bool(force), say=say,
+            report=report, force=force, say=say,
         )  # fmt: skip
         raise typer.Exit(status)
     if engine or force or (backend, precision) != ("auto", "auto"):

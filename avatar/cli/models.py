@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from avatar.cli.options import AheadOption, BuildBackendOption, BuildPrecisionOption
 from avatar.core.home import Home
 from avatar.core.options import PUBLISHED, declared
 
@@ -27,6 +26,21 @@ VariantOption = Annotated[
         help=f"Which weights of {' or '.join(declared()['variant'].engines)} (default: people).",
     ),
 ]  # fmt: skip
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend", metavar="NAME", help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt."
+    ),
+]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", metavar="NAME", help="auto, fp32, fp16 or int8.")
+]
+AheadOption = Annotated[
+    bool,
+    typer.Option(
+        "--ahead", help="For a graphics card that is not in this machine (tensorrt-rtx only)."
+    ),
+]
 LicenceOption = Annotated[
     bool,
     typer.Option("--accept-licence", help="I have read the model's licence and accept it."),
@@ -63,8 +77,8 @@ def models_import(
 def models_build(
     model: ModelArgument,
     variant: VariantOption = None,
-    backend: BuildBackendOption = "auto",
-    precision: BuildPrecisionOption = "auto",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = "auto",
     ahead: AheadOption = False,
 ) -> None:
     """Compile an installed model for this machine, so that its first use starts quickly."""

@@ -7,12 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from avatar.cli.options import (
-    AheadOption,
-    BuildBackendOption,
-    BuildPrecisionOption,
-    FaceModelOption,
-)
+from avatar.cli.models import AheadOption, BackendOption, PrecisionOption
+from avatar.cli.session_command import shared
 from avatar.core.home import Home
 
 
@@ -61,7 +57,7 @@ def avatars_add(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an avatar of the same name.")
     ] = False,
-    face_model: FaceModelOption = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
 ) -> None:
     """Store copies of a photograph, or of several of one person, with the face found in them."""
     from avatar.commands.avatars_command import add
@@ -105,8 +101,8 @@ def avatars_remove(name: NameArgument) -> None:
 
 def avatars_build(
     name: NameArgument,
-    backend: BuildBackendOption = "auto",
-    precision: BuildPrecisionOption = "auto",
+    backend: BackendOption = "auto",
+    precision: PrecisionOption = "auto",
     ahead: AheadOption = False,
 ) -> None:
     """Compile an avatar's trained generator, so that its first use starts quickly."""

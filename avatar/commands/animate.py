@@ -20,9 +20,9 @@ from avatar.commands.first_look import FirstLook, look_ahead, tracked
 from avatar.commands.retargeting import chosen_reference, make_retargeter
 from avatar.commands.template import check_saving, open_template, recording_of, save
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
+from avatar.core.options import Options
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.generate.framing import default_size
@@ -48,7 +48,7 @@ INTERRUPTED = 130
 
 
 def animate(
-    config: LiveConfig,
+    config: Options,
     home: Home,
     *,
     driving: Path,
@@ -125,7 +125,7 @@ def _check(driving: Path, out: Path) -> None:
         )
 
 
-def _check_transparency(config: LiveConfig, out: Path) -> None:
+def _check_transparency(config: Options, out: Path) -> None:
     """Raise ``UsageError`` unless transparency and the film's kind go together."""
     can = out.suffix.lower() in ALPHA_SUFFIXES
     if config.background == "transparent" and not can:
@@ -136,12 +136,12 @@ def _check_transparency(config: LiveConfig, out: Path) -> None:
         )
 
 
-def _own_size(photo: UInt8Image, config: LiveConfig) -> tuple[int, int]:
+def _own_size(photo: UInt8Image, config: Options) -> tuple[int, int]:
     return PORTRAIT_SIZE_PX if config.frame == "portrait" else default_size(photo, config.frame)
 
 
 def _labeller(
-    config: LiveConfig, photo: AvatarPhoto, out: Path, size_px: tuple[int, int], home: Home
+    config: Options, photo: AvatarPhoto, out: Path, size_px: tuple[int, int], home: Home
 ) -> Labeller:
     return create_labeller(
         size_px=size_px,
@@ -155,9 +155,7 @@ def _labeller(
     )
 
 
-def _writer(
-    config: LiveConfig, out: Path, size_px: tuple[int, int], timing: FilmTiming
-) -> Mp4Writer:
+def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
     path, rate = out.expanduser(), float(timing.rate)
     metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
     if config.background == "transparent":
@@ -199,7 +197,7 @@ def _motions(
             yield retargeter.retarget(track, track.timestamp_ns)
 
 
-def _first_look(driving: Path, tracker: Tracker, config: LiveConfig) -> FirstLook:
+def _first_look(driving: Path, tracker: Tracker, config: Options) -> FirstLook:
     """Look for the reference; absolute motion does without, and so does another choice."""
     if config.motion == "absolute" or chosen_reference(config) != "auto":
         return FirstLook(None, ())

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from avatar.commands.terminal import say
-from avatar.config import load_config
+from avatar.core.config_file import load_options
 from avatar.core.files import PUBLIC, write_whole
 from avatar.core.home import Home
 from avatar.errors import UsageError
@@ -62,7 +62,7 @@ def install(config: Path, by: By | None, home: Home, *, force: bool = False) -> 
     """
     places = _places(home)
     config = config.expanduser().absolute()
-    load_config(config, {})
+    load_options(config, {})
     chosen: By = by or ("systemd" if manager_answers() else "desktop")
     text = unit(config) if chosen == "systemd" else desktop_entry(config)
     # One way only: started twice, the second would find the camera busy.

@@ -23,9 +23,9 @@ from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.process import age_s, cpu_s, machine, memory_mb
 from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
 from avatar.core.pictures import jpeg
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, UInt8Image
@@ -158,7 +158,7 @@ class _Window:
 
 
 def bench(
-    config: LiveConfig, home: Home, *, unpaced: bool, json_path: Path | None, plot: Path | None,
+    config: Options, home: Home, *, unpaced: bool, json_path: Path | None, plot: Path | None,
     out: str = "none",
 ) -> int:  # fmt: skip
     """Measure and report; return the exit status. ``config.seconds`` is the measured time.
@@ -190,7 +190,7 @@ def bench(
 
 
 def _session(
-    config: LiveConfig,
+    config: Options,
     home: Home,
     frames: JpegFrames,
     clock: Clock,
@@ -233,7 +233,7 @@ def _after_warm_up(recorder: Recorder, sink: str) -> Recorder:
 
 
 def _summary(
-    config: LiveConfig,
+    config: Options,
     recorder: Recorder,
     window: _Window,
     alone: tuple[Alone, Alone],

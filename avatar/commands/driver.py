@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from avatar.commands.profiles import ProfileStore, stored_person
+from avatar.commands.retargeting import make_retargeter
 from avatar.commands.terminal import say as _say
-from avatar.config import DEFAULTS, NeuralOptions
-from avatar.core.choices import Framing, MotionMode, Mouth, Reference, Smoothing
+from avatar.core.choices import Framing, MotionMode, Smoothing
+from avatar.core.config_file import check_known, load_options
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import DRIVER, PORTRAIT, Options, default_of, options_on, takes_options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, UInt8Image
-from avatar.motion.driving import UNCHANGED, Driving
-from avatar.motion.retarget import FaceRetargeter
+from avatar.motion.driving import Driving
 from avatar.sessions.engines import open_engine
 from avatar.stages import Generator
 from avatar.track.face_model import find_face_model
@@ -28,66 +28,45 @@ class Driver:
     """Drives one avatar with pictures of a face.
 
     ``avatar``: path of a photograph, name of a stored avatar, ``"builtin"``, or uint8 (H, W, 3)
-    RGB.
-    ``engine``: name of the generator. ``motion``: ``relative`` adds the driver's change since
-    its reference to the photograph; ``absolute`` reproduces the driver's own landmarks.
-    ``frame``: ``portrait`` cuts head and shoulders, ``photo`` keeps the whole picture.
-    ``smoothing``: ``off``, ``light`` or ``strong``. ``size_px``: (width, height) of the pictures;
-    None takes the photo's own, or 512×512 for a portrait. ``face_model``: the landmarker's file.
-    ``reference``: what relative motion starts from: ``auto`` the most neutral face of the first
-    two seconds, ``first`` the first face, ``profile`` the resting face of ``profile``, the name of
-    one that ``avatar calibrate`` made. ``driving``: how far the portrait goes along.
-    ``mouth``: what shows between the lips, ``driver``, ``teeth`` or ``auto``. ``shading``: how much
-    of the driver's creases the avatar gets, 0 to 1. ``background``: ``photo``, ``blur``,
-    ``transparent`` (the pictures then have an ``alpha``), a colour, or a picture's path.
-    ``neural``: options of the engines of networks. ``home``: whose avatars, profiles and caches;
-    None: those of the user who runs the program. ``machine``: what it shares with others in the
-    process; None: with all to which none was handed.
+    RGB. ``size_px``: (width, height) of the pictures; None takes the photo's own, or 512×512 for a
+    portrait. Everything else is an option of ``avatar animate``, by its name in a config file:
+    docs/options.md says what each does. ``home``: whose avatars, profiles and caches; None: those
+    of the user who runs the program. ``machine``: what it shares with others in the process; None:
+    with all to which none was handed.
+
+    Raises ``UsageError`` for an option that there is not, naming the nearest, and for values that
+    are out of bounds or do not go together.
 
     Use it as a context manager::
 
-        with avatar.Driver(avatar="portrait.jpg") as driver:
+        with avatar.Driver(avatar="portrait.jpg", strength=1.2) as driver:
             frame = driver.step(rgb, timestamp_ns)
 
     Its pictures are not labelled: mark them before they are shown to anybody
     (``avatar.label.create_labeller``).
     """
 
+    @takes_options(DRIVER)
     def __init__(
         self,
         avatar: str | Path | UInt8Image,
-        engine: str = "portrait",
+        engine: str = PORTRAIT,
         motion: MotionMode = "relative",
         frame: Framing = "portrait",
         smoothing: Smoothing = "light",
         *,
         size_px: tuple[int, int] | None = None,
-        face_model: Path | None = None,
-        reference: Reference = "auto",
-        driving: Driving = UNCHANGED,
-        profile: str | None = None,
-        mouth: Mouth = DEFAULTS.mouth,
-        shading: float = DEFAULTS.shading,
-        background: str = DEFAULTS.background,
-        neural: NeuralOptions = DEFAULTS,
         home: Home | None = None,
         machine: Machine | None = None,
+        **options: Any,
     ) -> None:
+        given = {"engine": engine, "motion": motion, "frame": frame, "smoothing": smoothing}
+        chosen = _options(given | _modern(options))
+        self._avatar, self._framing, self._size_px = avatar, chosen.frame, size_px
+        self._face_model = chosen.face_model
         self._home = home = home or Home.of_user()
-        self._avatar, self._framing = avatar, frame
-        options = replace(
-            neural, engine=engine, smoothing=smoothing, mouth=mouth, shading=shading,
-            background=background,
-        )  # fmt: skip
-        self._engine = open_engine(options, _say, home, machine or Machine.of_process())
-        self._size_px, self._face_model = size_px, face_model
-        self._retargeter = FaceRetargeter(
-            motion,
-            smoothing,
-            reference,
-            person=stored_person(profile, ProfileStore(home.profiles)),
-            driving=driving,
-        )
+        self._engine = open_engine(chosen, _say, home, machine or Machine.of_process())
+        self._retargeter = make_retargeter(chosen, home)
         self._open = ExitStack()
         self._tracker: FaceLandmarker | None = None
         self._generator: Generator | None = None
@@ -130,3 +109,42 @@ class Driver:
         if not self._seen_face:
             return None
         return self._generator.generate(self._retargeter.retarget(track, timestamp_ns))
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Return the options of a ``Driver``. Raises ``UsageError``."""
+    for name in given:
+        check_known(name, options_on(DRIVER), "option of Driver")
+    return load_options(None, given)
+
+
+def _modern(options: dict[str, Any]) -> dict[str, Any]:
+    """Return ``options`` with what stood in ``driving`` and ``neural`` by its own names."""
+    modern = dict(options)
+    driving, neural = modern.pop("driving", None), modern.pop("neural", None)
+    if driving is not None or neural is not None:
+        warnings.warn(
+            "Driver takes the options themselves, such as strength=1.2, in place of driving= and "
+            "neural=",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    return _of_driving(driving or Driving()) | _changed(neural or Options()) | modern
+
+
+def _of_driving(driving: Driving) -> dict[str, Any]:
+    parts = {"pose": driving.pose, "mouth": driving.mouth, "eyes": driving.eyes}
+    parts["brows"] = driving.brows
+    return _changed(
+        Options(
+            strength=driving.strength, exaggerate=driving.exaggerate,
+            max_turn=driving.max_turn_deg, lock_head=driving.lock_head,
+            weight=tuple(f"{part}={weight:g}" for part, weight in parts.items() if weight != 1),
+        )
+    )  # fmt: skip
+
+
+def _changed(options: Options) -> dict[str, Any]:
+    """Return what differs from the defaults."""
+    values = {name: getattr(options, name) for name in options_on(DRIVER)}
+    return {name: value for name, value in values.items() if value != default_of(name)}

@@ -27,9 +27,9 @@ from avatar.clock import Clock, MonotonicClock
 from avatar.commands.live import LiveSession
 from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
 from avatar.core.wrapped import Wrapped
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
@@ -162,7 +162,7 @@ class CodeReader(Wrapped[Any]):
         self.inside_ms.append((arrived_ns - frame.timestamp_ns) / 1e6)
 
 
-def glass(config: LiveConfig, home: Home, *, json_path: Path | None) -> int:
+def glass(config: Options, home: Home, *, json_path: Path | None) -> int:
     """Measure from light to light and report; return the exit status."""
     if json_path is not None:
         check_writable(json_path, "--json")

@@ -18,10 +18,11 @@ from avatar.commands.hotkeys import Hotkeys, key_map
 from avatar.commands.retargeting import driving, make_retargeter
 from avatar.commands.sound import LiveSound
 from avatar.commands.streams import stream_settings
-from avatar.config import LiveConfig, load_config
+from avatar.core.config_file import load_options
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
+from avatar.core.options import PUBLISHED, Options, changeable, flag_of, takes_options
 from avatar.errors import UsageError
 from avatar.generate.deck import Deck
 from avatar.label import VisibleLabel, create_labeller, file_metadata
@@ -42,11 +43,10 @@ from avatar.track.face_model import find_face_model
 from avatar.track.landmarker import FaceLandmarker
 
 CAMERA_SIZE_PX = (640, 480)
-# What may change while running, by what has to be made anew for it.
-_PICTURE = {"avatar", "frame", "mouth", "shading", "background"}
-_MOVEMENT = {"motion", "smoothing", "reference", "profile"}
-_DRIVING = {"strength", "weight", "exaggerate", "max_turn", "lock_head"}
-_LABEL = {"label_text", "label_corner"}
+_PICTURE, _MOVEMENT = changeable("picture"), changeable("movement")
+_DRIVING, _LABEL = changeable("driving"), changeable("label")
+# Camera and outputs are changed by other means, and not looked at here.
+_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "camera", "out"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -63,7 +63,7 @@ class LiveSession:
 
     def __init__(
         self,
-        config: LiveConfig,
+        config: Options,
         say: Callable[[str], None],
         *,
         home: Home,
@@ -129,15 +129,14 @@ class LiveSession:
             fps=config.fps,
         )
 
-    def _open_engine(self, config: LiveConfig) -> OpenEngine:
+    def _open_engine(self, config: Options) -> OpenEngine:
         return open_engine(config, self._say, self._home, self._machine)
 
     def _source(self, clock: Clock) -> FrameSource:
         config = self.config
         if config.drive == "audio":
             return AbsentSource(clock)
-        source = create_source(config.camera, size_px=CAMERA_SIZE_PX, fps=config.fps, clock=clock)
-        return ReconnectingSource(source, clock, self._say)
+        return open_camera(config, clock, self._say)
 
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
@@ -164,7 +163,7 @@ class LiveSession:
             open_track=self.sound.open_track if self.sound is not None else None,
         )
 
-    def _make_labeller(self, config: LiveConfig, outputs: Sequence[str]) -> Labeller:
+    def _make_labeller(self, config: Options, outputs: Sequence[str]) -> Labeller:
         return create_labeller(
             size_px=config.size_px,
             text=config.label_text,
@@ -238,7 +237,7 @@ class LiveSession:
         """End the output called ``name``; safe from any thread."""
         self._pipeline.detach(name)
 
-    def change(self, config: LiveConfig) -> None:
+    def change(self, config: Options) -> None:
         """Go on with other options; from one thread at a time, while running.
 
         The avatar, the movement and the label can change; camera and outputs are not looked at.
@@ -249,14 +248,14 @@ class LiveSession:
             field.name for field in fields(config)
             if getattr(config, field.name) != getattr(self.config, field.name)
         }  # fmt: skip
-        fixed = changed - _PICTURE - _MOVEMENT - _DRIVING - _LABEL - {"mirror", "camera", "out"}
+        fixed = changed - _CHANGEABLE
         if fixed:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(fixed))
+            names = ", ".join(map(flag_of, sorted(fixed)))
             raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
         retargeter = self._make_retargeter(config)  # checks what does not go together
-        if changed & _PICTURE:
+        if changed & (_PICTURE | _own_movement(config)):
             self._show(config)
-        if changed & _MOVEMENT:
+        if changed & (_MOVEMENT | {"engine"}):
             self._move_by(retargeter)
         elif changed & _DRIVING:
             self._retargeter.drive(driving(config))
@@ -268,7 +267,7 @@ class LiveSession:
             self.take_reference()
         self.config = config
 
-    def _show(self, config: LiveConfig) -> None:
+    def _show(self, config: Options) -> None:
         engine = self._open_engine(config)
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
@@ -283,7 +282,7 @@ class LiveSession:
         self._show(self.config)
         self._move_by(self._make_retargeter(self.config))
 
-    def _make_retargeter(self, config: LiveConfig) -> FaceRetargeter:
+    def _make_retargeter(self, config: Options) -> FaceRetargeter:
         delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
         return make_retargeter(config, self._home, delay)
 
@@ -367,6 +366,18 @@ class LiveSession:
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
 
 
+def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> FrameSource:
+    """Return the camera of ``config``, which is opened again when it was lost."""
+    size_px = config.camera_size_px
+    source = create_source(config.camera, size_px=size_px, fps=config.fps, clock=clock)
+    return ReconnectingSource(source, clock, say)
+
+
+def _own_movement(config: Options) -> frozenset[str]:
+    """Return the options of movement that the engine applies itself, in what it draws with."""
+    return frozenset({"strength", "smoothing"} if config.engine in PUBLISHED else ())
+
+
 def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
     """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
     black = [spec for spec in outputs if not keeps_alpha(spec)]
@@ -417,6 +428,7 @@ class LiveHandle:
         return not self._thread.is_alive()
 
 
+@takes_options()
 def open_live(
     *,
     say: Callable[[str], None] = lambda line: None,
@@ -429,13 +441,12 @@ def open_live(
 ) -> LiveHandle:
     """Return the threaded loop of ``avatar run`` for programs; enter it to start.
 
-    ``options`` are those of ``avatar.config.LiveConfig``; ``config`` is a TOML file of them.
-    ``home``: whose avatars, profiles and caches; None: those of the user who runs the program.
-    ``machine``: as of ``LiveSession``.
-    A preview window is served by the main thread only, so it is refused here.
+    The options are those of ``avatar run``; ``config`` is a TOML file of them. ``home``: whose
+    avatars, profiles and caches; None: those of the user who runs the program. ``machine``: as of
+    ``LiveSession``. A preview window is served by the main thread only, so it is refused here.
     Raises ``UsageError`` and the errors of the parts that cannot be made.
     """
-    settings = load_config(config, options)
+    settings = load_options(config, options)
     if "preview" in settings.out and not sinks:
         raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
     home = home or Home.of_user()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from avatar.commands.profiles import ProfileStore, stored_person
-from avatar.config import LiveConfig
 from avatar.core.choices import Reference
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.motion.driving import Driving
 from avatar.motion.retarget import FaceRetargeter
@@ -15,7 +15,7 @@ from avatar.sessions.engines import find_engine
 
 
 def make_retargeter(
-    config: LiveConfig, home: Home, delay_s: Callable[[], float] = lambda: 0.0
+    config: Options, home: Home, delay_s: Callable[[], float] = lambda: 0.0
 ) -> FaceRetargeter:
     """Return the retargeter that ``config`` describes.
 
@@ -37,14 +37,14 @@ def make_retargeter(
     )
 
 
-def chosen_reference(config: LiveConfig) -> Reference:
+def chosen_reference(config: Options) -> Reference:
     """Return the reference: with a profile its resting face, unless another one is asked for."""
     if config.profile is not None and config.reference == "auto":
         return "profile"
     return config.reference
 
 
-def driving(config: LiveConfig) -> Driving:
+def driving(config: Options) -> Driving:
     """Return how far the avatar goes along. Raises ``UsageError``."""
     engine = find_engine(config.engine)
     engine.check(config)

@@ -12,16 +12,16 @@ from avatar.commands.live import LiveSession
 from avatar.commands.process import age_s
 from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
 from avatar.core.files import write_output
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.observe import Recorder, delivery, distribution, dropped_share
 from avatar.sinks.streaming.address import redacted
 
 
-def run(config: LiveConfig, home: Home) -> int:
+def run(config: Options, home: Home) -> int:
     """Run until the user ends it; print a summary; return the exit status."""
     if config.stats is not None:
         check_writable(config.stats, "--stats")

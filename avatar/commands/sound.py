@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from avatar.commands.profiles import ProfileStore
-from avatar.config import LiveConfig
 from avatar.core.face.head import decompose
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.frames import Face
 from avatar.motion.spoken import VoiceDriven
 from avatar.observe import Recorder
@@ -66,7 +66,7 @@ class LiveSound:
     """
 
     def __init__(
-        self, config: LiveConfig, recorder: Recorder, sink: Callable[[], str],
+        self, config: Options, recorder: Recorder, sink: Callable[[], str],
         say: Callable[[str], None], home: Home, *, is_recorded: bool = False,
     ) -> None:  # fmt: skip
         assert config.mic is not None
@@ -123,7 +123,7 @@ class LiveSound:
         self._process.__exit__(kind, error, trace)
 
 
-def _camera_delay_s(config: LiveConfig, home: Home) -> float:
+def _camera_delay_s(config: Options, home: Home) -> float:
     """Return what ``avatar calibrate --av`` measured for the profile, 0 where it did not."""
     if config.profile is None:
         return 0.0

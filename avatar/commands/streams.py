@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from avatar.config import LiveConfig, parse_size
+from avatar.core.options import Options, parse_size
 from avatar.errors import UsageError
 from avatar.sinks import is_stream
 from avatar.sinks.streaming.settings import KEY_VARIABLE, StreamSettings, stream_key
 
 
-def stream_settings(config: LiveConfig) -> StreamSettings:
+def stream_settings(config: Options) -> StreamSettings:
     """Return how ``config`` wants streams. Raises ``UsageError`` for what does not fit."""
     streams = [spec for spec in config.out if is_stream(spec)]
     if not streams:
@@ -32,7 +32,7 @@ def stream_settings(config: LiveConfig) -> StreamSettings:
     )
 
 
-def _expect_nothing(config: LiveConfig) -> None:
+def _expect_nothing(config: Options) -> None:
     """Refuse options of streams without one: they would do nothing."""
     given = {
         "--bitrate": config.bitrate, "--stream-size": config.stream_size,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avatar.commands.run import check_writable
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import SinkError, UsageError
 from avatar.motion.template import SUFFIX, Recording, Template, is_template, load_template
 from avatar.sessions.engines import ENGINES, find_engine
@@ -29,7 +29,7 @@ def open_template(driving: Path, engine: str) -> Template | None:
 
 
 def check_saving(
-    path: Path, config: LiveConfig, template: Template | None, others: Sequence[Path]
+    path: Path, config: Options, template: Template | None, others: Sequence[Path]
 ) -> None:
     """Raise ``UsageError`` where ``--save-motion`` cannot be done: at the start, not at the end."""
     if find_engine(config.engine).seen_shapes is None:

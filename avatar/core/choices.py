@@ -28,6 +28,11 @@ Region = Literal["expression", "pose", "lips", "eyes"]
 StreamPreset = Literal["twitch", "youtube"]
 """Whose recommendations a stream follows."""
 
-DEFAULT_MOUTH: Mouth = "auto"
-DEFAULT_SHADING = 1.0
-DEFAULT_REGIONS: tuple[Region, ...] = ("expression", "pose")
+Drive = Literal["video", "audio", "both", "auto"]
+"""What moves the mouth: the face, the voice, both, or the voice where no face is seen."""
+
+Precision = Literal["auto", "fp32", "fp16", "int8"]
+"""How exactly networks compute."""
+
+PublishedEngineName = Literal["liveportrait", "fomm"]
+"""The engines that run published networks, by the names of their families."""

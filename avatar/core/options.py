@@ -1,44 +1,57 @@
 """Every option of a session, declared once: name, type, default, bounds, words, and where it shows.
 
-The command line, the config file, the studio's page, the public API and the documented table are
-made from this file, so a new option is one field here, its effect, and its translations. Nothing
-heavier than the standard library is imported: ``avatar run --help`` reads it.
+The command line, the config file, the studio's page and its HTTP schema, ``Driver``, ``open_live``
+and the documented tables are made from this file, so a new option is one field here, its effect,
+and its translations. Nothing heavier than the standard library is imported: ``avatar run --help``
+reads it.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from avatar.core.choices import (
+    Corner,
+    Drive,
+    Framing,
+    MotionMode,
+    Mouth,
+    Precision,
+    PublishedEngineName,
+    Reference,
+    Region,
+    Smoothing,
+    StreamPreset,
+)
 from avatar.errors import UsageError
 
-Corner = Literal["top-right", "top-left", "bottom-left", "bottom-right"]
-Region = Literal["expression", "pose", "lips", "eyes"]
-MotionMode = Literal["relative", "absolute"]
-Framing = Literal["portrait", "photo"]
-Smoothing = Literal["off", "light", "strong"]
-Reference = Literal["auto", "first", "key", "profile"]
-MouthInside = Literal["auto", "driver", "teeth"]
-Drive = Literal["video", "audio", "both", "auto"]
-Precision = Literal["auto", "fp32", "fp16", "int8"]
-Group = Literal["picture", "movement", "label"]
-PublishedEngineName = Literal["liveportrait", "fomm"]
+F = TypeVar("F", bound=Callable[..., Any])
+Group = Literal["camera", "picture", "movement", "label"]
 Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
 """What is made again when an option changes while running; ``restart``: it cannot change."""
 
 WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
+WEIGHT_BOUNDS = (0.0, 2.0, 0.05)
 PORTRAIT, TRAINED = "portrait", "neural"
 PUBLISHED: tuple[PublishedEngineName, ...] = get_args(PublishedEngineName)
 """Names of the engines; ``sessions.engines`` has one object for each."""
 ENGINE_NAMES = (PORTRAIT, TRAINED, *PUBLISHED)
 
-RUN, ANIMATE, BENCH, STUDIO = "run", "animate", "bench", "studio"
-_DRAWING = (RUN, ANIMATE, BENCH)
+RUN, ANIMATE, BENCH, STUDIO, DRIVER = "run", "animate", "bench", "studio", "Driver"
+GREEN = "#00b140"
+"""The green that programs such as OBS key out by default."""
+LIVE = (RUN, STUDIO)
+"""Commands that hold a live session: they use every option that a config file may have."""
+_DRAWING = (RUN, ANIMATE, BENCH, DRIVER)
 PANELS = {
     "driving": "Driving",
-    "networks": f"Engines {', '.join(PUBLISHED)}",
+    "networks": "Neural engines",
     "sound": "Sound",
     "streams": "Streams",
 }
@@ -48,12 +61,14 @@ PANELS = {
 class Option:
     """What is known of an option beside its name, type and default.
 
-    ``help``: one or two sentences, for the command line and the documented table. ``on``: the
-    commands that have it. ``panel``: a key of ``PANELS``, empty for the general one. ``flag``: its
-    name on the command line where that is not the field's. ``bounds``: (least, most, step), which
-    the constructor checks and the page's slider shows; ``unit`` for messages. ``page``: the
-    studio's group, empty where the page does not show it. ``change``: see ``Change``. ``engines``:
-    which engines use it; empty: all of them.
+    ``help``: what it does, for the command line and the documented table; what ``bounds`` and
+    ``engines`` say is added to it. ``on``: the commands, and ``Driver``, that have it. ``panel``: a
+    key of ``PANELS``, empty for the general one. ``flag``: its name on the command line where that
+    is not the field's. ``choices``: the values, where the type does not say. ``offered``: the few
+    of many that the studio's page offers. ``bounds``: (least, most, step), checked wherever the
+    option is given; ``unit`` for messages. ``page``: the studio's group, empty where the page does
+    not show it. ``change``: see ``Change``. ``engines``: which
+    engines use it; empty: all of them. ``main``: README shows it.
     """
 
     help: str
@@ -61,17 +76,45 @@ class Option:
     panel: str = ""
     metavar: str | None = None
     flag: str = ""
+    choices: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
     bounds: tuple[float, float, float] | None = None
     unit: str = ""
     page: Group | Literal[""] = ""
     change: Change = "restart"
     engines: tuple[str, ...] = ()
+    main: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """Return ``help`` with the bounds."""
+        if self.bounds is None:
+            return self.help
+        return f"{self.help.removesuffix('.')}, {_span(self, '–')}."
+
+    @property
+    def text(self) -> str:
+        """Return ``help`` with bounds and engines."""
+        if not self.engines:
+            return self.sentence
+        *most, last = self.engines
+        return f"{self.sentence} Only for {', '.join(most)}{' and ' if most else ''}{last}."
+
+
+def _span(option: Option, between: str) -> str:
+    """Return the bounds in words, such as ``0 to 90 degrees``."""
+    assert option.bounds is not None
+    low, high, _ = option.bounds
+    if low < 0:
+        between = " to "
+    return f"{low:g}{between}{high:g} {option.unit}".rstrip().replace("-", "−")
 
 
 _OWN = (PORTRAIT, TRAINED)
 _NETWORKS: Any = {"panel": "networks", "engines": PUBLISHED[:1]}
+_BACKEND: Any = {"panel": "networks", "engines": (TRAINED, *PUBLISHED)}
 _DRIVING: Any = {
-    "panel": "driving", "page": "movement", "change": "driving", "on": (RUN, ANIMATE),
+    "panel": "driving", "page": "movement", "change": "driving", "on": (RUN, ANIMATE, DRIVER),
     "engines": _OWN,
 }  # fmt: skip
 _SOUND: Any = {"panel": "sound", "on": (RUN, STUDIO)}
@@ -90,161 +133,171 @@ class Options:
 
     # fmt: off
     avatar: Annotated[tuple[str, ...], Option(
-        "Photograph to bring to life, name of a stored avatar, or `builtin`; A.jpg+B.jpg or a "
-        "folder for several photographs of one person. Give several to change between them with "
-        "the keys 1–9.",
-        metavar="PHOTO|NAME", on=(RUN, BENCH, STUDIO), change="picture",
+        "Photo to bring to life, name of a stored avatar, or `builtin`. A.jpg+B.jpg or a folder: "
+        "several photos of one person. Repeat the option to switch between avatars with the keys "
+        "1–9.",
+        metavar="PHOTO|NAME", on=(RUN, ANIMATE, BENCH, STUDIO), change="picture", main=True,
     )] = ("builtin",)
     camera: Annotated[str, Option(
-        "Camera number, device, video file, address, or `demo` for a made-up performance.",
-        metavar="CAMERA", on=(RUN, STUDIO),
+        "Camera number, device, video file or address, or `demo` for a made-up performance.",
+        metavar="CAMERA", on=(RUN, STUDIO), main=True,
     )] = "0"
+    camera_size: Annotated[str, Option(
+        "Picture size to ask the camera for; native: its largest, which shows the whole width of "
+        "a 16:9 camera and more of your mouth, and takes more computing.",
+        metavar="WxH|native", on=(RUN, STUDIO), page="camera",
+        offered=("640x480", "1280x720", "native"),
+    )] = "640x480"
     # Addresses of streams have keys in them: they stand in no representation.
     out: Annotated[tuple[str, ...], Option(
-        "Where frames go: virtual, virtual:DEVICE, pipewire, preview, page (for OBS), file:PATH, "
-        "rtmp://…, rtmps://…, udp://HOST:PORT, whip:https://… or none. Give several to serve "
-        "several.",
-        metavar="OUT", on=(RUN,),
+        "Where the pictures go: virtual, virtual:DEVICE, pipewire, preview, page (for OBS), "
+        "file:PATH, rtmp://…, rtmps://…, udp://HOST:PORT, whip:https://… or none. Repeat the "
+        "option for several outputs.",
+        metavar="OUT", on=(RUN,), main=True,
     )] = field(default=("virtual",), repr=False)
     engine: Annotated[str, Option(
-        "portrait needs nothing; neural draws an avatar that `avatar train` made; "
-        f"{' and '.join(PUBLISHED)} run published networks, see `avatar models`.",
-        metavar="NAME",
+        "What draws the avatar: portrait needs nothing else; neural uses an avatar that `avatar "
+        f"train` made; {' and '.join(PUBLISHED)} run published networks, see `avatar models`.",
+        metavar="NAME", on=(*_DRAWING, STUDIO), choices=ENGINE_NAMES, main=True, **_PICTURE,
     )] = PORTRAIT
     motion: Annotated[MotionMode, Option(
-        "relative: your movement on the photograph's own face; absolute: your features and place.",
-        on=(RUN, ANIMATE), **_MOVEMENT,
+        "relative: your movements, applied to the face in the photo; absolute: your features and "
+        "position.",
+        **_MOVEMENT,
     )] = "relative"
     frame: Annotated[Framing, Option(
-        "portrait: head and shoulders; photo: the whole picture, the face animated in place.",
-        **_PICTURE,
+        "portrait: head and shoulders; photo: the whole photo, its face animated in place.",
+        main=True, **_PICTURE,
     )] = "portrait"
     size: Annotated[str, Option(
-        "Output size in pixels.", metavar="WxH", on=(RUN, BENCH, STUDIO),
+        "Output size in pixels.",
+        metavar="WxH", on=(RUN, ANIMATE, BENCH, STUDIO), main=True,
     )] = "1280x720"
     fps: Annotated[float, Option(
-        "Frames a second.", on=(RUN,), bounds=(1, 120, 1), unit="frames a second",
+        "Output frame rate.", on=(RUN,), bounds=(1, 120, 1), unit="frames a second",
     )] = 30.0
     mirror: Annotated[bool, Option(
         "Move as your mirror image would.", on=(RUN,), page="movement", change="mirror",
     )] = False
     smoothing: Annotated[Smoothing, Option("How much jitter is removed.", **_MOVEMENT)] = "light"
     background: Annotated[str, Option(
-        "Behind the avatar: the photo's own, the same out of focus, nothing, a colour such as "
-        "green or #00ff00, or a picture. portrait only.",
-        metavar="photo|blur|transparent|COLOUR|FILE", on=(RUN, ANIMATE, STUDIO), engines=_OWN,
-        **_PICTURE,
+        "Behind the avatar: the photo's own background, the same blurred, transparent, a colour "
+        "such as green or #00ff00, or an image file.",
+        metavar="photo|blur|transparent|COLOUR|FILE", on=(RUN, ANIMATE, STUDIO, DRIVER),
+        engines=_OWN, offered=("photo", "blur", "transparent", GREEN), main=True, **_PICTURE,
     )] = "photo"
-    mouth: Annotated[MouthInside, Option(
-        "Between the lips: driver takes your own teeth from the camera, teeth draws some, auto "
-        "keeps those of a photo that shows its own, else yours.",
-        **_PICTURE,
+    mouth: Annotated[Mouth, Option(
+        "Inside the mouth: driver shows your own teeth from the camera, teeth draws some, auto "
+        "keeps the teeth that the photo shows and uses yours otherwise.",
+        engines=_OWN, **_PICTURE,
     )] = "auto"
     shading: Annotated[float, Option(
-        "How much of your creases the avatar gets, 0 to 1.", bounds=(0, 1, 0.05), **_PICTURE,
+        "How strongly your wrinkles and dimples show on the avatar.",
+        bounds=(0, 1, 0.05), engines=_OWN, **_PICTURE,
     )] = 1.0
-    reference: Annotated[Reference, Option(
-        "Which face of yours stands for the photograph's: auto, the most neutral of the first two "
-        "seconds; first, the first; key, what you choose with X or R; profile, the resting face of "
-        "--profile.",
-        panel="driving", on=(RUN, ANIMATE), **_MOVEMENT,
-    )] = "auto"
-    profile: Annotated[str | None, Option(
-        "What `avatar calibrate` learnt of your face.",
-        panel="driving", metavar="NAME", on=(RUN, ANIMATE), **_MOVEMENT,
-    )] = None
     strength: Annotated[float, Option(
-        "How far the avatar goes along, 0 to 2.",
-        bounds=(0, 2, 0.05), panel="driving", page="movement", change="driving",
+        "How strongly the avatar follows you.",
+        bounds=(0, 2, 0.05), panel="driving", page="movement", change="driving", main=True,
     )] = 1.0
     weight: Annotated[tuple[str, ...], Option(
-        "How far one part goes along, 0 to 2: pose, mouth, eyes, brows. Give several. portrait "
-        "only.",
+        "How strongly one part follows you, 0–2: pose, mouth, eyes or brows. Repeat the option for "
+        "several parts.",
         metavar="REGION=NUMBER", **_DRIVING,
     )] = ()
     exaggerate: Annotated[float, Option(
-        "Small expressions grow by so much, 1 to 3. portrait only.", bounds=(1, 3, 0.1), **_DRIVING,
+        "Amplify small expressions.", bounds=(1, 3, 0.1), **_DRIVING,
     )] = 1.0
     max_turn: Annotated[float | None, Option(
-        "The head never turns further, about any axis. portrait only.",
+        "Limit how far the head turns about any axis.",
         metavar="DEGREES", bounds=(0, 90, 1), unit="degrees", **_DRIVING,
     )] = None
-    lock_head: Annotated[bool, Option("Only the face moves. portrait only.", **_DRIVING)] = False
+    lock_head: Annotated[bool, Option(
+        "Keep the head still; only the face moves.", **_DRIVING,
+    )] = False
+    reference: Annotated[Reference, Option(
+        "Which of your faces counts as neutral: auto, the most neutral one of the first two "
+        "seconds; first, the first one seen; key, the one you choose with X or R; profile, the "
+        "resting face of --profile.",
+        panel="driving", on=(RUN, ANIMATE, DRIVER), **_MOVEMENT,
+    )] = "auto"
+    profile: Annotated[str | None, Option(
+        "Use what `avatar calibrate` learned about your face.",
+        panel="driving", metavar="NAME", on=(RUN, ANIMATE, DRIVER), **_MOVEMENT,
+    )] = None
     regions: Annotated[tuple[Region, ...], Option(
-        "What of your face drives the avatar: expression, pose, lips, eyes. Give several. "
-        "liveportrait only.",
+        "Which of your movements drive the avatar: expression, pose, lips, eyes. Repeat the option "
+        "for several.",
         flag="--region", metavar="REGION", **_NETWORKS,
     )] = ("expression", "pose")
-    stitching: Annotated[bool, Option(
-        "Keep the shoulders still. liveportrait only.", **_NETWORKS,
-    )] = True
+    stitching: Annotated[bool, Option("Keep the shoulders still.", **_NETWORKS)] = True
     retarget_eyes: Annotated[bool, Option(
-        "Shut the avatar's eyes exactly as far as yours. liveportrait only.", **_NETWORKS,
+        "Close the avatar's eyes exactly as far as yours.", **_NETWORKS,
     )] = False
     retarget_lips: Annotated[bool, Option(
-        "Open its lips exactly as far as yours. liveportrait only.", **_NETWORKS,
+        "Open the avatar's lips exactly as far as yours.", **_NETWORKS,
     )] = False
     variant: Annotated[Literal["", "animals"], Option(
-        "Weights for animals; needs --crop. liveportrait only.", metavar="animals", **_NETWORKS,
+        "Use networks that were trained on animals; needs --crop.", metavar="animals", **_NETWORKS,
     )] = ""
     crop: Annotated[str | None, Option(
-        "Where the head is, where no human face is to be looked for: left, top and side of a "
-        "square in the photograph's pixels, about twice as wide as the face.",
+        "Where the head is, for pictures in which no human face can be found: left, top and side "
+        "of a square in the photo's pixels, about twice as wide as the face.",
         metavar="X,Y,SIZE", panel="networks", engines=PUBLISHED,
     )] = None
     backend: Annotated[str, Option(
         "What runs the networks: auto, tensorrt-rtx, tensorrt, openvino or onnxruntime.",
-        metavar="NAME", panel="networks", engines=(TRAINED, *PUBLISHED),
+        metavar="NAME", **_BACKEND,
     )] = "auto"
-    precision: Annotated[Precision, Option(
-        "How exactly they compute.", panel="networks", engines=(TRAINED, *PUBLISHED),
-    )] = "auto"
+    precision: Annotated[Precision, Option("Numeric precision of the networks.", **_BACKEND)] = (
+        "auto"
+    )
     mic: Annotated[str | None, Option(
-        "Your microphone; off by default. `avatar devices` lists them.", metavar="DEVICE", **_SOUND,
+        "Your microphone; off by default. `avatar devices` lists them.",
+        metavar="DEVICE", main=True, **_SOUND,
     )] = None
     speaker: Annotated[str | None, Option(
-        "Where your voice goes, in step with the picture: a virtual cable.",
+        "Play your voice here, in step with the picture: a virtual audio cable.",
         metavar="DEVICE", **_SOUND,
     )] = None
     av_offset: Annotated[float, Option(
-        "Sound so much later than measured; negative: earlier.",
+        "Play the sound this much later than measured, or earlier if negative.",
         metavar="MS", bounds=(-1000, 1000, 1), unit="milliseconds", panel="sound", on=(RUN,),
     )] = 0.0
     drive: Annotated[Drive, Option(
-        "What moves the mouth: video, your face; audio, your voice, with no camera at all; auto, "
-        "your voice while no face is seen; both, as auto, and lips that close with your p, b and "
-        "m. portrait only.",
+        "What moves the mouth: video, your face; audio, your voice, without a camera; auto, your "
+        "voice while no face is seen; both, like auto, and the lips close at your p, b and m.",
         engines=_OWN, **_SOUND,
     )] = "video"
     encoder: Annotated[str, Option(
-        "What encodes H.264: auto, nvenc, qsv, amf, videotoolbox, x264.",
+        "H.264 encoder: auto, nvenc, qsv, amf, videotoolbox or x264.",
         metavar="NAME", panel="streams", on=(RUN, BENCH),
     )] = "auto"
     bitrate: Annotated[int | None, Option(
-        "Of the video (default: by size, 3000 for 1280x720 at 30 fps).",
+        "Video bit rate (default: by size, 3000 for 1280x720 at 30 fps).",
         metavar="KBIT/S", panel="streams", on=(RUN, BENCH),
     )] = None
     stream_size: Annotated[str | None, Option(
-        "Size that is sent (default: that of --size).", metavar="WxH", **_STREAM,
+        "Size of the stream (default: that of --size).", metavar="WxH", **_STREAM,
     )] = None
-    stream_preset: Annotated[Literal["twitch", "youtube"] | None, Option(
-        "Bit rates as the service recommends them, and constant.", **_STREAM,
+    stream_preset: Annotated[StreamPreset | None, Option(
+        "Constant bit rates as the service recommends them.", **_STREAM,
     )] = None
     stream_key_file: Annotated[Path | None, Option(
-        "Stream key, to leave out of the address; also AVATAR_STREAM_KEY.",
+        "File with the stream key, which is then left out of the address; or set "
+        "AVATAR_STREAM_KEY.",
         metavar="FILE", **_STREAM,
     )] = None
     stream_ca: Annotated[Path | None, Option(
-        "Certificates to trust in place of the system's.", metavar="FILE.pem", **_STREAM,
+        "Trust these certificates instead of the system's.", metavar="FILE.pem", **_STREAM,
     )] = None
     label: Annotated[bool, Option(
-        "Leave pictures unmarked; needs --acknowledge-disclosure-duty and is logged.",
+        "Leave the pictures unmarked; needs --acknowledge-disclosure-duty and is logged.",
         on=(RUN, ANIMATE), flag=" /--no-label",
     )] = True
     label_text: Annotated[str, Option("Text of the label in the picture.", **_LABEL)] = "AI"
-    label_corner: Annotated[Corner, Option("Where the label stands.", **_LABEL)] = "top-right"
+    label_corner: Annotated[Corner, Option("Corner of the label.", **_LABEL)] = "top-right"
     acknowledge_disclosure_duty: Annotated[bool, Option(
-        "I will tell everybody who sees the pictures that they are generated.",
+        "I will tell everyone who sees the pictures that they are generated.",
         on=(RUN, ANIMATE), flag="--acknowledge-disclosure-duty",
     )] = False
     hotkeys: Annotated[bool, Option(
@@ -253,20 +306,20 @@ class Options:
         on=(RUN,),
     )] = False
     hotkey: Annotated[tuple[str, ...], Option(
-        "Another key for one of them, such as reference=ctrl+shift+f9; nothing after the = for "
-        "none. Give several.",
+        "Use another key for one of them, such as reference=ctrl+shift+f9; nothing after the = for "
+        "no key. Repeat the option for several.",
         metavar="ACTION=KEYS", on=(RUN,),
     )] = ()
-    seconds: Annotated[float | None, Option("End after so many seconds.", on=(RUN,))] = None
+    seconds: Annotated[float | None, Option("Stop after this many seconds.", on=(RUN,))] = None
     stats: Annotated[Path | None, Option(
-        "Write measurements.", metavar="FILE.json", on=(RUN,),
+        "Write measurements to a file.", metavar="FILE.json", on=(RUN,),
     )] = None
     face_model: Annotated[Path | None, Option(
-        "MediaPipe's face_landmarker.task; by default the installed one.",
+        "MediaPipe's face_landmarker.task (default: the installed one).",
         metavar="FILE", on=(*_DRAWING, STUDIO),
     )] = None
     force: Annotated[bool, Option(
-        "Replace an existing output file.", on=(RUN, ANIMATE), flag="--force",
+        "Overwrite an existing output file.", on=(RUN, ANIMATE), flag="--force",
     )] = False
     # fmt: on
 
@@ -277,6 +330,7 @@ class Options:
         if self.seconds is not None and self.seconds <= 0:
             raise UsageError(f"--seconds: expected more than 0, found {self.seconds:g}")
         parse_size(self.size)
+        _ = self.camera_size_px
         parse_weights(self.weight)
         if self.reference == "profile" and self.profile is None:
             raise UsageError(
@@ -299,6 +353,16 @@ class Options:
     def weights(self) -> dict[str, float]:
         """Return the weight of each region that was given one."""
         return parse_weights(self.weight)
+
+    @property
+    def camera_size_px(self) -> tuple[int, int] | None:
+        """Return the (width, height) to ask cameras for; None: the largest they have.
+
+        Raises ``UsageError``.
+        """
+        if self.camera_size == "native":
+            return None
+        return parse_size(self.camera_size, "--camera-size")
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -329,6 +393,19 @@ def type_of(name: str, table: type = Options) -> Any:
     return get_args(hints(table)[name])[0]
 
 
+def takes_several(name: str, table: type = Options) -> bool:
+    """Return whether an option may be given several times."""
+    return get_origin(type_of(name, table)) is tuple
+
+
+def choices_of(name: str, table: type = Options) -> tuple[Any, ...]:
+    """Return the values that an option can have, empty where they cannot be listed."""
+    parts = get_args(type_of(name, table)) if NoneType in get_args(type_of(name, table)) else ()
+    plain = next((part for part in parts if part is not NoneType), type_of(name, table))
+    listed = get_args(plain) if get_origin(plain) is Literal else ()
+    return declared(table)[name].choices or listed
+
+
 def default_of(name: str, table: type = Options) -> Any:
     """Return an option's default."""
     found: Field[Any] = next(field for field in fields(table) if field.name == name)
@@ -343,21 +420,93 @@ def flag_of(name: str, table: type = Options) -> str:
 
 
 def check_bounds(values: Any) -> None:
-    """Raise ``UsageError`` for an option of a table that is out of its bounds."""
+    """Raise ``UsageError`` for an option of a table that has an impossible value."""
     table: type = type(values)
-    for name, option in declared(table).items():
-        value = getattr(values, name)
-        if option.bounds is None or value is None:
-            continue
-        low, high, _ = option.bounds
-        if not low <= value <= high:
-            expected = f"{low:g} to {high:g} {option.unit}".rstrip().replace("-", "−")
-            raise UsageError(f"{flag_of(name, table)}: expected {expected}, found {value:g}")
+    for name in declared(table):
+        check_bound(name, getattr(values, name), table)
+
+
+def check_bound(name: str, value: Any, table: type = Options) -> None:
+    """Raise ``UsageError`` for a value that is no choice of its option, or out of its bounds."""
+    option = declared(table)[name]
+    if option.choices and value not in option.choices:
+        known = ", ".join(option.choices)
+        raise UsageError(f"{flag_of(name, table)}: expected one of {known}, found {value!r}")
+    if option.bounds is None or value is None:
+        return
+    low, high, _ = option.bounds
+    if not low <= value <= high:
+        raise UsageError(
+            f"{flag_of(name, table)}: expected {_span(option, ' to ')}, found {value:g}"
+        )
+
+
+def options_on(command: str | None, table: type = Options) -> tuple[str, ...]:
+    """Return the names of the options that a command has; without one, all names."""
+    known = declared(table).items()
+    return tuple(name for name, option in known if command is None or command in option.on)
+
+
+def takes_options(command: str | None = None) -> Callable[[F], F]:
+    """Return a decorator that shows the options in a signature, in place of its ``**options``."""
+
+    def shown(function: F) -> F:
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        named = {parameter.name for parameter in own}
+        added = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY,
+                default=default_of(name), annotation=type_of(name),
+            )
+            for name in options_on(command) if name not in named
+        ]  # fmt: skip
+        function.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        return function
+
+    return shown
 
 
 def changeable(kind: Change) -> frozenset[str]:
     """Return the options for which ``kind`` is made again when they change while running."""
     return frozenset(name for name, option in declared().items() if option.change == kind)
+
+
+def used_by(name: str, engine: str) -> bool:
+    """Return whether ``engine`` uses the option ``name``."""
+    engines = declared()[name].engines
+    return not engines or engine in engines
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return what is declared of an option, ready for JSON.
+
+    ``kind``: flag, number, choice, list or text; ``choices``, ``min``, ``max``, ``step`` and
+    ``unit`` where they apply; ``optional``: it may be null.
+    """
+    option, plain, default = declared()[name], type_of(name), default_of(name)
+    described = {
+        "name": name,
+        "flag": flag_of(name),
+        "help": option.text,
+        "default": list(default) if isinstance(default, tuple) else default,
+        "optional": NoneType in get_args(plain),
+        "commands": list(option.on),
+        "engines": list(option.engines),
+        "group": option.page,
+        "change": option.change,
+    }
+    if takes_several(name):
+        return described | {"kind": "list"}
+    if plain is bool:
+        return described | {"kind": "flag"}
+    if choices_of(name):
+        return described | {"kind": "choice", "choices": list(choices_of(name))}
+    if option.bounds is not None:
+        low, high, step = option.bounds
+        bounds = {"min": low, "max": high, "step": step, "unit": option.unit}
+        return described | {"kind": "number"} | bounds
+    return described | {"kind": "number" if {int, float} & {plain, *get_args(plain)} else "text"}
 
 
 def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
@@ -391,7 +540,7 @@ def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
             value = float(number)
         except ValueError:
             value = float("nan")
-        if region not in WEIGHTED_REGIONS or not 0 <= value <= 2:
+        if region not in WEIGHTED_REGIONS or not WEIGHT_BOUNDS[0] <= value <= WEIGHT_BOUNDS[1]:
             raise UsageError(
                 f"--weight: expected REGION=NUMBER with one of {', '.join(WEIGHTED_REGIONS)} and a "
                 f"number from 0 to 2, such as mouth=1.3; found {text!r}"
@@ -400,3 +549,15 @@ def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
             raise UsageError(f"--weight: each region only once, found {region} again")
         weights[region] = value
     return weights
+
+
+def parse_face(text: str) -> int | Literal["all"]:
+    """Return which face ``--face`` asks for: a number from 1, the largest, or all of them.
+
+    Raises ``UsageError``.
+    """
+    if text.lower() == "all":
+        return "all"
+    if not (text.isdecimal() and int(text) >= 1):
+        raise UsageError(f"--face: expected a number from 1 (the largest), or all, found {text!r}")
+    return int(text)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.choices import DEFAULT_MOUTH, DEFAULT_SHADING, Framing
+from avatar.core.choices import Framing
 from avatar.core.face.head import decompose
+from avatar.core.options import Options
 from avatar.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.generate.background import PHOTO, Background
 from avatar.generate.deform import FaceDeformer, Pose, usable, usable_or_still
@@ -39,8 +40,8 @@ class PortraitSettings:
     ``background``: what stands behind the avatar.
     """
 
-    mouth: MouthInside = DEFAULT_MOUTH
-    shading: float = DEFAULT_SHADING
+    mouth: MouthInside = Options.mouth
+    shading: float = Options.shading
     mattes: MatteCache | None = None
     background: Background = PHOTO
 

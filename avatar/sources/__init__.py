@@ -21,6 +21,7 @@ __all__ = ["SCHEMES", "create_source"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "file")
 """Addresses that are opened as videos."""
+USUAL_SIZE_PX = (640, 480)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class _Request:
     """What was asked for, with everything that any source may need."""
 
     spec: str
-    size_px: tuple[int, int]
+    size_px: tuple[int, int] | None
     fps: float
     clock: Clock
     loop: bool
@@ -37,7 +38,7 @@ class _Request:
 def create_source(
     spec: str,
     *,
-    size_px: tuple[int, int] = (640, 480),
+    size_px: tuple[int, int] | None = USUAL_SIZE_PX,
     fps: float = 30.0,
     clock: Clock,
     loop: bool = True,
@@ -46,7 +47,8 @@ def create_source(
 
     ``spec``: ``demo``; a camera as a number, a device path or its listed name; the path of a
     video; or an address with one of ``SCHEMES``. ``size_px`` (width, height) and ``fps`` are
-    what cameras are asked for and what the demo draws; videos keep their own. ``loop``: a video
+    what cameras are asked for and what the demo draws; videos keep their own. A size of None asks
+    cameras for their largest. ``loop``: a video
     begins again at its end.
 
     Raises ``SourceNotFoundError`` when ``spec`` is none of these.
@@ -117,7 +119,7 @@ def _near_files(path: Path) -> str:
 def _demo(request: _Request) -> FrameSource:
     from avatar.sources.demo import DemoSource
 
-    return DemoSource(request.size_px, request.fps, request.clock)
+    return DemoSource(request.size_px or USUAL_SIZE_PX, request.fps, request.clock)
 
 
 def _camera(request: _Request) -> FrameSource:

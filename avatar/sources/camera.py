@@ -28,18 +28,21 @@ STALL_S = 3.0
 
 _FAILED_READS = 10
 _RELEASE_S = 0.5
+# Beyond any camera, whose driver takes the nearest it has; left alone, OpenCV asks for 640×480.
+_LARGEST_PX = (16_384, 16_384)
 
 
 class CameraSource:
     """The newest frame of a camera, as a thread that drains the driver's buffers finds it.
 
     ``device``: an index, a path such as ``/dev/video0``, or a name as ``list_cameras`` gives it.
-    ``size_px`` (width, height) and ``fps`` are asked for; the camera decides, and frames come in
-    the size it chose. A frame's timestamp is the moment its reading from the driver ended.
+    ``size_px`` (width, height; None: the largest) and ``fps`` are asked for; the camera decides,
+    and frames come in the size it chose. A frame's timestamp is the moment its reading from the
+    driver ended.
     """
 
     def __init__(
-        self, device: int | str, size_px: tuple[int, int], fps: float, clock: Clock
+        self, device: int | str, size_px: tuple[int, int] | None, fps: float, clock: Clock
     ) -> None:
         self._device = device
         self._size_px = size_px
@@ -153,7 +156,7 @@ def _as_rgb(image: object) -> UInt8Image:
     return np.ascontiguousarray(image, np.uint8)
 
 
-def _configure(capture: cv2.VideoCapture, size_px: tuple[int, int], fps: float) -> None:
+def _configure(capture: cv2.VideoCapture, size_px: tuple[int, int] | None, fps: float) -> None:
     """Ask for MJPG first, since USB 2 carries 720p at 30 fps only compressed, then the rest.
 
     Two driver buffers: with one, the Linux USB driver finds none to fill while OpenCV decodes,
@@ -162,8 +165,9 @@ def _configure(capture: cv2.VideoCapture, size_px: tuple[int, int], fps: float) 
     import cv2
 
     capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    capture.set(cv2.CAP_PROP_FRAME_WIDTH, size_px[0])
-    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size_px[1])
+    width, height = size_px or _LARGEST_PX
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
     capture.set(cv2.CAP_PROP_FPS, fps)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from avatar.core.messages import for_json, words_of
+from avatar.core.options import declared, schema
 from avatar.errors import AvatarError, UsageError
 from avatar.studio.control import Control, Event
 from avatar.studio.peers import Peers
@@ -84,6 +85,7 @@ class _Studio:
 
         return [
             Route("/", self.page),
+            Route("/api/options", self.options),
             Route("/api/act/{action}", self.act, methods=["POST"]),
             Route("/api/camera", self.camera, methods=["POST"]),
             Route("/api/avatars", self.upload, methods=["POST"]),
@@ -95,6 +97,11 @@ class _Studio:
         from starlette.responses import FileResponse
 
         return FileResponse(STATIC / "index.html")
+
+    async def options(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse([schema(name) for name in declared()])
 
     async def act(self, request: Any) -> Any:
         from starlette.responses import JSONResponse

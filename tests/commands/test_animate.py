@@ -17,8 +17,8 @@ import pytest
 
 from avatar.commands.animate import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.commands.driver import Driver
-from avatar.config import LiveConfig, parse_face
 from avatar.core.home import Home
+from avatar.core.options import Options, parse_face
 from avatar.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
 from avatar.frames import BLENDSHAPE_INDEX, UInt8Image
 from avatar.label import VisibleLabel
@@ -29,7 +29,7 @@ from tests.sources.films import make_sound
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DRIVER_PX, OUT_PX = (320, 240), (256, 256)
-CONFIG = LiveConfig(size="256x256")
+CONFIG = Options(size="256x256")
 
 
 def write_film(
@@ -73,7 +73,7 @@ def clip(acting: list[UInt8Image], tmp_path_factory: pytest.TempPathFactory) -> 
     return write_film(path, acting, range(len(acting)), sound=True)
 
 
-def make(driving: Path, out: Path, config: LiveConfig = CONFIG, **options: object) -> int:
+def make(driving: Path, out: Path, config: Options = CONFIG, **options: object) -> int:
     given: dict[str, object] = {"size_px": OUT_PX, "audio": "keep", "face": 1} | options
     return animate(config, Home.of_user(), driving=driving, out=out, **given)  # type: ignore[arg-type]
 
@@ -196,7 +196,7 @@ def test_seconds_take_the_beginning(clip: Path, tmp_path: Path) -> None:
 def test_the_size_is_the_photographs_own_where_none_is_given(
     framing: str, clip: Path, tmp_path: Path, portrait: UInt8Image
 ) -> None:
-    config = LiveConfig(frame=framing, seconds=0.1)  # type: ignore[arg-type]
+    config = Options(frame=framing, seconds=0.1)  # type: ignore[arg-type]
     make(clip, tmp_path / "a.mp4", config, size_px=None)
     height, width = read(tmp_path / "a.mp4")[0][0].shape[:2]
     own = (portrait.shape[1] // 2 * 2, portrait.shape[0] // 2 * 2)
@@ -278,9 +278,7 @@ def test_a_smaller_face_is_animated_by_its_number(
     both[:300, :256] = np.asarray(Image.fromarray(portrait).resize((256, 300)))
     both[:, 288:] = portrait
     Image.fromarray(both).save(tmp_path / "two.png")
-    config = LiveConfig(
-        avatar=(str(tmp_path / "two.png"),), frame="photo", label_corner="bottom-left"
-    )
+    config = Options(avatar=(str(tmp_path / "two.png"),), frame="photo", label_corner="bottom-left")
 
     def moved(face: int | str) -> list[float]:
         """Return how much the smaller and the larger face's part of the picture moves."""

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from avatar.clock import ManualClock
 from avatar.commands.bench import bench, load_frames
 from avatar.commands.glass import Code, Screen, glass
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.sources import create_source
 from tests.commands.pages import Page
 
-SHORT = LiveConfig(camera="demo", size="320x240", seconds=1.0)
+SHORT = Options(camera="demo", size="320x240", seconds=1.0)
 
 
 def test_a_camera_cannot_be_replayed() -> None:

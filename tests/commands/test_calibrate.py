@@ -15,10 +15,10 @@ from avatar.commands.calibrate import Learnt, Lesson, calibrate, learn
 from avatar.commands.calibrate.watch import Watcher, look_at
 from avatar.commands.profiles import ProfileStore, compare, list_profiles, remove
 from avatar.commands.retargeting import chosen_reference, make_retargeter
-from avatar.config import LiveConfig
 from avatar.core.face.head import decompose
 from avatar.core.face.regions import signal_groups
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from calibrate import Problem, Profile, Recording, Session, State, fit
@@ -101,13 +101,13 @@ def test_a_profile_reaches_the_retargeter(
     profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
     with pytest.raises(UsageError, match="none called 'me'"):
-        make_retargeter(LiveConfig(profile="me"), home)
+        make_retargeter(Options(profile="me"), home)
     ProfileStore(home.profiles).save("me", profile)
-    assert chosen_reference(LiveConfig(profile="me")) == "profile"
-    assert chosen_reference(LiveConfig(profile="me", reference="first")) == "first"
-    make_retargeter(LiveConfig(profile="me"), home)
+    assert chosen_reference(Options(profile="me")) == "profile"
+    assert chosen_reference(Options(profile="me", reference="first")) == "first"
+    make_retargeter(Options(profile="me"), home)
     with pytest.raises(UsageError, match="your left from your right"):
-        make_retargeter(LiveConfig(profile="me", mirror=True), home)
+        make_retargeter(Options(profile="me", mirror=True), home)
 
 
 def looked(image: UInt8Image, face: Face, watcher: Watcher | None = None) -> str:

@@ -24,7 +24,7 @@ from avatar.commands.hotkeys import (
     normal,
     pynput_keys,
 )
-from avatar.config import load_config
+from avatar.core.config_file import load_options
 from avatar.errors import MissingDependencyError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,7 @@ def test_the_defaults_are_valid_and_mean_something() -> None:
 def test_keys_stand_in_a_config_file(tmp_path: Path) -> None:
     path = tmp_path / "avatar.toml"
     path.write_text('hotkeys = true\nhotkey = ["reference=f9", "stop="]\n')
-    config = load_config(path, {})
+    config = load_options(path, {})
     assert config.hotkeys
     assert key_map(config.hotkey)["reference"] == "f9"
 

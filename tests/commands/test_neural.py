@@ -19,9 +19,9 @@ from avatar.commands.live import LiveSession
 from avatar.commands.models import store
 from avatar.commands.models.catalog import find
 from avatar.commands.models.store import Checked
-from avatar.config import LiveConfig, NeuralOptions
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import Options
 from avatar.errors import AvatarError, EngineError, UsageError
 from avatar.frames import UInt8Image
 from avatar.sessions.engines import ENGINES, published
@@ -70,7 +70,7 @@ def frames_of(path: Path) -> list[UInt8Image]:
 def make(engine: str, driving: Path, out: Path, **options: Any) -> int:
     given = {"size": SIZE, "engine": engine, "backend": "openvino"}
     seconds, save_motion = options.pop("seconds", None), options.pop("save_motion", None)
-    config = LiveConfig(**(given | options), seconds=seconds)
+    config = Options(**(given | options), seconds=seconds)
     return animate(
         config, Home.of_user(), driving=driving, out=out, size_px=SIZE_PX, audio="none", face=1,
         save_motion=save_motion,
@@ -113,8 +113,8 @@ def test_liveportrait_animates_a_clip(models: Path, shared_media: Path, tmp_path
 @pytest.mark.slow
 def test_the_driver_takes_the_neural_engines(models: Path, portrait: UInt8Image) -> None:
     install("fomm", models)
-    options = NeuralOptions(backend="openvino", strength=0.5)
-    with Driver("builtin", "fomm", neural=options, size_px=SIZE_PX) as driver:
+    options = {"backend": "openvino", "strength": 0.5}
+    with Driver("builtin", "fomm", size_px=SIZE_PX, **options) as driver:
         frame = driver.step(portrait, 1_000_000)
     assert frame is not None
     assert frame.image.shape == (256, 256, 3)
@@ -125,7 +125,7 @@ def test_networks_that_are_not_installed_are_told_with_the_way_to_get_them(
 ) -> None:
     for engine in ("liveportrait", "fomm"):
         with pytest.raises(EngineError, match="avatar models"):
-            ENGINES[engine].open(NeuralOptions(smoothing="off"), print, home, Machine())
+            ENGINES[engine].open(Options(smoothing="off"), print, home, Machine())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_options_that_do_not_go_together_are_refused_at_once(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         LiveSession(
-            LiveConfig(camera="demo", size=SIZE, **config),
+            Options(camera="demo", size=SIZE, **config),
             print,
             home=home,
             sinks=[NullSink(SIZE_PX)],
@@ -155,7 +155,7 @@ def test_options_that_do_not_go_together_are_refused_at_once(
 @pytest.mark.parametrize(("strength", "regions"), [(-0.1, ("pose",)), (2.1, ("pose",)), (1, ())])
 def test_options_out_of_range_are_refused(strength: float, regions: tuple[Any, ...]) -> None:
     with pytest.raises(UsageError):
-        LiveConfig(strength=strength, regions=regions)
+        Options(strength=strength, regions=regions)
 
 
 def test_a_live_run_on_a_processor_says_how_slow_it_will_be(
@@ -165,7 +165,7 @@ def test_a_live_run_on_a_processor_says_how_slow_it_will_be(
     monkeypatch.setattr(published, "model_folder", lambda root, family, variant: models)
     monkeypatch.setattr(published, "_weights", lambda folder: "none")
     said: list[str] = []
-    config = LiveConfig(camera="demo", engine="liveportrait", backend="openvino", size=SIZE)
+    config = Options(camera="demo", engine="liveportrait", backend="openvino", size=SIZE)
     LiveSession(config, said.append, home=home, sinks=[NullSink(SIZE_PX)])
     assert any("5 s a frame" in line and "0.2 fps" in line for line in said)
     assert any(line.startswith("backend openvino: asked for") for line in said)

@@ -13,8 +13,8 @@ from avatar.commands.doctor import check_sound
 from avatar.commands.live import LiveSession
 from avatar.commands.profiles import ProfileStore
 from avatar.commands.sound import PictureDelay, sound_summary
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.libraries import missing_libraries
 from avatar.observe import Recorder, Span
@@ -58,7 +58,7 @@ def test_sound_never_has_to_come_before_it_was_heard() -> None:
 )
 def test_options_that_do_not_fit_are_told(options: dict[str, str], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        LiveConfig(**options)  # type: ignore[arg-type]
+        Options(**options)  # type: ignore[arg-type]
 
 
 def test_calibrating_the_camera_needs_a_microphone(home: Home) -> None:
@@ -79,7 +79,7 @@ def test_sound_is_heard_where_a_recording_is_or_may_come(
     home: Home,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = LiveConfig(camera="demo", mic="any", out=(out,), size="320x240")
+    config = Options(camera="demo", mic="any", out=(out,), size="320x240")
     sinks = [NullSink(config.size_px)] if brought else []
     session = LiveSession(config, print, home=home, sinks=sinks)
     assert session.sound is not None and session.sound.is_recorded == recorded

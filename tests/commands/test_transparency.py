@@ -7,8 +7,8 @@ import pytest
 from avatar.commands.animate import animate
 from avatar.commands.driver import Driver
 from avatar.commands.live import LiveSession
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.sinks.memory import MemorySink
 from tests.commands.test_calibrate import film_of_the_performer
@@ -16,7 +16,7 @@ from tests.sinks.test_alpha_film import read
 
 
 def test_outputs_without_alpha_are_refused_with_what_to_take(home: Home) -> None:
-    config = LiveConfig(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
+    config = Options(camera="demo", out=("virtual", "file:a.mp4"), background="transparent")
     with pytest.raises(UsageError, match=r"virtual and file cannot .*--background green"):
         LiveSession(config, print, home=home)
 
@@ -24,7 +24,7 @@ def test_outputs_without_alpha_are_refused_with_what_to_take(home: Home) -> None
 def test_an_address_with_its_key_is_not_told(home: Home) -> None:
     out = ("rtmp://example.com/live/SECRET",)
     with pytest.raises(UsageError) as raised:
-        LiveSession(LiveConfig(camera="demo", out=out, background="transparent"), print, home=home)
+        LiveSession(Options(camera="demo", out=out, background="transparent"), print, home=home)
     assert "rtmp cannot carry transparency" in str(raised.value)
     assert "SECRET" not in str(raised.value)
 
@@ -32,14 +32,12 @@ def test_an_address_with_its_key_is_not_told(home: Home) -> None:
 def test_beside_an_output_with_alpha_the_others_are_named(home: Home) -> None:
     said: list[str] = []
     out = ("memory", "pipewire")
-    LiveSession(
-        LiveConfig(camera="demo", out=out, background="transparent"), said.append, home=home
-    )
+    LiveSession(Options(camera="demo", out=out, background="transparent"), said.append, home=home)
     assert "--background transparent: pipewire shows the avatar on black" in said
 
 
 def test_a_film_that_cannot_be_transparent_is_refused(tmp_path: Path, home: Home) -> None:
-    config = LiveConfig(background="transparent")
+    config = Options(background="transparent")
     clip, out = tmp_path / "clip.mp4", tmp_path / "talk.mp4"
     with pytest.raises(UsageError, match=r"cannot carry transparency.*\.mov.*\.webm"):
         animate(config, home, driving=clip, out=out, size_px=None, audio="none", face=1)
@@ -53,14 +51,12 @@ def test_networks_have_no_other_background(home: Home) -> None:
 
 def test_what_is_no_background_is_told_at_the_start(home: Home) -> None:
     with pytest.raises(UsageError, match="--background: expected photo"):
-        LiveSession(
-            LiveConfig(background="gren"), print, home=home, sinks=[MemorySink((1280, 720))]
-        )
+        LiveSession(Options(background="gren"), print, home=home, sinks=[MemorySink((1280, 720))])
 
 
 def test_alpha_travels_through_the_live_loop_to_the_sink(home: Home) -> None:
     sink = MemorySink((320, 240))
-    config = LiveConfig(camera="demo", size="320x240", background="transparent", seconds=1.0)
+    config = Options(camera="demo", size="320x240", background="transparent", seconds=1.0)
     LiveSession(config, print, home=home, sinks=[sink]).run()
     frame = sink.frames[-1]
     assert frame.alpha is not None
@@ -73,7 +69,7 @@ def test_alpha_travels_through_the_live_loop_to_the_sink(home: Home) -> None:
 def test_a_film_with_alpha_is_made(tmp_path: Path, suffix: str, home: Home) -> None:
     clip, out = tmp_path / "clip.mp4", tmp_path / f"talk{suffix}"
     film_of_the_performer(clip, 0.4)
-    config = LiveConfig(background="transparent")
+    config = Options(background="transparent")
     assert (
         animate(config, home, driving=clip, out=out, size_px=(160, 160), audio="none", face=1) == 0
     )

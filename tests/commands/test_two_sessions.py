@@ -17,7 +17,6 @@ import pytest
 from avatar.commands.live import LiveHandle, LiveSession
 from avatar.commands.models.builds import Target
 from avatar.commands.store import AvatarStore
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
 from avatar.core.options import Options
@@ -47,7 +46,7 @@ class Running:
 
     def __init__(self, home: Home, machine: Machine, **options: object) -> None:
         self.home, self.sink = home, MemorySink(SIZE_PX)
-        config = LiveConfig(camera="demo", size="320x240", **options)  # type: ignore[arg-type]
+        config = Options(camera="demo", size="320x240", **options)  # type: ignore[arg-type]
         self.session = LiveSession(
             config, lambda line: None, home=home, machine=machine, sinks=[self.sink]
         )

@@ -24,8 +24,8 @@ import numpy as np
 
 from avatar.clock import MonotonicClock
 from avatar.commands.live import LiveHandle, LiveSession
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.core.wrapped import Wrapped
 from avatar.frames import CameraFrame, LabelledFrame
 from avatar.sources import create_source
@@ -144,9 +144,7 @@ def main() -> None:
         else VideoSource(str(asked.clip), clock, loop=True)
     )
     camera, sink = TimedCamera(inner), TimedSink()
-    config = LiveConfig(
-        out=("none",), mic="mic.monitor", speaker="cable", av_offset=asked.av_offset
-    )
+    config = Options(out=("none",), mic="mic.monitor", speaker="cable", av_offset=asked.av_offset)
     session = LiveSession(
         config, said.append, home=Home.of_user(), clock=clock, source=camera, sinks=[sink]
     )

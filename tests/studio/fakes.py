@@ -13,9 +13,9 @@ import numpy as np
 
 from avatar.commands.pages import Pages
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.messages import Message
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import UInt8Image
 from avatar.sinks.page import Audience
@@ -68,7 +68,7 @@ class FakeStudio:
 
 
 @contextmanager
-def serving(folder: Path, config: LiveConfig, **options: Any) -> Iterator[tuple[Studio, Pages]]:
+def serving(folder: Path, config: Options, **options: Any) -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio over real sessions that keeps all that is the user's in ``folder``."""
     audience = Audience()
     studio = Studio(config, audience, home=Home.under(folder), log=lambda line: None, **options)

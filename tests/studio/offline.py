@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from tests.studio.fakes import Page, serving
 
 SIZE = (320, 240)
@@ -51,7 +51,7 @@ async def watch(address: str) -> int:
 
 def main(folder: Path) -> None:
     """Serve and watch."""
-    config = LiveConfig(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
+    config = Options(camera="demo", size=f"{SIZE[0]}x{SIZE[1]}")
     with serving(folder, config) as (_, pages):
         seen = asyncio.run(watch(pages.address("studio")))
     sys.stdout.write(f"saw {seen} pictures\n")

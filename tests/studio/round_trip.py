@@ -28,7 +28,7 @@ from avatar.commands.glass import CameraCopier
 from avatar.commands.live import LiveSession
 from avatar.commands.pages import Pages
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.frames import UInt8Image
 from avatar.sources.demo import DemoSource
 from tests.studio.browser import chromium, fitted, jpeg, start
@@ -137,7 +137,7 @@ class StripCopier(CameraCopier):
 @contextmanager
 def copying_studio(home: Path, camera: str = "page") -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio whose avatar carries the camera's numbers."""
-    config = LiveConfig(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
+    config = Options(camera=camera, size=f"{SIZE_PX[0]}x{SIZE_PX[1]}", smoothing="light")
 
     def session(*arguments: Any, **options: Any) -> LiveSession:
         return LiveSession(*arguments, wrap_generator=StripCopier, **options)

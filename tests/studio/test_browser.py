@@ -219,6 +219,31 @@ def test_what_the_program_said_is_translated_and_no_key_shows(page: Any) -> None
         # Names and addresses are in nobody's language; a label's text is the user's own.
         han = [words for words in shown_words if re.search(r"[\u4e00-\u9fff]", words)]
         assert han == ["中文"] if language == "en" else len(han) > 60
+
+
+def test_what_an_engine_does_not_use_cannot_be_changed(page: Any) -> None:
+    for group in ("camera", "picture"):
+        page.click(f"#options-{group} summary")
+    page.select_option("[data-option=engine]", '"fomm"')
+    page.wait_for_selector("[data-option=background]:disabled", timeout=PATIENCE_MS)
+    why = page.get_attribute("label:has([data-option=background])", "title")
+    assert why == "fomm does not use this"
+    page.select_option("[data-option=engine]", '"portrait"')
+    page.wait_for_selector("[data-option=background]:enabled", timeout=PATIENCE_MS)
+    page.select_option("[data-option=camera_size]", '"native"')
+
+
+def test_an_engine_that_cannot_draw_the_avatar_says_so_and_the_old_one_goes_on(page: Any) -> None:
+    start(page)
+    assert page.is_disabled("[data-option=camera_size]")
+    page.select_option("[data-option=engine]", '"neural"')
+    page.wait_for_selector("#trouble:has-text('avatar that was trained')", timeout=PATIENCE_MS)
+    page.wait_for_function(
+        "document.querySelector('[data-option=engine]').value === '\"portrait\"'"
+    )
+    assert page.get_attribute("body", "data-phase") == "running"
+    assert [said for said in page.problems if "400" not in said] == []
+    page.problems.clear()
     page.click("#start")
     page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from avatar.commands.pages import Pages
+from avatar.core.options import ENGINE_NAMES, declared
 from avatar.errors import MissingDependencyError, UsageError
 from avatar.sinks.page import Audience
 from avatar.studio import server
@@ -129,6 +130,23 @@ def test_what_can_be_translated_comes_with_its_key_and_values(site: Site) -> Non
             assert told["line"] == keyed
 
     asyncio.run(scene())
+
+
+def test_the_options_are_described(site: Site) -> None:
+    status, _, body = site.ask("GET", "/api/options")
+    assert status == 200
+    described = {option["name"]: option for option in json.loads(body)}
+    assert list(described) == list(declared())
+    assert described["max_turn"] == {
+        "name": "max_turn", "flag": "--max-turn", "kind": "number", "default": None,
+        "help": "Limit how far the head turns about any axis, 0–90 degrees. Only for portrait and "
+        "neural.",
+        "optional": True, "min": 0, "max": 90, "step": 1, "unit": "degrees",
+        "commands": ["run", "animate", "Driver"], "engines": ["portrait", "neural"],
+        "group": "movement", "change": "driving",
+    }  # fmt: skip
+    assert described["engine"]["choices"] == list(ENGINE_NAMES)
+    assert site.ask("GET", "/api/options", Cookie="")[0] == 401
 
 
 @pytest.mark.parametrize(

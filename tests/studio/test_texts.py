@@ -10,7 +10,7 @@ import pytest
 from avatar.commands.studio.options import describe
 from avatar.commands.studio.outputs import IDS
 from avatar.commands.studio.runtime import Phase
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from calibrate.steps import REST, STEPS
 from tests.studio.texts import (
     doubled,
@@ -25,7 +25,7 @@ from tests.studio.texts import (
 
 TABLES = tables()
 SAID = english_messages()
-OPTIONS = describe(LiveConfig(), ["a name that the user gave"])
+OPTIONS = describe(Options(), ["a name that the user gave"])
 LANGUAGES = sorted(TABLES)
 
 

@@ -20,9 +20,9 @@ from avatar.commands import terminal
 from avatar.commands.calibrate.watch import Watcher
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.told_tracker import ToldTracker
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
 from avatar.errors import AvatarError, SourceEndedError, UsageError
 from avatar.frames import FaceTrack
 from avatar.observe import Recorder
@@ -171,7 +171,7 @@ def _guide(
 ) -> None:  # fmt: skip
     """Run the live loop with prompts until all is done; raises when the driver ends it before."""
     out = "preview" if window and _has_window(say) else "none"
-    config = LiveConfig(camera=camera, out=(out,), size=_SIZE, face_model=face_model)
+    config = Options(camera=camera, out=(out,), size=_SIZE, face_model=face_model)
     ends = _Ends(lesson, cancel)
     live = LiveSession(
         config,

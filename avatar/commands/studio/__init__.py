@@ -7,9 +7,9 @@ import threading
 from avatar.commands.pages import Pages
 from avatar.commands.studio.runtime import Studio
 from avatar.commands.terminal import say
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
 from avatar.sessions.engines import find_engine
 from avatar.sinks.page import DEFAULT_PORT, Audience
 from avatar.studio.listening import LOOPBACK, Place, place_at
@@ -19,7 +19,7 @@ __all__ = ["studio"]
 
 
 def studio(
-    config: LiveConfig,
+    config: Options,
     home: Home,
     *,
     port: int = DEFAULT_PORT,

@@ -1,98 +1,81 @@
-"""The options that the page offers, and what it sends turned into a ``LiveConfig``."""
+"""The options that the page offers, and what it sends turned into ``Options``."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, get_args, get_type_hints
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, get_args
 
-from avatar.config import WEIGHTED_REGIONS, LiveConfig, load_config, parse_weights
+from avatar.core.config_file import load_options
+from avatar.core.options import (
+    WEIGHT_BOUNDS,
+    WEIGHTED_REGIONS,
+    Group,
+    Options,
+    declared,
+    schema,
+    used_by,
+)
 from avatar.errors import UsageError
-from avatar.generate.background import WORDS
+from avatar.sessions.engines import find_engine
 
-# By group, in the order of the page. Everything else is chosen when the program starts.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "picture": ("frame", "background", "mouth", "shading"),
-    "movement": (
-        "motion", "mirror", "strength", "weight.pose", "weight.mouth", "weight.eyes",
-        "weight.brows", "exaggerate", "max_turn", "lock_head", "smoothing", "reference", "profile",
-    ),
-    "label": ("label_text", "label_corner"),
-}  # fmt: skip
-_RANGES = {
-    "shading": (0.0, 1.0, 0.05),
-    "strength": (0.0, 2.0, 0.05),
-    "exaggerate": (1.0, 3.0, 0.1),
-    "max_turn": (0.0, 45.0, 1.0),
-    **{f"weight.{region}": (0.0, 2.0, 0.05) for region in WEIGHTED_REGIONS},
-}
 _LABEL_TEXT_LENGTH = 40
-# A page opens no files: another picture is named when the program starts.
-GREEN = "#00b140"
-_BACKGROUNDS = (*WORDS, GREEN)
 
 
-def describe(config: LiveConfig, profiles: list[str]) -> list[dict[str, Any]]:
-    """Return each option with its group, kind, bounds or choices, and present value.
+def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
+    """Return each option of the page as ``schema`` does, in the page's order.
 
-    ``named``: the choices are names of the user's, not words of the program.
+    Beside that: its present ``value``, the choices of this machine, and ``used``, whether the
+    engine that is chosen uses it. ``named``: the choices are names of the user's.
     """
-    hints = get_type_hints(LiveConfig)
-    options = []
-    for group, names in GROUPS.items():
-        for name in names:
-            option = {"name": name, "group": group, "value": _value(config, name)}
-            options.append(option | _kind(config, name, hints, profiles))
-    return options
+    described = []
+    for name, option in _on_the_page():
+        plain, _, region = name.partition(".")
+        value = config.weights.get(region, 1.0) if region else getattr(config, plain)
+        option |= {"value": value, "used": used_by(plain, config.engine)}
+        if name == "profile":
+            option |= {"kind": "choice", "choices": [None, *profiles], "named": True}
+        elif offered := declared()[plain].offered:
+            option |= {"kind": "choice", "choices": list(dict.fromkeys((*offered, value)))}
+        described.append(option)
+    return described
 
 
-def _kind(
-    config: LiveConfig, name: str, hints: dict[str, Any], profiles: list[str]
-) -> dict[str, Any]:
-    if name in _RANGES:
-        low, high, step = _RANGES[name]
-        return {
-            "kind": "number", "min": low, "max": high, "step": step, "optional": name == "max_turn",
-        }  # fmt: skip
-    if name == "profile":
-        return {"kind": "choice", "choices": [None, *profiles], "named": True}
-    if name == "background":
-        return {
-            "kind": "choice",
-            "choices": list(dict.fromkeys((*_BACKGROUNDS, config.background))),
-        }
-    if name == "label_text":
-        return {"kind": "text", "length": _LABEL_TEXT_LENGTH}
-    if hints[name] is bool:
-        return {"kind": "flag"}
-    return {"kind": "choice", "choices": list(get_args(hints[name]))}
+def _on_the_page() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what is declared of each of the page's options, a weight for each region."""
+    shown = [(name, option) for name, option in declared().items() if option.page]
+    for name, _ in sorted(shown, key=lambda one: get_args(Group).index(one[1].page)):
+        if name != "weight":
+            yield name, schema(name) | {"length": _LABEL_TEXT_LENGTH}
+            continue
+        low, high, step = WEIGHT_BOUNDS
+        bounds = {"kind": "number", "min": low, "max": high, "step": step, "unit": ""}
+        for region in WEIGHTED_REGIONS:
+            one = f"weight.{region}"
+            yield one, schema(name) | bounds | {"name": one, "default": 1.0}
 
 
-def _value(config: LiveConfig, name: str) -> Any:
-    part, _, region = name.partition(".")
-    return config.weights.get(region, 1.0) if part == "weight" else getattr(config, name)
-
-
-def changed(config: LiveConfig, values: dict[str, Any]) -> LiveConfig:
+def changed(config: Options, values: dict[str, Any]) -> Options:
     """Return ``config`` with what the page sent; raises ``UsageError`` for anything it may not."""
-    known = {name for names in GROUPS.values() for name in names}
-    unknown = sorted(set(values) - known)
+    shown = dict(_on_the_page())
+    unknown = sorted(set(values) - set(shown))
     if unknown:
         raise UsageError(f"the page cannot change {', '.join(unknown)}")
-    background = values.get("background", config.background)
-    if background not in (*_BACKGROUNDS, config.background):
-        raise UsageError(f"expected one of the backgrounds shown, found {background!r}")
-    plain = {name: value for name, value in values.items() if not name.startswith("weight.")}
+    for name, value in values.items():
+        # A page opens no files: another picture is named when the program starts.
+        offered = declared()[name.partition(".")[0]].offered
+        if offered and value not in (*offered, getattr(config, name)):
+            raise UsageError(f"{name}: expected one of those shown, found {value!r}")
+        if value is None and not shown[name]["optional"]:
+            raise UsageError(f"{name}: expected a value, found none")
     weights = dict(config.weights)
     weights |= {
-        name.partition(".")[2]: value for name, value in values.items() if name.startswith("weight")
+        name.partition(".")[2]: value
+        for name, value in values.items()
+        if name.startswith("weight.")
     }
     texts = tuple(f"{region}={value}" for region, value in weights.items() if value != 1)
-    parse_weights(texts)
-    everything = {
-        field.name: getattr(config, field.name) for field in dataclasses.fields(LiveConfig)
-    }
-    # No profile and no limit are what the defaults say.
-    for name, value in plain.items():
-        if value is None and name not in ("profile", "max_turn"):
-            raise UsageError(f"{name}: expected a value, found none")
-    return load_config(None, everything | plain | {"weight": texts})
+    plain = {name: value for name, value in values.items() if not name.startswith("weight.")}
+    options = load_options(None, asdict(config) | plain | {"weight": texts})
+    find_engine(options.engine).check(options)
+    return options

@@ -13,7 +13,7 @@ import numpy as np
 
 from avatar import __version__
 from avatar.clock import Clock, MonotonicClock
-from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
+from avatar.commands.live import LiveSession, open_camera
 from avatar.commands.profiles import ProfileStore
 from avatar.commands.studio.calibration import PageCalibration
 from avatar.commands.studio.gallery import Gallery
@@ -21,18 +21,16 @@ from avatar.commands.studio.options import changed, describe
 from avatar.commands.studio.outputs import Outputs
 from avatar.commands.studio.watched import Pages, PageTeller
 from avatar.commands.told_tracker import ToldTracker
-from avatar.config import LiveConfig
 from avatar.core.home import Home
 from avatar.core.machine import collect_garbage
 from avatar.core.messages import Message, words_of
+from avatar.core.options import Options
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, FaceTrack
 from avatar.label import CORNERS
 from avatar.observe import Recorder, dropped_share
 from avatar.sinks.page import Audience, PageSink
-from avatar.sources import create_source
 from avatar.sources.page import PageInbox, PageSource
-from avatar.sources.reconnect import ReconnectingSource
 from avatar.sources.switched import SwitchedSource
 from avatar.stages import FrameSource, Tracker
 from avatar.studio.control import Event
@@ -54,7 +52,7 @@ class Studio:
 
     def __init__(
         self,
-        config: LiveConfig,
+        config: Options,
         audience: Audience,
         *,
         home: Home,
@@ -241,7 +239,7 @@ class Studio:
 
     def _new_session(self) -> LiveSession:
         config = replace(self._config, out=("none",))
-        self._source = SwitchedSource(self._make_source(self._camera))
+        self._source = SwitchedSource(self._make_source(self._camera, config))
         return self._make_session(
             config,
             self.say,
@@ -252,13 +250,10 @@ class Studio:
             wrap_tracker=self._watched,
         )
 
-    def _make_source(self, camera: str) -> FrameSource:
+    def _make_source(self, camera: str, config: Options) -> FrameSource:
         if camera == PAGE_CAMERA:
             return PageSource(self.inbox)
-        source = create_source(
-            camera, size_px=CAMERA_SIZE_PX, fps=self._config.fps, clock=self._clock
-        )
-        return ReconnectingSource(source, self._clock, self.say)
+        return open_camera(replace(config, camera=camera), self._clock, self.say)
 
     def _watched(self, tracker: Tracker) -> Tracker:
         tell = PageTeller(self._pages, self._clock)
@@ -309,7 +304,7 @@ class Studio:
         if camera == self._camera:
             return
         if self._source is not None and self._session is not None:
-            self._source.change(self._make_source(camera))
+            self._source.change(self._make_source(camera, self._config))
             self._session.greet()
         self._camera = camera
 
@@ -331,7 +326,7 @@ class Studio:
     def _change_options(self, values: dict[str, Any]) -> None:
         self._go_on_with(changed(self._config, values))
 
-    def _go_on_with(self, config: LiveConfig) -> None:
+    def _go_on_with(self, config: Options) -> None:
         if config.mirror and config.profile is not None:
             raise UsageError(
                 Message(

@@ -10,12 +10,12 @@ from pydantic import AwareDatetime, BaseModel
 from avatar import __version__
 from avatar.commands.store import Sha256
 from avatar.commands.terminal import say
-from avatar.commands.train.card import Recording, Rights, Size, utc_now
+from avatar.commands.train.card import Recording, Rights, Size, checked_rights, utc_now
 from avatar.commands.train.command import INTERRUPTED, ready_libraries, run_session
 from avatar.commands.train.inputs import looked_through, prepare, recording_of
 from avatar.commands.train.prepare import MAX_HELD_OUT, Take, split, take_source
 from avatar.commands.train.record import Given, read_given
-from avatar.commands.train.request import Wish, checked_rights
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.watch import most_different
 from avatar.core.files import file_sha256, films_in, write_record, write_whole
@@ -51,21 +51,21 @@ class BaseCard(BaseModel):
     program_version: str
 
 
-def train_base(wish: Wish, clips: Path, out: Path | None, home: Home) -> int:
+def train_base(request: TrainRequest, clips: Path, out: Path | None, home: Home) -> int:
     """Train a base from the clips in the folder ``clips`` into ``out``; return the exit status.
 
     Raises ``UsageError`` and ``MissingDependencyError``.
     """
-    rights = checked_rights(wish.rights)
-    out = _checked_out(wish, out)
+    rights = checked_rights(request.rights)
+    out = _checked_out(request, out)
     ready_libraries()
     folder = out.with_suffix(".training")
-    if wish.resume:
+    if request.resume:
         given = read_given(folder, f"there is no training in {folder} to resume")
     else:
-        given = _begun(wish, rights, _clips_in(clips), folder, home)
-    again = f'avatar train --as-base "{clips}" --out "{out}" {wish.going_on(rights)}'
-    trained = run_session(wish, given, folder, folder / "pairs", again)
+        given = _begun(request, rights, _clips_in(clips), folder, home)
+    again = f'avatar train --as-base "{clips}" --out "{out}" {request.going_on(rights)}'
+    trained = run_session(request, given, folder, folder / "pairs", again)
     if trained is None:
         return INTERRUPTED
     trainer, session = trained
@@ -94,12 +94,12 @@ def train_base(wish: Wish, clips: Path, out: Path | None, home: Home) -> int:
     return 0
 
 
-def _checked_out(wish: Wish, out: Path | None) -> Path:
+def _checked_out(request: TrainRequest, out: Path | None) -> Path:
     if out is None or out.suffix != _ENDING:
         raise UsageError(f"--as-base needs --out FILE{_ENDING}, found {out or 'none'}")
-    if wish.inputs:
+    if request.inputs:
         raise UsageError("--as-base learns from the clips in its folder: name no other clips")
-    if out.exists() and not wish.force and not wish.resume:
+    if out.exists() and not request.force and not request.resume:
         raise UsageError(f"{out} is there already: name another --out, or give --force")
     return out.expanduser()
 
@@ -116,8 +116,10 @@ def _clips_in(folder: Path) -> list[Path]:
     return paths
 
 
-def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path, home: Home) -> Given:
-    face_model = find_face_model(wish.face_model, home)
+def _begun(
+    request: TrainRequest, rights: Rights, paths: list[Path], folder: Path, home: Home
+) -> Given:
+    face_model = find_face_model(request.face_model, home)
     takes, recordings = [], []
     for index, path in enumerate(paths):
         watched = looked_through(path, face_model)
@@ -132,6 +134,8 @@ def _begun(wish: Wish, rights: Rights, paths: list[Path], folder: Path, home: Ho
             train = [] if last else train
         takes.append(Take(source, watched, train, held_out))
         recordings.append(recording_of(watched))
-    given = Given(size=wish.size, rights=rights, share=1.0, seed=wish.seed, recordings=recordings)
+    given = Given(
+        size=request.size, rights=rights, share=1.0, seed=request.seed, recordings=recordings
+    )
     prepare(folder, folder / "pairs", takes, given)
     return given

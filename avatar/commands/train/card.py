@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar.commands.store import Sha256
 from avatar.core.files import read_record
-from avatar.errors import EngineError
+from avatar.errors import EngineError, UsageError
 from engines.backends import Precision
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
@@ -168,3 +168,14 @@ def utc_now() -> datetime:
     from datetime import UTC
 
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def checked_rights(rights: str | None) -> Rights:
+    """Return the statement of rights. Raises ``UsageError`` where there is none."""
+    if rights not in get_args(Rights):
+        raise UsageError(
+            "avatar train needs --rights self (the clip shows you) or --rights licensed (whoever "
+            "it shows has agreed to a generator that can put words into their mouth); found "
+            f"{rights or 'neither'}"
+        )
+    return "self" if rights == "self" else "licensed"

@@ -15,6 +15,7 @@ from avatar.commands.train import distil
 from avatar.commands.train.card import (
     Recording,
     Rights,
+    checked_rights,
     neural_folder,
     pairs_folder,
     training_folder,
@@ -32,7 +33,7 @@ from avatar.commands.train.prepare import (
     take_source,
 )
 from avatar.commands.train.record import Given, read_given
-from avatar.commands.train.request import Wish, checked_rights
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import Session
 from avatar.commands.train.several import train_on
 from avatar.commands.train.watch import watch_photos
@@ -40,6 +41,7 @@ from avatar.commands.train.within import begin, train_within
 from avatar.core.files import is_picture
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals, set_environment
+from avatar.core.options import check_bounds
 from avatar.core.pictures import png
 from avatar.errors import MissingDependencyError, UsageError
 from avatar.track.face_model import find_face_model
@@ -50,39 +52,39 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def train(wish: Wish, home: Home) -> int:
+def train(request: TrainRequest, home: Home) -> int:
     """Train a generator; return the exit status.
 
     Raises ``UsageError``, ``EngineError``, ``MissingDependencyError`` and the errors of sources.
     """
-    rights = _checked(wish)
+    rights = _checked(request)
     ready_libraries()
-    find_devices(wish.device, wish.devices)
-    begun = _ready(wish, rights, home)
+    find_devices(request.device, request.devices)
+    begun = _ready(request, rights, home)
     if begun is None:
         return INTERRUPTED
     stored, given = begun
-    again = f'avatar train --name "{stored.name}" {wish.going_on(rights)}'
+    again = f'avatar train --name "{stored.name}" {request.going_on(rights)}'
     folder = training_folder(stored.folder)
-    trained = run_session(wish, given, folder, pairs_folder(stored.folder), again)
+    trained = run_session(request, given, folder, pairs_folder(stored.folder), again)
     if trained is None:
         return INTERRUPTED
-    finish(stored, given, *trained, str(find_devices(wish.device, wish.devices)), say)
+    finish(stored, given, *trained, str(find_devices(request.device, request.devices)), say)
     return 0
 
 
 def run_session(
-    wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train until the time is over; None when the user paused it.
 
     ``pairs``: the prepared ones. ``again``: the command that goes on.
     Raises ``UsageError`` when the training diverged or the disk is full.
     """
-    devices = find_devices(wish.device, wish.devices)
+    devices = find_devices(request.device, request.devices)
     say(f"training {given.size} on {devices}; Ctrl-C pauses")
     trained = (_in_several if devices.count > 1 else _in_one)(
-        devices, wish, given, folder, pairs, again
+        devices, request, given, folder, pairs, again
     )
     if trained is None:
         say(f"paused; go on: {again}")
@@ -90,54 +92,53 @@ def run_session(
 
 
 def _in_one(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
-    trainer, session = begin(wish, given, folder, pairs, devices)
+    trainer, session = begin(request, given, folder, pairs, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
-        paused = train_within(session, wish, stop, again)
+        paused = train_within(session, request, stop, again)
     return None if paused else (trainer, session)
 
 
 def _in_several(
-    devices: Devices, wish: Wish, given: Given, folder: Path, pairs: Path, again: str
+    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
 ) -> tuple[Trainer, Session] | None:
     """Train in processes of their own; what they kept is read again at the end."""
-    if train_on(devices, wish, given, folder, pairs, again):
+    if train_on(devices, request, given, folder, pairs, again):
         return None
-    return begin(replace(wish, resume=True), given, folder, pairs)
+    return begin(replace(request, resume=True), given, folder, pairs)
 
 
-def _ready(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
+def _ready(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
-    if wish.teacher is not None:
-        return distil.begin(wish, wish.teacher, rights, home)
-    if not wish.resume:
-        return _begun(wish, rights, home)
-    stored, given = _resumed(wish, rights, AvatarStore(home.avatars))
+    if request.teacher is not None:
+        return distil.begin(request, rights, home)
+    if not request.resume:
+        return _begun(request, rights, home)
+    stored, given = _resumed(request, rights, AvatarStore(home.avatars))
     if given.teaching is None:
         return stored, given
-    return distil.go_on(stored, given, wish, home)
+    return distil.go_on(stored, given, request, home)
 
 
-def _checked(wish: Wish) -> Rights:
+def _checked(request: TrainRequest) -> Rights:
     """Check what can be checked at once. Raises ``UsageError``."""
-    rights = checked_rights(wish.rights)
-    if not 0.2 <= wish.share <= 1:
-        raise UsageError(f"--share: expected 0.2 to 1, found {wish.share:g}")
-    if wish.minutes < 0 or (wish.minutes == 0 and not wish.resume):
-        raise UsageError(f"--minutes: expected more than 0, found {wish.minutes:g}")
-    if wish.resume and wish.inputs:
+    rights = checked_rights(request.rights)
+    check_bounds(request)
+    if request.minutes < 0 or (request.minutes == 0 and not request.resume):
+        raise UsageError(f"--minutes: expected more than 0, found {request.minutes:g}")
+    if request.resume and request.inputs:
         raise UsageError(
-            f"--resume goes on with what {wish.name} was begun with: leave out {wish.inputs[0]}, "
-            "or leave out --resume to begin anew"
+            f"--resume goes on with what {request.name} was begun with: leave out "
+            f"{request.inputs[0]}, or leave out --resume to begin anew"
         )
-    if wish.resume and wish.teacher is not None:
+    if request.resume and request.teacher is not None:
         raise UsageError(
-            f"--resume goes on with the teacher that {wish.name} was begun with: leave out "
+            f"--resume goes on with the teacher that {request.name} was begun with: leave out "
             "--teacher"
         )
-    if not wish.resume and not wish.inputs and wish.teacher is None:
+    if not request.resume and not request.inputs and request.teacher is None:
         raise UsageError("avatar train needs a clip of the person, or --resume")
     return rights
 
@@ -157,14 +158,14 @@ def ready_libraries() -> None:
     set_environment("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _begun(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]:
+def _begun(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]:
     """Prepare the pairs and store the avatar."""
-    inputs, store = [path.expanduser() for path in wish.inputs], AvatarStore(home.avatars)
-    name = store.check_free(wish.name, replace=wish.force)
-    base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    face_model = find_face_model(wish.face_model, home)
+    inputs, store = [path.expanduser() for path in request.inputs], AvatarStore(home.avatars)
+    name = store.check_free(request.name, replace=request.force)
+    base_sha256 = base_hash(request.base) if request.base is not None else None
+    face_model = find_face_model(request.face_model, home)
     if all(map(is_picture, inputs)):
-        if wish.base is None:
+        if request.base is None:
             raise UsageError(
                 "a few photographs are too little to begin with: give --base FILE, weights learnt "
                 "from other people (avatar train --as-base), or a clip of the person"
@@ -172,12 +173,12 @@ def _begun(wish: Wish, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]
         takes = photo_takes(watch_photos(inputs, face_model))
         recordings: list[Recording] = []
     else:
-        takes, recordings = _clip_takes(inputs, wish.share, face_model)
+        takes, recordings = _clip_takes(inputs, request.share, face_model)
     given = Given(
-        size=wish.size, rights=rights, share=wish.share, seed=wish.seed,
+        size=request.size, rights=rights, share=request.share, seed=request.seed,
         base_sha256=base_sha256, recordings=recordings,
     )  # fmt: skip
-    stored = _stored(store, name, takes[0].source, wish.force)
+    stored = _stored(store, name, takes[0].source, request.force)
     shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
     prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
     return stored, given
@@ -215,8 +216,10 @@ def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> Store
         return store.add(name, path, source.face, replace=force)
 
 
-def _resumed(wish: Wish, rights: Rights, store: AvatarStore) -> tuple[StoredAvatar, Given]:
-    stored = store.load(wish.name)
+def _resumed(
+    request: TrainRequest, rights: Rights, store: AvatarStore
+) -> tuple[StoredAvatar, Given]:
+    stored = store.load(request.name)
     missing = (
         f"there is no training of {stored.name} to resume: none was begun, or its folder is gone. "
         f"Begin one: avatar train --name NAME CLIP --rights {rights}"

@@ -22,11 +22,10 @@ from avatar.commands.train.prepare import Source, split
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import open_again
 from avatar.commands.train.watch import Watched, watch
-from avatar.config import LiveConfig
 from avatar.core.files import file_sha256, write_record
 from avatar.core.home import Home
 from avatar.core.machine import Machine
-from avatar.core.options import TRAINED
+from avatar.core.options import TRAINED, Options
 from avatar.core.pictures import jpeg
 from avatar.errors import UsageError
 from avatar.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
@@ -57,7 +56,7 @@ def compare(
     name: str,
     clip: Path | None,
     out: Path | None,
-    config: LiveConfig,
+    config: Options,
     home: Home,
 ) -> int:
     """Measure the generator of ``name`` on what it has not seen of ``clip``; return the status.
@@ -119,7 +118,7 @@ def _run(
     source: Source,
     watched: Watched,
     rest: list[int],
-    config: LiveConfig,
+    config: Options,
     home: Home,
     out: Path | None,
     *,

@@ -41,12 +41,11 @@ from avatar.commands.train.lessons import (
 )
 from avatar.commands.train.prepare import Source, Take, write_pairs
 from avatar.commands.train.record import GIVEN, Given, read_given
-from avatar.commands.train.request import Wish
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import disk_told
 from avatar.commands.train.teacher import (
     Lesson,
     Teacher,
-    TeacherWish,
     Teaching,
     open_again,
     open_teacher,
@@ -64,15 +63,13 @@ from avatar.track.landmarker import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
-MIN_MOMENTS, MAX_MOMENTS = 60, 480
 # Of the pictures that a face is found in.
 _MIN_TRAIN, _MIN_HELD_OUT = 40, 4
 _COMPARED = 40
 
 
 def begin(
-    wish: Wish,
-    asked: TeacherWish,
+    request: TrainRequest,
     rights: Rights,
     home: Home,
 ) -> tuple[StoredAvatar, Given] | None:
@@ -80,26 +77,24 @@ def begin(
 
     Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
     """
-    photo, clips = _inputs(wish.inputs, asked.engine)
-    if not MIN_MOMENTS <= asked.moments <= MAX_MOMENTS:
-        raise UsageError(
-            f"--moments: expected {MIN_MOMENTS} to {MAX_MOMENTS}, found {asked.moments}"
-        )
+    assert request.teacher is not None, "the command looked"
+    photo, clips = _inputs(request.inputs, request.teacher)
     store = AvatarStore(home.avatars)
-    name = store.check_free(wish.name, replace=wish.force)
-    base_sha256 = base_hash(wish.base) if wish.base is not None else None
-    teacher = open_teacher(asked.engine, asked.options, home, say)
+    name = store.check_free(request.name, replace=request.force)
+    base_sha256 = base_hash(request.base) if request.base is not None else None
+    teacher = open_teacher(request.teacher, request.networks, home, say)
     _introduce(teacher.card)
-    face_model = find_face_model(wish.face_model, home)
+    face_model = find_face_model(request.face_model, home)
     avatar = open_avatar(photo, face_model, home, say)
     _check_face(avatar)
     drives = [looked_through(clip, face_model) for clip in clips]
-    each = max(1, asked.moments // len(drives))
-    lessons = [plan(drive, file_sha256(drive.path), wish.share, each) for drive in drives]
+    each = max(1, request.moments // len(drives))
+    lessons = [plan(drive, file_sha256(drive.path), request.share, each) for drive in drives]
     _check_planned(lessons)
-    stored = store.add(name, photo, avatar.face, replace=wish.force)
+    stored = store.add(name, photo, avatar.face, replace=request.force)
     given = Given(
-        size=wish.size, rights=rights, share=wish.share, seed=wish.seed, base_sha256=base_sha256,
+        size=request.size, rights=rights, share=request.share, seed=request.seed,
+        base_sha256=base_sha256,
         recordings=[recording_of(drive) for drive in drives],
         teaching=Teaching(teacher=teacher.card, photo_sha256=stored.sha256, lessons=lessons),
     )  # fmt: skip
@@ -110,14 +105,14 @@ def begin(
 def go_on(
     stored: StoredAvatar,
     given: Given,
-    wish: Wish,
+    request: TrainRequest,
     home: Home,
 ) -> tuple[StoredAvatar, Given] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
         return stored, given
     teacher = open_again(given.teaching.teacher, home, say)
-    face_model = find_face_model(wish.face_model, home)
+    face_model = find_face_model(request.face_model, home)
     drives = [_seen_again(lesson, face_model) for lesson in given.teaching.lessons]
     return _prepared(stored, given, teacher, drives, face_model)
 

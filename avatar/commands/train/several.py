@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from avatar.commands.train.devices import Devices
 from avatar.commands.train.record import Given
-from avatar.commands.train.request import Wish
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.within import begin, train_within
 from avatar.core.machine import call_at_interrupt, ended_by_signals
 from avatar.errors import EngineError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def train_on(
     devices: Devices,
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -36,7 +36,7 @@ def train_on(
     """
     from engines.training.group import launch
 
-    work = partial(_work, devices, wish, given, folder, pairs, again)
+    work = partial(_work, devices, request, given, folder, pairs, again)
     stop = threading.Event()
 
     def pause() -> None:
@@ -56,7 +56,7 @@ def train_on(
 
 def _work(
     devices: Devices,
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -71,6 +71,6 @@ def _work(
     stop = threading.Event()
     call_at_interrupt(stop.set)
     own = replace(devices, device=replace(devices.device, name=group.device))
-    _, session = begin(wish, given, folder, pairs, own, group)
-    train_within(session, wish, stop, again)
+    _, session = begin(request, given, folder, pairs, own, group)
+    train_within(session, request, stop, again)
     return group.any(stop.is_set())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,30 +15,15 @@ from avatar.commands.models.catalog import find
 from avatar.commands.models.store import model_folder, read_record
 from avatar.commands.store import Sha256
 from avatar.commands.train.card import TeacherCard
-from avatar.config import NeuralOptions
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.sessions.engines import ENGINES
 from avatar.stages import Generator
 from engines.backends import Precision
 
 Say = Callable[[str], None]
-
-DEFAULT_MOMENTS = 240
-
-
-@dataclass(frozen=True)
-class TeacherWish:
-    """What the user asked for of a teacher.
-
-    ``moments``: how many pictures to learn from, of all clips together, at the most. ``options``:
-    the engine's.
-    """
-
-    engine: str
-    moments: int = DEFAULT_MOMENTS
-    options: NeuralOptions = field(default_factory=NeuralOptions)
 
 
 class Lesson(BaseModel):
@@ -96,7 +81,7 @@ class NeuralTeacher:
     are not installed or no backend can run them.
     """
 
-    def __init__(self, engine: str, options: NeuralOptions, home: Home, say: Say) -> None:
+    def __init__(self, engine: str, options: Options, home: Home, say: Say) -> None:
         if options.variant or options.crop:
             raise UsageError(
                 "--teacher moves a human face, which the small network is shown in landmarks: "
@@ -124,7 +109,7 @@ class NeuralTeacher:
 
 
 def _card_of(
-    engine: str, options: NeuralOptions, models: Path, backend: str, precision: Precision
+    engine: str, options: Options, models: Path, backend: str, precision: Precision
 ) -> TeacherCard:
     entry = find(engine)
     record = read_record(model_folder(models, engine))
@@ -143,14 +128,14 @@ def _card_of(
     )
 
 
-TEACHERS: dict[str, Callable[[str, NeuralOptions, Home, Say], Teacher]] = {
+TEACHERS: dict[str, Callable[[str, Options, Home, Say], Teacher]] = {
     name: NeuralTeacher for name, engine in ENGINES.items() if engine.teaches
 }
 """What opens each teacher: called with its name, its options, the user's home, and where to tell
 what it does."""
 
 
-def open_teacher(engine: str, options: NeuralOptions, home: Home, say: Say) -> Teacher:
+def open_teacher(engine: str, options: Options, home: Home, say: Say) -> Teacher:
     """Return the teacher called ``engine``, a key of ``TEACHERS``.
 
     Raises ``UsageError`` for another name and options that do not go together, ``EngineError`` when
@@ -166,7 +151,7 @@ def open_again(card: TeacherCard, home: Home, say: Say) -> Teacher:
 
     Raises what ``open_teacher`` does, and ``UsageError`` when it would draw otherwise than before.
     """
-    options = NeuralOptions(
+    options = Options(
         stitching=card.stitching,
         retarget_eyes=card.retarget_eyes,
         retarget_lips=card.retarget_lips,

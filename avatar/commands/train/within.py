@@ -10,7 +10,7 @@ from avatar.clock import MonotonicClock
 from avatar.commands.terminal import say
 from avatar.commands.train.devices import Devices
 from avatar.commands.train.record import Given
-from avatar.commands.train.request import Wish
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.session import Budget, Session
 from avatar.errors import AvatarError, UsageError
 from engines.patches import patches_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def begin(
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -29,7 +29,7 @@ def begin(
     group: Group | None = None,
 ) -> tuple[Trainer, Session]:
     """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
-    trainer, facts = _trainer(wish, given, folder, pairs, devices, group)
+    trainer, facts = _trainer(request, given, folder, pairs, devices, group)
     tell = say if trainer.group.rank == 0 else _tell_nobody
     session = Session(
         trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
@@ -42,7 +42,9 @@ def _tell_nobody(_line: str) -> None:
     """Stand in for ``say`` where another process says the same."""
 
 
-def train_within(session: Session, wish: Wish, stop: threading.Event, again: str) -> bool:
+def train_within(
+    session: Session, request: TrainRequest, stop: threading.Event, again: str
+) -> bool:
     """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
 
     ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
@@ -53,7 +55,7 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
 
     try:
         with card_told():
-            session.run(Budget(wish.minutes * 60, wish.steps), stop)
+            session.run(Budget(request.minutes * 60, request.steps), stop)
     except DivergedError as error:
         raise UsageError(
             f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
@@ -63,7 +65,7 @@ def train_within(session: Session, wish: Wish, stop: threading.Event, again: str
 
 
 def _trainer(
-    wish: Wish,
+    request: TrainRequest,
     given: Given,
     folder: Path,
     pairs: Path,
@@ -75,10 +77,10 @@ def _trainer(
     from engines.training.loop import CHECKPOINT, Plan, Trainer
     from engines.training.pairs import Pairs
 
-    resumed = wish.resume and (folder / CHECKPOINT).exists()
+    resumed = request.resume and (folder / CHECKPOINT).exists()
     base = None
-    if wish.base is not None and not resumed:
-        base = checkpoint.read(wish.base.expanduser())[0]
+    if request.base is not None and not resumed:
+        base = checkpoint.read(request.base.expanduser())[0]
     trainer = Trainer(
         Pairs(pairs, patches_of(given.size)),
         Plan(seed=given.seed),

@@ -20,7 +20,7 @@ Values = Mapping[str, Float32]
 
 
 class FamilyOptions(Protocol):
-    """What can be chosen about a family's arithmetic; ``LiveConfig`` says what each stands for."""
+    """What can be chosen about a family's arithmetic; ``Options`` says what each stands for."""
 
     @property
     def strength(self) -> float:

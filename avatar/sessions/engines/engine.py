@@ -12,7 +12,7 @@ from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.core.choices import Framing
 from avatar.core.home import Home
 from avatar.core.machine import Machine
-from avatar.core.options import PORTRAIT, Option, Options, declared, default_of, flag_of
+from avatar.core.options import PORTRAIT, Option, Options, declared, default_of, flag_of, used_by
 from avatar.errors import UsageError
 from avatar.frames import NetworkMotion, UInt8Image
 from avatar.generate.deck import ViewedGenerator
@@ -118,8 +118,7 @@ class Engine(ABC):
 
     def uses(self, option: str) -> bool:
         """Return whether it heeds the option of this name."""
-        engines = declared()[option].engines
-        return not engines or self.name in engines
+        return used_by(option, self.name)
 
     def check(self, options: Options) -> None:
         """Raise ``UsageError`` when an option was given that the engine would not heed."""

@@ -2,8 +2,11 @@
 import { current, has, t } from "/static/i18n.js";
 
 // Names that the user gave, and a picture named when the program started, are shown as they are.
-const choiceWords = ({ named }, choice) =>
-  (named && choice !== null) || !has(`choice.${choice}`) ? String(choice) : t(`choice.${choice}`);
+const choiceWords = ({ name, named }, choice) => {
+  if (named && choice !== null) return String(choice);
+  const key = [`choice.${name}.${choice}`, `choice.${choice}`].find(has);
+  return key ? t(key) : String(choice);
+};
 
 export class Options {
   #drawn = "";
@@ -18,15 +21,17 @@ export class Options {
     this.#drawn = "";
   }
 
-  draw(options) {
-    const shape = JSON.stringify([options.map(({ value, ...rest }) => rest), current()]);
+  draw(options, running) {
+    const shape = JSON.stringify([options.map(({ value, used, ...rest }) => rest), current()]);
     if (shape !== this.#drawn) {
       this.#drawn = shape;
       const open = new Set([...this.root.querySelectorAll("details[open]")].map(({ id }) => id));
       this.#fields.clear();
       this.root.replaceChildren(...[...new Set(options.map(({ group }) => group))].map((group) => this.#group(group, options, open)));
     }
-    for (const option of options) this.#fields.get(option.name)?.(option.value);
+    const engine = options.find(({ name }) => name === "engine");
+    const engineWords = engine && choiceWords(engine, engine.value);
+    for (const option of options) this.#fields.get(option.name)?.(option, running, engineWords);
   }
 
   #group(group, options, open) {
@@ -53,7 +58,11 @@ export class Options {
     const make = { choice: this.#choice, number: this.#number, flag: this.#flag, text: this.#text }[option.kind];
     const [control, set] = make.call(this, option);
     control.dataset.option = option.name;
-    this.#fields.set(option.name, (value) => {
+    this.#fields.set(option.name, ({ value, used, change }, running, engine) => {
+      const reason = used === false ? t("optionUnused", { engine })
+        : running && change === "restart" ? t("optionFixed") : "";
+      control.disabled = Boolean(reason);
+      label.title = reason;
       // What the user is just changing is not taken out of their hands.
       if (!control.matches(":active")) set(value);
     });
@@ -81,7 +90,7 @@ export class Options {
     const valueOf = () => (option.optional && slider.valueAsNumber > option.max ? null : slider.valueAsNumber);
     const show = () => {
       const value = valueOf();
-      const words = value === null ? t("noLimit") : option.name === "max_turn" ? t("degrees", { n: value })
+      const words = value === null ? t("noLimit") : option.unit === "degrees" ? t("degrees", { n: value })
         : `${Math.round(value * 100)} %`;
       output.textContent = words;
       slider.setAttribute("aria-valuetext", words);

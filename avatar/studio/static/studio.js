@@ -194,7 +194,7 @@ const draw = () => {
   drawCamera();
   parts.driver.draw(now === "running");
   parts.gallery.draw(state);
-  parts.options.draw(state.options);
+  parts.options.draw(state.options, now === "running");
   parts.outputs.draw(state.outputs);
   parts.calibration.draw(state, now === "running");
   parts.chart.draw();

@@ -13,10 +13,11 @@ import av
 import numpy as np
 import pytest
 
+from avatar.commands import live
 from avatar.commands.profiles import ProfileStore
 from avatar.commands.studio.runtime import Studio
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import ENGINE_NAMES, Options
 from avatar.errors import AvatarError, PhotoError, UsageError
 from avatar.generate.photo import builtin_photo
 from avatar.label import CORNERS
@@ -33,7 +34,7 @@ class Bench:
         self.heard: list[Any] = []
         self.lines: list[str] = []
         self.home = home
-        config = LiveConfig(**({"camera": "demo", "size": "320x240"} | options))
+        config = Options(**({"camera": "demo", "size": "320x240"} | options))
         self.profiles = ProfileStore(home.profiles)
         self.studio = Studio(config, self.audience, home=home, log=self.lines.append)
         self.shows_driver = False
@@ -238,7 +239,8 @@ def test_options_act_while_it_runs(bench: Bench) -> None:
 WRONG_OPTIONS: list[dict[str, Any]] = [
     {"strength": 3}, {"strength": "much"}, {"weight.mouth": -1}, {"label_corner": "middle"},
     {"background": "/etc/passwd"}, {"label": False}, {"size": "64x64"}, {"frame": None},
-    {"label_text": ""}, {"profile": "nobody"}, {"mic": "x"},
+    {"label_text": ""}, {"profile": "nobody"}, {"mic": "x"}, {"engine": "magic"},
+    {"engine": "neural"}, {"max_turn": 91},
 ]  # fmt: skip
 
 
@@ -250,6 +252,46 @@ def test_options_that_make_no_sense_change_nothing(bench: Bench) -> None:
             bench.act("options", **values)
         assert bench.state["options"] == before, values
     assert bench.state["phase"] == "running"
+
+
+def test_any_engine_can_be_chosen_before_the_start(bench: Bench) -> None:
+    assert bench.option("engine")["choices"] == list(ENGINE_NAMES)
+    assert bench.option("max_turn")["max"] == 90
+    bench.act("options", exaggerate=2)
+    with pytest.raises(UsageError, match="--exaggerate is for --engine portrait or neural"):
+        bench.act("options", engine="fomm")
+    bench.act("options", exaggerate=1, engine="fomm")
+    assert {o["name"] for o in bench.state["options"] if not o["used"]} == {
+        "background", "mouth", "shading", "exaggerate", "max_turn", "lock_head",
+        "weight.pose", "weight.mouth", "weight.eyes", "weight.brows",
+    }  # fmt: skip
+    bench.act("options", engine="neural")
+    with pytest.raises(UsageError, match="avatar that was trained"):
+        bench.act("start")
+    assert "avatar that was trained" in bench.state["problem"]
+    bench.act("options", engine="portrait")
+    bench.act("start")
+    assert bench.state["phase"] == "running"
+
+
+def test_the_engine_changes_while_it_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[str, float]] = []
+    open_engine = live.open_engine
+
+    def noted(options: Options, *more: Any) -> Any:
+        opened.append((options.engine, options.strength))
+        return open_engine(Options(), *more)
+
+    bench.act("start")
+    monkeypatch.setattr(live, "open_engine", noted)
+    bench.act("options", engine="fomm")
+    bench.act("options", strength=0.5)
+    assert opened == [("fomm", 1.0), ("fomm", 0.5)], "networks apply the strength themselves"
+    assert bench.option("engine")["value"] == "fomm"
+    bench.act("options", engine="portrait")
+    bench.act("options", strength=0.7)
+    assert opened[2:] == [("portrait", 0.5)]
+    assert bench.picture().shape == (240, 320, 3)
 
 
 def test_a_camera_that_is_not_there_is_told_and_the_page_goes_on(home: Home) -> None:

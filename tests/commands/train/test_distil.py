@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch", reason="training is done with PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
-from avatar.cli.films import train as command_line
+from avatar.cli import app
 from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import (
     neural_folder,
@@ -28,11 +28,11 @@ from avatar.commands.train.comparison import PAGE, compare
 from avatar.commands.train.distil import go_on
 from avatar.commands.train.lessons import See
 from avatar.commands.train.record import GIVEN, Given
-from avatar.commands.train.request import Wish
-from avatar.commands.train.teacher import TEACHERS, NeuralTeacher, TeacherWish
-from avatar.config import LiveConfig, NeuralOptions
+from avatar.commands.train.request import TrainRequest
+from avatar.commands.train.teacher import TEACHERS, NeuralTeacher
 from avatar.core.files import file_sha256
 from avatar.core.home import Home
+from avatar.core.options import Options, declared
 from avatar.errors import EngineError, UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.photo import builtin_photo
@@ -44,7 +44,7 @@ from tests.engines.training.conftest import one_thread as one_thread
 
 # Enough to see the way, too few to learn from: each picture is tracked.
 FEW = 12
-ASKED = TeacherWish("liveportrait", FEW)
+ASKED: dict[str, Any] = {"teacher": "liveportrait", "moments": FEW}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -65,15 +65,16 @@ def photo(home: Path) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def few() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("avatar.commands.train.distil.MIN_MOMENTS", FEW)
+        options = declared(TrainRequest)
+        patch.setitem(options, "moments", replace(options["moments"], bounds=(FEW, 480, 1)))
         patch.setattr("avatar.commands.train.distil._MIN_TRAIN", FEW - 2)
         patch.setattr("avatar.commands.train.distil._COMPARED", FEW)
         yield
 
 
 @pytest.fixture(scope="module")
-def wish(photo: Path, driving_clip: Path) -> Wish:
-    return Wish("pupil", (driving_clip, photo), rights="self", share=0.6, teacher=ASKED)
+def wish(photo: Path, driving_clip: Path) -> TrainRequest:
+    return TrainRequest("pupil", (driving_clip, photo), rights="self", share=0.6, **ASKED)
 
 
 @contextmanager
@@ -89,7 +90,7 @@ def pictures(stored: StoredAvatar) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def killed(wish: Wish) -> list[bytes]:
+def killed(wish: TrainRequest) -> list[bytes]:
     """The pictures of a training that died while the teacher drew."""
 
     def die(drawn: int) -> None:
@@ -107,7 +108,9 @@ def killed(wish: Wish) -> list[bytes]:
 def taught(killed: list[bytes]) -> tuple[StoredAvatar, int]:
     """An avatar that went on from there and was trained; and how many pictures that took."""
     with teaching(PaintingTeacher()) as teacher:
-        assert train(Wish("pupil", rights="self", resume=True, steps=1), Home.of_user()) == 0
+        assert (
+            train(TrainRequest("pupil", rights="self", resume=True, steps=1), Home.of_user()) == 0
+        )
     return AvatarStore(Home.of_user().avatars).load("pupil"), teacher.drawn
 
 
@@ -121,7 +124,7 @@ def test_it_goes_on_where_the_teacher_was_killed(
 
 
 def test_the_card_says_who_taught(
-    taught: tuple[StoredAvatar, int], wish: Wish, driving_clip: Path
+    taught: tuple[StoredAvatar, int], wish: TrainRequest, driving_clip: Path
 ) -> None:
     stored, _ = taught
     card = read_card(stored.folder, stored.sha256)
@@ -145,7 +148,7 @@ def test_its_pictures_are_for_the_user_alone(taught: tuple[StoredAvatar, int]) -
 
 def test_another_training_with_the_same_pictures_draws_none(
     taught: tuple[StoredAvatar, int],
-    wish: Wish,
+    wish: TrainRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -175,7 +178,7 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
     pytest.importorskip("openvino", reason="what runs the trained network")
     stored, _ = taught
     with teaching(PaintingTeacher()) as teacher:
-        config = LiveConfig(backend="openvino")
+        config = Options(backend="openvino")
         assert compare("pupil", driving_clip, tmp_path / "out", config, Home.of_user()) == 0
     assert teacher.drawn == FEW
     metrics = read_card(stored.folder, stored.sha256).metrics
@@ -195,17 +198,17 @@ def test_other_networks_do_not_go_on_with_it(taught: tuple[StoredAvatar, int]) -
             teaching(PaintingTeacher(weights="1" * 64)),
             pytest.raises(UsageError, match="others than those that drew"),
         ):
-            go_on(stored, given, Wish("pupil"), Home.of_user())
+            go_on(stored, given, TrainRequest("pupil"), Home.of_user())
         lesson = given.teaching.lessons[0].model_copy(update={"sha256": "0" * 64})
         given.teaching.lessons[:] = [lesson]
         with teaching(PaintingTeacher()), pytest.raises(UsageError, match="found another one"):
-            go_on(stored, given, Wish("pupil"), Home.of_user())
+            go_on(stored, given, TrainRequest("pupil"), Home.of_user())
     finally:
         record.write_bytes(kept)
 
 
 def test_ctrl_c_while_it_draws_pauses(
-    wish: Wish, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    wish: TrainRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("avatar.commands.train.distil.ended_by_signals", stopped_at_once)
     with teaching(PaintingTeacher()) as teacher:
@@ -218,7 +221,9 @@ def test_ctrl_c_while_it_draws_pauses(
         read_card(AvatarStore(Home.of_user().avatars).load("paused").folder, "")
 
 
-def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_usable_pictures_are_refused(
+    wish: TrainRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def see(_model: Path) -> See:
         seen = iter([True] * 9 + [False] * 99)
         return lambda image: detected(image) if next(seen) else None
@@ -232,7 +237,9 @@ def test_too_few_usable_pictures_are_refused(wish: Wish, monkeypatch: pytest.Mon
         train(replace(wish, name="few"), Home.of_user())
 
 
-def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: Wish) -> None:
+def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(
+    wish: TrainRequest,
+) -> None:
     with teaching(PaintingTeacher()) as teacher, pytest.raises(UsageError, match="larger --share"):
         train(replace(wish, name="x", share=0.2), Home.of_user())
     assert teacher.drawn == 0 and AvatarStore(Home.of_user().avatars).find("x") is None
@@ -250,16 +257,18 @@ def test_a_share_that_leaves_too_little_is_told_before_anything_is_drawn(wish: W
 def test_inputs_that_do_not_go_with_a_teacher_are_told(inputs: tuple[str, ...], said: str) -> None:
     paths = tuple(Path(name) for name in inputs)
     with pytest.raises(UsageError, match=said):
-        train(Wish("x", paths, rights="self", teacher=ASKED), Home.of_user())
+        train(TrainRequest("x", paths, rights="self", **ASKED), Home.of_user())
 
 
 @pytest.mark.parametrize("moments", [FEW - 1, 481, 0])
-def test_a_number_of_moments_out_of_range_is_told(wish: Wish, moments: int) -> None:
+def test_a_number_of_moments_out_of_range_is_told(wish: TrainRequest, moments: int) -> None:
     with pytest.raises(UsageError, match=f"{FEW} to 480"):
-        train(replace(wish, name="x", teacher=TeacherWish("liveportrait", moments)), Home.of_user())
+        train(replace(wish, name="x", moments=moments), Home.of_user())
 
 
-def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish: Wish) -> None:
+def test_networks_that_are_not_installed_are_told_before_anything_is_stored(
+    wish: TrainRequest,
+) -> None:
     with pytest.raises(EngineError, match="avatar models pull liveportrait"):
         train(replace(wish, name="x"), Home.of_user())
     assert AvatarStore(Home.of_user().avatars).find("x") is None
@@ -268,12 +277,12 @@ def test_networks_that_are_not_installed_are_told_before_anything_is_stored(wish
 def test_animals_are_refused() -> None:
     with pytest.raises(UsageError, match="leave out --variant"):
         NeuralTeacher(
-            "liveportrait", NeuralOptions(variant="animals", crop="1,2,99"), Home.of_user(), print
+            "liveportrait", Options(variant="animals", crop="1,2,99"), Home.of_user(), print
         )
 
 
 def test_a_face_that_is_too_small_is_refused(
-    wish: Wish, driving_clip: Path, tmp_path: Path, portrait: UInt8Image
+    wish: TrainRequest, driving_clip: Path, tmp_path: Path, portrait: UInt8Image
 ) -> None:
     from PIL import Image
 
@@ -286,14 +295,14 @@ def test_a_face_that_is_too_small_is_refused(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"moments": 100}, "--moments is for train --teacher"),
-        ({"stitching": False}, "--stitching is for"),
-        ({"teacher": "liveportrait", "evaluate": True}, "--evaluate asks the teacher"),
-        ({"teacher": "liveportrait", "as_base": Path("clips")}, "--as-base learns from clips"),
-        ({"backend": "openvino"}, "train --teacher"),
-        ({"teacher": "liveportrait", "resume": True}, "leave out --teacher"),
+        ("--moments 100", "--moments is for train --teacher"),
+        ("--no-stitching", "--stitching is for"),
+        ("--teacher liveportrait --evaluate", "--evaluate asks the teacher"),
+        ("--teacher liveportrait --as-base clips", "--as-base learns from clips"),
+        ("--backend openvino", "train --teacher"),
+        ("--teacher liveportrait --resume", "leave out --teacher"),
     ],
 )
-def test_options_that_do_not_go_together_are_told(options: dict[str, Any], said: str) -> None:
+def test_options_that_do_not_go_together_are_told(options: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        command_line(**{"rights": "self", **options})
+        app(["train", "--rights", "self", *options.split()], standalone_mode=False)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,10 @@ from avatar.commands.store import AvatarStore, StoredAvatar
 from avatar.commands.train.card import pairs_folder, pictures_folder, read_card
 from avatar.commands.train.command import train
 from avatar.commands.train.lessons import See, read_picture, sitting
-from avatar.commands.train.request import Wish
-from avatar.commands.train.teacher import TeacherWish
-from avatar.config import LiveConfig, NeuralOptions
+from avatar.commands.train.request import TrainRequest
 from avatar.core.face.head import decompose
 from avatar.core.home import Home
+from avatar.core.options import Options, declared
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.generate.deform import FaceDeformer
@@ -44,7 +44,9 @@ from tests.commands.test_neural import install
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 # Seeded stitching puts keypoints where no face is, and the engine then draws the photograph's own.
-ASKED = TeacherWish("liveportrait", 6, NeuralOptions(backend="openvino", stitching=False))
+ASKED: dict[str, Any] = {
+    "teacher": "liveportrait", "moments": 6, "backend": "openvino", "stitching": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +57,22 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("AVATAR_MODELS", str(root))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         # Some seconds a picture: enough of them to show the way, too few to learn from.
-        patch.setattr("avatar.commands.train.distil.MIN_MOMENTS", 6)
+        options = declared(TrainRequest)
+        patch.setitem(options, "moments", replace(options["moments"], bounds=(6, 480, 1)))
         patch.setattr("avatar.commands.train.distil._MIN_TRAIN", 6)
         install("liveportrait", root)
         yield builtin_photo()
 
 
 @pytest.fixture(scope="module")
-def wish(photo: Path, driving_clip: Path) -> Wish:
-    return Wish(
-        "taught", (photo, driving_clip), rights="licensed", share=0.5, steps=1, teacher=ASKED
+def wish(photo: Path, driving_clip: Path) -> TrainRequest:
+    return TrainRequest(
+        "taught", (photo, driving_clip), rights="licensed", share=0.5, steps=1, **ASKED
     )
 
 
 @pytest.fixture(scope="module")
-def refused(wish: Wish) -> dict[str, int]:
+def refused(wish: TrainRequest) -> dict[str, int]:
     """When each picture was drawn that the command looked at and refused."""
     with pytest.raises(UsageError, match="found none in its first 8 pictures"):
         train(wish, Home.of_user())
@@ -86,7 +89,7 @@ def test_noise_is_refused(refused: dict[str, int]) -> None:
 
 
 @pytest.fixture(scope="module")
-def taught(wish: Wish, refused: dict[str, int]) -> tuple[StoredAvatar, Face]:
+def taught(wish: TrainRequest, refused: dict[str, int]) -> tuple[StoredAvatar, Face]:
     """An avatar that was trained on the networks' pictures, and where its face was said to be."""
     picture = load_photo(wish.inputs[0])
     face_model = find_face_model(None, Home.of_user(), allow_download=False)
@@ -153,7 +156,7 @@ def test_it_animates_as_any_other(
     taught: tuple[StoredAvatar, Face], driving_clip: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
-    config = LiveConfig(
+    config = Options(
         engine="neural", size="256x256", avatar=("taught",), backend="openvino", seconds=0.2
     )
     assert (

@@ -17,14 +17,14 @@ from avatar.commands.models.store import Checked
 from avatar.commands.train.lessons import motions, plan, reference_of, sitting
 from avatar.commands.train.teacher import Teacher, open_again, open_teacher
 from avatar.commands.train.watch import Watched
-from avatar.config import NeuralOptions
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import UsageError
 from avatar.frames import Face, UInt8Image
 from avatar.track.landmarker import detect_faces
 from tests.generate.neural.toys import ToyRunner
 
-OPTIONS = NeuralOptions(backend="openvino", retarget_eyes=True)
+OPTIONS = Options(backend="openvino", retarget_eyes=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,4 +112,4 @@ def test_other_weights_are_another_teacher(teacher: Teacher) -> None:
 )
 def test_what_no_teacher_can_do_is_told(engine: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        open_teacher(engine, NeuralOptions(**options), Home.of_user(), lambda _line: None)
+        open_teacher(engine, Options(**options), Home.of_user(), lambda _line: None)

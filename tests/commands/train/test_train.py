@@ -25,10 +25,10 @@ from avatar.commands.train.comparison import PAGE, VIDEO, compare
 from avatar.commands.train.inputs import prepare
 from avatar.commands.train.prepare import Take, split, take_source, write_pairs
 from avatar.commands.train.record import GIVEN, Given, read_given
-from avatar.commands.train.request import Wish
+from avatar.commands.train.request import TrainRequest
 from avatar.commands.train.watch import watch
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import EngineError, UsageError
 from avatar.frames import UInt8Image
 from avatar.sources.demo import performance
@@ -42,7 +42,7 @@ from tests.commands.pages import Page
 from tests.commands.test_animate import write_film
 
 PERSON_PX = (480, 400)
-NEURAL = LiveConfig(engine="neural", size="256x256", avatar=("drawn",))
+NEURAL = Options(engine="neural", size="256x256", avatar=("drawn",))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> object:
 @pytest.fixture(scope="module")
 def trained(home: object, clip: Path) -> AvatarStore:
     """The store with an avatar that was trained for a moment."""
-    wish = Wish("drawn", (clip,), rights="self", steps=3, share=0.8)
+    wish = TrainRequest("drawn", (clip,), rights="self", steps=3, share=0.8)
     assert train(wish, Home.of_user()) == 0
     return AvatarStore(Home.of_user().avatars)
 
@@ -119,7 +119,7 @@ def test_it_is_compared_with_the_portrait_engine_on_what_it_has_not_seen(
     trained: AvatarStore, clip: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("dlib", reason="the detectors that measure")
-    assert compare("drawn", clip, tmp_path / "out", LiveConfig(), Home.of_user()) == 0
+    assert compare("drawn", clip, tmp_path / "out", Options(), Home.of_user()) == 0
     stored = trained.load("drawn")
     metrics = read_card(stored.folder, stored.sha256).metrics
     assert set(metrics) == {"portrait", "neural"}
@@ -132,7 +132,7 @@ def test_it_is_compared_with_the_portrait_engine_on_what_it_has_not_seen(
 def test_it_goes_on_where_it_ended(
     trained: AvatarStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(Wish("drawn", rights="self", resume=True, steps=5), Home.of_user()) == 0
+    assert train(TrainRequest("drawn", rights="self", resume=True, steps=5), Home.of_user()) == 0
     stored = trained.load("drawn")
     assert read_card(stored.folder, stored.sha256).steps == 5
 
@@ -148,7 +148,10 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(
     untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("avatar.commands.train.command.ended_by_signals", stopped_at_once)
-    assert train(Wish("drawn", rights="self", resume=True, steps=99), Home.of_user()) == INTERRUPTED
+    assert (
+        train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
+        == INTERRUPTED
+    )
     assert 'paused; go on: avatar train --name "drawn" --resume' in capsys.readouterr().err
     card = json.loads((neural_folder(untrained) / "card.json").read_text())
     assert card["steps"] < 99
@@ -158,7 +161,7 @@ def test_a_full_disk_is_said_and_costs_no_checkpoint(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     kept = path.read_bytes()
     with full_disk(), pytest.raises(UsageError, match="some space, then go on with --resume"):
-        train(Wish("drawn", rights="self", resume=True, steps=8), Home.of_user())
+        train(TrainRequest("drawn", rights="self", resume=True, steps=8), Home.of_user())
     assert path.read_bytes() == kept
 
 
@@ -227,7 +230,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untraine
     with pytest.raises(
         UsageError, match=r'no number any more.*drawn" --resume.*goes on from there'
     ):
-        train(Wish("drawn", rights="self", resume=True, steps=99), Home.of_user())
+        train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
     assert path.read_bytes() == kept
     assert (training_folder(untrained) / BEST).read_bytes() == best
 
@@ -236,7 +239,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untraine
 def test_a_broken_record_of_the_beginning_is_said(untrained: Path, content: str) -> None:
     (training_folder(untrained) / GIVEN).write_text(content)
     with pytest.raises(UsageError, match=r"is broken.*--force instead of --resume"):
-        train(Wish("drawn", rights="self", resume=True, steps=99), Home.of_user())
+        train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
 
 
 def test_best_weights_that_are_damaged_are_not_exported(untrained: Path) -> None:
@@ -244,16 +247,16 @@ def test_best_weights_that_are_damaged_are_not_exported(untrained: Path) -> None
     path.write_bytes(path.read_bytes()[:-1000])
     shutil.rmtree(neural_folder(untrained))
     with pytest.raises(EngineError, match="no whole checkpoint"):
-        train(Wish("drawn", rights="self", resume=True, minutes=0), Home.of_user())
+        train(TrainRequest("drawn", rights="self", resume=True, minutes=0), Home.of_user())
     assert not (neural_folder(untrained) / "card.json").exists()
 
 
 def test_a_name_that_is_taken_is_kept(trained: AvatarStore, clip: Path) -> None:
     with pytest.raises(UsageError, match="already"):
-        train(Wish("drawn", (clip,), rights="self"), Home.of_user())
+        train(TrainRequest("drawn", (clip,), rights="self"), Home.of_user())
 
 
-def draw(clip: Path, out: Path, config: LiveConfig = NEURAL) -> int:
+def draw(clip: Path, out: Path, config: Options = NEURAL) -> int:
     return animate(
         config, Home.of_user(), driving=clip, out=out, size_px=(256, 256), audio="none", face=1
     )
@@ -319,7 +322,7 @@ def test_a_damaged_checkpoint_is_said_and_not_replaced(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UsageError, match="no whole checkpoint"):
-        train(Wish("drawn", rights="self", resume=True, steps=6), Home.of_user())
+        train(TrainRequest("drawn", rights="self", resume=True, steps=6), Home.of_user())
     assert path.stat().st_size == 1000
 
 
@@ -338,29 +341,32 @@ def test_the_drivers_own_teeth_are_refused(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (Wish("x", (Path("clip.mp4"),)), "--rights self"),
-        (Wish("x", (Path("clip.mp4"),), rights="mine"), "found mine"),
-        (Wish("x", rights="self"), "needs a clip"),
-        (Wish("x", (Path("clip.mp4"),), rights="self", resume=True), "leave out clip.mp4"),
-        (Wish("x", (Path("clip.mp4"),), rights="self", share=0.1), "0.2 to 1"),
-        (Wish("x", (Path("clip.mp4"),), rights="self", minutes=0), "more than 0"),
+        (TrainRequest("x", (Path("clip.mp4"),)), "--rights self"),
+        (TrainRequest("x", (Path("clip.mp4"),), rights="mine"), "found mine"),
+        (TrainRequest("x", rights="self"), "needs a clip"),
+        (TrainRequest("x", (Path("clip.mp4"),), rights="self", resume=True), "leave out clip.mp4"),
+        (TrainRequest("x", (Path("clip.mp4"),), rights="self", share=0.1), "0.2 to 1"),
+        (TrainRequest("x", (Path("clip.mp4"),), rights="self", minutes=0), "more than 0"),
     ],
 )
-def test_what_cannot_be_meant_is_said_at_once(home: object, wish: Wish, said: str) -> None:
+def test_what_cannot_be_meant_is_said_at_once(home: object, wish: TrainRequest, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         train(wish, Home.of_user())
 
 
 def test_what_goes_on_is_what_was_asked_for() -> None:
-    assert Wish("a", rights="self").going_on("self") == "--resume --rights self"
-    asked = Wish("a", rights="self", minutes=7.5, device="cpu", devices="2")
+    assert TrainRequest("a", rights="self").going_on("self") == "--resume --rights self"
+    asked = TrainRequest("a", rights="self", minutes=7.5, device="cpu", devices="2")
     assert asked.going_on("self") == "--resume --rights self --minutes 7.5 --device cpu --devices 2"
-    assert Wish("a", steps=900).going_on("licensed") == "--resume --rights licensed --steps 900"
+    assert (
+        TrainRequest("a", steps=900).going_on("licensed")
+        == "--resume --rights licensed --steps 900"
+    )
 
 
 def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore) -> None:
     with pytest.raises(UsageError, match="stored avatar, found 'nobody'"):
-        train(Wish("nobody", rights="self", resume=True), Home.of_user())
+        train(TrainRequest("nobody", rights="self", resume=True), Home.of_user())
 
 
 @pytest.fixture(scope="module")
@@ -370,7 +376,9 @@ def base(home: object, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         shutil.copy(clip, folder / name)
     out = folder / "base.safetensors"
-    assert train_base(Wish("", rights="licensed", steps=2), folder, out, Home.of_user()) == 0
+    assert (
+        train_base(TrainRequest("", rights="licensed", steps=2), folder, out, Home.of_user()) == 0
+    )
     return out
 
 
@@ -383,7 +391,7 @@ def test_a_base_learns_of_all_people(base: Path) -> None:
     assert len(card["recordings"]) == 3 and card["rights"] == "licensed"
     assert card["person_held_out"]
     with pytest.raises(UsageError, match="is there already"):
-        train_base(Wish("", rights="licensed", steps=2), base.parent, base, Home.of_user())
+        train_base(TrainRequest("", rights="licensed", steps=2), base.parent, base, Home.of_user())
 
 
 def test_photographs_personalise_a_base(
@@ -396,8 +404,11 @@ def test_photographs_personalise_a_base(
         photos.append(tmp_path / f"{index}.png")
         Image.fromarray(acting[index]).save(photos[-1])
     with pytest.raises(UsageError, match="give --base"):
-        train(Wish("few", tuple(photos), rights="self", steps=1), Home.of_user())
-    assert train(Wish("few", tuple(photos), rights="self", steps=1, base=base), Home.of_user()) == 0
+        train(TrainRequest("few", tuple(photos), rights="self", steps=1), Home.of_user())
+    assert (
+        train(TrainRequest("few", tuple(photos), rights="self", steps=1, base=base), Home.of_user())
+        == 0
+    )
     stored = trained.load("few")
     card = read_card(stored.folder, stored.sha256)
     assert card.base_sha256 is not None and card.recordings == []
@@ -419,7 +430,9 @@ def film(path: Path, images: list[UInt8Image]) -> Path:
 def test_a_clip_without_a_face_is_refused(home: object, tmp_path: Path) -> None:
     grey = [np.full((240, 320, 3), 90, np.uint8)] * 12
     with pytest.raises(UsageError, match="found none in the 12 frames"):
-        train(Wish("x", (film(tmp_path / "grey.mp4", grey),), rights="self"), Home.of_user())
+        train(
+            TrainRequest("x", (film(tmp_path / "grey.mp4", grey),), rights="self"), Home.of_user()
+        )
     assert AvatarStore(Home.of_user().avatars).find("x") is None
 
 
@@ -428,14 +441,15 @@ def test_a_clip_that_is_too_short_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match="at least 60 usable frames"):
         train(
-            Wish("x", (film(tmp_path / "short.mp4", acting[:20]),), rights="self"), Home.of_user()
+            TrainRequest("x", (film(tmp_path / "short.mp4", acting[:20]),), rights="self"),
+            Home.of_user(),
         )
 
 
 def test_two_people_are_refused(home: object, acting: list[UInt8Image], tmp_path: Path) -> None:
     both = [np.ascontiguousarray(np.hstack([image, image])) for image in acting[:16]]
     with pytest.raises(UsageError, match="expected one person"):
-        train(Wish("x", (film(tmp_path / "two.mp4", both),), rights="self"), Home.of_user())
+        train(TrainRequest("x", (film(tmp_path / "two.mp4", both),), rights="self"), Home.of_user())
 
 
 def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
@@ -444,7 +458,7 @@ def test_an_empty_file_is_refused(home: object, tmp_path: Path) -> None:
     from avatar.errors import AvatarError
 
     with pytest.raises(AvatarError):
-        train(Wish("x", (empty,), rights="self"), Home.of_user())
+        train(TrainRequest("x", (empty,), rights="self"), Home.of_user())
 
 
 def test_it_goes_on_in_two_processes_and_ends_as_one(
@@ -453,7 +467,9 @@ def test_it_goes_on_in_two_processes_and_ends_as_one(
     pytest.importorskip("lightning_fabric", reason="it starts and joins the processes")
     folder = training_folder(untrained)
     before = json.loads((neural_folder(untrained) / "card.json").read_text())["steps"]
-    wish = Wish("drawn", rights="self", resume=True, steps=before + 1, device="cpu", devices="2")
+    wish = TrainRequest(
+        "drawn", rights="self", resume=True, steps=before + 1, device="cpu", devices="2"
+    )
     done = run_session(wish, read_given(folder, ""), folder, folder / "pairs", "again")
     assert done is not None
     trainer, session = done
@@ -479,5 +495,8 @@ def test_devices_that_are_not_there_are_said_at_once(
     if torch.cuda.is_available() and device != "cpu":
         pytest.skip("this machine has a CUDA card")
     with pytest.raises(UsageError, match=said):
-        train(Wish("x", (clip,), rights="self", device=device, devices=devices), Home.of_user())
+        train(
+            TrainRequest("x", (clip,), rights="self", device=device, devices=devices),
+            Home.of_user(),
+        )
     assert AvatarStore(Home.of_user().avatars).find("x") is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.frames import Float32, NetworkMotion
 from avatar.generate.neural.family import Source, Values
 from avatar.generate.neural.fomm import POINTS, FirstOrder, hull_area, relative
@@ -31,7 +31,7 @@ def random_points(seed: int) -> dict[str, Float32]:
 def driven(
     source: Values, now: Values, then: Values, *, absolute: bool = False, strength: float = 1
 ) -> Values:
-    family = FirstOrder(NeuralOptions(strength=strength))
+    family = FirstOrder(Options(strength=strength))
     motion = NetworkMotion("fomm", now, then)
     return family.driven(NONE_OPEN, Source(source, None, 0.3), motion, absolute=absolute)
 

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from avatar.config import NeuralOptions
-from avatar.core.options import PUBLISHED
+from avatar.core.options import PUBLISHED, Options
 from avatar.errors import EngineError
 from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image, still
 from avatar.generate.deck import Deck
@@ -25,7 +24,7 @@ from tests.generate.neural.toys import toy_generator, toys
 
 SIZE_PX = (320, 240)
 FRAME_NS = 40_000_000
-PLAIN = NeuralOptions(stitching=False)
+PLAIN = Options(stitching=False)
 
 
 @pytest.fixture(params=PUBLISHED)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avatar.config import NeuralOptions
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, NetworkMotion
 from avatar.generate.neural import liveportrait
 from avatar.generate.neural.crop import eye_ratios, lip_ratio
@@ -30,7 +30,7 @@ from tests.generate.neural.toys import ToyRunner
 
 Angles = st.floats(-60, 60)
 Seeds = st.integers(0, 2**32 - 1)
-UNSTITCHED = NeuralOptions(stitching=False)
+UNSTITCHED = Options(stitching=False)
 NONE_OPEN = Networks(ToyRunner, "toys")
 
 
@@ -58,7 +58,7 @@ def driven(
     source: Source,
     now: dict[str, Float32],
     then: dict[str, Float32],
-    options: NeuralOptions = UNSTITCHED,
+    options: Options = UNSTITCHED,
     absolute: bool = False,
 ) -> Float32:
     motion = NetworkMotion("liveportrait", now, then)
@@ -141,7 +141,7 @@ def test_strength_goes_from_the_photograph_through_the_driver_and_beyond(
     source, then, now = random_source(seed), random_pose(seed + 7), random_pose(seed + 8)
     rest = LivePortrait(UNSTITCHED).rest(source)["points"]
     full = driven(source, now, then)
-    options = NeuralOptions(stitching=False, strength=strength)
+    options = Options(stitching=False, strength=strength)
     assert driven(source, now, then, options) == pytest.approx(
         rest + (full - rest) * strength, abs=1e-4
     )
@@ -183,7 +183,7 @@ def test_stitching_adds_its_outputs_to_the_keypoints_and_its_last_two_to_x_and_y
     networks = Networks(Stitching, "toys")
     with networks:
         motion = NetworkMotion("liveportrait", now, then)
-        family = LivePortrait(NeuralOptions())
+        family = LivePortrait(Options())
         found = family.driven(networks, source, motion, absolute=False)["points"]
     change = np.arange(63).reshape(POINTS, 3) / 100
     change[:, :2] += [0.63, 0.64]
@@ -211,7 +211,7 @@ def test_eyes_and_lips_are_retargeted_by_ratios_in_place_of_the_expression(
     source = Source(source.values, portrait_face, 0.3)
     now |= {"closure": np.full(2, shut, np.float32), "lips": np.array([0.4], np.float32)}
     motion = NetworkMotion("liveportrait", now, then)
-    options = NeuralOptions(stitching=False, retarget_eyes=True, retarget_lips=True)
+    options = Options(stitching=False, retarget_eyes=True, retarget_lips=True)
     networks = Networks(Recorded, "recorded")
     with networks:
         family = LivePortrait(options)
@@ -228,14 +228,14 @@ def test_eyes_and_lips_are_retargeted_by_ratios_in_place_of_the_expression(
 
 
 def test_a_picture_without_a_face_has_no_ratios_to_retarget_by() -> None:
-    options = NeuralOptions(stitching=False, retarget_eyes=True, retarget_lips=True)
+    options = Options(stitching=False, retarget_eyes=True, retarget_lips=True)
     source, then, now = random_source(1), random_pose(2), random_pose(3)
     assert np.isfinite(driven(source, now, then, options)).all()
 
 
 def test_the_networks_of_every_frame_are_only_those_asked_for() -> None:
     def parts(**options: bool) -> set[str]:
-        models = LivePortrait(NeuralOptions(**options)).models  # type: ignore[arg-type]
+        models = LivePortrait(Options(**options)).models  # type: ignore[arg-type]
         return {name.rsplit("/", 1)[1] for name in models} - {"motion_extractor", "frame"}
 
     assert parts() == {"stitching"}

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avatar.config import DEFAULTS, NeuralOptions
 from avatar.core.choices import Framing
+from avatar.core.options import Options
 from avatar.frames import Face, Float32, UInt8Image
 from avatar.generate.neural.crop import face_crop
 from avatar.generate.neural.family import Family
@@ -26,9 +26,10 @@ from avatar.generate.neural.networks import Networks
 from engines.export import MODELS
 from engines.runner import Runner
 
+PLAIN = Options()
 RING = np.linspace(0, 2 * np.pi, 21, endpoint=False)
 Feeds = Mapping[str, Any]
-FAMILIES: dict[str, Callable[[NeuralOptions], Family]] = {
+FAMILIES: dict[str, Callable[[Options], Family]] = {
     "liveportrait": LivePortrait,
     "fomm": FirstOrder,
 }
@@ -136,7 +137,7 @@ def toy_generator(
     face: Face,
     framing: Framing = "portrait",
     size_px: tuple[int, int] | None = None,
-    options: NeuralOptions = DEFAULTS,
+    options: Options = PLAIN,
     *,
     cache: Path,
     networks: Networks | None = None,

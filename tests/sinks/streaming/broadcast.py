@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from avatar.commands.live import LiveHandle, LiveSession
-from avatar.config import LiveConfig
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.core.wrapped import Wrapped
 from avatar.frames import Float32, GeneratedFrame, Motion
 from avatar.observe import delivery, distribution
@@ -146,7 +146,7 @@ def main() -> None:
         if mic is not None:
             parts.enter_context(played_clicks(asked.seconds))
         server = parts.enter_context(RtmpServer())
-        config = LiveConfig(
+        config = Options(
             camera="demo", out=(f"{server.address}/{KEY}", "none"), mic=mic, size=asked.size
         )
         session = LiveSession(

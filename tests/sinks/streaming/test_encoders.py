@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avatar.commands.streams import stream_settings
-from avatar.config import LiveConfig
+from avatar.core.options import Options
 from avatar.errors import SinkUnavailableError, UsageError
 from avatar.sinks.streaming import encoders
 from avatar.sinks.streaming.encoders import (
@@ -135,12 +135,12 @@ def test_what_a_service_would_refuse_is_told() -> None:
 )
 def test_options_without_a_stream_are_told(options: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        stream_settings(LiveConfig(**options))
+        stream_settings(Options(**options))
 
 
 def test_one_key_is_for_one_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, "k")
-    one = LiveConfig(out=("rtmp://h/app", "udp://h:1"))
+    one = Options(out=("rtmp://h/app", "udp://h:1"))
     assert stream_settings(one).key == "k"
     with pytest.raises(UsageError, match=f"{KEY_VARIABLE} is for one stream, found 2"):
-        stream_settings(LiveConfig(out=("rtmp://h/app", "rtmp://g/app")))
+        stream_settings(Options(out=("rtmp://h/app", "rtmp://g/app")))

@@ -15,8 +15,9 @@ import pytest
 from avatar.clock import MonotonicClock
 from avatar.commands.doctor import check_streams
 from avatar.commands.live import LiveSession
-from avatar.config import LiveConfig, load_config
+from avatar.core.config_file import load_options
 from avatar.core.home import Home
+from avatar.core.options import Options
 from avatar.errors import ConfigError, SinkError, UsageError
 from avatar.label import file_metadata
 from avatar.sinks import create_sink
@@ -82,7 +83,7 @@ def test_mistakes_are_told_without_the_key(spec: str, told: str) -> None:
 def test_the_same_output_twice_is_told_without_the_key(home: Home) -> None:
     address = f"rtmp://host/app/{KEY}"
     with pytest.raises(UsageError, match="only once") as raised:
-        LiveSession(LiveConfig(camera="demo", out=(address, address)), lambda line: None, home=home)
+        LiveSession(Options(camera="demo", out=(address, address)), lambda line: None, home=home)
     clean(str(raised.value))
 
 
@@ -90,14 +91,14 @@ def test_a_config_file_that_is_wrong_is_told_without_the_key(tmp_path: Path) -> 
     file = tmp_path / "live.toml"
     file.write_text(f'out = {{ stream = "rtmp://host/app/{KEY}" }}\n')
     with pytest.raises(ConfigError, match="found dict") as raised:
-        load_config(file, {})
+        load_options(file, {})
     clean("".join(traceback.format_exception(raised.value)))
 
 
 def test_what_is_printed_for_developers_has_no_key() -> None:
     address = parse_address("rtmp", f"//user:{TOKEN}@host/app/{KEY}")
     settings = StreamSettings(key=KEY)
-    for thing in (address, settings, LiveConfig(out=(f"rtmp://host/app/{KEY}",))):
+    for thing in (address, settings, Options(out=(f"rtmp://host/app/{KEY}",))):
         clean(repr(thing))
     sink = create_sink(
         f"rtmp://127.0.0.1:{free_port()}/live/{KEY}", size_px=SIZE, fps=30, clock=MonotonicClock()

@@ -1,0 +1,103 @@
+"""Options from a TOML file, the command line, a page or a program: checked, and put together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from avatar.core.options import (
+    LIVE,
+    Options,
+    check_bound,
+    options_on,
+    takes_several,
+    type_of,
+)
+from avatar.errors import ConfigError, UsageError
+
+
+def read_options(
+    path: Path | None, given: Mapping[str, Any], command: str | None = None
+) -> tuple[Options, frozenset[str]]:
+    """Return the options that hold, and the names of those that were given at all.
+
+    The file at ``path`` changes the defaults, and ``given`` changes the file; values of ``given``
+    that are None were not given. ``command``: of the file, what this command does not have is left
+    out; without one, nothing is.
+
+    Raises ``ConfigError`` for an unreadable file, an unknown key (naming the nearest known one) or
+    a value of the wrong kind, ``UsageError`` for what does not go together.
+    """
+    values = _read(path, command) if path is not None else {}
+    values |= {name: checked(name, value) for name, value in given.items() if value is not None}
+    return Options(**values), frozenset(values)
+
+
+def load_options(path: Path | None, given: Mapping[str, Any] | None = None) -> Options:
+    """Return the defaults, changed by the file at ``path``, changed by ``given``.
+
+    See ``read_options``.
+    """
+    return read_options(path, given or {})[0]
+
+
+def checked(name: str, value: Any, table: type = Options) -> Any:
+    """Return an option's value in its own type and within its bounds.
+
+    A text stands for a list of one. Raises ``ConfigError`` for a name that there is not and for a
+    value of the wrong kind, ``UsageError`` for one out of bounds.
+    """
+    from pydantic import ValidationError
+
+    check_known(name, options_on(None, table))
+    if takes_several(name, table) and isinstance(value, str):
+        value = [value]
+    try:
+        kept = _adapter(name, table).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, (name, *first["loc"])))
+        wrong = first.get("input")
+        # An output may be an address with a key in it: neither it nor the library's error is shown.
+        found = type(wrong).__name__ if name == "out" else repr(wrong)
+        raise ConfigError(f"`{key}`: {first['msg']}; found {found}") from None
+    check_bound(name, kept, table)
+    return kept
+
+
+def check_known(name: str, known: Collection[str], what: str = "key") -> None:
+    """Raise ``ConfigError`` for a name that is not among the ``known``, naming the nearest."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(known)}."
+    raise ConfigError(f"unknown {what} `{name}`.{hint}")
+
+
+@cache
+def _adapter(name: str, table: type) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type_of(name, table))
+
+
+def _read(path: Path, command: str | None) -> dict[str, Any]:
+    """Return what the file at ``path`` says for a command, checked."""
+    import tomllib
+
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
+    normal = {key.replace("-", "_"): value for key, value in values.items()}
+    try:
+        kept = {name: checked(name, value) for name, value in normal.items()}
+    except UsageError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    used = options_on(None if command in LIVE else command)
+    return {name: value for name, value in kept.items() if name in used}
