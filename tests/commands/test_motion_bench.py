@@ -82,7 +82,7 @@ def test_the_command_reports_writes_and_draws(tmp_path: Path, home: Home) -> Non
 
 @pytest.mark.parametrize("name", ["clip.m4v", "clip.MP4", "clip.3gp"])
 def test_every_kind_of_film_in_a_folder_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portrait_face: Face, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portrait_face: Face, name: str, home: Home
 ) -> None:
     still = made_up(portrait_face)
     monkeypatch.setattr("avatar.commands.motion.still_photograph", lambda *_, **__: still)
@@ -90,7 +90,7 @@ def test_every_kind_of_film_in_a_folder_is_looked_at(
     make_film(tmp_path / name, form="mp4")
     (tmp_path / ".hidden.mp4").write_bytes(b"no film")
     with pytest.raises(UsageError, match=rf"{name}: expected a clip of a face"):
-        motion("demo", tmp_path, smoothing="light")
+        motion("demo", tmp_path, home, smoothing="light")
 
 
 def test_what_cannot_be_measured_is_refused_at_once(tmp_path: Path, home: Home) -> None:

@@ -206,13 +206,13 @@ def test_clips_drive_by_name_or_all(tmp_path: Path) -> None:
     assert [clip.name for clip in driving_clips(clips[2:])] == ["x"]
 
 
-def test_pictures_without_a_face_are_left_out(tmp_path: Path, face_model: Path) -> None:
+def test_pictures_without_a_face_are_left_out(tmp_path: Path, face_model: Path, home: Home) -> None:
     from PIL import Image
 
     Image.new("RGB", (200, 200), "green").save(tmp_path / "meadow.png")
     said: list[str] = []
     with pytest.raises(UsageError, match="found none"):
-        find_pictures(tmp_path, face_model, said.append)
+        find_pictures(tmp_path, face_model, home, said.append)
     assert said[0].startswith("meadow.png is left out")
 
 
@@ -309,9 +309,11 @@ def test_where_dlib_sees_no_face_the_landmarks_give_the_box(
 
 @needs_dlib
 @pytest.mark.slow
-def test_real_clips_are_measured_in_every_row(shared_media: Path, face_model: Path) -> None:
+def test_real_clips_are_measured_in_every_row(
+    shared_media: Path, face_model: Path, home: Home
+) -> None:
     clips = [clip for clip in find_clips(shared_media / "clips") if clip.name == "d18"]
-    pictures = find_pictures(shared_media / "avatars", face_model, lambda line: None)
+    pictures = find_pictures(shared_media / "avatars", face_model, home, lambda line: None)
     assert "llama-no-human-face" not in [picture.name for picture in pictures]
     ticks: list[None] = []
     bench = Bench("portrait", face_model, TINY, lambda: ticks.append(None), lambda line: None)

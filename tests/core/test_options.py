@@ -235,7 +235,7 @@ def test_the_former_arguments_of_a_driver_still_count(monkeypatch: pytest.Monkey
     made = []
     monkeypatch.setattr(
         "avatar.commands.driver.make_retargeter",
-        lambda options: made.append(options) or make_retargeter(options),
+        lambda options, home: made.append(options) or make_retargeter(options, home),
     )
     with pytest.warns(DeprecationWarning, match="strength=1.2"):
         Driver("builtin", driving=Driving(strength=0.5, mouth=1.5, max_turn_deg=20.0))
@@ -271,7 +271,7 @@ def test_a_commands_own_words_take_the_files_value(
 ) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "avatar.commands.animate.animate", lambda options, **own: asked.append(own) or 0
+        "avatar.commands.animate.animate", lambda options, home, **own: asked.append(own) or 0
     )
     path = tmp_path / "avatar.toml"
     path.write_text('size = "640x480"\n', "utf-8")
