@@ -316,7 +316,7 @@ def test_real_clips_are_measured_in_every_row(
     pictures = find_pictures(shared_media / "avatars", face_model, home, lambda line: None)
     assert "llama-no-human-face" not in [picture.name for picture in pictures]
     ticks: list[None] = []
-    bench = Bench("portrait", face_model, TINY, lambda: ticks.append(None), lambda line: None)
+    bench = Bench("portrait", face_model, home, TINY, lambda: ticks.append(None), lambda line: None)
     few = pictures[:1]
     result = bench.measure(clips, clips, few)
     assert len(ticks) == bench.frame_count(clips, clips, few)

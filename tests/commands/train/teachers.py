@@ -13,6 +13,7 @@ import numpy as np
 from avatar.commands.avatars import AvatarPhoto
 from avatar.commands.train.card import TeacherCard
 from avatar.core.face.topology import OUTER_LIPS
+from avatar.core.home import Home
 from avatar.core.options import Options
 from avatar.frames import GeneratedFrame, Motion, UInt8Image
 from avatar.generate.overlay import polygon_mask
@@ -44,7 +45,7 @@ class PaintingTeacher:
         )  # fmt: skip
 
     def __call__(
-        self, engine: str, options: Options, say: Callable[[str], None]
+        self, engine: str, options: Options, home: Home, say: Callable[[str], None]
     ) -> PaintingTeacher:
         """Be opened, in place of ``NeuralTeacher``."""
         assert engine == self.card.engine

@@ -276,7 +276,9 @@ def test_networks_that_are_not_installed_are_told_before_anything_is_stored(
 
 def test_animals_are_refused() -> None:
     with pytest.raises(UsageError, match="leave out --variant"):
-        NeuralTeacher("liveportrait", Options(variant="animals", crop="1,2,99"), print)
+        NeuralTeacher(
+            "liveportrait", Options(variant="animals", crop="1,2,99"), Home.of_user(), print
+        )
 
 
 def test_a_face_that_is_too_small_is_refused(

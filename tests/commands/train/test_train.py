@@ -278,7 +278,13 @@ def test_lost_references_are_refused(untrained: Path, clip: Path, tmp_path: Path
     (neural_folder(untrained) / "references.npz").unlink()
     with pytest.raises(EngineError, match=r"references\.npz.*Export it again: avatar train"):
         animate(
-            NEURAL, driving=clip, out=tmp_path / "a.mp4", size_px=(256, 256), audio="none", face=1
+            NEURAL,
+            Home.of_user(),
+            driving=clip,
+            out=tmp_path / "a.mp4",
+            size_px=(256, 256),
+            audio="none",
+            face=1,
         )
 
 
