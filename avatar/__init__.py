@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from avatar.commands.live import open_live as open_live
 
 __all__ = ["Driver", "open_live", "AvatarError", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {"Driver": "avatar.commands.driver", "open_live": "avatar.commands.live"}
 
