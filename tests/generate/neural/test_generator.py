@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from avatar.core.face.head import decompose
 from avatar.core.options import PUBLISHED, Options
 from avatar.errors import EngineError
 from avatar.frames import CameraFrame, Face, FaceTrack, Motion, Presence, UInt8Image, still
@@ -20,7 +21,6 @@ from avatar.generate.neural.crop import face_crop
 from avatar.generate.neural.generator import NeuralGenerator
 from avatar.generate.neural.networks import Networks
 from avatar.motion.retarget import FaceRetargeter
-from avatar.frames import still
 from engines.torch import reference
 from tests.generate.neural.toys import FAMILIES, centroid, toy_generator, toys
 
