@@ -6,7 +6,7 @@ and its translations. Nothing heavier than the standard library is imported: ``a
 reads it.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 import inspect
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The options of ``avatar train``, declared once; see ``avatar.core.options``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
