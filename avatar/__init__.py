@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from avatar.core.machine import Machine as Machine
 
 __all__ = ["Driver", "open_live", "Home", "Machine", "AvatarError", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "Driver": "avatar.commands.driver",

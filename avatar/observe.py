@@ -7,8 +7,8 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -164,3 +164,28 @@ def dropped_share(counts: dict[str, int]) -> float:
     """Return how many of the captured frames a busy stage threw away, 0 to 1."""
     lost = sum(n for event, n in counts.items() if event.startswith("dropped."))
     return lost / max(counts.get("captured", 0), 1)
+
+
+def summarise(recorder: Recorder) -> dict[str, Any]:
+    """Return everything a session recorded, ready for JSON.
+
+    Latencies are from the capture timestamp to the end of the sink's write.
+    """
+    stages, sinks = {}, {}
+    for stage in recorder.stages():
+        spans = recorder.spans(stage)
+        times = asdict(distribution([span.ms for span in spans]))
+        if stage.startswith("capture→"):
+            sinks[stage.removeprefix("capture→")] = {
+                "latency": times,
+                "delivery": asdict(delivery(spans)),
+            }
+        else:
+            stages[stage] = times
+    counts = recorder.counts()
+    return {
+        "stages": stages,
+        "sinks": sinks,
+        "counts": counts,
+        "dropped_share": dropped_share(counts),
+    }

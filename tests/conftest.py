@@ -38,15 +38,23 @@ def home(tmp_path: Path, own_cache: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def shared_media() -> Path:
-    """Real clips (``clips/``) and pictures (``avatars/``) that are too large for the repository.
+def shared() -> Path:
+    """Recordings and tools beside the project; the one place that knows ``AVATAR_SHARED``.
 
-    They lie in the folder named by ``AVATAR_SHARED``, or in ``shared`` beside the checkout.
+    The folder named by ``AVATAR_SHARED``, or ``shared`` beside the checkout: ``media/clips`` and
+    ``media/avatars``, too large for the repository, and ``tools``, which start real parts. A test
+    that wants it is skipped where it is not.
     """
-    media = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared") / "media"
-    if not media.is_dir():
-        pytest.skip(f"no real clips and pictures at {media}; AVATAR_SHARED names their folder")
-    return media
+    folder = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}; AVATAR_SHARED names it (CONTRIBUTING.md)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_media(shared: Path) -> Path:
+    """Real clips (``clips/``) and pictures (``avatars/``)."""
+    return shared / "media"
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the script
 STAND_IN = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
+    *base_prefix*) echo "${BASE_PREFIX:-/usr}" ;;
     *version_info*) echo "${VERSION:-3.12}" ;;
     *ensurepip*) exit "${NO_ENSUREPIP:-0}" ;;
     "-m venv"*) rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
@@ -100,9 +101,10 @@ def test_another_python_gets_a_new_environment(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"VERSION": "3.10"}, "expected PYTHON to name Python 3.11, 3.12 or 3.13"),
-        ({"PYTHON": "/bin/false"}, "found PYTHON=/bin/false"),
-        ({"NO_ENSUREPIP": "1"}, "apt-get install -y python3-venv"),
+        ({"VERSION": "3.10"}, "expected PYTHON to name Python 3.11 to 3.14, found"),
+        ({"VERSION": "3.15"}, "(Python 3.15). Name one of those"),
+        ({"PYTHON": "/bin/false"}, "found PYTHON=/bin/false. Name one of those"),
+        ({"NO_ENSUREPIP": "1"}, "apt-get install -y python3.12-venv\n"),
         ({"MISSING": "apt-get install -y libgl1"}, "\n    apt-get install -y libgl1\n"),
     ],
 )
@@ -115,6 +117,160 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert installed(checkout) == []
     if environment.keys() & {"MISSING", "NO_ENSUREPIP"}:
         assert setup(checkout).returncode == 0, "the next run carries on"
+
+
+TOOLS = (
+    "cat",
+    "dirname",
+    "env",
+    "grep",
+    "id",
+    "mkdir",
+    "rm",
+    "cp",
+    "sed",
+    "sh",
+    "sort",
+    "bash",
+    "paste",
+    "sha256sum",
+)
+
+
+@pytest.fixture
+def system(checkout: Path) -> Path:
+    """A folder of programs that is all of PATH: the tools of scripts/setup and what tests add."""
+    folder = checkout / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        (folder / tool).symlink_to(shutil.which(tool) or pytest.fail(f"there is no {tool}"))
+    program(folder, "uname", 'case "$1" in -s) echo Linux ;; *) echo "${MACHINE:-x86_64}" ;; esac')
+    return folder
+
+
+def program(folder: Path, name: str, does: str = "exit 1") -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{does}\n")
+    path.chmod(0o755)
+
+
+def python(folder: Path, name: str, version: str) -> None:
+    program(folder, name, STAND_IN.replace(":-3.12", f":-{version}").removeprefix("#!/bin/sh\n"))
+
+
+def apt(folder: Path, **candidates: str) -> None:
+    """An apt that knows these packages, with its versions."""
+    known = "".join(f"*' {n}') echo '  Candidate: {v}' ;; " for n, v in candidates.items())
+    program(folder, "apt-get")
+    program(folder, "apt-cache", f'case " $*" in {known} *) echo "  Candidate: (none)" ;; esac')
+
+
+def refused(checkout: Path, system: Path, **environment: str) -> str:
+    found = setup(checkout, PATH=str(system), PYTHON="", **environment)
+    assert found.returncode == 1
+    assert installed(checkout) == []
+    assert not (checkout / ".venv").exists()
+    return found.stderr
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_every_supported_python_is_found(version: str, checkout: Path, system: Path) -> None:
+    python(system, "python3", version)
+    found = setup(checkout, PATH=str(system), PYTHON="")
+    assert f"making .venv with Python {version}" in found.stdout, found.stderr
+
+
+def test_a_supported_python_beside_a_refused_one_is_found(checkout: Path, system: Path) -> None:
+    python(system, "python3", "3.15")
+    python(system, "python3.13", "3.13")
+    assert "making .venv with Python 3.13" in setup(checkout, PATH=str(system), PYTHON="").stdout
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.15"])
+def test_what_the_system_would_only_bring_again_is_not_advised(
+    version: str, checkout: Path, system: Path
+) -> None:
+    python(system, "python3", version)
+    apt(system, python3=f"{version}.4-1")
+    says = refused(checkout, system)
+    assert f"expected Python 3.11 to 3.14, found Python {version}.0." in says
+    assert "apt-get" not in says
+    assert "https://docs.astral.sh/uv" in says
+    assert '\n    PYTHON="$(uv python find 3.13)" scripts/setup\n' in says
+
+
+@pytest.mark.parametrize(
+    ("candidates", "package"),
+    [
+        ({"python3": "3.12.3-0ubuntu2"}, "python3"),
+        ({"python3": "3.10.6-1", "python3.12": "3.12.4-1+jammy1"}, "python3.12"),
+        ({"python3": "3.15.0-1", "python3.14": "3.14.8-2", "python3.10": "3.10.1"}, "python3.14"),
+    ],
+)
+def test_a_package_that_brings_a_supported_python_is_advised_with_its_place(
+    candidates: dict[str, str], package: str, checkout: Path, system: Path
+) -> None:
+    """The refused interpreter stays first on PATH, so the next line names the new one."""
+    python(system, "python3", "3.9")
+    apt(system, **candidates)
+    says = refused(checkout, system)
+    assert f"apt-get install -y {package} {package}-venv\n" in says
+    assert f"\n    PYTHON=/usr/bin/{package} scripts/setup\n" in says
+
+
+@pytest.mark.parametrize(
+    ("tool", "line", "then"),
+    [
+        ("uv", "uv python install 3.13", 'PYTHON="$(uv python find 3.13)"'),
+        ("pyenv", "pyenv install --skip-existing 3.13", 'PYTHON="$(pyenv prefix 3.13)/bin/python"'),
+        ("add-apt-repository", "add-apt-repository -y ppa:deadsnakes/ppa", "/usr/bin/python3.13"),
+        ("dnf", "dnf install -y python3.13", "PYTHON=/usr/bin/python3.13"),
+        ("brew", "brew install python@3.13", "PYTHON=python3.13"),
+    ],
+)
+def test_the_tool_that_brings_another_python_is_named_where_it_is(
+    tool: str, line: str, then: str, checkout: Path, system: Path
+) -> None:
+    python(system, "python3", "3.10")
+    apt(system, python3="3.10.12-1")
+    program(system, tool)
+    release = checkout / "os-release"
+    release.write_text("NAME=Ubuntu\nID=ubuntu\n")
+    says = refused(checkout, system, OS_RELEASE=str(release))
+    assert f"{line}\n" in says
+    assert f"{then} scripts/setup\n" in says
+    assert "astral.sh" not in says
+
+
+def test_deadsnakes_is_for_ubuntu_only(checkout: Path, system: Path) -> None:
+    program(system, "add-apt-repository")
+    release = checkout / "os-release"
+    release.write_text("ID=debian\n")
+    says = refused(checkout, system, OS_RELEASE=str(release))
+    assert "found no python3. To have one beside it:\n" in says
+    assert "ppa:" not in says
+    assert "https://docs.astral.sh/uv" in says
+
+
+def test_a_python_that_was_built_without_ensurepip_is_not_mended_by_a_package(
+    checkout: Path, system: Path
+) -> None:
+    python(system, "python3", "3.12")
+    apt(system, python3="3.10.12-1")
+    program(system, "pyenv")
+    says = refused(checkout, system, NO_ENSUREPIP="1", BASE_PREFIX="/opt/python")
+    assert "python3.12-venv" not in says
+    assert "pyenv install" in says
+
+
+@pytest.mark.parametrize("machine", ["aarch64", "armv7l", "riscv64"])
+def test_a_processor_without_wheels_is_told_before_anything_is_downloaded(
+    machine: str, checkout: Path, system: Path
+) -> None:
+    python(system, "python3", "3.12")
+    says = refused(checkout, system, MACHINE=machine)
+    assert f"expected Linux on an x86-64 processor, found {machine}: MediaPipe 0.10.33" in says
+    assert (checkout / "calls").read_text() == "", "not even Python is looked for"
 
 
 @pytest.mark.parametrize("script", ["setup", "demo", "check", "test", "../.ci/run"])

@@ -1,6 +1,6 @@
 """Commands that work through recordings: ``animate`` and ``train``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 from dataclasses import replace
 from pathlib import Path

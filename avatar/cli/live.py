@@ -1,6 +1,6 @@
 """Commands that run live: ``run`` and ``studio``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 from typing import Annotated
 

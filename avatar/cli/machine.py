@@ -1,6 +1,6 @@
 """Commands about this machine and its user: ``bench``, ``calibrate``, ``devices``, ``doctor``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 from dataclasses import dataclass, replace
 from pathlib import Path

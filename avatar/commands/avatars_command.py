@@ -9,12 +9,12 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.clock import MonotonicClock
 from avatar.commands.avatars import check_count, choose_face, photos_in, say_together
-from avatar.commands.run import check_writable
 from avatar.commands.store import AvatarStore, StoredAvatar, name_of_file
 from avatar.commands.terminal import say
 from avatar.commands.train.card import CARD, neural_folder, read_card
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
+from avatar.core.files import check_writable
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.errors import EngineError, SinkError, UsageError

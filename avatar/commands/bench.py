@@ -21,15 +21,15 @@ import numpy as np
 from avatar.clock import Clock, ManualClock, MonotonicClock
 from avatar.commands.live import CAMERA_SIZE_PX, LiveSession
 from avatar.commands.process import age_s, cpu_s, machine, memory_mb
-from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
+from avatar.core.files import check_writable, write_json
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.options import Options
 from avatar.core.pictures import jpeg
 from avatar.errors import SourceEndedError, UsageError
 from avatar.frames import CameraFrame, UInt8Image
-from avatar.observe import Recorder
+from avatar.observe import Recorder, summarise
 from avatar.sources import create_source
 from avatar.sources.replay import ReplaySource
 from avatar.track.face_model import find_face_model

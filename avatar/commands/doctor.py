@@ -25,7 +25,7 @@ from avatar.track.face_model import find_face_model
 TARGET_FPS = 30
 MEMORY_MB = 600
 JOIN_VIDEO = 'sudo usermod -aG video "$USER", then log out and in again'
-SUPPORTED_PYTHONS = ((3, 11), (3, 13))
+SUPPORTED_PYTHONS = ((3, 11), (3, 14))
 # module, the distributions whose versions are told
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "mediapipe": ("mediapipe",),
@@ -85,7 +85,7 @@ def check_python(version: tuple[int, int] | None = None) -> Check:
     if SUPPORTED_PYTHONS[0] <= found <= SUPPORTED_PYTHONS[1]:
         return Check("Python", "ok", detail)
     return Check(
-        "Python", "fail", f"{detail}; expected 3.11 to 3.13", "PYTHON=python3.12 scripts/setup"
+        "Python", "fail", f"{detail}; expected 3.11 to 3.14", "PYTHON=python3.12 scripts/setup"
     )
 
 

@@ -22,8 +22,7 @@ from avatar import __version__
 from avatar.commands.models.builds import SaidProgress, Target, choose_target, models_of, open_model
 from avatar.commands.models.store import installed_states, model_folder
 from avatar.commands.process import machine
-from avatar.commands.run import check_writable
-from avatar.core.files import write_output
+from avatar.core.files import check_writable, write_output
 from avatar.core.options import PUBLISHED
 from avatar.errors import AvatarError, UsageError
 from engines import samples

@@ -25,15 +25,15 @@ import numpy as np
 
 from avatar.clock import Clock, MonotonicClock
 from avatar.commands.live import LiveSession
-from avatar.commands.run import check_writable, summarise, write_json
 from avatar.commands.terminal import say
+from avatar.core.files import check_writable, write_json
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.options import Options
 from avatar.core.wrapped import Wrapped
 from avatar.errors import AvatarError, UsageError
 from avatar.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
-from avatar.observe import distribution
+from avatar.observe import distribution, summarise
 from avatar.sinks import create_sink
 from avatar.sources import create_source
 from avatar.stages import FrameSource, Generator

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from avatar.commands.live import LiveSession
 from avatar.commands.process import age_s
 from avatar.commands.sound import sound_summary
 from avatar.commands.terminal import say
-from avatar.core.files import write_output
+from avatar.core.files import check_writable, write_json
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.options import Options
-from avatar.errors import UsageError
-from avatar.observe import Recorder, delivery, distribution, dropped_share
+from avatar.observe import summarise
 from avatar.sinks.streaming.address import redacted
 
 
@@ -73,42 +69,3 @@ def _first_frame_s(session: LiveSession) -> float:
     first_ns = session.first_frame_ns
     assert first_ns is not None
     return age_s() - (session.clock.now_ns() - first_ns) / 1e9
-
-
-def check_writable(path: Path, option: str) -> None:
-    """Raise ``UsageError`` where no file can be made: at the start, not after an hour's run."""
-    if path.is_dir() or not path.parent.is_dir():
-        found = "a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise UsageError(f"{option}: expected a file that can be made, found {found}: {path}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{option}: you may not write {path}. Choose a folder of your own.")
-
-
-def write_json(path: Path, summary: dict[str, Any]) -> None:
-    """Write a summary for other programs. Raises ``SinkError`` when the disk fails."""
-    write_output(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-
-
-def summarise(recorder: Recorder) -> dict[str, Any]:
-    """Return everything a session recorded, ready for JSON.
-
-    Latencies are from the capture timestamp to the end of the sink's write.
-    """
-    stages, sinks = {}, {}
-    for stage in recorder.stages():
-        spans = recorder.spans(stage)
-        times = asdict(distribution([span.ms for span in spans]))
-        if stage.startswith("capture→"):
-            sinks[stage.removeprefix("capture→")] = {
-                "latency": times,
-                "delivery": asdict(delivery(spans)),
-            }
-        else:
-            stages[stage] = times
-    counts = recorder.counts()
-    return {
-        "stages": stages,
-        "sinks": sinks,
-        "counts": counts,
-        "dropped_share": dropped_share(counts),
-    }

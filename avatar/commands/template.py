@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from avatar.commands.run import check_writable
+from avatar.core.files import check_writable
 from avatar.core.options import Options
 from avatar.errors import SinkError, UsageError
 from avatar.motion.template import SUFFIX, Recording, Template, is_template, load_template

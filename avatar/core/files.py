@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from avatar.errors import AvatarError, SinkError
+from avatar.errors import AvatarError, SinkError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -82,6 +82,20 @@ def write_output(path: Path, data: bytes | str) -> None:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def write_json(path: Path, summary: dict[str, Any]) -> None:
+    """Write a summary for other programs. Raises ``SinkError`` when the disk fails."""
+    write_output(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise ``UsageError`` where no file can be made: at the start, not after an hour's run."""
+    if path.is_dir() or not path.parent.is_dir():
+        found = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise UsageError(f"{option}: expected a file that can be made, found {found}: {path}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{option}: you may not write {path}. Choose a folder of your own.")
 
 
 def left_overs(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ and its translations. Nothing heavier than the standard library is imported: ``a
 reads it.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 import inspect
 from collections.abc import Callable
@@ -64,7 +64,8 @@ class Option:
     ``help``: what it does, for the command line and the documented table; what ``bounds`` and
     ``engines`` say is added to it. ``on``: the commands, and ``Driver``, that have it. ``panel``: a
     key of ``PANELS``, empty for the general one. ``flag``: its name on the command line where that
-    is not the field's. ``choices``: the values, where the type does not say. ``offered``: the few
+    is not the field's. ``choices``: the values, where the type does not say; ``sessions.engines``
+    checks those of ``engine``. ``offered``: the few
     of many that the studio's page offers. ``bounds``: (least, most, step), checked wherever the
     option is given; ``unit`` for messages. ``page``: the studio's group, empty where the page does
     not show it. ``change``: see ``Change``. ``engines``: which
@@ -427,11 +428,8 @@ def check_bounds(values: Any) -> None:
 
 
 def check_bound(name: str, value: Any, table: type = Options) -> None:
-    """Raise ``UsageError`` for a value that is no choice of its option, or out of its bounds."""
+    """Raise ``UsageError`` for a value out of its option's bounds."""
     option = declared(table)[name]
-    if option.choices and value not in option.choices:
-        known = ", ".join(option.choices)
-        raise UsageError(f"{flag_of(name, table)}: expected one of {known}, found {value!r}")
     if option.bounds is None or value is None:
         return
     low, high, _ = option.bounds

@@ -82,7 +82,7 @@ def test_the_command_reports_writes_and_draws(tmp_path: Path, home: Home) -> Non
 
 @pytest.mark.parametrize("name", ["clip.m4v", "clip.MP4", "clip.3gp"])
 def test_every_kind_of_film_in_a_folder_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portrait_face: Face, home: Home, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portrait_face: Face, name: str, home: Home
 ) -> None:
     still = made_up(portrait_face)
     monkeypatch.setattr("avatar.commands.motion.still_photograph", lambda *_, **__: still)

@@ -44,8 +44,8 @@ def graphs() -> dict[str, bytes]:
 
 @pytest.fixture
 def store(
-    home: Home,
     tmp_path: Path,
+    home: Home,
     portrait: UInt8Image,
     portrait_face: Face,
     graphs: dict[str, bytes],
@@ -181,13 +181,13 @@ def test_without_a_card_a_run_on_tensorrt_is_an_error(store: AvatarStore, home: 
 
 @pytest.mark.parametrize("driver", [True, False])
 def test_only_beside_a_card_it_is_told_why_it_is_not_used(
-    driver: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    driver: bool, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a laptop without one nothing is missing."""
     choice = Choice("openvino", "the fastest on a CPU", {"tensorrt-rtx": "not installed"})
     monkeypatch.setattr(run, "has_driver", lambda: driver)
     monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
     said: list[str] = []
-    run.TrainedEngine().open(Options(mouth="teeth"), said.append, Home.under(tmp_path), Machine())
+    run.TrainedEngine().open(Options(mouth="teeth"), said.append, home, Machine())
     assert said[0].startswith("backend openvino: the fastest")
     assert ("not tensorrt-rtx: not installed" in said[0]) == driver

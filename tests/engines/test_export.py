@@ -11,7 +11,9 @@ from avatar.errors import EngineError
 from engines import resample
 from engines.export import MODELS, export
 from engines.graph import Array, digest, model_spec
+from tests import parity
 from tests.engines.conftest import relative_error
+from tests.parity.weights import make_image
 
 torch = pytest.importorskip("torch", reason="models are exported from PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
@@ -22,14 +24,14 @@ QUICK = (LIP, "fomm/kp_detector")
 SLOW = tuple(name for name in MODELS if name not in QUICK)
 
 
-def feeds(name: str, parity: Any) -> dict[str, Array]:
+def feeds(name: str) -> dict[str, Array]:
     """Inputs as they occur: pictures, keypoints near each other, volumes of unit size."""
     rng = np.random.default_rng(7)
     made: dict[str, Array] = {}
     for spec in MODELS[name].spec.inputs:
         shape = tuple(n or 1 for n in spec.shape)
         if spec.name == "picture":
-            image = parity.weights.make_image(3)[0].transpose(1, 2, 0)
+            image = make_image(3)[0].transpose(1, 2, 0)
             made[spec.name] = np.rint(image * 255).astype(np.uint8)
         elif "jacobian" in spec.name:
             made[spec.name] = np.eye(2) + 0.1 * rng.standard_normal(shape)
@@ -42,12 +44,12 @@ def feeds(name: str, parity: Any) -> dict[str, Array]:
     return {k: v if v.dtype == np.uint8 else v.astype(np.float32) for k, v in made.items()}
 
 
-def assert_same(name: str, seeded: Any, parity: Any, model: Any) -> None:
+def assert_same(name: str, seeded: Any, model: Any) -> None:
     from engines.onnxruntime import OnnxRuntimeRunner
     from engines.torch import reference
 
     networks = {n: seeded(n) for n in MODELS[name].networks}
-    inputs = feeds(name, parity)
+    inputs = feeds(name)
     with reference(name, networks) as runner:
         expected = runner.infer(inputs)
     with OnnxRuntimeRunner(model, threads=1) as runner:
@@ -62,20 +64,20 @@ def assert_same(name: str, seeded: Any, parity: Any, model: Any) -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_quick_models(name: str, seeded: Any, shared_parity: Any) -> None:
+def test_quick_models(name: str, seeded: Any) -> None:
     networks = {n: seeded(n) for n in MODELS[name].networks}
     model = export(name, networks)
     assert model_spec(model) == MODELS[name].spec
-    assert_same(name, seeded, shared_parity, model)
+    assert_same(name, seeded, model)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
-def test_every_other_model(name: str, seeded: Any, shared_parity: Any) -> None:
+def test_every_other_model(name: str, seeded: Any) -> None:
     networks = {n: seeded(n) for n in MODELS[name].networks}
     model = export(name, networks)
     assert resample.count(model) == (1 if name == "liveportrait/frame" else 0)
-    assert_same(name, seeded, shared_parity, model)
+    assert_same(name, seeded, model)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +89,8 @@ def test_equal_weights_give_equal_graphs(lip: Any, seeded: Any) -> None:
     assert digest(export(LIP, {LIP: seeded(LIP)})) == digest(lip)
 
 
-def test_other_weights_give_another_graph(lip: Any, shared_parity: Any) -> None:
-    other = {LIP: shared_parity.network(LIP, seed=2)}
+def test_other_weights_give_another_graph(lip: Any) -> None:
+    other = {LIP: parity.network(LIP, seed=2)}
     assert digest(export(LIP, other)) != digest(lip)
 
 

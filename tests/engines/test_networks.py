@@ -10,7 +10,9 @@ import pytest
 from avatar.errors import EngineError
 from engines.networks import NAMES, create
 from engines.networks.checkpoint import parameters
-from tests.engines.conftest import Parity, relative_error
+from tests import parity
+from tests.engines.conftest import relative_error
+from tests.parity.weights import make_image, sample
 
 torch = pytest.importorskip("torch", reason="the networks are defined in PyTorch")
 
@@ -19,14 +21,14 @@ Network = Callable[[str], Any]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_are_those_of_the_published_checkpoint(name: str, shared_parity: Parity) -> None:
-    expected = {e["name"]: tuple(e["shape"]) for e in shared_parity.manifest(name)}
+def test_parameters_are_those_of_the_published_checkpoint(name: str) -> None:
+    expected = {e["name"]: tuple(e["shape"]) for e in parity.manifest(name)}
     assert parameters(name) == expected
 
 
-def test_names_are_those_of_the_manifests(shared_parity: Parity) -> None:
+def test_names_are_those_of_the_manifests() -> None:
     for name in NAMES:
-        assert shared_parity.manifest(name)
+        assert parity.manifest(name)
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known() -> None:
@@ -38,22 +40,20 @@ def test_created_in_eval_mode() -> None:
     assert not create("liveportrait/stitching_retargeting_module/lip").training
 
 
-def image(parity: Parity, seed: int) -> Any:
-    return torch.from_numpy(parity.weights.make_image(seed))
+def image(seed: int) -> Any:
+    return torch.from_numpy(make_image(seed))
 
 
-def assert_close(found: Any, expected: Any, what: str, parity: Parity | None = None) -> None:
-    if parity is not None:
-        found = parity.weights.sample(found.numpy(), 16384 if expected.size > 4096 else 4096)
+def assert_close(found: Any, expected: Any, what: str, sampled: bool = False) -> None:
+    if sampled:
+        found = sample(found.numpy(), 16384 if expected.size > 4096 else 4096)
     assert relative_error(found, expected) < LIMIT, what
 
 
 @torch.no_grad()
-def test_motion_extractor_gives_the_recorded_numbers(
-    shared_parity: Parity, seeded: Network
-) -> None:
-    golden = shared_parity.golden("liveportrait")
-    heads = seeded("liveportrait/motion_extractor")(image(shared_parity, 1))
+def test_motion_extractor_gives_the_recorded_numbers(seeded: Network) -> None:
+    golden = parity.golden("liveportrait")
+    heads = seeded("liveportrait/motion_extractor")(image(1))
     for head, value in heads.items():
         assert value.shape == golden[f"motion_extractor/{head}"].shape
         assert_close(value, golden[f"motion_extractor/{head}"], head)
@@ -61,10 +61,8 @@ def test_motion_extractor_gives_the_recorded_numbers(
 
 @pytest.mark.parametrize("part", ["stitching", "lip", "eye"])
 @torch.no_grad()
-def test_retargeting_gives_the_recorded_numbers(
-    part: str, shared_parity: Parity, seeded: Network
-) -> None:
-    golden = shared_parity.golden("liveportrait")
+def test_retargeting_gives_the_recorded_numbers(part: str, seeded: Network) -> None:
+    golden = parity.golden("liveportrait")
     network = seeded(f"liveportrait/stitching_retargeting_module/{part}")
     found = network(torch.from_numpy(golden[f"input/{part}"]))
     assert_close(found, golden[f"stitching_retargeting_module/{part}"], part)
@@ -72,42 +70,40 @@ def test_retargeting_gives_the_recorded_numbers(
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_portrait_gives_the_recorded_numbers(shared_parity: Parity, seeded: Network) -> None:
-    golden = shared_parity.golden("liveportrait")
-    volume = seeded("liveportrait/appearance_feature_extractor")(image(shared_parity, 1))
+def test_portrait_gives_the_recorded_numbers(seeded: Network) -> None:
+    golden = parity.golden("liveportrait")
+    volume = seeded("liveportrait/appearance_feature_extractor")(image(1))
     assert_close(
-        volume, golden["appearance_feature_extractor/feature_3d"], "feature_3d", shared_parity
+        volume, golden["appearance_feature_extractor/feature_3d"], "feature_3d", sampled=True
     )
     driving = torch.from_numpy(golden["input/kp_driving"])
     source = torch.from_numpy(golden["input/kp_source"])
     warped = seeded("liveportrait/warping_module")(volume, driving, source)
     for key, value in warped.items():
-        assert_close(value, golden[f"warping_module/{key}"], key, shared_parity)
+        assert_close(value, golden[f"warping_module/{key}"], key, sampled=True)
     picture = seeded("liveportrait/spade_generator")(warped["out"])
     assert picture.shape == (1, 3, 512, 512)
-    assert_close(picture, golden["spade_generator/image"], "image", shared_parity)
+    assert_close(picture, golden["spade_generator/image"], "image", sampled=True)
 
 
 @torch.no_grad()
-def test_first_order_model_gives_the_recorded_numbers(
-    shared_parity: Parity, seeded: Network
-) -> None:
-    golden = shared_parity.golden("fomm")
+def test_first_order_model_gives_the_recorded_numbers(seeded: Network) -> None:
+    golden = parity.golden("fomm")
     detector = seeded("fomm/kp_detector")
-    found = {"source": detector(image(shared_parity, 1))}
-    found["driving"] = detector(image(shared_parity, 101))
+    found = {"source": detector(image(1))}
+    found["driving"] = detector(image(101))
     for which, points in found.items():
         for key, value in points.items():
             assert_close(value, golden[f"kp_detector/{which}/{key}"], f"{which} {key}")
     outputs = seeded("fomm/generator")(
-        image(shared_parity, 1),
+        image(1),
         found["source"]["value"],
         found["source"]["jacobian"],
         found["driving"]["value"],
         found["driving"]["jacobian"],
     )
     for key, value in outputs.items():
-        assert_close(value, golden[f"generator/{key}"], key, shared_parity)
+        assert_close(value, golden[f"generator/{key}"], key, sampled=True)
 
 
 @torch.no_grad()
@@ -119,8 +115,8 @@ def test_closed_form_inverse_is_the_inverse() -> None:
 
 
 @torch.no_grad()
-def test_batches_are_independent(shared_parity: Parity, seeded: Network) -> None:
+def test_batches_are_independent(seeded: Network) -> None:
     detector = seeded("fomm/kp_detector")
-    one, two = image(shared_parity, 1), image(shared_parity, 101)
+    one, two = image(1), image(101)
     both = detector(torch.cat((one, two)))["value"]
     assert torch.allclose(both[1:], detector(two)["value"], atol=1e-5)

@@ -17,8 +17,7 @@ PROGRAMS = ("qemu-system-x86_64", "busybox", "cpio", "depmod", "make", "gcc")
 
 
 @pytest.fixture
-def virtual_machine() -> list[str]:
-    shared = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared")
+def virtual_machine(shared: Path) -> list[str]:
     script = shared / "tools" / "v4l2-vm.sh"
     if not script.is_file():
         pytest.skip(f"no {script}, which boots a kernel with v4l2loopback")

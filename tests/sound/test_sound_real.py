@@ -29,9 +29,8 @@ CAMERA_MS = 40.0
 
 
 @pytest.fixture
-def session() -> list[str]:
+def session(shared: Path) -> list[str]:
     """The command that runs another one in a PipeWire session of its own."""
-    shared = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared")
     script = shared / "tools" / "pw-session.sh"
     if not script.is_file():
         pytest.skip(f"no {script}, which starts a private PipeWire")

@@ -38,8 +38,7 @@ inside = pytest.mark.skipif(INSIDE not in os.environ, reason="runs inside the vi
 
 @pytest.mark.slow
 @pytest.mark.skipif(INSIDE in os.environ, reason="is the virtual machine")
-def test_everything_below_and_the_contract_in_a_virtual_machine() -> None:
-    shared = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared")
+def test_everything_below_and_the_contract_in_a_virtual_machine(shared: Path) -> None:
     script = shared / "tools" / "v4l2-vm.sh"
     if not script.is_file():
         pytest.skip(f"no {script}; AVATAR_SHARED names the folder that has tools/v4l2-vm.sh")

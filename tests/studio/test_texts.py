@@ -10,7 +10,7 @@ import pytest
 from avatar.commands.studio.options import describe
 from avatar.commands.studio.outputs import IDS
 from avatar.commands.studio.runtime import Phase
-from avatar.core.options import Options
+from avatar.core.options import PUBLISHED, Options
 from calibrate.steps import REST, STEPS
 from tests.studio.texts import (
     doubled,
@@ -30,12 +30,15 @@ LANGUAGES = sorted(TABLES)
 
 
 def choices(option: dict[str, Any]) -> set[str]:
-    """Return the choices that are words; a name that the user gave is shown as it is."""
-    return {
+    """Return the ends of the keys of its choices' words; names and sizes are shown as they are."""
+    words = {
         "null" if choice is None else str(choice)
         for choice in option.get("choices", ())
         if choice is None or not option.get("named")
     }
+    words = {word for word in words if word not in PUBLISHED and not re.fullmatch(r"\d+x\d+", word)}
+    own = {word: f"{option['name']}.{word}" for word in words}
+    return {own[word] if f"choice.{own[word]}" in TABLES["en"] else word for word in words}
 
 
 FAMILIES: dict[str, set[str]] = {

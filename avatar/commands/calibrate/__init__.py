@@ -13,8 +13,8 @@ from pathlib import Path
 
 from avatar.commands.calibrate.learn import Learnt, Lesson, learn
 from avatar.commands.profiles import ProfileStore
-from avatar.commands.run import check_writable
 from avatar.commands.terminal import say
+from avatar.core.files import check_writable
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from calibrate import State

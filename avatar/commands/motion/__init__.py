@@ -18,10 +18,9 @@ from avatar.commands.motion.report import COLUMNS, plot_motion, row
 from avatar.commands.motion.tracks import Track, made_up, recorded, still_photograph
 from avatar.commands.page import check_plot
 from avatar.commands.process import machine
-from avatar.commands.run import check_writable, write_json
 from avatar.commands.terminal import say
 from avatar.core.choices import Smoothing
-from avatar.core.files import films_in
+from avatar.core.files import check_writable, films_in, write_json
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.generate.photo import builtin_photo, load_photo

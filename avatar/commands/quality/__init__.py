@@ -27,9 +27,8 @@ from avatar.commands.process import machine
 from avatar.commands.quality.measure import FULL, QUICK, Bench, Measurement
 from avatar.commands.quality.media import driving_clips, find_clips, find_pictures
 from avatar.commands.quality.report import page, summary, table
-from avatar.commands.run import write_json
 from avatar.commands.terminal import say
-from avatar.core.files import write_output
+from avatar.core.files import write_json, write_output
 from avatar.core.home import Home
 from avatar.errors import UsageError
 from avatar.sessions.engines import ENGINES

@@ -1,12 +1,12 @@
 """The options of ``avatar train``, declared once; see ``avatar.core.options``."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from avatar.core.choices import Precision
+from avatar.core.choices import Precision, PublishedEngineName
 from avatar.core.options import Option, Options, declared, default_of, flag_of
 from avatar.errors import UsageError
 
@@ -65,7 +65,7 @@ class TrainRequest:
     force: Annotated[bool, Option(
         "Replace an avatar of the same name.", on=(TRAIN,), flag="--force",
     )] = False
-    teacher: Annotated[Literal["liveportrait", "fomm"] | None, Option(
+    teacher: Annotated[PublishedEngineName | None, Option(
         "Learn from what this engine draws of one photo, moved by the clips; see `avatar models`.",
         on=(TRAIN,),
     )] = None

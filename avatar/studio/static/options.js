@@ -4,8 +4,9 @@ import { current, has, t } from "/static/i18n.js";
 // Names that the user gave, and a picture named when the program started, are shown as they are.
 const choiceWords = ({ name, named }, choice) => {
   if (named && choice !== null) return String(choice);
-  const key = [`choice.${name}.${choice}`, `choice.${choice}`].find(has);
-  return key ? t(key) : String(choice);
+  // A choice of one option alone, such as an engine's, has words of its own.
+  if (has(`choice.${name}.${choice}`)) return t(`choice.${name}.${choice}`);
+  return has(`choice.${choice}`) ? t(`choice.${choice}`) : String(choice);
 };
 
 export class Options {

@@ -20,9 +20,8 @@ from tests.sound.test_sound_real import PACKAGES, PROGRAMS, ROOT
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-def test_pictures_and_sound_come_out_in_order_and_in_step() -> None:
+def test_pictures_and_sound_come_out_in_order_and_in_step(shared: Path) -> None:
     """60 seconds; AVATAR_STREAM_SECONDS=300 for the five minutes of the acceptance."""
-    shared = Path(os.environ.get("AVATAR_SHARED") or ROOT.parent / "shared")
     script = shared / "tools" / "pw-session.sh"
     if not script.is_file():
         pytest.skip(f"no {script}, which starts a private PipeWire")
