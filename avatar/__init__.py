@@ -14,20 +14,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from avatar.errors import AvatarError
+from avatar.core.errors import AvatarError
 
 if TYPE_CHECKING:
-    from avatar.commands.driver import Driver as Driver
-    from avatar.commands.live import open_live as open_live
     from avatar.core.home import Home as Home
     from avatar.core.machine import Machine as Machine
+    from avatar.sessions.driver import Driver as Driver
+    from avatar.sessions.live import open_live as open_live
 
 __all__ = ["Driver", "open_live", "Home", "Machine", "AvatarError", "__version__"]
 __version__ = "0.2.0"
 
 _LAZY = {
-    "Driver": "avatar.commands.driver",
-    "open_live": "avatar.commands.live",
+    "Driver": "avatar.sessions.driver",
+    "open_live": "avatar.sessions.live",
     "Home": "avatar.core.home",
     "Machine": "avatar.core.machine",
 }

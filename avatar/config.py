@@ -1,18 +1,11 @@
-"""Former names of the options, for one version more; see ``avatar.core.options``."""
+"""Former name of ``avatar.core.options``, for one version more."""
 
 from __future__ import annotations
 
-import warnings
+from avatar.core.moved import moved
 
-from avatar.core.options import Options
-
-_FORMER = {"LiveConfig": Options, "NeuralOptions": Options}
-
-
-def __getattr__(name: str) -> type[Options]:
-    if name not in _FORMER:
-        raise AttributeError(f"module 'avatar.config' has no attribute {name!r}")
-    warnings.warn(
-        f"avatar.config.{name} is avatar.core.options.Options now", DeprecationWarning, stacklevel=2
-    )
-    return _FORMER[name]
+__getattr__ = moved(
+    __name__, "avatar.core.options", {"LiveConfig": "Options", "NeuralOptions": "Options"}
+)
+    __name__, "avatar.core.options", {"LiveConfig": "Options", "NeuralOptions": "Options"}
+)

@@ -1,7 +1,7 @@
 """A person's own range of expression: guided capture, and the pure fit of samples to a profile.
 
 Numbers in, numbers out: the package sees neither cameras nor pictures. ``avatar calibrate``
-(``avatar/commands/calibrate``) feeds it and keeps what it finds.
+(``avatar/app/calibrate``) feeds it and keeps what it finds.
 """
 
 from calibrate.fit import CalibrationError, fit

@@ -20,8 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.errors import UsageError
-from avatar.frames import Float32
+from avatar.core.errors import UsageError
+from avatar.core.frames import Float32
 
 Floats = NDArray[np.floating]
 

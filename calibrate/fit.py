@@ -8,9 +8,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.errors import UsageError
-from avatar.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Float32
-from avatar.person import MOSTLY_SHUT, NOISE_OF_SECOND_DIFFERENCE, SIGNAL_GROUPS
+from avatar.core.errors import UsageError
+from avatar.core.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Float32
+from avatar.core.person import MOSTLY_SHUT, NOISE_OF_SECOND_DIFFERENCE, SIGNAL_GROUPS
 from calibrate.perspective import field_of_view_deg
 from calibrate.profile import CrossTalk, Delays, Eye, Lips, Part, Profile, Range
 from calibrate.samples import Recording

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32
+from avatar.core.frames import Float32
 from calibrate.samples import Recording
 
 _LEAST_TURN = 0.15

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from avatar.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, LANDMARK_COUNT
-from avatar.person import SIGNAL_GROUPS, Person
+from avatar.core.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, LANDMARK_COUNT
+from avatar.core.person import SIGNAL_GROUPS, Person
 
 SCHEMA_VERSION: Literal[1] = 1
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import BLENDSHAPE_NAMES, Float32
+from avatar.core.frames import BLENDSHAPE_NAMES, Float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Sample:
 class Recording:
     """The samples of a calibration with the steps that each was taken in.
 
-    ``parts``: intp (478,), the signal group (0 to 5, ``avatar.person.SIGNAL_GROUPS``) of each
+    ``parts``: intp (478,), the signal group (0 to 5, ``avatar.core.person.SIGNAL_GROUPS``) of each
     landmark. ``image_size_px``: (width, height) of the pictures. ``delay_ms``: from capture to
     tracked, the median; None where unknown.
 

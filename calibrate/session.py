@@ -23,8 +23,8 @@ from enum import Enum
 
 import numpy as np
 
+from avatar.core.frames import BLENDSHAPE_INDEX
 from avatar.core.messages import Message
-from avatar.frames import BLENDSHAPE_INDEX
 from calibrate.samples import Sample
 from calibrate.steps import REST, STEPS, Change, Step, Watch
 

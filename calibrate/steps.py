@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from avatar.core.frames import BLENDSHAPE_INDEX, Float32
 from avatar.core.messages import Message
-from avatar.frames import BLENDSHAPE_INDEX, Float32
 
 Act = Callable[["Change"], bool]
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from avatar.errors import EngineError, MissingDependencyError
+from avatar.core.errors import EngineError, MissingDependencyError
 from engines.runner import Runner
 
 if TYPE_CHECKING:

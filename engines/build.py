@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from avatar.core.errors import EngineError
 from avatar.core.files import left_overs, whole_file
-from avatar.errors import EngineError
 from engines.graph import digest
 from engines.locking import locked
 from engines.precision import precision_of

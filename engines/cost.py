@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import value_shapes
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from avatar.errors import EngineError, MissingDependencyError
+from avatar.core.errors import EngineError, MissingDependencyError
 from engines import resample
 from engines.graph import ModelSpec, check
 from engines.networks import FAMILIES

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avatar.errors import AvatarError, EngineError
+from avatar.core.errors import AvatarError, EngineError
 from engines import precision, samples
 from engines.backends import BACKENDS, Backend, of_kind
 from engines.compare import compare

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from avatar.errors import EngineError, MissingDependencyError
+from avatar.core.errors import EngineError, MissingDependencyError
 
 LIBRARIES = {"tensorrt-rtx": "tensorrt_rtx", "tensorrt": "tensorrt"}
 """Backends and the packages they import."""

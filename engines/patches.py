@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import Array, ModelSpec, TensorSpec
 
 

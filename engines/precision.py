@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import Array, attributes, check, import_onnx, model_spec
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import (
     NodeWriter,
     attributes,

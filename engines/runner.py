@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import Array, ModelSpec
 
 

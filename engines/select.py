@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from avatar.errors import AvatarError, EngineError
+from avatar.core.errors import AvatarError, EngineError
 from engines.backends import BACKENDS
 
 _SIMPLEST = BACKENDS["onnxruntime"]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.graph import Array, ModelSpec, TensorSpec
 from engines.nvidia import RTX_CAPABILITIES, check_gpu, find_gpu, import_library
 from engines.precision import precision_of

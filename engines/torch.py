@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avatar.errors import EngineError, MissingDependencyError
+from avatar.core.errors import EngineError, MissingDependencyError
 from engines.export import model
 from engines.graph import Array, ModelSpec
 from engines.networks.family import Function, Model

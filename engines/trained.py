@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.errors import MissingDependencyError
+from avatar.core.errors import MissingDependencyError
 from engines.export import exported
 from engines.graph import check
 from engines.patches import Patch, spec_of

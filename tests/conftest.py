@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
-from avatar.frames import Face, UInt8Image
-from avatar.generate.photo import builtin_photo, load_photo
-from avatar.track.face_model import find_face_model
-from avatar.track.landmarker import detect_faces
-
-ROOT = Path(__file__).resolve().parent.parent
+from avatar.library.face_model import find_face_model
+from avatar.stages.generate.photo import builtin_photo, load_photo
+from avatar.stages.track.landmarker import detect_faces
+from tests import ROOT
 
 # Tests do not time: an example that a busy machine delays is no failure.
 settings.register_profile("untimed", deadline=None)

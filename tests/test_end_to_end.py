@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avatar.frames import GeneratedFrame, Presence, UInt8Image
-from avatar.label import VisibleLabel
-from tests.sources.films import make_sound
+from avatar.core.frames import GeneratedFrame, Presence, UInt8Image
+from avatar.stages.label import VisibleLabel
+from tests import ROOT
+from tests.stages.sources.films import make_sound
 
-ROOT = Path(__file__).resolve().parent.parent
 SIZE_PX = (1280, 720)
 # What H.264 at this quality may add or take away at an edge.
 CODEC_ERROR = 28
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX sig
 def avatar(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "avatar.cli", *arguments],
+        [sys.executable, "-m", "avatar", *arguments],
         capture_output=True, text=True, cwd=ROOT, timeout=60, env={**os.environ, **environment},
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_two_outputs_and_the_measurements(tmp_path: Path) -> None:
 def recorder(film: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a recording that nothing ends, and go on once about a second of it is on disk."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "avatar.cli", "run", "--camera", "demo", "--out", f"file:{film}"],
+        [sys.executable, "-m", "avatar", "run", "--camera", "demo", "--out", f"file:{film}"],
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     try:

@@ -25,13 +25,13 @@ from pathlib import Path
 
 import pytest
 
-from avatar.generate.photo import builtin_photo
-from tests.commands.test_calibrate import film_of_the_performer
-from tests.sinks.pipewire_session import PipeWireSession
+from avatar.stages.generate.photo import builtin_photo
+from tests import ROOT
+from tests.learn.person.test_calibrate import film_of_the_performer
+from tests.stages.sinks.pipewire_session import PipeWireSession
 
 TRACKED_SECONDS = 8
 ASKING = "connect,sendto,sendmsg,sendmmsg"
-ROOT = Path(__file__).resolve().parent.parent
 ANALYTICS = b"mediapipe/util/analytics"
 INTERNET = re.compile(r"sa_family=AF_INET6?\b")
 
@@ -48,9 +48,9 @@ sys.addaudithook(refuse)
 import threading
 import time
 from pathlib import Path
-from avatar.frames import CameraFrame
-from avatar.generate.photo import builtin_photo, load_photo
-from avatar.track.landmarker import FaceLandmarker
+from avatar.core.frames import CameraFrame
+from avatar.stages.generate.photo import builtin_photo, load_photo
+from avatar.stages.track.landmarker import FaceLandmarker
 
 picture = load_photo(builtin_photo())
 faces = frames = 0
@@ -198,7 +198,7 @@ def use_everything(
     def use(line: str) -> None:
         name, *options = [word.format(**places) for word in line.split()]
         done = subprocess.run(
-            [*before(name), sys.executable, "-m", "avatar.cli", name, *options],
+            [*before(name), sys.executable, "-m", "avatar", name, *options],
             capture_output=True, text=True, cwd=home, env={**environment, **own},
         )  # fmt: skip
         # That this machine has no webcam is what doctor is there to find.

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 import avatar
-from avatar.commands.doctor import SUPPORTED_PYTHONS
-from tests.studio.browser import Program
+from avatar.measure.doctor import SUPPORTED_PYTHONS
+from tests import ROOT
+from tests.web.browser import Program
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("avatar", "engines", "calibrate")
 FILES = ("pyproject.toml", "README.md", "LICENSE", "THIRD_PARTY_NOTICES.md")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import ROOT
+
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the scripts are for bash")
 
 STAND_IN = """#!/bin/sh
@@ -22,7 +23,7 @@ case "$*" in
     *version_info*) echo "${VERSION:-3.12}" ;;
     *ensurepip*) exit "${NO_ENSUREPIP:-0}" ;;
     "-m venv"*) rm -rf .venv && mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
-    "-m avatar.libraries"*) [ -z "$MISSING" ] || { echo "$MISSING"; exit 1; } ;;
+    "-m avatar.core.libraries"*) [ -z "$MISSING" ] || { echo "$MISSING"; exit 1; } ;;
     --version) echo "Python ${VERSION:-3.12}.0" ;;
 esac
 """

@@ -1,6 +1,5 @@
-"""``python -m avatar.cli``."""
+"""``python -m avatar.cli``, as autostart files of earlier versions call it."""
 
-from avatar.cli import main
+from avatar.app.cli import main
 
-if __name__ == "__main__":
-    main()
+main()

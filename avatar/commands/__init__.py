@@ -1,1 +1,1 @@
-"""The commands: the only place where the parts are wired together."""
+"""Former room of ``avatar.app``, ``sessions``, ``library``, ``learn`` and ``measure``."""

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from avatar.core.errors import ConfigError, UsageError
 from avatar.core.options import (
     LIVE,
     Options,
@@ -16,7 +17,6 @@ from avatar.core.options import (
     takes_several,
     type_of,
 )
-from avatar.errors import ConfigError, UsageError
 
 
 def read_options(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32
+from avatar.core.frames import Float32
 
 
 def smooth_step(t: NDArray[np.floating]) -> Float32:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from avatar.errors import AvatarError, SinkError, UsageError
+from avatar.core.errors import AvatarError, SinkError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -29,7 +29,7 @@ from avatar.core.choices import (
     Smoothing,
     StreamPreset,
 )
-from avatar.errors import UsageError
+from avatar.core.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 Group = Literal["camera", "picture", "movement", "label"]

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from avatar.core.errors import UsageError
 from avatar.core.options import Option, choices_of, declared, default_of, flag_of, type_of
-from avatar.errors import UsageError
 
 
 def options_table() -> str:

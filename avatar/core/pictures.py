@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from avatar.frames import UInt8Image
+from avatar.core.frames import UInt8Image
 
 
 def jpeg(image: UInt8Image, quality: int = 85) -> bytes:

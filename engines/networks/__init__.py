@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from avatar.errors import EngineError, MissingDependencyError
+from avatar.core.errors import EngineError, MissingDependencyError
 from engines.networks.family import NetworkFamily
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avatar.core.errors import EngineError
 from avatar.core.files import write_whole
-from avatar.errors import EngineError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from avatar.errors import AvatarError, EngineError, MissingDependencyError
+from avatar.core.errors import AvatarError, EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
 from engines.patches import Patch
 from engines.training import checkpoint

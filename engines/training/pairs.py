@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avatar.core.errors import EngineError
 from avatar.core.files import file_sha256, write_whole
-from avatar.errors import EngineError
 from engines.graph import Array
 from engines.patches import Patch
 

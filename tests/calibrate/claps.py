@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from avatar.frames import UInt8Image
-from avatar.sources.demo import performance
-from avatar.sources.illustration import Illustrator
+from avatar.core.frames import UInt8Image
+from avatar.stages.sources.demo import performance
+from avatar.stages.sources.illustration import Illustrator
 
 SIZE_PX = (640, 480)
 _SKIN, _SLEEVE = (214, 160, 130), (70, 90, 140)

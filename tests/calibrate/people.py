@@ -9,7 +9,7 @@ import numpy as np
 from avatar.core.face.head import eye_opening
 from avatar.core.face.regions import MOUTH, region_shares
 from avatar.core.face.rotation import rotation_from_vector
-from avatar.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Float32
+from avatar.core.frames import BLENDSHAPE_INDEX, BLENDSHAPE_NAMES, Float32
 from calibrate import Sample, Session, State
 
 FPS = 30

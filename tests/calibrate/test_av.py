@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avatar.commands.calibrate.sync import Watched, block_times_s
-from avatar.errors import UsageError
+from avatar.core.errors import UsageError
+from avatar.learn.person.sync import Watched, block_times_s
 from calibrate.av import fit_offset, onsets_s
 from tests.calibrate.claps import APPLAUSE, BRIEF, HOLDS, Clapper, Style
 

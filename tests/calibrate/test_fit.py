@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from avatar.clock import ManualClock
+from avatar.core.clock import ManualClock
 from avatar.core.face.head import decompose, eye_opening
 from avatar.core.face.regions import signal_groups
-from avatar.frames import BLENDSHAPE_INDEX, Face
-from avatar.motion.expression import KnownPerson, LearningEyes
-from avatar.motion.retarget import FaceRetargeter
+from avatar.core.frames import BLENDSHAPE_INDEX, Face
+from avatar.stages.motion.expression import KnownPerson, LearningEyes
+from avatar.stages.motion.retarget import FaceRetargeter
 from calibrate import CalibrationError, Profile, Recording, Session, fit
 from tests.calibrate.people import FRAME_NS, MadeUpPerson, follow
-from tests.motion.faces import posed, track
+from tests.stages.motion.faces import posed, track
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from avatar.core.face.head import decompose
-from avatar.frames import Face
+from avatar.core.frames import Face
 from calibrate import STEPS, Problem, Session
 from tests.calibrate.people import FRAME_NS, MadeUpPerson, follow, frames
 

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.retargeting import driving
-from avatar.commands.template import open_template
 from avatar.core.choices import Framing
+from avatar.core.errors import EngineError, MissingDependencyError, UsageError
+from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import ENGINE_NAMES, Options, declared, flag_of
-from avatar.errors import EngineError, MissingDependencyError, UsageError
-from avatar.frames import Face, UInt8Image
-from avatar.generate.deck import ViewedGenerator
-from avatar.generate.portrait import PortraitGenerator
-from avatar.motion.driving import UNCHANGED
+from avatar.sessions.avatars import AvatarPhoto
 from avatar.sessions.engines import ENGINES, find_engine, open_engine
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
+from avatar.sessions.retargeting import driving
+from avatar.sessions.template import open_template
+from avatar.stages.generate.deck import ViewedGenerator
+from avatar.stages.generate.portrait import PortraitGenerator
+from avatar.stages.motion.driving import UNCHANGED
 from engines.backends import BACKENDS
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 OTHER: dict[str, Any] = {
     "background": "green", "weight": ("mouth=1.3",), "exaggerate": 1.5, "max_turn": 20.0,
     "lock_head": True, "regions": ("lips",), "stitching": False, "retarget_eyes": True,

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.frames import Face, Motion, Presence, UInt8Image, still
 from avatar.core.home import Home
 from avatar.core.options import PUBLISHED
-from avatar.frames import Face, Motion, Presence, UInt8Image, still
-from avatar.generate.album import AlbumGenerator
-from avatar.generate.deck import Deck
-from avatar.generate.group import GroupGenerator
-from avatar.generate.matte_cache import MatteCache
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.stages import Generator
-from tests.generate.neural.toys import toy_generator
-from tests.generate.trained.toys import trained
+from avatar.core.stages import Generator
+from avatar.stages.generate.album import AlbumGenerator
+from avatar.stages.generate.deck import Deck
+from avatar.stages.generate.group import GroupGenerator
+from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
+from tests.stages.generate.neural.toys import toy_generator
+from tests.stages.generate.trained.toys import trained
 
 SIZE_PX = (320, 240)
 Make = Callable[[UInt8Image, Face], Generator]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import AvatarError, EngineError
+from avatar.core.errors import AvatarError, EngineError
 from engines.graph import model_spec
 from engines.runner import Runner
 from tests.engines import graphs

@@ -13,27 +13,27 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.clock import ManualClock
-from avatar.errors import SinkError, UsageError
-from avatar.frames import GeneratedFrame, LabelledFrame, Presence
-from avatar.label import VisibleLabel, file_metadata
-from avatar.sinks import any_camera, create_sink, sink_kinds
-from avatar.sinks.any_camera import AnyCameraSink
-from avatar.sinks.file import FileSink
-from avatar.sinks.memory import MemorySink
-from avatar.sinks.none import NullSink
-from avatar.sinks.page import Audience, PageSink
-from avatar.sinks.pipewire import PipeWireSink
-from avatar.sinks.preview import PreviewSink
-from avatar.sinks.streaming.sink import StreamSink
-from avatar.sinks.virtual import VirtualSink
-from avatar.stages import FrameSink
-from tests.sinks.pipewire_session import PipeWireSession
-from tests.sinks.streaming.servers import RtmpServer, free_port
+from avatar.core.clock import ManualClock
+from avatar.core.errors import SinkError, UsageError
+from avatar.core.frames import GeneratedFrame, LabelledFrame, Presence
+from avatar.core.stages import FrameSink
+from avatar.stages.label import VisibleLabel, file_metadata
+from avatar.stages.sinks import any_camera, create_sink, sink_kinds
+from avatar.stages.sinks.any_camera import AnyCameraSink
+from avatar.stages.sinks.file import FileSink
+from avatar.stages.sinks.memory import MemorySink
+from avatar.stages.sinks.none import NullSink
+from avatar.stages.sinks.page import Audience, PageSink
+from avatar.stages.sinks.pipewire import PipeWireSink
+from avatar.stages.sinks.preview import PreviewSink
+from avatar.stages.sinks.streaming.sink import StreamSink
+from avatar.stages.sinks.virtual import VirtualSink
+from tests import ROOT
+from tests.stages.sinks.pipewire_session import PipeWireSession
+from tests.stages.sinks.streaming.servers import RtmpServer, free_port
 
 SIZE = (160, 120)
 STEP_NS = 33_333_333
-ROOT = Path(__file__).resolve().parents[2]
 LABEL = VisibleLabel()
 
 
@@ -72,7 +72,7 @@ def file(tmp_path: Path) -> FrameSink:
 
 def preview(tmp_path: Path) -> FrameSink:
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        pytest.skip("no display; tests/sinks/test_preview_real.py runs this under Xvfb")
+        pytest.skip("no display; tests/stages/sinks/test_preview_real.py runs this under Xvfb")
     return PreviewSink(SIZE)
 
 
@@ -108,7 +108,7 @@ def labelled(index: int = 0, size_px: tuple[int, int] = SIZE) -> LabelledFrame:
 
 @pytest.fixture(scope="module")
 def pipewire() -> Iterator[PipeWireSession]:
-    """The service alone: nobody reads here (tests/sinks/test_pipewire_real.py does)."""
+    """The service alone: nobody reads here (tests/stages/sinks/test_pipewire_real.py does)."""
     with PipeWireSession(managed=False) as session:
         yield session
 
@@ -127,7 +127,7 @@ def udp_address() -> str:
 @pytest.fixture(scope="module")
 def whip_address() -> Iterator[str]:
     pytest.importorskip("aiortc", reason="needs aiortc: scripts/setup webrtc")
-    from tests.sinks.streaming.whip_server import WhipServer
+    from tests.stages.sinks.streaming.whip_server import WhipServer
 
     with WhipServer() as server:
         yield server.address
@@ -254,14 +254,14 @@ def test_registry_names_what_was_meant(spec: str, hint: str) -> None:
 
 
 def test_only_the_label_makes_labelled_frames() -> None:
-    """``Seal`` is called, and ``LabelledFrame`` made, in avatar/label alone."""
+    """``Seal`` is called, and ``LabelledFrame`` made, in avatar/stages/label alone."""
     callers = set()
     for package in ("avatar", "engines", "calibrate"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and _called(node) in {"Seal", "LabelledFrame"}:
                     callers.add(path.parent.relative_to(ROOT).as_posix())
-    assert callers == {"avatar/label"}
+    assert callers == {"avatar/stages/label"}
 
 
 def _called(node: ast.Call) -> str:

@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avatar.clock import Clock, ManualClock, MonotonicClock
-from avatar.errors import SourceEndedError, SourceError
-from avatar.frames import CameraFrame
-from avatar.sources.camera import CameraSource
-from avatar.sources.demo import DemoSource
-from avatar.sources.devices import list_cameras
-from avatar.sources.page import PageInbox, PageSource
-from avatar.sources.reconnect import ReconnectingSource
-from avatar.sources.replay import ReplaySource
-from avatar.sources.switched import SwitchedSource
-from avatar.sources.video import VideoSource
-from avatar.stages import FrameSource
+from avatar.core.clock import Clock, ManualClock, MonotonicClock
+from avatar.core.errors import SourceEndedError, SourceError
+from avatar.core.frames import CameraFrame
+from avatar.core.stages import FrameSource
+from avatar.stages.sources.camera import CameraSource
+from avatar.stages.sources.demo import DemoSource
+from avatar.stages.sources.devices import list_cameras
+from avatar.stages.sources.page import PageInbox, PageSource
+from avatar.stages.sources.reconnect import ReconnectingSource
+from avatar.stages.sources.replay import ReplaySource
+from avatar.stages.sources.switched import SwitchedSource
+from avatar.stages.sources.video import VideoSource
 
 COUNT = 6
 """Frames of the finite sources."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
 
 
 def product() -> list[tuple[str, str]]:

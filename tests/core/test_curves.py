@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from avatar.core.curves import eased, smooth_step
-from avatar.frames import Float32
+from avatar.core.frames import Float32
 
 
 @given(t=arrays(np.float32, 8, elements=st.floats(-3, 4, width=32)))

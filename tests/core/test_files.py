@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from avatar.clock import ManualClock
+from avatar.core.clock import ManualClock
+from avatar.core.errors import SinkError, UsageError
 from avatar.core.files import (
     FILM_SUFFIXES,
     PICTURE_SUFFIXES,
@@ -37,11 +38,10 @@ from avatar.core.files import (
     write_record,
     write_whole,
 )
-from avatar.errors import SinkError, UsageError
-from avatar.generate.photo import load_photo
-from avatar.sources.video import VideoSource
+from avatar.stages.generate.photo import load_photo
+from avatar.stages.sources.video import VideoSource
 from tests.core.product import product
-from tests.sources.films import make_film
+from tests.stages.sources.films import make_film
 
 PARTS = st.lists(st.binary(max_size=50), max_size=5)
 

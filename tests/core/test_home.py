@@ -10,8 +10,9 @@ import platformdirs
 import pytest
 
 from avatar.core.home import Home
+from tests import ROOT
 
-PRODUCT = Path(__file__).resolve().parent.parent.parent / "avatar"
+PRODUCT = ROOT / "avatar"
 PROPERTIES = [name for name, value in vars(Home).items() if isinstance(value, property)]
 
 

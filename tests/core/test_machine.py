@@ -29,8 +29,8 @@ from avatar.core.machine import (
     one_opencv_thread,
     set_environment,
 )
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 10.0
 
 

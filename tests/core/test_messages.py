@@ -8,8 +8,8 @@ import pickle
 
 import pytest
 
+from avatar.core.errors import UsageError
 from avatar.core.messages import Message, for_json, words_of
-from avatar.errors import UsageError
 
 LINE = Message("said.back", "{output}: back after {seconds} s", output="virtual", seconds=2)
 

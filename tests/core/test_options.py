@@ -13,12 +13,10 @@ from typing import Any, get_args
 import pytest
 from typer.main import get_command
 
-from avatar.cli import app
-from avatar.commands.driver import Driver
-from avatar.commands.live import open_live
-from avatar.commands.retargeting import make_retargeter
-from avatar.commands.studio.options import changed, describe
+from avatar.app.cli import app
+from avatar.app.studio.options import changed, describe
 from avatar.core.config_file import checked, load_options, read_options
+from avatar.core.errors import ConfigError, UsageError
 from avatar.core.options import (
     DRIVER,
     ENGINE_NAMES,
@@ -33,10 +31,11 @@ from avatar.core.options import (
     schema,
 )
 from avatar.core.options_table import main, with_tables
-from avatar.errors import ConfigError, UsageError
-from avatar.motion.driving import Driving
-
-ROOT = Path(__file__).resolve().parents[2]
+from avatar.sessions.driver import Driver
+from avatar.sessions.live import open_live
+from avatar.sessions.retargeting import make_retargeter
+from avatar.stages.motion.driving import Driving
+from tests import ROOT
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -234,7 +233,7 @@ def test_a_driver_names_the_nearest_of_an_unknown_option() -> None:
 def test_the_former_arguments_of_a_driver_still_count(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     monkeypatch.setattr(
-        "avatar.commands.driver.make_retargeter",
+        "avatar.sessions.driver.make_retargeter",
         lambda options, home: made.append(options) or make_retargeter(options, home),
     )
     with pytest.warns(DeprecationWarning, match="strength=1.2"):
@@ -271,7 +270,7 @@ def test_a_commands_own_words_take_the_files_value(
 ) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(
-        "avatar.commands.animate.animate", lambda options, home, **own: asked.append(own) or 0
+        "avatar.sessions.film.animate", lambda options, home, **own: asked.append(own) or 0
     )
     path = tmp_path / "avatar.toml"
     path.write_text('size = "640x480"\n', "utf-8")

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.build import build
+from tests import ROOT
 from tests.engines import graphs
 
 pytest.importorskip("onnx", reason="the graphs are made with onnx")
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Letters:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.networks import create
 from engines.networks.checkpoint import load, read, recognise
 

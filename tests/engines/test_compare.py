@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines import samples
 from engines.compare import LIMITS, compare, table
 from engines.cost import DEVICES, Cost, Device, cost

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines import resample
 from engines.export import MODELS, export
 from engines.graph import Array, digest, model_spec

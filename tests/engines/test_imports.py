@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 MODULES = sorted(
     f"engines.{path.stem}"
@@ -51,7 +49,7 @@ def test_what_is_missing_is_named_with_its_remedy() -> None:
     out = run(
         "import sys\n"
         + "".join(f"sys.modules[{name!r}] = None\n" for name in HEAVY)
-        + "from avatar.errors import MissingDependencyError\n"
+        + "from avatar.core.errors import MissingDependencyError\n"
         "from engines import graph, networks, nvidia, select\n"
         "from engines.onnxruntime import OnnxRuntimeRunner\n"
         "from engines.openvino import OpenVinoRunner\n"
@@ -73,6 +71,7 @@ def hook(event, args):
         seen.append((event, args))
 sys.addaudithook(hook)
 import numpy as np
+from tests import ROOT
 from tests.engines import graphs
 from engines.{module} import {name}
 with {name}(graphs.sum_and_product(), threads=1) as runner:

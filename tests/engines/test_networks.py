@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines.networks import NAMES, create
 from engines.networks.checkpoint import parameters
 from tests import parity

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines import precision
 from tests.engines import graphs
 from tests.engines.conftest import relative_error

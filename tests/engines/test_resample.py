@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avatar.errors import EngineError
+from avatar.core.errors import EngineError
 from engines import resample
 from tests.engines.conftest import relative_error
 

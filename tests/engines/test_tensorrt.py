@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import AvatarError, EngineError, MissingDependencyError
+from avatar.core.errors import AvatarError, EngineError, MissingDependencyError
 from engines import nvidia, tensorrt
 from engines.backends import BACKENDS
 from engines.build import build

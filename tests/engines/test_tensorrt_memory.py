@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avatar.errors import AvatarError, EngineError
+from avatar.core.errors import AvatarError, EngineError
 from engines import nvidia, tensorrt
 
 SHAPE = (3, 64, 64)

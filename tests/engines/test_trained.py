@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the reference is PyTorch")
 pytest.importorskip("onnxscript", reason="PyTorch's exporter is written with it")
 
-from avatar.errors import EngineError  # noqa: E402
+from avatar.core.errors import EngineError  # noqa: E402
 from engines import precision, trained  # noqa: E402
 from engines.graph import model_spec  # noqa: E402
 from engines.networks.portrait_gan import PortraitGan  # noqa: E402

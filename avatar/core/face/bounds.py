@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from avatar.core.face.topology import SURFACE_COUNT
-from avatar.frames import Face, Float32
+from avatar.core.frames import Face, Float32
 
 Corners = tuple[Float32, Float32]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from avatar.core.face.rotation import proper_rotation, turn_of
 from avatar.core.face.topology import EYES, LIPS_MIDDLE, MOUTH_CORNERS
-from avatar.frames import Face, Float32
+from avatar.core.frames import Face, Float32
 
 # Bridge and sides of the nose, eye corners, temples, forehead: what expressions move least.
 RIGID: NDArray[np.intp] = np.array(

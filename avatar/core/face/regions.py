@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from avatar.core.curves import smooth_step
 from avatar.core.face.topology import EYES, NOSE_BASE, SURFACE_COUNT
-from avatar.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32
+from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32
 
 MOUTH, EYE_REGION, BROWS = 0, 1, 2
 """Columns of ``region_shares``."""
@@ -54,7 +54,7 @@ def blendshape_regions() -> NDArray[np.intp]:
 def signal_groups(shape: Float32) -> NDArray[np.intp]:
     """Return the group of each landmark that moves as one, intp (478,), 0 to 5.
 
-    Left eye, right eye, irises, brows, mouth, and the rest, as ``avatar.motion.smooth`` has them.
+    Left eye, right eye, irises, brows, mouth, and the rest, as ``stages.motion.smooth`` has them.
     """
     shares = region_shares(shape)
     main = np.where(shares.max(axis=1) >= 0.5, shares.argmax(axis=1), 3)

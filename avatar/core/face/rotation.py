@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.frames import Float32
+from avatar.core.frames import Float32
 
 
 def rotation_from_vector(vector: Float32) -> Float32:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.libraries import missing_library_error
+from avatar.core.libraries import missing_library_error
 
 Indices = NDArray[np.intp]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import PUBLISHED, Options
-from avatar.errors import UsageError
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.sessions.engines.portrait import PortraitEngine
 from avatar.sessions.engines.published import PublishedEngine

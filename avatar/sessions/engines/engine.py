@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from avatar.arrays import Shapes
-from avatar.commands.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.core.arrays import Shapes
 from avatar.core.choices import Framing
+from avatar.core.errors import UsageError
+from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import PORTRAIT, Option, Options, declared, default_of, flag_of, used_by
-from avatar.errors import UsageError
-from avatar.frames import NetworkMotion, UInt8Image
-from avatar.generate.deck import ViewedGenerator
-from avatar.stages import Generator
+from avatar.core.stages import Generator
+from avatar.sessions.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.stages.generate.deck import ViewedGenerator
 from engines.backends import Precision
 
 Say = Callable[[str], None]
@@ -38,7 +38,7 @@ class OpenEngine(ABC):
     def open_avatar(
         self, avatar: str | Path | UInt8Image, face_model: Path, say: Say, number: FaceChoice = 1
     ) -> AvatarPhoto:
-        """Return the photograph with its face; see ``avatar.commands.avatars.open_avatar``."""
+        """Return the photograph with its face; see ``avatar.sessions.avatars.open_avatar``."""
         return open_avatar(avatar, face_model, self._home, say, number=number)
 
     def make(

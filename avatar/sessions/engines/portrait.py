@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.terminal import say as tell
 from avatar.core.choices import Framing
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import PORTRAIT, Options
-from avatar.generate.album import AlbumGenerator
-from avatar.generate.background import parse_background
-from avatar.generate.deck import ViewedGenerator
-from avatar.generate.group import GroupGenerator
-from avatar.generate.matte_cache import MatteCache
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.core.terminal import say as tell
+from avatar.sessions.avatars import AvatarPhoto
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
+from avatar.stages.generate.album import AlbumGenerator
+from avatar.stages.generate.background import parse_background
+from avatar.stages.generate.deck import ViewedGenerator
+from avatar.stages.generate.group import GroupGenerator
+from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 
 
 class PortraitEngine(Engine):

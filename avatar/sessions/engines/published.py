@@ -1,6 +1,6 @@
 """Engines of published networks, which look at the driver's own picture: one class for all.
 
-What a family can, and how long it takes, is said in its module of ``avatar.generate.neural``.
+What a family can, and how long it takes, is said in its module of ``stages.generate.neural``.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.arrays import Shapes
-from avatar.commands.avatars import AvatarPhoto, FaceChoice, resolve
-from avatar.commands.models.builds import SaidProgress, choose_target, open_model
-from avatar.commands.models.store import model_folder, read_record
-from avatar.commands.store import AvatarStore, StoredAvatar
+from avatar.core.arrays import Shapes
 from avatar.core.choices import Framing
+from avatar.core.errors import EngineError, PhotoError, UsageError
+from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import Options
-from avatar.errors import EngineError, PhotoError, UsageError
-from avatar.frames import NetworkMotion, UInt8Image
-from avatar.generate.neural.crop import USUAL_SCALE, face_crop, manual_crop, stand_in_face
-from avatar.generate.neural.family import Family, make_family
-from avatar.generate.neural.features import FeatureCache
-from avatar.generate.neural.generator import NeuralGenerator
-from avatar.generate.neural.networks import Networks
-from avatar.generate.photo import load_photo
+from avatar.core.stages import Generator
+from avatar.library.avatars import AvatarStore, StoredAvatar
+from avatar.library.models.builds import SaidProgress, choose_target, open_model
+from avatar.library.models.store import model_folder, read_record
+from avatar.sessions.avatars import AvatarPhoto, FaceChoice, resolve
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
-from avatar.stages import Generator
+from avatar.stages.generate.neural.crop import USUAL_SCALE, face_crop, manual_crop, stand_in_face
+from avatar.stages.generate.neural.family import Family, make_family
+from avatar.stages.generate.neural.features import FeatureCache
+from avatar.stages.generate.neural.generator import NeuralGenerator
+from avatar.stages.generate.neural.networks import Networks
+from avatar.stages.generate.photo import load_photo
 
 if TYPE_CHECKING:
     from engines.runner import Runner

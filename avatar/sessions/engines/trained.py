@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avatar.commands.avatars import AvatarPhoto
-from avatar.commands.models.builds import Target, choose_target
-from avatar.commands.train.card import REFERENCES, neural_folder
-from avatar.commands.trained import Exported, find_exported, open_exported
 from avatar.core.choices import Framing
+from avatar.core.errors import EngineError, UsageError
 from avatar.core.home import Home
 from avatar.core.machine import Machine, file_hash
 from avatar.core.options import PORTRAIT, TRAINED, Options
-from avatar.errors import EngineError, UsageError
-from avatar.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.generate.trained.generator import TrainedGenerator
-from avatar.generate.trained.references import References
+from avatar.library.generators.card import REFERENCES, neural_folder
+from avatar.library.generators.exported import Exported, find_exported, open_exported
+from avatar.library.models.builds import Target, choose_target
+from avatar.sessions.avatars import AvatarPhoto
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.sessions.engines.portrait import portrait_settings
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.stages.generate.trained.generator import TrainedGenerator
+from avatar.stages.generate.trained.references import References
 from engines.nvidia import has_driver
 
 if TYPE_CHECKING:

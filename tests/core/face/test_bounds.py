@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from avatar.core.face.bounds import bounds_of, face_box, face_px, surface_bounds
 from avatar.core.face.topology import SURFACE_COUNT
-from avatar.frames import Face, Float32
+from avatar.core.frames import Face, Float32
 
 points = arrays(
     np.float32,

@@ -18,8 +18,8 @@ from avatar.core.face.head import (
 )
 from avatar.core.face.rotation import rotation_from_vector, turn_of
 from avatar.core.face.topology import LIPS_MIDDLE
-from avatar.frames import Face
-from tests.motion.faces import posed
+from avatar.core.frames import Face
+from tests.stages.motion.faces import posed
 
 angles = st.tuples(*[st.floats(-0.7, 0.7) for _ in range(3)])
 

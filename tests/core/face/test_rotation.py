@@ -12,7 +12,7 @@ from avatar.core.face.rotation import (
     turn_of,
     vector_from_rotation,
 )
-from avatar.frames import Float32
+from avatar.core.frames import Float32
 
 numbers = st.floats(-1.75, 1.75, width=32)
 vectors = arrays(np.float32, 3, elements=numbers)

@@ -19,7 +19,7 @@ from avatar.core.face.topology import (
     ring_triangles,
     surface_triangles,
 )
-from avatar.frames import LANDMARK_COUNT
+from avatar.core.frames import LANDMARK_COUNT
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
-from avatar.errors import EngineError  # noqa: E402
+from avatar.core.errors import EngineError  # noqa: E402
 from engines.training import devices  # noqa: E402
 from engines.training.devices import Arithmetic, Device, card_told, find_device  # noqa: E402
 from engines.training.given import Given  # noqa: E402

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
-from avatar.errors import EngineError, MissingDependencyError  # noqa: E402
+from avatar.core.errors import EngineError, MissingDependencyError  # noqa: E402
 from engines.training.group import Group, Together, launch  # noqa: E402
 from engines.training.loop import CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402

@@ -15,12 +15,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
-from avatar.errors import EngineError  # noqa: E402
+from avatar.core.errors import EngineError  # noqa: E402
 from engines.training import checkpoint  # noqa: E402
 from engines.training.devices import Device, Precision  # noqa: E402
 from engines.training.given import Given  # noqa: E402
 from engines.training.loop import BEST, CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
+from tests import ROOT  # noqa: E402
 from tests.engines.training.toys import HELD_OUT, PAIRS, PATCH, write_pairs  # noqa: E402
 
 FACE = replace(PATCH, maps=("valid", "oval"))
@@ -292,7 +293,7 @@ while True:
 def test_a_process_that_is_killed_leaves_a_whole_checkpoint(
     pairs: Pairs, folder: Path, tmp_path: Path
 ) -> None:
-    root = Path(__file__).resolve().parents[3]
+    root = ROOT
     with subprocess.Popen(
         [sys.executable, "-c", KEEP, str(folder), str(tmp_path)],
         cwd=root,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests import ROOT
+
 # Files that are written through memory: on a full disk that ends a process by SIGBUS.
 WRITE = """
 import sys

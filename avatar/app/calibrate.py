@@ -1,0 +1,113 @@
+"""``avatar calibrate``: a guided minute that learns the driver's own range of expression.
+
+Guided: the live loop runs with the built-in portrait, so that the driver sees a face that answers,
+and the prompts stand in its window and in the terminal. The camera's picture is never shown.
+Unattended: a recording (or a camera nobody listens to) is watched for the same acts in any order.
+``learn`` and ``Lesson`` do the same for programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from avatar.core.errors import UsageError
+from avatar.core.files import check_writable
+from avatar.core.home import Home
+from avatar.core.terminal import say
+from avatar.learn.person.learn import Learnt, Lesson, learn
+from avatar.library.profiles import ProfileStore
+from calibrate import State
+
+__all__ = ["Learnt", "Lesson", "calibrate", "learn"]
+
+DEFAULT_NAME = "me"
+# Between the inner lips, head units: somebody who speaks all the time never rests.
+_PARTED_LIPS = 0.1
+
+
+def calibrate(
+    camera: str = "0",
+    name: str = DEFAULT_NAME,
+    *,
+    unattended: bool = False,
+    window: bool = True,
+    html: Path | None = None,
+    force: bool = False,
+    face_model: Path | None = None,
+    home: Home,
+) -> int:
+    """Make the profile ``name`` and say what was learnt; return the exit status.
+
+    ``unattended``: ask for nothing, watch for everything. ``window``: show the avatar and the
+    prompts; without one they stand in the terminal. ``html``: a page to write. ``force``: replace
+    a profile of the same name, whose camera's delay (``--av``) is kept, since it is none of the
+    face's. Raises ``UsageError`` and the errors of source and tracker; nothing is changed then.
+    """
+    store = ProfileStore(home.profiles)
+    path = store.path(name)
+    if path.exists() and not force:
+        raise UsageError(
+            f"the profile {name} exists. Choose another --name, or --force to replace it."
+        )
+    if html is not None:
+        check_writable(html, "--html")
+    prompts = _Prompts()
+    learnt = learn(
+        camera, unattended=unattended, window=window, face_model=face_model, home=home,
+        on_state=(lambda state: None) if unattended else prompts.see,
+    )  # fmt: skip
+    delay_ms = _sound_delay_ms(store, name)
+    if delay_ms is not None:
+        learnt = replace(learnt, profile=learnt.profile.with_sound_delay(delay_ms))
+        say(
+            f"kept from before: the camera is {delay_ms:.0f} ms later than the microphone. With "
+            f"another camera or microphone: avatar calibrate --av --name {name}"
+        )
+    return _keep(store, name, learnt, html)
+
+
+def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
+    """Return the delay that the profile to be replaced has, None without a readable one."""
+    try:
+        return store.load(name).delays_ms.sound
+    except UsageError:
+        return None
+
+
+def _keep(store: ProfileStore, name: str, learnt: Learnt, html: Path | None) -> int:
+    path = store.save(name, learnt.profile)
+    seen = ", ".join(learnt.seen) or "the resting face alone"
+    say(f"learnt from {len(learnt.recording)} frames: {seen}")
+    if learnt.partly:
+        say(f"seen in part: {', '.join(learnt.partly)}")
+    if learnt.missing:
+        say(f"not seen, the usual values stay: {', '.join(learnt.missing)}")
+    if learnt.profile.lips.closed > _PARTED_LIPS:
+        say(
+            "the lips were parted even in the calmest moment: the avatar will press its own "
+            "together. Calibrate again with a moment of rest, or use --reference first"
+        )
+    say(f"kept as {path} (numbers only); use it: avatar run --profile {name}")
+    if html is not None:
+        from avatar.measure.calibration import write_report
+
+        write_report(
+            html, name, learnt.profile, learnt.tracks, learnt.recording, learnt.missing
+        )  # fmt: skip
+        say(f"{html} shows what it changes")
+    return 0
+
+
+class _Prompts:
+    """Shows a session's state on the terminal when it changes."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def see(self, state: State) -> None:
+        """Take a state in; called from the tracker's thread."""
+        line = f"{state.step}/{state.steps}  {state.text}"
+        if line != self._last:
+            self._last = line
+            say(line)

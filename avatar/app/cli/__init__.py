@@ -1,0 +1,121 @@
+"""The command line: parse and dispatch, no logic. Nothing heavy is imported before its use.
+
+The tree of commands stands below, in the order of ``avatar --help``; what each takes, in the files
+beside this one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from avatar import __version__
+from avatar.app.cli.films import animate, train
+from avatar.app.cli.live import run, studio
+from avatar.app.cli.machine import bench, calibrate, devices, doctor
+from avatar.app.cli.models import (
+    models_build,
+    models_import,
+    models_list,
+    models_pull,
+    models_remove,
+    models_verify,
+)
+from avatar.app.cli.stored import (
+    autostart_install,
+    autostart_remove,
+    autostart_status,
+    avatars_add,
+    avatars_build,
+    avatars_list,
+    avatars_remove,
+    avatars_show,
+    profiles_compare,
+    profiles_list,
+    profiles_remove,
+)
+from avatar.core.errors import AvatarError
+
+app = typer.Typer(
+    name="avatar",
+    help="A photograph speaks, smiles and looks around in your place. Pictures never leave this "
+    "machine, and every generated frame says that it is generated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+avatars_app = typer.Typer(
+    help="Keep photographs under a name: `avatar run --avatar NAME` then starts at once.",
+    no_args_is_help=True,
+)
+app.add_typer(avatars_app, name="avatars")
+profiles_app = typer.Typer(
+    help="What `avatar calibrate` learnt of people: numbers, no pictures.", no_args_is_help=True
+)
+app.add_typer(profiles_app, name="profiles")
+autostart_app = typer.Typer(
+    help="Start `avatar run --config FILE` with your desktop session (Linux).",
+    no_args_is_help=True,
+)
+app.add_typer(autostart_app, name="autostart")
+models_app = typer.Typer(
+    help="Published networks for --engine: fetch, import and prepare them for this machine.",
+    no_args_is_help=True,
+)
+app.add_typer(models_app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"avatar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Nothing to do before a command."""
+
+
+app.command()(run)
+app.command()(animate)
+app.command()(bench)
+app.command()(calibrate)
+app.command()(studio)
+app.command()(train)
+profiles_app.command("list")(profiles_list)
+profiles_app.command("compare")(profiles_compare)
+profiles_app.command("remove")(profiles_remove)
+app.command()(devices)
+app.command()(doctor)
+avatars_app.command("add")(avatars_add)
+avatars_app.command("list")(avatars_list)
+avatars_app.command("show")(avatars_show)
+avatars_app.command("build")(avatars_build)
+avatars_app.command("remove")(avatars_remove)
+autostart_app.command("install")(autostart_install)
+autostart_app.command("status")(autostart_status)
+autostart_app.command("remove")(autostart_remove)
+models_app.command("list")(models_list)
+models_app.command("pull")(models_pull)
+models_app.command("import")(models_import)
+models_app.command("build")(models_build)
+models_app.command("verify")(models_verify)
+models_app.command("remove")(models_remove)
+
+
+def main() -> None:
+    """Run the command line; an ``AvatarError`` becomes one line and an exit status."""
+    try:
+        app()
+    except AvatarError as error:
+        typer.echo(f"avatar: {error}", err=True)
+        raise SystemExit(error.exit_status) from None

@@ -1,0 +1,238 @@
+"""Commands about this machine and its user: ``bench``, ``calibrate``, ``devices``, ``doctor``."""
+
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from avatar.app.cli.session_command import session_command, shared
+from avatar.core.choices import MotionMode
+from avatar.core.errors import UsageError
+from avatar.core.home import Home
+from avatar.core.options import PUBLISHED, Option, Options
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What ``avatar bench`` has of its own."""
+
+    # fmt: off
+    camera: Annotated[str, Option("Video file to replay as a camera, or demo.", metavar="CLIP")] = (
+        "demo"
+    )
+    out: Annotated[str, Option(
+        "Where the pictures go; a stream's address measures encoding.", metavar="OUT",
+    )] = "none"
+    seconds: Annotated[float, Option("How long to measure.")] = 20.0
+    unpaced: Annotated[bool, Option(
+        "As fast as possible, instead of 30 fps.", flag="--unpaced",
+    )] = False
+    glass: Annotated[bool, Option(
+        "From light to light: show a changing code to the camera (--camera 0, or `loop` for no "
+        "camera) and read it back at the end of the chain.",
+        flag="--glass",
+    )] = False
+    steadiness: Annotated[bool, Option(
+        "Measure instead how steady and how late the avatar moves, on --camera or on all of "
+        "--clips.",
+        flag="--motion",
+    )] = False
+    quality: Annotated[bool, Option(
+        "Measure the pictures instead; needs --clips and --avatars.", flag="--quality",
+    )] = False
+    clips: Annotated[Path | None, Option("Videos of faces.", metavar="FOLDER")] = None
+    avatars: Annotated[Path | None, Option("Pictures of faces.", metavar="FOLDER")] = None
+    quick: Annotated[bool, Option(
+        "With --quality: fewer frames and pairs; with --motion: no clip.", flag="--quick",
+    )] = False
+    html: Annotated[Path | None, Option(
+        "With --quality: a page with all pictures.", metavar="FILE",
+    )] = None
+    json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
+    plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
+    # fmt: on
+
+
+@session_command
+def bench(
+    options: Options,
+    request: BenchRequest,
+    motion: Annotated[
+        MotionMode | None,
+        typer.Option("--motion-mode", help="What --motion is for `avatar run`."),
+    ] = None,
+) -> int:
+    """Measure frame rate, latency, CPU and memory on this machine."""
+    home = Home.of_user()
+    if request.quality:
+        from avatar.measure.quality import quality
+
+        return quality(
+            options.engine, request.clips, request.avatars, home, quick=request.quick,
+            html_path=request.html, json_path=request.json, face_model=options.face_model,
+        )  # fmt: skip
+    if request.steadiness:
+        from avatar.measure.motion import motion as measure_motion
+
+        return measure_motion(
+            request.camera, request.clips, home, smoothing=options.smoothing, quick=request.quick,
+            json_path=request.json, plot=request.plot, face_model=options.face_model,
+        )  # fmt: skip
+    config = replace(options, camera=request.camera, seconds=request.seconds)
+    if request.glass:
+        from avatar.measure.glass import glass
+
+        return glass(config, home, json_path=request.json)
+    from avatar.measure.bench import bench as command
+
+    return command(
+        config,
+        home,
+        unpaced=request.unpaced,
+        json_path=request.json,
+        plot=request.plot,
+        out=request.out,
+    )
+
+
+def calibrate(
+    camera: Annotated[
+        str,
+        typer.Option("--camera", metavar="CAMERA", help="Camera, video file, address or demo."),
+    ] = "0",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="What to call the profile.")
+    ] = "me",
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="Ask for nothing: watch a recording for the same acts, in any order.",
+        ),
+    ] = False,
+    window: Annotated[
+        bool, typer.Option("--window/--no-window", help="Show the prompts in a window, too.")
+    ] = True,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page with signals before and after."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a profile of the same name.")
+    ] = False,
+    av: Annotated[
+        bool,
+        typer.Option(
+            "--av",
+            help="Measure instead how much later the camera is than --mic, by claps, for sound "
+            "that is in step; kept in the profile.",
+        ),
+    ] = False,
+    mic: Annotated[
+        str | None, typer.Option("--mic", metavar="DEVICE", help="With --av: the microphone.")
+    ] = None,
+    face_model: Annotated[Path | None, shared("face_model")] = None,
+) -> None:
+    """Learn your own range of expression in a guided minute, for `avatar run --profile`."""
+    home = Home.of_user()
+    if av:
+        from avatar.learn.person.sync import calibrate_av
+        from avatar.library.profiles import ProfileStore
+
+        raise typer.Exit(calibrate_av(camera, mic, name, store=ProfileStore(home.profiles)))
+    if mic is not None:
+        raise UsageError("--mic is for calibrate --av")
+    from avatar.app.calibrate import calibrate as command
+
+    raise typer.Exit(
+        command(
+            camera, name, unattended=unattended, window=window, html=html, force=force,
+            face_model=face_model, home=home,
+        )
+    )  # fmt: skip
+
+
+def devices() -> None:
+    """List cameras, outputs, microphones and speakers."""
+    from avatar.app.devices import devices as command
+
+    raise typer.Exit(command())
+
+
+def doctor(
+    face_model: Annotated[Path | None, shared("face_model")] = None,
+    gpu: Annotated[
+        bool,
+        typer.Option(
+            "--gpu",
+            help="Build, compare and time the networks of --engine on this machine's card instead, "
+            "and write a report to attach to an issue.",
+        ),
+    ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            help=f"With --gpu: {' or '.join(PUBLISHED)}, an installed one.",
+        ),
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            metavar="NAME",
+            help="With --gpu: openvino or onnxruntime do the same on the processor.",
+        ),
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "fp16", "int8"],
+        typer.Option("--precision", help="With --gpu: how exactly they compute."),
+    ] = "auto",
+    report: Annotated[
+        Path,
+        typer.Option("--report", metavar="FILE", help="With --gpu: where the report goes."),
+    ] = Path("avatar-gpu-report.txt"),
+    force: Annotated[bool, shared("force")] = False,
+    camera: Annotated[
+        bool,
+        typer.Option(
+            "--camera",
+            help="The virtual cameras that this system can have, and what each needs, instead. "
+            "Looks only; loads and installs nothing.",
+        ),
+    ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="With --camera: free v4l2loopback devices that no program can open any more.",
+        ),
+    ] = False,
+) -> None:
+    """Check this machine: what works, what does not, and the line that mends it."""
+    if gpu and camera:
+        raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
+    if gpu:
+        from avatar.core.terminal import say
+        from avatar.measure.doctor_gpu import doctor_gpu
+
+        status = doctor_gpu(
+            Home.of_user().models, engine=engine, backend=backend, precision=precision,
+            report=report, force=force, say=say,
+        )  # fmt: skip
+        raise typer.Exit(status)
+    if engine or force or (backend, precision) != ("auto", "auto"):
+        raise UsageError("--engine, --backend, --precision and --force are for doctor --gpu")
+    if camera:
+        from avatar.measure.doctor_camera import doctor_camera
+
+        raise typer.Exit(doctor_camera(repair))
+    if repair:
+        raise UsageError("--repair is for doctor --camera")
+    from avatar.measure.doctor import doctor as command
+
+    raise typer.Exit(command(Home.of_user(), face_model))

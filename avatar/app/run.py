@@ -1,0 +1,71 @@
+"""``avatar run``: the live session on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from avatar.core.files import check_writable, write_json
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
+from avatar.core.observe import summarise
+from avatar.core.options import Options
+from avatar.core.terminal import say
+from avatar.measure.process import age_s
+from avatar.sessions.live import LiveSession
+from avatar.sessions.sound import sound_summary
+from avatar.stages.sinks.streaming.address import redacted
+
+
+def run(config: Options, home: Home) -> int:
+    """Run until the user ends it; print a summary; return the exit status."""
+    if config.stats is not None:
+        check_writable(config.stats, "--stats")
+    session = LiveSession(config, say, home=home)
+    moved_by = "no camera" if config.drive == "audio" else config.camera
+    outputs = ", ".join(map(redacted, config.out))
+    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
+    if "preview" in config.out:
+        say(
+            "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "
+            "F overlay · L label · Q quit"
+        )
+    else:
+        say("Ctrl-C ends")
+    with ended_by_signals(session.stop):
+        try:
+            session.run()
+        finally:
+            # What never began has nothing to report but its error.
+            if session.first_frame_ns is not None:
+                _report(session, config.stats)
+    return 0
+
+
+def _report(session: LiveSession, path: Path | None) -> None:
+    summary = {"first_frame_s": _first_frame_s(session), **summarise(session.recorder)}
+    if session.sound is not None:
+        summary["sound"] = asdict(session.sound.report)
+    for sink, values in summary["sinks"].items():
+        latency = values["latency"]
+        losses = summary["counts"].get(f"failed.{sink}", 0)
+        lost = f"; lost {losses} times" if losses else ""
+        if values["delivery"]["frames"]:
+            say(
+                f"{sink}: {values['delivery']['frames']} frames, "
+                f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
+                f"(95 %: {latency['p95_ms']:.0f} ms){lost}"
+            )
+    if session.sound is not None:
+        say(sound_summary(session.sound.report))
+    say(f"dropped {summary['dropped_share']:.1%} of {summary['counts'].get('captured', 0)} frames")
+    say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")
+    if path is not None:
+        write_json(path, summary)
+
+
+def _first_frame_s(session: LiveSession) -> float:
+    """Return the seconds from the start of the process to the end of the first delivery."""
+    first_ns = session.first_frame_ns
+    assert first_ns is not None
+    return age_s() - (session.clock.now_ns() - first_ns) / 1e9

@@ -1,0 +1,77 @@
+"""``avatar studio``: the control page in the browser; ``/view`` for programs such as OBS."""
+
+from __future__ import annotations
+
+import threading
+
+from avatar.app.studio.runtime import Studio
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
+from avatar.core.options import Options
+from avatar.core.terminal import say
+from avatar.sessions.engines import find_engine
+from avatar.stages.sinks.page import DEFAULT_PORT, Audience
+from avatar.web.listening import LOOPBACK, Place, place_at
+from avatar.web.pages import Pages
+from avatar.web.server import need_studio_extra
+
+__all__ = ["studio"]
+
+
+def studio(
+    config: Options,
+    home: Home,
+    *,
+    port: int = DEFAULT_PORT,
+    listen: str = LOOPBACK,
+    browser: bool = False,
+    start: bool = False,
+) -> int:
+    """Serve the control page until Ctrl-C; return the exit status.
+
+    ``listen``: beyond loopback only with TLS, which is arranged. ``browser``: open the page.
+    ``start``: begin at once, without the page's button. Raises ``UsageError`` and
+    ``MissingDependencyError``.
+    """
+    find_engine(config.engine).check(config)
+    place = place_at(listen)
+    audience = Audience()
+    need_studio_extra()
+    runtime = Studio(config, audience, home=home, log=say)
+    ended = threading.Event()
+    pages = Pages(
+        audience, config.size_px, say,
+        control=runtime, inbox=runtime.inbox, place=place, port=port, folder=home.studio,
+    )  # fmt: skip
+    with ended_by_signals(ended.set), pages:
+        _announce(pages, place)
+        if browser:
+            _open(pages.address("studio"))
+        try:
+            if start:
+                runtime.act("start", {})
+            while not ended.wait(0.5):  # a bounded wait keeps signals answered on every system
+                pass
+        finally:
+            runtime.close()
+    return 0
+
+
+def _announce(pages: Pages, place: Place) -> None:
+    say(f"studio: {pages.address('studio')}")
+    say(f"avatar alone, for OBS: {pages.address('view')}")
+    if place.beyond:
+        say(
+            f"everybody who reaches {place.address} and has an address above can see the avatar, "
+            "switch cameras and outputs of this machine, and add photographs. Give the addresses "
+            "to nobody else. The browser will warn of the certificate, which this machine made "
+            f"itself; compare its SHA-256 fingerprint: {pages.fingerprint}"
+        )
+    say("Ctrl-C ends")
+
+
+def _open(address: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(address):
+        say("no browser could be opened: open the address above in one")

@@ -1,0 +1,7 @@
+"""Former name of ``avatar.stages.label``, for one version more."""
+
+from __future__ import annotations
+
+from avatar.core.moved import moved
+
+__getattr__ = moved(__name__, "avatar.stages.label")

@@ -1,0 +1,1 @@
+"""From recordings to something trained: generators, people, rendered clips."""

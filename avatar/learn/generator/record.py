@@ -1,0 +1,39 @@
+"""What a training was begun with, kept beside it so that a resumption goes on with the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel
+
+from avatar.core.errors import UsageError
+from avatar.core.files import read_record
+from avatar.learn.generator.teacher import Teaching
+from avatar.library.avatars import Sha256
+from avatar.library.generators.card import Recording, Rights, Size, Taught
+
+GIVEN = "given.json"
+
+
+class Given(BaseModel):
+    """What a training was begun with; a resumption goes on with the same."""
+
+    schema_version: Literal[1] = 1
+    size: Size
+    rights: Rights
+    share: float
+    seed: int
+    base_sha256: Sha256 | None = None
+    recordings: list[Recording]
+    teaching: Teaching | None = None
+    taught: Taught | None = None
+
+
+def read_given(folder: Path, missing: str) -> Given:
+    """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
+    remedy = "Train anew, with --force instead of --resume"
+    given = read_record(folder / GIVEN, Given, UsageError, remedy)
+    if given is None:
+        raise UsageError(missing)
+    return given

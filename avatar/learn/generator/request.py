@@ -1,0 +1,111 @@
+"""The options of ``avatar train``, declared once; see ``avatar.core.options``."""
+
+# No `from __future__ import annotations`: these are read at each start; texts would be compiled.
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from avatar.core.choices import Precision, PublishedEngineName
+from avatar.core.errors import UsageError
+from avatar.core.options import Option, Options, declared, default_of, flag_of
+
+TRAIN = "train"
+_TEACHER: Any = {"on": (TRAIN,), "panel": "networks"}
+_TEACHERS_OWN = ("moments", "stitching", "retarget_eyes", "retarget_lips")
+
+
+def _here(name: str) -> Option:
+    """Return an option of a session that a training has too."""
+    return replace(declared()[name], on=(TRAIN,), engines=())
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the user asked of ``avatar train``.
+
+    ``inputs``: clips of one person, or three to five photographs; with ``teacher``, one photograph
+    and the clips that move it. Of ``share``, the rest of each clip is never looked at.
+
+    Raises ``UsageError`` for options of a teacher without one.
+    """
+
+    # fmt: off
+    name: Annotated[str, Option(
+        "What to call the avatar.", metavar="NAME", on=(TRAIN,),
+    )] = "me"
+    inputs: Annotated[tuple[Path, ...], Option("Clips, or photographs.", on=(TRAIN,))] = ()
+    rights: Annotated[str | None, Option(
+        "self: the clip shows you; licensed: the person it shows has agreed.",
+        metavar="self|licensed", on=(TRAIN,),
+    )] = None
+    size: Annotated[Literal["regions", "head"], Option(
+        "regions: mouth and eyes; head: the whole head, slower.", on=(TRAIN,),
+    )] = "regions"
+    minutes: Annotated[float, Option("How long to train.", on=(TRAIN,))] = 20.0
+    steps: Annotated[int | None, Option(
+        "Train up to this step, however long it takes.", on=(TRAIN,),
+    )] = None
+    device: Annotated[Literal["auto", "cpu", "cuda"], Option(
+        "What to train on.", on=(TRAIN,),
+    )] = "auto"
+    devices: Annotated[str, Option(
+        "How many graphics cards.", metavar="N|all", on=(TRAIN,),
+    )] = "1"
+    base: Annotated[Path | None, Option(
+        "Start from weights that --as-base made.", metavar="FILE", on=(TRAIN,),
+    )] = None
+    resume: Annotated[bool, Option(
+        "Continue an interrupted training, or train for longer.", on=(TRAIN,), flag="--resume",
+    )] = False
+    share: Annotated[float, Option(
+        "Learn only from this first part of the clip.", on=(TRAIN,), bounds=(0.2, 1, 0.1),
+    )] = 1.0
+    seed: Annotated[int, Option("Seed of all random choices.", on=(TRAIN,))] = 0
+    force: Annotated[bool, Option(
+        "Replace an avatar of the same name.", on=(TRAIN,), flag="--force",
+    )] = False
+    teacher: Annotated[PublishedEngineName | None, Option(
+        "Learn from what this engine draws of one photo, moved by the clips; see `avatar models`.",
+        on=(TRAIN,),
+    )] = None
+    moments: Annotated[int, Option(
+        "How many pictures the teacher draws to learn from.", bounds=(60, 480, 1), **_TEACHER,
+    )] = 240
+    stitching: Annotated[bool, _here("stitching")] = Options.stitching
+    retarget_eyes: Annotated[bool, _here("retarget_eyes")] = Options.retarget_eyes
+    retarget_lips: Annotated[bool, _here("retarget_lips")] = Options.retarget_lips
+    backend: Annotated[str, _here("backend")] = Options.backend
+    precision: Annotated[Precision, _here("precision")] = Options.precision
+    face_model: Annotated[Path | None, _here("face_model")] = Options.face_model
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        changed = [name for name in _TEACHERS_OWN if getattr(self, name) != _usual(name)]
+        if self.teacher is None and changed:
+            raise UsageError(
+                f"{flag_of(changed[0], TrainRequest)} is for train --teacher: leave it out, or "
+                "name a teacher"
+            )
+
+    @property
+    def networks(self) -> Options:
+        """Return what is asked of the networks of a teacher or an evaluation."""
+        return Options(
+            stitching=self.stitching, retarget_eyes=self.retarget_eyes,
+            retarget_lips=self.retarget_lips, backend=self.backend, precision=self.precision,
+            face_model=self.face_model,
+        )  # fmt: skip
+
+    def going_on(self, rights: str) -> str:
+        """Return the options of a command that continues this training as it was asked for."""
+        options = ["--resume", f"--rights {rights}"]
+        for name in ("minutes", "steps", "device", "devices"):
+            value = getattr(self, name)
+            if value != _usual(name):
+                options.append(f"--{name} {value:g}" if name == "minutes" else f"--{name} {value}")
+        return " ".join(options)
+
+
+def _usual(name: str) -> Any:
+    return default_of(name, TrainRequest)

@@ -1,0 +1,1 @@
+"""What a guided minute or a recording tells of one driver."""

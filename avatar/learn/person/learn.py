@@ -1,0 +1,213 @@
+"""Learning a driver's face from code: what ``avatar calibrate`` does, without a terminal.
+
+``learn`` opens the camera itself. A program whose own live session has the camera puts
+``Lesson.wrap`` around that session's tracker instead (``LiveSession(wrap_tracker=…)``) and takes
+``Lesson.result`` when its state is done. Nothing is kept on disk here: ``Learnt.profile`` goes to
+``ProfileStore.save`` or nowhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from avatar import __version__
+from avatar.core import terminal
+from avatar.core.clock import ManualClock, MonotonicClock
+from avatar.core.errors import AvatarError, SourceEndedError, UsageError
+from avatar.core.frames import FaceTrack
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
+from avatar.core.observe import Recorder
+from avatar.core.options import Options
+from avatar.core.stages import FrameSource, Tracker
+from avatar.learn.person.watch import Watcher
+from avatar.library.face_model import find_face_model
+from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
+from avatar.sessions.told_tracker import ToldTracker
+from avatar.stages.sinks.display import check_display
+from avatar.stages.sources import create_source
+from avatar.stages.track.landmarker import FaceLandmarker
+from calibrate import Profile, Recording, Session, State, fit
+
+Say = Callable[[str], None]
+OnState = Callable[[State], None]
+
+UNATTENDED_S = 90.0
+"""A live camera that asks for nothing is watched so long."""
+_SIZE = "960x720"
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a calibration found.
+
+    ``missing``: steps of which nothing was seen; ``partly``: of which something was.
+    ``recording``, ``tracks``: what it was made of, numbers only.
+    """
+
+    profile: Profile
+    missing: tuple[str, ...]
+    partly: tuple[str, ...]
+    recording: Recording = field(repr=False)
+    tracks: Sequence[FaceTrack] = field(repr=False)
+
+    @property
+    def seen(self) -> list[str]:
+        """Return the steps that were seen whole, without the resting face."""
+        left_out = {"rest", *self.partly, *self.missing}
+        return [step for step in self.recording.steps if step not in left_out]
+
+
+class Lesson:
+    """One calibration that is fed with tracks.
+
+    ``unattended``: ask for nothing, watch for everything. ``on_state``: hears after every tracked
+    frame what to show, in the thread that tracks.
+    """
+
+    def __init__(
+        self, *, unattended: bool = False, on_state: OnState = lambda state: None,
+        recorder: Recorder | None = None,
+    ) -> None:  # fmt: skip
+        self._session = Session(any_order=unattended)
+        self._watcher = Watcher(self._session)
+        self._on_state, self._recorder = on_state, recorder
+
+    @property
+    def state(self) -> State:
+        """Return what to show."""
+        return self._watcher.state
+
+    @property
+    def done(self) -> bool:
+        """Return whether all was asked for; never with ``unattended``."""
+        return self._session.done
+
+    def see(self, track: FaceTrack, progress: float | None = None) -> State:
+        """Take one tracked frame in; ``progress`` replaces the state's own."""
+        state = self._watcher.see(track)
+        if progress is not None:
+            state = replace(state, progress=progress)
+        self._on_state(state)
+        return state
+
+    def wrap(self, tracker: Tracker) -> Tracker:
+        """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
+        return ToldTracker(tracker, lambda _, track: self.see(track))
+
+    def result(self) -> Learnt:
+        """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
+        self._session.finish()
+        recording = self._watcher.recording(self._recorder)
+        profile = fit(recording, datetime.now(UTC), __version__)
+        missing, partly = tuple(self._session.missing), tuple(self._session.partly)
+        return Learnt(profile, missing, partly, recording, self._watcher.tracks)
+
+
+def learn(
+    camera: str = "0",
+    *,
+    unattended: bool = False,
+    window: bool = False,
+    say: Say = terminal.say,
+    on_state: OnState = lambda state: None,
+    cancel: threading.Event | None = None,
+    source: FrameSource | None = None,
+    face_model: Path | None = None,
+    home: Home | None = None,
+) -> Learnt:
+    """Watch ``camera`` until all was seen, and return what was learnt.
+
+    ``unattended``: a recording to its end, or 90 s of a camera; its states' progress is the share
+    of these. ``window``: show the avatar and the prompts. ``cancel``: ends it when set, from any
+    thread. ``source`` replaces what ``camera`` names (a recording's ``loop`` must be off). May run
+    in any thread; Ctrl-C is listened to in the main one. Raises ``UsageError`` when cancelled or
+    nobody was seen at rest, and the errors of source and tracker.
+    """
+    home = home or Home.of_user()
+    recorder = Recorder()
+    lesson = Lesson(unattended=unattended, on_state=on_state, recorder=recorder)
+    cancel = cancel or threading.Event()
+    if unattended:
+        _watch(camera, source, lesson, find_face_model(face_model, home), cancel)
+    else:
+        _guide(camera, source, lesson, recorder, window, face_model, say, cancel, home)
+    return lesson.result()
+
+
+def _watch(
+    camera: str, source: FrameSource | None, lesson: Lesson, model: Path, cancel: threading.Event
+) -> None:
+    """Look at a recording, every frame, or at a camera for a minute and a half."""
+    live = camera.isdecimal() or camera.startswith("/dev/")
+    clock = MonotonicClock() if live else ManualClock(1_000_000_000)
+    source = source or create_source(
+        camera, size_px=CAMERA_SIZE_PX, fps=30.0, clock=clock, loop=False
+    )
+    first_ns: int | None = None
+    with source, FaceLandmarker(model) as tracker, ended_by_signals(cancel.set):
+        while not cancel.is_set():
+            try:
+                frame = source.read()
+            except SourceEndedError:
+                return
+            if frame is None:
+                continue
+            first_ns = frame.timestamp_ns if first_ns is None else first_ns
+            share = (frame.timestamp_ns - first_ns) / (UNATTENDED_S * 1e9)
+            if share > 1:
+                return
+            lesson.see(tracker.track(frame), max(share, 0.0))
+    raise UsageError("stopped by you: no profile was made")
+
+
+def _guide(
+    camera: str, source: FrameSource | None, lesson: Lesson, recorder: Recorder, window: bool,
+    face_model: Path | None, say: Say, cancel: threading.Event, home: Home,
+) -> None:  # fmt: skip
+    """Run the live loop with prompts until all is done; raises when the driver ends it before."""
+    out = "preview" if window and _has_window(say) else "none"
+    config = Options(camera=camera, out=(out,), size=_SIZE, face_model=face_model)
+    ends = _Ends(lesson, cancel)
+    live = LiveSession(
+        config,
+        say,
+        home=home,
+        source=source,
+        recorder=recorder,
+        wrap_tracker=lambda tracker: ToldTracker(tracker, lambda _, track: ends.see(track)),
+        overlay=lambda: lesson.state.line,
+    )
+    ends.stop = live.stop
+    say("about a minute; Ctrl-C or Q ends it, and nothing is kept then")
+    with ended_by_signals(live.stop):
+        live.run()
+    if not lesson.done:
+        raise UsageError("ended before it was done: no profile was made")
+
+
+class _Ends:
+    """Stops the live loop when the lesson is done or cancelled."""
+
+    def __init__(self, lesson: Lesson, cancel: threading.Event) -> None:
+        self._lesson, self._cancel = lesson, cancel
+        self.stop: Callable[[], None] = lambda: None
+
+    def see(self, track: FaceTrack) -> None:
+        """Take one frame in; called from the tracker's thread."""
+        state = self._lesson.see(track)
+        if state.done or self._cancel.is_set():
+            self.stop()
+
+
+def _has_window(say: Say) -> bool:
+    try:
+        check_display()
+    except AvatarError as error:
+        say(f"no window, the prompts stand here: {error}")
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What is kept between runs, and who may read it: avatars, faces, profiles, networks."""

@@ -1,0 +1,1 @@
+"""How fast, how good, is it healthy: bench, quality, motion, doctor and their reports."""

@@ -1,0 +1,306 @@
+"""``avatar bench``: what a frame costs and how late it is, measured, not estimated.
+
+A clip (or the demo) is replayed as a camera at the asked rate; frames are kept as JPEG and
+decoded when they are due, as those of a webcam are. The tracker alone is measured before and
+after, in the same process and at the same pace, so that the total can be given as a ratio to
+it: ratios survive a busy machine, milliseconds do not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from avatar.core.clock import Clock, ManualClock, MonotonicClock
+from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.files import check_writable, write_json
+from avatar.core.frames import CameraFrame, UInt8Image
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
+from avatar.core.observe import Recorder, summarise
+from avatar.core.options import Options
+from avatar.core.pictures import jpeg
+from avatar.core.terminal import say
+from avatar.library.face_model import find_face_model
+from avatar.measure.process import age_s, cpu_s, machine, memory_mb
+from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
+from avatar.stages.sources import create_source
+from avatar.stages.sources.replay import ReplaySource
+from avatar.stages.track.landmarker import FaceLandmarker
+
+CAMERA_FPS = 30.0
+_MAX_FRAMES = 600
+_ALONE_S = 4.0
+_WARM_UP_S = 2.0
+
+
+class JpegFrames(Sequence[UInt8Image]):
+    """Pictures kept compressed, decoded when they are read, as a webcam's MJPG stream is."""
+
+    def __init__(self, images: Sequence[bytes]) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> UInt8Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> JpegFrames: ...
+    def __getitem__(self, index: int | slice) -> UInt8Image | JpegFrames:
+        if isinstance(index, slice):
+            return JpegFrames(self._images[index])
+        import cv2
+
+        data = np.frombuffer(self._images[index], np.uint8)
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The tracker with nothing else running: milliseconds a frame, wall and CPU."""
+
+    wall_ms: float
+    cpu_ms: float
+
+
+def load_frames(camera: str, fps: float) -> JpegFrames:
+    """Return up to twenty seconds of ``camera``, scaled to what a webcam delivers, 640×480.
+
+    ``camera``: a video file, an address or ``demo``. Raises the source's errors; ``UsageError``
+    for a real camera, whose pictures cannot be repeated.
+    """
+    if camera.isdecimal() or camera.startswith("/dev/"):
+        raise UsageError(
+            f"bench replays a recording so that runs can be compared; found the camera {camera}. "
+            "Give a video file, or `--camera demo`. `avatar run --stats FILE` measures a camera."
+        )
+    images: list[bytes] = []
+    # A manual clock makes the source deliver every frame at once instead of in real time.
+    source = create_source(camera, size_px=CAMERA_SIZE_PX, fps=fps, clock=ManualClock(), loop=False)
+    with source:
+        while len(images) < _MAX_FRAMES:
+            try:
+                frame = source.read()
+            except SourceEndedError:
+                break
+            if frame is not None:
+                images.append(jpeg(_fitted(frame.image), 80))
+    return JpegFrames(images)
+
+
+def _fitted(image: UInt8Image) -> UInt8Image:
+    """Scale to 640×480, with black bars where the shape differs."""
+    import cv2
+
+    width, height = CAMERA_SIZE_PX
+    if image.shape[:2] == (height, width):
+        return image
+    ratio = min(width / image.shape[1], height / image.shape[0])
+    small = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    framed = cv2.copyMakeBorder(
+        small, top, height - small.shape[0] - top, left, width - small.shape[1] - left,
+        cv2.BORDER_CONSTANT,
+    )  # fmt: skip
+    return np.asarray(framed, np.uint8)
+
+
+def tracker_alone(frames: JpegFrames, face_model: Path, clock: Clock, seconds: float) -> Alone:
+    """Track at the camera's pace with nothing else running; decoding is not counted."""
+    never = threading.Event()
+    walls, cpu = [], 0.0
+    with FaceLandmarker(face_model) as tracker:
+        start_ns = clock.now_ns()
+        for index in range(int(seconds * CAMERA_FPS)):
+            image = frames[index % len(frames)]
+            clock.wait_until_ns(start_ns + round(index * 1e9 / CAMERA_FPS), never)
+            before, cpu_before = clock.now_ns(), cpu_s()
+            tracker.track(CameraFrame(image, before, index))
+            if index >= 10:
+                walls.append((clock.now_ns() - before) / 1e6)
+                cpu += cpu_s() - cpu_before
+    return Alone(float(np.median(walls)), cpu * 1e3 / max(len(walls), 1))
+
+
+class _Window:
+    """CPU, memory and time between two moments of a session, start-up left out."""
+
+    def __init__(self, session: LiveSession, sink: str) -> None:
+        self._session, self._sink = session, sink
+        self.begin = self.end = (0.0, 0.0, 0, 0)
+
+    def _look(self) -> tuple[float, float, int, int]:
+        done = self._session.recorder.counts().get(f"delivered.{self._sink}", 0)
+        return cpu_s(), memory_mb(), done, time.monotonic_ns()
+
+    @contextmanager
+    def open_after(self, warm_up_s: float) -> Iterator[None]:
+        timer = threading.Timer(warm_up_s, lambda: setattr(self, "begin", self._look()))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self.end = self._look()
+
+    @property
+    def cpu_ms_a_frame(self) -> float:
+        frames = self.end[2] - self.begin[2]
+        return (self.end[0] - self.begin[0]) * 1e3 / max(frames, 1)
+
+
+def bench(
+    config: Options, home: Home, *, unpaced: bool, json_path: Path | None, plot: Path | None,
+    out: str = "none",
+) -> int:  # fmt: skip
+    """Measure and report; return the exit status. ``config.seconds`` is the measured time.
+
+    ``out``: where frames go, in place of the config's; what it takes is a line of the table.
+    """
+    config = replace(config, out=(out,))
+    seconds = config.seconds or 20.0
+    for path, option in ((json_path, "--json"), (plot, "--plot")):
+        if path is not None:
+            check_writable(path, option)
+    model = find_face_model(config.face_model, home)
+    clock = MonotonicClock()
+    say(f"reading {config.camera} …")
+    frames = load_frames(config.camera, CAMERA_FPS)
+    before = tracker_alone(frames, model, clock, _ALONE_S)
+    recorder, window, first_s = _session(config, home, frames, clock, seconds, unpaced)
+    after = tracker_alone(frames, model, clock, _ALONE_S)
+    summary = _summary(config, recorder, window, (before, after), unpaced)
+    summary["first_frame_s"] = first_s
+    _print(summary)
+    if json_path is not None:
+        write_json(json_path, summary)
+    if plot is not None:
+        from avatar.measure.plot import plot_bench
+
+        plot_bench(plot, summary, {s: recorder.spans(s) for s in recorder.stages()})
+    return 0
+
+
+def _session(
+    config: Options,
+    home: Home,
+    frames: JpegFrames,
+    clock: Clock,
+    seconds: float,
+    unpaced: bool,
+) -> tuple[Recorder, _Window, float]:
+    """Run the live session on the replayed frames; the first seconds are not counted."""
+    fps = 1000.0 if unpaced else CAMERA_FPS
+    settings = replace(config, fps=120.0 if unpaced else config.fps)
+    recorder = Recorder(limit=200_000)
+    constructing_ns = clock.now_ns()
+    session = LiveSession(
+        settings,
+        say,
+        home=home,
+        clock=clock,
+        source=ReplaySource(frames, fps, clock, loop=True),
+        recorder=recorder,
+    )
+    window = _Window(session, session.first_sink)
+    with ended_by_signals(session.stop), window.open_after(_WARM_UP_S + 1.0):
+        session.run(seconds + _WARM_UP_S)
+    spans = recorder.spans(f"capture→{session.first_sink}")
+    first_s = (spans[0].end_ns - constructing_ns) / 1e9 if spans else float("nan")
+    return _after_warm_up(recorder, session.first_sink), window, first_s
+
+
+def _after_warm_up(recorder: Recorder, sink: str) -> Recorder:
+    """Return the recorder without the first seconds' spans; counters keep everything."""
+    kept = Recorder(limit=200_000)
+    starts = [s.end_ns for s in recorder.spans(f"capture→{sink}")[:1]]
+    from_ns = (starts[0] if starts else 0) + round(_WARM_UP_S * 1e9)
+    for stage in recorder.stages():
+        for span in recorder.spans(stage):
+            if span.start_ns >= from_ns:
+                kept.span(span)
+    for event, amount in recorder.counts().items():
+        kept.count(event, amount)
+    return kept
+
+
+def _summary(
+    config: Options,
+    recorder: Recorder,
+    window: _Window,
+    alone: tuple[Alone, Alone],
+    unpaced: bool,
+) -> dict[str, Any]:
+    tracker_cpu_ms = (alone[0].cpu_ms + alone[1].cpu_ms) / 2
+    summary = summarise(recorder)
+    return {
+        "what": {
+            "camera": config.camera,
+            "avatar": list(config.avatar),
+            "engine": config.engine,
+            "backend": config.backend,
+            "precision": config.precision,
+            "motion": config.motion,
+            "frame": config.frame,
+            "camera_size": "×".join(map(str, CAMERA_SIZE_PX)),
+            "size": config.size,
+            "paced": not unpaced,
+        },
+        "machine": machine(),
+        **summary,
+        "cpu_ms_a_frame": window.cpu_ms_a_frame,
+        "tracker_alone": {
+            "before": asdict(alone[0]),
+            "after": asdict(alone[1]),
+            "cpu_ms_a_frame": tracker_cpu_ms,
+        },
+        "cpu_ratio_to_tracker": window.cpu_ms_a_frame / tracker_cpu_ms,
+        "memory_mb": {"after_warm_up": window.begin[1], "at_the_end": window.end[1]},
+        "process_age_s": age_s(),
+    }
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(stderr=True, highlight=False)
+    what, sink = summary["what"], next(iter(summary["sinks"].values()))
+    table = Table("ms", "p50", "p95", "p99", "max", title=_title(what))
+    rows = {**summary["stages"], "capture→sink": sink["latency"]}
+    for stage, values in rows.items():
+        cells = [f"{values[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
+        table.add_row(stage, *cells, style="bold" if stage == "capture→sink" else None)
+    console.print(table)
+    delivery = sink["delivery"]
+    drops = {k: v for k, v in summary["counts"].items() if k.startswith("dropped.")}
+    why = ", ".join(f"{v} {k.removeprefix('dropped.')}" for k, v in drops.items()) or "none"
+    alone = summary["tracker_alone"]
+    memory = summary["memory_mb"]
+    for line in (
+        f"delivered {delivery['fps']:.2f} fps; interval jitter {delivery['jitter_ms']:.1f} ms",
+        f"dropped {summary['dropped_share']:.2%} of {summary['counts']['captured']} ({why})",
+        f"CPU {summary['cpu_ms_a_frame']:.1f} ms a frame = "
+        f"{summary['cpu_ratio_to_tracker']:.2f} × the tracker alone "
+        f"({alone['before']['cpu_ms']:.1f} before, {alone['after']['cpu_ms']:.1f} after)",
+        f"memory {memory['after_warm_up']:.0f} MiB, {memory['at_the_end']:.0f} at the end; "
+        f"first frame {summary['first_frame_s']:.1f} s after opening",
+        ", ".join(f"{key} {value}" for key, value in summary["machine"].items()),
+    ):
+        console.print(line, soft_wrap=True)
+
+
+def _title(what: dict[str, Any]) -> str:
+    pace = "30 fps" if what["paced"] else "as fast as it goes"
+    return (
+        f"{what['camera']} at {what['camera_size']}, {pace} → {', '.join(what['avatar'])}, "
+        f"{what['engine']}, {what['frame']} {what['size']} I420"
+    )

@@ -1,0 +1,1 @@
+"""Trained generators measured: against the portrait engine, and in time."""

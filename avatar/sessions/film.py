@@ -1,0 +1,327 @@
+"""``avatar animate``: a photograph moved by a recorded clip, frame by frame, into a file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+from uuid import uuid4
+
+from avatar import __version__
+from avatar.core.clock import ManualClock
+from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
+from avatar.core.home import Home
+from avatar.core.machine import Machine, ended_by_signals
+from avatar.core.options import Options
+from avatar.core.stages import FrameSource, Labeller, Tracker
+from avatar.core.stages import Generator as AvatarGenerator
+from avatar.core.terminal import say
+from avatar.library.face_model import find_face_model
+from avatar.sessions.avatars import AvatarPhoto, FaceChoice
+from avatar.sessions.engines import OpenEngine, open_engine
+from avatar.sessions.first_look import FirstLook, look_ahead, tracked
+from avatar.sessions.retargeting import chosen_reference, make_retargeter
+from avatar.sessions.template import check_saving, open_template, recording_of, save
+from avatar.stages.generate.framing import default_size
+from avatar.stages.label import create_labeller, file_metadata
+from avatar.stages.motion.retarget import FaceRetargeter
+from avatar.stages.motion.template import Recording, Template
+from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
+from avatar.stages.sinks.mp4 import Mp4Writer
+from avatar.stages.sources.timing import FilmTiming, film_timing
+from avatar.stages.sources.video import VideoSource
+from avatar.stages.track.landmarker import FaceLandmarker
+
+T = TypeVar("T")
+
+Audio = Literal["keep", "none"]
+PORTRAIT_SIZE_PX = (720, 720)
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended: the file is whole, the work is not."""
+
+
+def animate(
+    config: Options,
+    home: Home,
+    *,
+    driving: Path,
+    out: Path,
+    size_px: tuple[int, int] | None,
+    audio: Audio,
+    face: FaceChoice,
+    save_motion: Path | None = None,
+) -> int:
+    """Write ``out``: the photograph of ``config`` moved by every frame of ``driving``.
+
+    ``driving``: a clip, or a motion template. ``size_px``: None takes the photograph's own size, or
+    720×720 for a portrait. ``face``: which face of the photograph, 1 the largest, or all of them.
+    ``save_motion``: where to write what the networks saw, as a template. Frames before the first
+    face show the avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
+    the errors of the stages.
+    """
+    _check(driving, out)
+    _check_transparency(config, out)
+    driving = driving.expanduser()
+    template = open_template(driving, config.engine)
+    if save_motion is not None:
+        check_saving(save_motion, config, template, (driving, out))
+    engine = open_engine(config, say, home, Machine.of_process())
+    stop = threading.Event()
+    with ExitStack() as stages:
+        if template is None:
+            source = stages.enter_context(_film(driving))
+        timing = film_timing(driving) if template is None else _template_timing(template)
+        model = find_face_model(config.face_model, home)
+        photo = engine.open_avatar(config.avatar[0], model, say, face)
+        size_px = size_px or _own_size(photo.photo, config)
+        generator = stages.enter_context(engine.make(photo, config.frame, size_px))
+        labeller = _labeller(config, photo, out, size_px, home)
+        writer = _writer(config, out, size_px, timing)
+        has_sound = audio == "keep" and template is None and writer.copy_audio_from(driving)
+        if template is None:
+            tracker = stages.enter_context(FaceLandmarker(model))
+        stages.enter_context(ended_by_signals(stop.set))
+        # The file comes last: nothing above may cost an existing one.
+        stages.enter_context(writer)
+        if template is None:
+            look = _first_look(driving, tracker, config)
+            motions = _motions(source, tracker, look, make_retargeter(config, home), config.seconds)
+        else:
+            motions = template.motions(config.seconds, config.motion)
+        animation = _Animation(
+            engine, generator, labeller, recording_of(config.engine, float(timing.rate))
+        )
+        slots = _Slots(writer, timing.rate)
+        with closing(motions), _progress(_planned(timing, config.seconds)) as step:
+            for motion in motions:
+                if stop.is_set():
+                    break
+                slots.put(animation.draw(motion))
+                step()
+    _report(out, timing, animation, slots, has_sound)
+    if save_motion is not None:
+        save(animation.recording, save_motion, say)
+    if audio == "keep" and template is None and not has_sound:
+        say(f"{driving} has no sound to keep")
+    if stop.is_set():
+        say(f"stopped by you: {out} plays up to there")
+        return INTERRUPTED
+    return 0
+
+
+def _check(driving: Path, out: Path) -> None:
+    """Raise ``UsageError`` for what would do harm or could not be meant."""
+    if out.exists() and driving.exists() and out.samefile(driving):
+        raise UsageError(
+            f"--out and --driving name the same file, {out}: writing would destroy the clip. "
+            "Name another --out."
+        )
+
+
+def _check_transparency(config: Options, out: Path) -> None:
+    """Raise ``UsageError`` unless transparency and the film's kind go together."""
+    can = out.suffix.lower() in ALPHA_SUFFIXES
+    if config.background == "transparent" and not can:
+        raise UsageError(
+            f"--background transparent: {out} cannot carry transparency. Name it .mov (ProRes "
+            "4444, for editing) or .webm (VP9, for pages and OBS); or take --background green and "
+            "key the colour out"
+        )
+
+
+def _own_size(photo: UInt8Image, config: Options) -> tuple[int, int]:
+    return PORTRAIT_SIZE_PX if config.frame == "portrait" else default_size(photo, config.frame)
+
+
+def _labeller(
+    config: Options, photo: AvatarPhoto, out: Path, size_px: tuple[int, int], home: Home
+) -> Labeller:
+    return create_labeller(
+        size_px=size_px,
+        text=config.label_text,
+        corner=config.label_corner,
+        visible=config.label,
+        acknowledged=config.acknowledge_disclosure_duty,
+        avatar=photo.name,
+        outputs=[f"file:{out}"],
+        log_path=home.disclosure_log,
+    )
+
+
+def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
+    path, rate = out.expanduser(), float(timing.rate)
+    metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
+    if config.background == "transparent":
+        return AlphaFilmWriter(path, size_px, rate, metadata, overwrite=config.force)
+    return Mp4Writer(
+        path,
+        size_px,
+        rate,
+        metadata,
+        preset="veryfast",
+        low_latency=False,
+        overwrite=config.force,
+    )
+
+
+def _template_timing(template: Template) -> FilmTiming:
+    rate = Fraction(template.rate).limit_denominator(1001)
+    return FilmTiming(rate, True, template.frames)
+
+
+def _film(driving: Path) -> VideoSource:
+    # A manual clock gives every frame at once, with the film's own time as its timestamp.
+    return VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
+
+
+def _motions(
+    source: FrameSource,
+    tracker: Tracker,
+    look: FirstLook,
+    retargeter: FaceRetargeter,
+    seconds: float | None,
+) -> Generator[Motion, None, None]:
+    """Yield how the avatar has to move in every frame of ``source``."""
+    if look.reference is not None:
+        retargeter.begin_with(look.reference)
+    coming = _ahead(tracked(_frames(source, seconds), tracker, look.tracks))
+    with closing(coming) as tracks:
+        for track in tracks:
+            yield retargeter.retarget(track, track.timestamp_ns)
+
+
+def _first_look(driving: Path, tracker: Tracker, config: Options) -> FirstLook:
+    """Look for the reference; absolute motion does without, and so does another choice."""
+    if config.motion == "absolute" or chosen_reference(config) != "auto":
+        return FirstLook(None, ())
+    with _film(driving) as source:
+        return look_ahead(_frames(source, config.seconds), tracker)
+
+
+def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
+    """Yield every frame of ``source``, of its first ``seconds`` if given."""
+    first_ns: int | None = None
+    while True:
+        try:
+            frame = source.read()
+        except SourceEndedError:
+            return
+        if frame is None:  # the film stands still for longer than one read waits
+            continue
+        first_ns = frame.timestamp_ns if first_ns is None else first_ns
+        if seconds is not None and frame.timestamp_ns - first_ns >= seconds * 1e9:
+            return
+        yield frame
+
+
+def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """Yield from ``items``, making the next one on a thread while this one is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="track") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
+@dataclass
+class _Animation:
+    """The stages after the retargeter, and how many frames had a face."""
+
+    engine: OpenEngine
+    generator: AvatarGenerator
+    labeller: Labeller
+    recording: Recording | None
+    frames: int = 0
+    faces: int = 0
+
+    def draw(self, motion: Motion) -> LabelledFrame:
+        self.frames += 1
+        self.faces += motion.presence is Presence.TRACKED
+        frame = self.labeller.label(self.generator.generate(motion))
+        if self.recording is not None:
+            self.recording.add(motion.timestamp_ns, self.engine.seen(self.generator))
+        return frame
+
+
+@dataclass
+class _Slots:
+    """Puts frames at their times into a file of constant rate.
+
+    A slot that no frame falls into repeats the one before; a frame whose slot is taken is left
+    out. In a film of constant rate neither happens.
+    """
+
+    writer: Mp4Writer
+    rate: Fraction
+    repeated: int = 0
+    left_out: int = 0
+    _first_ns: int | None = field(default=None, init=False)
+
+    def put(self, frame: LabelledFrame) -> None:
+        if self._first_ns is None:
+            self._first_ns = frame.timestamp_ns
+        slot = round((frame.timestamp_ns - self._first_ns) * self.rate / 1_000_000_000)
+        if slot < self.writer.frame_count:
+            self.left_out += 1
+            return
+        while self.writer.frame_count < slot:
+            self.writer.repeat_last()
+            self.repeated += 1
+        if isinstance(self.writer, AlphaFilmWriter) and frame.alpha is not None:
+            self.writer.write_rgba(frame.image, frame.alpha)
+        else:
+            self.writer.write_rgb(frame.image)
+
+    @property
+    def frames(self) -> int:
+        return self.writer.frame_count
+
+
+class _Step(Protocol):
+    def __call__(self) -> None: ...
+
+
+def _planned(timing: FilmTiming, seconds: float | None) -> int:
+    """Return how many frames are to come."""
+    if seconds is None:
+        return timing.frames
+    return min(timing.frames, round(seconds * float(timing.rate)))
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[_Step]:
+    """Show a bar on standard error where that is a terminal; give what moves it on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), disable=not sys.stderr.isatty(),
+    ) as bar:  # fmt: skip
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _report(
+    out: Path, timing: FilmTiming, animation: _Animation, slots: _Slots, has_sound: bool
+) -> None:
+    rate = float(timing.rate)
+    sound = ", with the clip's sound" if has_sound else ""
+    say(f"{out}: {slots.frames} frames, {rate:.5g} fps, {slots.frames / rate:.2f} s{sound}")
+    if not timing.constant:
+        say(
+            f"the clip's rate varies: written at {rate:.5g} fps, {slots.repeated} frames shown "
+            f"longer, {slots.left_out} left out"
+        )
+    elif slots.repeated:
+        say(f"{slots.repeated} frames of the clip are damaged: the one before is shown longer")
+    missing = animation.frames - animation.faces
+    if missing:
+        say(f"no face in {missing} of {animation.frames} frames: the avatar held still or idled")

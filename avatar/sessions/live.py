@@ -1,0 +1,455 @@
+"""The live session: options in, a running pipeline out, with what keys and programs can change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from avatar import __version__
+from avatar.core.clock import Clock, MonotonicClock
+from avatar.core.config_file import load_options
+from avatar.core.errors import UsageError
+from avatar.core.home import Home
+from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
+from avatar.core.messages import Message
+from avatar.core.observe import Recorder, dropped_share
+from avatar.core.options import PUBLISHED, Options, changeable, flag_of, takes_options
+from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
+from avatar.library.face_model import find_face_model
+from avatar.sessions.delay import MeasuredDelay
+from avatar.sessions.engines import OpenEngine, open_engine
+from avatar.sessions.hotkeys import Hotkeys, key_map
+from avatar.sessions.pipeline import Pipeline
+from avatar.sessions.retargeting import driving, make_retargeter
+from avatar.sessions.sound import LiveSound
+from avatar.sessions.streams import stream_settings
+from avatar.stages.generate.deck import Deck
+from avatar.stages.label import VisibleLabel, create_labeller, file_metadata
+from avatar.stages.motion.retarget import FaceRetargeter
+from avatar.stages.sinks import create_sink, keeps_alpha, takes_sound
+from avatar.stages.sinks.page import PageSink
+from avatar.stages.sinks.streaming.address import redacted
+from avatar.stages.sources import create_source
+from avatar.stages.sources.absent import AbsentSource
+from avatar.stages.sources.mirror import MirroredSource
+from avatar.stages.sources.reconnect import ReconnectingSource
+from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.web.server import need_studio_extra
+
+CAMERA_SIZE_PX = (640, 480)
+_PICTURE, _MOVEMENT = changeable("picture"), changeable("movement")
+_DRIVING, _LABEL = changeable("driving"), changeable("label")
+# Camera and outputs are changed by other means, and not looked at here.
+_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "camera", "out"}
+_PAN_STEP, _ZOOM_STEP = 0.03, 1.06
+
+
+class LiveSession:
+    """One run from a camera to its sinks.
+
+    Everything that can be wrong with the options is raised by the constructor; ``run`` opens
+    devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
+    put something around the generator, ``wrap_tracker`` around the tracker: for programs that
+    bring their own. ``overlay`` is what stands in the preview instead of the frame rate.
+    ``home``: whose avatars, profiles and caches. ``machine``: what it shares with other sessions of
+    the process; None: with all to which none was handed.
+    """
+
+    def __init__(
+        self,
+        config: Options,
+        say: Callable[[str], None],
+        *,
+        home: Home,
+        machine: Machine | None = None,
+        clock: Clock | None = None,
+        source: FrameSource | None = None,
+        sinks: Sequence[FrameSink] = (),
+        recorder: Recorder | None = None,
+        wrap_generator: Callable[[Generator], Generator] = lambda generator: generator,
+        wrap_tracker: Callable[[Tracker], Tracker] = lambda tracker: tracker,
+        overlay: Callable[[], str] | None = None,
+    ) -> None:
+        self.config = config
+        self.recorder = recorder or Recorder()
+        self._say = say
+        self._overlay = False
+        self._overlay_of = overlay
+        self._home, self._machine = home, machine or Machine.of_process()
+        keep_one_opencv_thread()
+        clock = clock or MonotonicClock()
+        # What is checked in no time comes first: a mistyped option is told at once.
+        engine = self._open_engine(config)
+        if engine.slowness is not None:
+            say(engine.slowness)
+        self.sound: LiveSound | None = None
+        if config.mic is not None:
+            self.sound = LiveSound(
+                config, self.recorder, lambda: self._shown_in, say, home,
+                # Whoever brings sinks may attach a recording or a stream later.
+                is_recorded=bool(sinks) or any(map(takes_sound, config.out)),
+            )  # fmt: skip
+        keys = key_map(config.hotkey)
+        self._hotkeys = Hotkeys(keys, self.press, say) if config.hotkeys or config.hotkey else None
+        all_sinks = list(sinks) or self._sinks(clock)
+        # Pages that somebody brought are served by them.
+        self._own_pages = [] if sinks else [s for s in all_sinks if isinstance(s, PageSink)]
+        if self._own_pages:
+            need_studio_extra()
+        self._mirror = MirroredSource(source or self._source(clock), config.mirror)
+        self._model = model = find_face_model(config.face_model, home)
+        self._retargeter = self._make_retargeter(config)
+        photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
+        self._deck = Deck(
+            [photo.name for photo in photos],
+            [engine.make(photo, config.frame, config.size_px) for photo in photos],
+        )
+        self._photos = photos
+        self._labeller = self._make_labeller(config, [sink.name for sink in all_sinks])
+        self._shown_in = all_sinks[0].name
+        retargeter: Retargeter = self._retargeter
+        if self.sound is not None:
+            retargeter = self.sound.drive(retargeter, photos[0].face)
+        self._pipeline = Pipeline(
+            self._mirror,
+            wrap_tracker(FaceLandmarker(model)),
+            retargeter,
+            wrap_generator(self._deck),
+            self._labeller,
+            all_sinks,
+            clock=clock,
+            observer=self.recorder,
+            say=say,
+            fps=config.fps,
+        )
+
+    def _open_engine(self, config: Options) -> OpenEngine:
+        return open_engine(config, self._say, self._home, self._machine)
+
+    def _source(self, clock: Clock) -> FrameSource:
+        config = self.config
+        if config.drive == "audio":
+            return AbsentSource(clock)
+        return open_camera(config, clock, self._say)
+
+    def _sinks(self, clock: Clock) -> list[FrameSink]:
+        config = self.config
+        if len(set(config.out)) < len(config.out):
+            found = ", ".join(map(redacted, config.out))
+            raise UsageError(f"--out: each output only once, found {found}")
+        if config.background == "transparent":
+            _check_transparency(config.out, self._say)
+        return [self._sink(spec, clock) for spec in config.out]
+
+    def _sink(self, spec: str, clock: Clock) -> FrameSink:
+        config = self.config
+        return create_sink(
+            spec,
+            size_px=config.size_px,
+            fps=config.fps,
+            clock=clock,
+            on_key=self.press,
+            overlay_text=self.overlay_text,
+            metadata=file_metadata(f"webcam-avatar {__version__}", uuid4().hex),
+            force=config.force,
+            say=self._say,
+            stream=stream_settings(config),
+            open_track=self.sound.open_track if self.sound is not None else None,
+        )
+
+    def _make_labeller(self, config: Options, outputs: Sequence[str]) -> Labeller:
+        return create_labeller(
+            size_px=config.size_px,
+            text=config.label_text,
+            corner=config.label_corner,
+            visible=config.label,
+            acknowledged=config.acknowledge_disclosure_duty,
+            avatar=self._deck.name,
+            outputs=outputs,
+            log_path=self._home.disclosure_log,
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that all stages share."""
+        return self._pipeline.clock
+
+    @property
+    def first_frame_ns(self) -> int | None:
+        """Return when the first frame was delivered, on ``clock``; None before that."""
+        return self._pipeline.first_frame_ns
+
+    @property
+    def first_sink(self) -> str:
+        """Return the name of the sink whose latency is shown."""
+        return self._shown_in
+
+    def run(self, seconds: float | None = None) -> None:
+        """Run until stopped or ended; see ``Pipeline.run``."""
+        with (
+            frozen_garbage(),
+            self.sound or nullcontext(),
+            self._hotkeys or nullcontext(),
+            self._pages(),
+        ):
+            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+
+    def _pages(self) -> AbstractContextManager[None]:
+        if not self._own_pages:
+            return nullcontext()
+        from avatar.web.pages import view_pages
+
+        return view_pages(self._own_pages, self.config.size_px, self._say, self._home.studio)
+
+    def stop(self) -> None:
+        """End the session; safe from any thread."""
+        self._pipeline.stop()
+
+    @property
+    def outputs(self) -> dict[str, bool]:
+        """Return the outputs by name, and whether each takes pictures at present."""
+        return self._pipeline.outputs
+
+    def attach(self, spec: str) -> str:
+        """Send pictures to ``spec`` too, as ``--out`` names it; return the output's name.
+
+        From any thread while running. Raises ``UsageError`` and what opening it raises.
+        """
+        sink = self._sink(spec, self.clock)
+        self._pipeline.attach(sink)
+        if self.config.background == "transparent" and not keeps_alpha(spec):
+            self._say(
+                Message(
+                    "said.onBlack",
+                    "background transparent: {output} shows the avatar on black",
+                    output=sink.name,
+                )
+            )
+        return sink.name
+
+    def detach(self, name: str) -> None:
+        """End the output called ``name``; safe from any thread."""
+        self._pipeline.detach(name)
+
+    def change(self, config: Options) -> None:
+        """Go on with other options; from one thread at a time, while running.
+
+        The avatar, the movement and the label can change; camera and outputs are not looked at.
+        Raises ``UsageError`` for what has to be chosen before the start, and the errors of an
+        avatar that cannot be opened: then nothing changed.
+        """
+        changed = {
+            field.name for field in fields(config)
+            if getattr(config, field.name) != getattr(self.config, field.name)
+        }  # fmt: skip
+        fixed = changed - _CHANGEABLE
+        if fixed:
+            names = ", ".join(map(flag_of, sorted(fixed)))
+            raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
+        retargeter = self._make_retargeter(config)  # checks what does not go together
+        if changed & (_PICTURE | _own_movement(config)):
+            self._show(config)
+        if changed & (_MOVEMENT | {"engine"}):
+            self._move_by(retargeter)
+        elif changed & _DRIVING:
+            self._retargeter.drive(driving(config))
+        if changed & _LABEL:
+            self._labeller = self._make_labeller(config, list(self.outputs))
+            self._pipeline.replace(labeller=self._labeller)
+        if "mirror" in changed:
+            self._mirror.mirrored = config.mirror
+            self.take_reference()
+        self.config = config
+
+    def _show(self, config: Options) -> None:
+        engine = self._open_engine(config)
+        photo = engine.open_avatar(config.avatar[0], self._model, self._say)
+        self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
+        self._photos = [photo]
+
+    def greet(self) -> None:
+        """Begin anew with whoever sits before the camera now, somebody else perhaps.
+
+        The reference is looked for as at the start, and what the avatar learnt of the last
+        driver's mouth is forgotten. From one thread at a time, while running.
+        """
+        self._show(self.config)
+        self._move_by(self._make_retargeter(self.config))
+
+    def _make_retargeter(self, config: Options) -> FaceRetargeter:
+        delay = MeasuredDelay(self.recorder, lambda: self._shown_in)
+        return make_retargeter(config, self._home, delay)
+
+    def _move_by(self, retargeter: FaceRetargeter) -> None:
+        self._retargeter = retargeter
+        moved: Retargeter = retargeter
+        if self.sound is not None:
+            moved = self.sound.drive(retargeter, self._photos[0].face)
+        self._pipeline.replace(retargeter=moved)
+
+    def take_reference(self) -> None:
+        """Take the next face as the reference of relative motion."""
+        self._retargeter.take_reference()
+
+    def search_reference(self) -> None:
+        """Begin or end the search for the moment at which the driver looks most like the avatar."""
+        if self._retargeter.searching:
+            self._retargeter.search_reference(None)
+            self._say(Message("said.referenceKept", "reference: kept as it is"))
+        else:
+            self._retargeter.search_reference(self._photos[self._deck.index].face)
+            self._say(
+                Message(
+                    "said.referenceSearch",
+                    "reference: looking for the moment at which you look most like the avatar",
+                )
+            )
+
+    def press(self, key: str) -> None:
+        """Do what a key of the preview window stands for; unknown keys do nothing."""
+        if key.isdecimal():
+            self._deck.select(int(key) - 1)
+            return
+        actions: dict[str, Callable[[], object]] = {
+            "n": lambda: self._deck.step(1),
+            "p": lambda: self._deck.step(-1),
+            "x": self.take_reference,
+            "r": self.search_reference,
+            "m": self._toggle_mirror,
+            "+": lambda: self._deck.zoom(_ZOOM_STEP),
+            "-": lambda: self._deck.zoom(1 / _ZOOM_STEP),
+            "left": lambda: self._deck.pan(-_PAN_STEP, 0),
+            "right": lambda: self._deck.pan(_PAN_STEP, 0),
+            "up": lambda: self._deck.pan(0, -_PAN_STEP),
+            "down": lambda: self._deck.pan(0, _PAN_STEP),
+            "f": self._toggle_overlay,
+            "l": self._next_label_corner,
+            "q": self.stop,
+        }
+        action = actions.get(key)
+        if action is not None:
+            action()
+
+    def _toggle_mirror(self) -> None:
+        if self.config.profile is not None:
+            self._say("mirror: not with a profile, which knows your left from your right")
+            return
+        # The reference was seen the other way round; a new one is due.
+        self._mirror.mirrored = not self._mirror.mirrored
+        self.take_reference()
+
+    def _toggle_overlay(self) -> None:
+        self._overlay = not self._overlay
+
+    def _next_label_corner(self) -> None:
+        if isinstance(self._labeller, VisibleLabel):
+            self._labeller.next_corner()
+
+    def overlay_text(self) -> str:
+        """Return the preview's overlay, empty while it is off: frame rate, latency, drops."""
+        if self._overlay_of is not None:
+            return self._overlay_of()
+        if not self._overlay:
+            return ""
+        spans = self.recorder.latest(f"capture→{self._shown_in}", 31)
+        if len(spans) < 2:
+            return "starting"
+        fps = (len(spans) - 1) * 1e9 / max(spans[-1].end_ns - spans[0].end_ns, 1)
+        latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
+        dropped = dropped_share(self.recorder.counts())
+        return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
+
+
+def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> FrameSource:
+    """Return the camera of ``config``, which is opened again when it was lost."""
+    size_px = config.camera_size_px
+    source = create_source(config.camera, size_px=size_px, fps=config.fps, clock=clock)
+    return ReconnectingSource(source, clock, say)
+
+
+def _own_movement(config: Options) -> frozenset[str]:
+    """Return the options of movement that the engine applies itself, in what it draws with."""
+    return frozenset({"strength", "smoothing"} if config.engine in PUBLISHED else ())
+
+
+def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
+    """Say which outputs show black in place of nothing; raise ``UsageError`` where all do."""
+    black = [spec for spec in outputs if not keeps_alpha(spec)]
+    # The kind alone: what follows it may be secret.
+    kinds = " and ".join(dict.fromkeys(spec.partition(":")[0] for spec in black))
+    if len(black) == len(outputs):
+        raise UsageError(
+            f"--background transparent: {kinds} cannot carry transparency. Take --background green "
+            "(or #00ff00) there and let the program that receives the picture key the colour out "
+            "(OBS: filter Chroma Key); docs/backgrounds.md lists what can carry it"
+        )
+    if black:
+        say(f"--background transparent: {kinds} shows the avatar on black")
+
+
+class LiveHandle:
+    """A session running in a thread of its own; a context manager that stops it at the end."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self.session = session
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="live")
+
+    def _run(self) -> None:
+        try:
+            self.session.run()
+        except BaseException as error:  # handed to the caller by ``wait``
+            self._error = error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.session.stop()
+        self._thread.join()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the session's end; returns False on time-out. Raises what ended it."""
+        self._thread.join(timeout_s)
+        if self._error is not None:
+            raise self._error
+        return not self._thread.is_alive()
+
+
+@takes_options()
+def open_live(
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    source: FrameSource | None = None,
+    sinks: Sequence[FrameSink] = (),
+    config: Path | None = None,
+    home: Home | None = None,
+    machine: Machine | None = None,
+    **options: Any,
+) -> LiveHandle:
+    """Return the threaded loop of ``avatar run`` for programs; enter it to start.
+
+    The options are those of ``avatar run``; ``config`` is a TOML file of them. ``home``: whose
+    avatars, profiles and caches; None: those of the user who runs the program. ``machine``: as of
+    ``LiveSession``. A preview window is served by the main thread only, so it is refused here.
+    Raises ``UsageError`` and the errors of the parts that cannot be made.
+    """
+    settings = load_options(config, options)
+    if "preview" in settings.out and not sinks:
+        raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
+    home = home or Home.of_user()
+    return LiveHandle(
+        LiveSession(settings, say, home=home, machine=machine, source=source, sinks=sinks)
+    )

@@ -1,0 +1,266 @@
+"""Where the avatar's landmarks go: the driver's motion on the avatar's own proportions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
+from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
+from avatar.core.face.topology import (
+    CHIN,
+    EYE_CORNERS,
+    EYE_RINGS,
+    EYES,
+    INNER_LIPS,
+    LIPS_MIDDLE,
+    MOUTH_CORNERS,
+    NOSE_BASE,
+    SIDES,
+)
+from avatar.core.frames import Float32, Motion, still
+from avatar.stages.generate.framing import Canvas, driver_to_canvas
+from avatar.stages.generate.mouth_fit import MouthFit
+
+# Beyond these a single photograph shows what it never saw; radians about x, y, z.
+_TURN_LIMIT = np.radians(np.array([25.0, 35.0, 40.0], np.float32))
+_LEAST_TURN = np.radians(np.array([6.0, 6.0, 40.0], np.float32))
+# Up to here a photograph counts as taken from the front.
+_FRONTAL = math.radians(12)
+_SHIFT_LIMIT = 0.9
+_SCALE_LIMITS = (0.75, 1.35)
+_LOWER_FACE = (NOSE_BASE, CHIN)
+_EYE_CORNERS = tuple((outer, inner) for outer, inner, *_ in EYES)
+# Lids meet nearer to the lower lid; its share of the way.
+_LOWER_LID_SHARE = 0.15
+# Lids open wider than in the photograph by this share at the most: what they would bare, white all
+# around the iris, no photograph shows.
+_WIDEST_LID = -0.15
+# Shares of the driver's expression for relative motion: full below the nose; brows and lids on
+# another person's bones look like another person; temples and the bridge of the nose are bone,
+# and what moves there is the tracker's error on a turned head.
+_UPPER_FACE, _TEMPLES, _BRIDGE = 0.5, 0.2, 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """The avatar's head as drawn: where everything attached to it goes.
+
+    ``landmarks_px``: float32 (478, 3), canvas pixels. ``rotation``: float32 (3, 3), head frame to
+    camera; ``centre_px``: float32 (3,); ``scale_px``: pixels of a head unit.
+    ``eye_closure``: float32 (2,), (left, right), 1 is shut.
+    """
+
+    landmarks_px: Float32
+    rotation: Float32
+    centre_px: Float32
+    scale_px: float
+    eye_closure: Float32
+
+
+class FaceDeformer:
+    """Poses one avatar's landmarks.
+
+    ``canvas``: the avatar's picture with its face in canvas pixels.
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._face = canvas.face
+        self.head: HeadShape = decompose(canvas.face)
+        shape = self.head.shape
+        self._expressive = _expressiveness(shape)
+        self._mouth_weight = _nearness(shape, shape[list(MOUTH_CORNERS)].mean(axis=0), 0.8)
+        self._eye_weights = [
+            _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
+        ]
+        self._mouth_fit = MouthFit(canvas.face, shape)
+        self._turn_limit = _turn_limit(self.head.rotation)
+        self._driver_map: tuple[float, Float32] | None = None
+
+    def pose(self, motion: Motion) -> Pose:
+        """Return the posed avatar for a motion that is ``usable``."""
+        return self._absolute(motion) if motion.absolute else self._relative(motion)
+
+    def rest(self) -> Pose:
+        """Return the photograph's own pose."""
+        head = self.head
+        return Pose(
+            self._face.landmarks_px,
+            head.rotation,
+            head.centre_px,
+            head.scale_px,
+            np.zeros(2, np.float32),
+        )
+
+    def _relative(self, motion: Motion) -> Pose:
+        head = self.head
+        shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
+        shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
+        turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
+        rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
+        shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
+        centre = head.centre_px.copy()
+        centre[:2] += shift * np.float32(head.scale_px)
+        scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
+        landmarks = compose(shape, rotation, centre, scale)
+        return Pose(landmarks, rotation, centre, scale, motion.eye_closure)
+
+    def _absolute(self, motion: Motion) -> Pose:
+        """Reproduce the driver's own landmarks, carried from the camera's picture to the canvas."""
+        if motion.scale <= 0 or (motion.track is None and self._driver_map is None):
+            return self.rest()
+        if self._driver_map is None:
+            assert motion.track is not None and motion.track.face is not None
+            self._driver_map = driver_to_canvas(
+                self._canvas,
+                motion.track.face.image_size_px,
+                motion.translation,
+                motion.scale,
+                self.head.centre_px[:2],
+                self.head.scale_px,
+            )
+        zoom, offset = self._driver_map
+        centre = np.zeros(3, np.float32)
+        centre[:2] = motion.translation * np.float32(zoom) + offset
+        centre[2] = self.head.centre_px[2]
+        scale = motion.scale * zoom
+        shape = _with_shut_lids(motion.expression, motion)
+        landmarks = compose(shape, motion.rotation, centre, scale)
+        return Pose(landmarks, motion.rotation, centre, scale, motion.eye_closure)
+
+    def _fitted_expression(self, motion: Motion) -> Float32:
+        """Scale the driver's displacements region by region to the avatar's proportions."""
+        expression = motion.expression
+        if not motion.neutral.any():
+            return expression
+        gain = self._expressive.copy()
+        # A mouth's corners go by its width, a jaw by the length of the face below the nose too.
+        sideways = self._ratio(motion.neutral, MOUTH_CORNERS)
+        down = (sideways + self._ratio(motion.neutral, _LOWER_FACE)) / 2
+        stretch = np.array([sideways, down, sideways], np.float32)
+        gain = gain * (1 + self._mouth_weight * (stretch - 1))
+        for weight, corners in zip(self._eye_weights, _EYE_CORNERS, strict=True):
+            gain *= 1 + weight * (self._ratio(motion.neutral, corners) - 1)
+        return (expression * gain).astype(np.float32)
+
+    def _ratio(self, neutral: Float32, ends: tuple[int, int]) -> np.float32:
+        """Return the avatar's distance between two landmarks over the driver's, within limits."""
+        own = np.linalg.norm(self.head.shape[ends[0]] - self.head.shape[ends[1]])
+        driver = np.linalg.norm(neutral[ends[0]] - neutral[ends[1]])
+        return np.float32(np.clip(own / max(float(driver), 1e-3), 0.5, 1.6))
+
+    def _with_lids(self, shape: Float32, closure: Float32) -> Float32:
+        """Put each lid's edge where the closure says, between wide open and shut."""
+        out = shape.copy()
+        for ring, shut in zip(EYE_RINGS, closure, strict=True):
+            upper, lower = ring[1:8], ring[15:8:-1]
+            rest_upper, rest_lower = self.head.shape[upper], self.head.shape[lower]
+            # Corners carry what moves the whole eye, such as a raised cheek.
+            carried = (shape - self.head.shape)[ring[[0, 8]]].mean(axis=0) * np.float32(0.5)
+            gap = rest_lower - rest_upper
+            closing = max(float(shut), _WIDEST_LID) * (1 - _LOWER_LID_SHARE)
+            out[upper] = rest_upper + gap * np.float32(closing) + carried
+            raised = max(float(shut), 0.0) * _LOWER_LID_SHARE
+            out[lower] = rest_lower - gap * np.float32(raised) + carried
+        return out
+
+
+def _with_shut_lids(shape: Float32, motion: Motion) -> Float32:
+    """Close the driver's own lids as far as the closure says.
+
+    MediaPipe's landmarks of a shut eye still stand apart; the photograph's of an open one do not
+    stand wider, so a gap would stay.
+    """
+    out = shape.copy()
+    rest = eye_opening(motion.neutral) if motion.neutral.any() else eye_opening(shape)
+    now = np.maximum(eye_opening(shape), 1e-3)
+    open_share = np.clip((1 - motion.eye_closure) * rest / now, 0, 1)
+    for ring, share in zip(EYE_RINGS, open_share, strict=True):
+        upper, lower = ring[1:8], ring[15:8:-1]
+        out[upper] = shape[lower] + (shape[upper] - shape[lower]) * np.float32(share)
+    return out
+
+
+def _with_lips_apart(shape: Float32) -> Float32:
+    """Let lips meet where a motion would push them through each other.
+
+    A driver whose lips are parted at the reference and then close moves closed lips of a
+    photograph beyond each other.
+    """
+    upper, lower = INNER_LIPS[1:10], INNER_LIPS[19:10:-1]
+    crossed = np.maximum(shape[lower, 1] - shape[upper, 1], 0) / 2
+    if not crossed.any():
+        return shape
+    out = shape.copy()
+    out[upper, 1] += crossed
+    out[lower, 1] -= crossed
+    return out
+
+
+def _expressiveness(shape: Float32) -> Float32:
+    """Return how much of an expression each landmark takes, float32 (478, 1), 0 to 1."""
+    x, y = shape[:, 0], shape[:, 1]
+    nose, brow_y = shape[1, 1], shape[168, 1]
+    eyes_y = shape[list(EYE_CORNERS), 1].mean()
+    half = float(np.abs(shape[list(SIDES), 0]).mean())
+    below_nose = np.clip((nose + 0.1 - y) / 0.3, 0, 1)
+    upper = _UPPER_FACE + (1 - _UPPER_FACE) * below_nose
+    above_cheeks = np.clip((y - (eyes_y - 0.5)) / 0.6, 0, 1)
+    temple = np.clip((np.abs(x) / half - 0.6) / 0.35, 0, 1) * above_cheeks
+    along = np.clip((y - nose + 0.2) / 0.3, 0, 1) * np.clip((brow_y + 0.15 - y) / 0.2, 0, 1)
+    bridge = np.exp(-((x / 0.25) ** 2)) * along
+    firm = 1 - (1 - _TEMPLES) * temple - (1 - _BRIDGE) * bridge
+    return np.asarray(upper * np.clip(firm, 0.1, 1), np.float32)[:, None]
+
+
+def _nearness(shape: Float32, centre: Float32, reach: float) -> Float32:
+    """Return a Gaussian weight, float32 (478, 1), of each landmark's distance from ``centre``."""
+    squared = np.sum((shape - centre)[:, :2] ** 2, axis=1, keepdims=True)
+    return np.asarray(np.exp(-squared / (2 * reach * reach)), np.float32)
+
+
+def _turn_limit(rotation: Float32) -> Float32:
+    """Return how far a head photographed at ``rotation`` may turn, radians about x, y, z.
+
+    A face seen from the side hides its far cheek: turned to the front it would show what the
+    photograph never saw, turned further it has little left. So the limits shrink with the turn
+    that the photograph already has.
+    """
+    turned = np.abs(vector_from_rotation(rotation))
+    spared = np.maximum(turned - _FRONTAL, 0) * np.array([1.0, 1.0, 0.0], np.float32)
+    return np.maximum(_TURN_LIMIT - 1.3 * spared, _LEAST_TURN).astype(np.float32)
+
+
+def _soft_limit(value: Float32, limit: Float32) -> Float32:
+    """Return ``value`` unchanged while small, bending smoothly towards ±``limit``."""
+    knee = limit * np.float32(0.6)
+    beyond = np.maximum(np.abs(value) - knee, 0)
+    room = limit - knee
+    bent = knee + room * np.tanh(beyond / room)
+    return np.where(np.abs(value) <= knee, value, np.sign(value) * bent).astype(np.float32)
+
+
+def usable(motion: Motion) -> bool:
+    """Return whether all numbers of ``motion`` are finite."""
+    parts = (
+        motion.expression,
+        motion.rotation,
+        motion.translation,
+        motion.eye_closure,
+        motion.gaze,
+    )
+    return bool(np.isfinite(motion.scale)) and all(bool(np.isfinite(p).all()) for p in parts)
+
+
+def usable_or_still(motion: Motion) -> Motion:
+    """Return ``motion`` where it is ``usable``, else one that leaves the photograph as it is."""
+    return motion if usable(motion) else still(motion.timestamp_ns, motion.index, motion.presence)
+
+
+def lips_gap_px(landmarks_px: Float32) -> float:
+    """Return the distance of the lips' inner edges at their middle, pixels."""
+    upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
+    return float(np.linalg.norm(lower - upper))

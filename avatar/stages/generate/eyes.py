@@ -1,0 +1,179 @@
+"""The eyes: a white that stays, an iris that looks, under lids that the mesh moves."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.topology import EYE_RINGS, IRISES
+from avatar.core.frames import Float32, Motion, UInt8Image
+from avatar.stages.generate.deform import Pose
+from avatar.stages.generate.fill import fill_unknown
+from avatar.stages.generate.lid_cover import LidCover
+from avatar.stages.generate.overlay import blend_into, box_around, polygon_mask
+
+# Beyond this share of the eye's width an iris would leave its socket.
+_OWN_LOOK = 0.07
+_GAZE_LIMIT = np.array([0.22, 0.14], np.float32)
+
+
+class EyeLayer:
+    """One eye of the avatar, taken from its photograph.
+
+    ``canvas``: uint8 (H, W, 3) RGB. ``landmarks_px``: float32 (478, 3) on it. ``side``: 0 is the
+    person's left eye, 1 the right.
+    """
+
+    def __init__(
+        self, canvas: UInt8Image, landmarks_px: Float32, head: HeadShape, side: int
+    ) -> None:
+        self._ring, self._iris, self._side = EYE_RINGS[side], IRISES[side], side
+        self._outer, self._inner = int(self._ring[0]), int(self._ring[8])
+        outer, inner = head.shape[self._outer], head.shape[self._inner]
+        self._middle_rest = (outer + inner) / 2
+        self._width_rest = float(np.linalg.norm(outer - inner))
+        self._rest_points = self._frame(landmarks_px, head.rotation, head.centre_px, head.scale_px)
+        self._iris_px = landmarks_px[self._iris[0], :2].copy()
+        rim = landmarks_px[self._iris[1:], :2]
+        self._radius_px = float(np.linalg.norm(rim - self._iris_px, axis=1).mean())
+        width_px = self._width_rest * head.scale_px
+        box = box_around(landmarks_px[self._ring], 0.35 * width_px + 2, canvas)
+        self._box = box
+        if box is not None:
+            self._cut(canvas, landmarks_px)
+
+    def _frame(
+        self,
+        landmarks_px: Float32,
+        rotation: Float32,
+        centre_px: Float32,
+        scale_px: float,
+    ) -> Float32:
+        """Return three points, float32 (3, 2), that carry the eyeball: both corners and 'up'."""
+        up = self._middle_rest + np.array([0, 0.5 * self._width_rest, 0], np.float32)
+        pair = compose(np.stack([self._middle_rest, up]), rotation, centre_px, scale_px)[:, :2]
+        outer, inner = landmarks_px[self._outer, :2], landmarks_px[self._inner, :2]
+        return np.stack([outer, inner, (outer + inner) / 2 + pair[1] - pair[0]]).astype(np.float32)
+
+    def _cut(self, canvas: UInt8Image, landmarks_px: Float32) -> None:
+        """Cut the eye from the photo and separate white and iris."""
+        import cv2
+
+        assert self._box is not None
+        x0, y0, x1, y1 = self._box
+        patch = canvas[y0:y1, x0:x1].copy()
+        inside = polygon_mask(landmarks_px[self._ring], self._box) > 127
+        y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32) + 0.5
+        distance = np.hypot(x - self._iris_px[0], y - self._iris_px[1])
+        disc = distance < self._radius_px * 1.18 + 1.0
+        kernel = np.ones((3, 3), np.uint8)
+        white = (cv2.erode(inside.astype(np.uint8), kernel) > 0) & ~disc
+        self._white = _spread(patch, white)
+        ring_px = landmarks_px[self._ring]
+        self._cover = LidCover(canvas, self._box, ring_px, self._iris_px, self._radius_px)
+        self._iris_patch = _whole_iris(
+            patch, inside, self._iris_px - np.array([x0, y0], np.float32)
+        )
+        soft = np.clip((self._radius_px - distance) / max(0.12 * self._radius_px, 1.0) + 0.5, 0, 1)
+        self._iris_alpha = (soft * 255).astype(np.uint8)
+        # Where the photo's own iris has to go: the disc and its dark rim.
+        wide = np.clip(1.5 - (distance / max(self._radius_px, 1.0) - 1.0) / 0.2, 0, 1)
+        self._own_iris = (wide * 255).astype(np.uint8)
+
+    def cover(self, layer: NDArray[np.uint8], pose: Pose) -> NDArray[np.uint8] | None:
+        """Paint over in ``layer``, uint8 (H, W, 4), what lids cover; see ``LidCover.paint``."""
+        if self._box is None:
+            return None
+        return self._cover.paint(layer, float(pose.eye_closure[self._side]))
+
+    def uncover(self, layer: NDArray[np.uint8], kept: NDArray[np.uint8] | None) -> None:
+        """Undo ``cover``."""
+        if self._box is not None:
+            self._cover.restore(layer, kept)
+
+    def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
+        """Draw the eye into ``image``, in place, where ``pose`` has it."""
+        import cv2
+
+        ring_px = pose.landmarks_px[self._ring]
+        box = box_around(ring_px, 2, image)
+        if self._box is None or box is None or pose.eye_closure[self._side] > 0.97:
+            return
+        here = np.array(box[:2], np.float32)
+        rest = self._rest_points - np.array(self._box[:2], np.float32)
+        now = self._frame(pose.landmarks_px, pose.rotation, pose.centre_px, pose.scale_px) - here
+        place = np.asarray(cv2.getAffineTransform(rest - 0.5, now - 0.5), np.float64)
+        size = (box[2] - box[0], box[3] - box[1])
+        flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+        shift = self._look(place, pose, motion, here)
+        # An eye that looks where it looks in the photo is the photo's own, as the mesh drew it.
+        drawn = float(np.clip(np.hypot(*shift) / (_OWN_LOOK * _width(now)) - 0.2, 0, 1))
+        if drawn <= 0:
+            return
+        eye = np.asarray(
+            cv2.warpAffine(self._white, place, size, flags=flags, borderMode=border), np.uint8
+        )
+        look = place.copy()
+        look[:, 2] += shift
+        iris = cv2.warpAffine(self._iris_patch, look, size, flags=flags, borderMode=border)
+        alpha = cv2.warpAffine(self._iris_alpha, look, size, flags=flags)
+        blend_into(eye, (0, 0, *size), np.asarray(iris, np.uint8), np.asarray(alpha, np.uint8))
+        # Corners, lashes and the lid's shadow stay the photo's own.
+        left = cv2.warpAffine(self._own_iris, place, size, flags=flags)
+        mask = polygon_mask(ring_px, box, feather_px=0.6) * drawn
+        changed = np.asarray(cv2.max(left, alpha), np.float32) / 255
+        blend_into(image, box, eye, (mask * changed).astype(np.uint8))
+
+    def _look(
+        self, place: NDArray[np.float64], pose: Pose, motion: Motion, origin: Float32
+    ) -> NDArray[np.float64]:
+        """Return how far the iris is from where the photo has it, pixels (x, y)."""
+        if motion.absolute and motion.track is not None:
+            wanted = pose.landmarks_px[self._iris[0], :2] - origin - 0.5
+            home = self._iris_px - np.array(self._box[:2] if self._box else (0, 0)) - 0.5
+            shift = wanted - (place[:, :2] @ home + place[:, 2])
+        else:
+            gaze = np.clip(motion.gaze[self._side], -_GAZE_LIMIT, _GAZE_LIMIT)
+            width = self._width_rest * pose.scale_px
+            turned = pose.rotation @ np.array([gaze[0], -gaze[1], 0], np.float32)
+            shift = np.array([turned[0], -turned[1]]) * width
+        return np.asarray(shift, np.float64)
+
+
+def _width(points: Float32) -> float:
+    """Return the eye's width of its three carrying points, pixels."""
+    return max(float(np.linalg.norm(points[0] - points[1])), 1.0)
+
+
+def _spread(patch: UInt8Image, known: NDArray[np.bool_]) -> UInt8Image:
+    """Fill everything but ``known`` from it, smoothly."""
+    import cv2
+
+    if int(known.sum()) < 8:
+        # An eye that is all iris, as in small pictures: a plain white, in the eye's own light.
+        bright = np.percentile(patch.reshape(-1, 3), 85, axis=0)
+        return np.broadcast_to(bright.astype(np.uint8), patch.shape).copy()
+    # Lashes, shadows and what is left of the iris are darker than the white they border on.
+    light = patch.astype(np.float32).mean(axis=2)
+    bright = known & (light >= np.percentile(light[known], 35))
+    filled = fill_unknown(patch, np.asarray(bright, np.float32))
+    own = cv2.GaussianBlur(known.astype(np.float32), (3, 3), 0)[..., None] * known[..., None]
+    return np.asarray(patch * own + filled * (1 - own) + 0.5, np.uint8)
+
+
+def _whole_iris(patch: UInt8Image, inside: NDArray[np.bool_], centre: Float32) -> UInt8Image:
+    """Complete the iris where a lid covers it, from the point opposite its centre."""
+    import cv2
+
+    height, width = inside.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    across_x, across_y = (2 * centre - 1).astype(np.float32)[:, None, None] - np.stack([x, y])
+    mirrored = cv2.remap(patch, across_x, across_y, cv2.INTER_LINEAR)
+    seen = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8))
+    seen_across = cv2.remap(seen, across_x, across_y, cv2.INTER_NEAREST) > 0
+    whole = np.where((seen > 0)[..., None], patch, mirrored).astype(np.uint8)
+    neither = ((seen == 0) & ~seen_across).astype(np.uint8) * 255
+    if neither.all():
+        return patch
+    return np.asarray(cv2.inpaint(whole, neither, 3, cv2.INPAINT_TELEA), np.uint8)

@@ -1,0 +1,35 @@
+"""Filling the unknown part of a picture smoothly from the known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avatar.core.frames import Float32, UInt8Image
+
+
+def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
+    """Fill what is not ``known``, float32 (H, W), 0 to 1, smoothly from what is.
+
+    Pull-push (Gortler et al. 1996): weighted averages at ever coarser scales, laid under each
+    other.
+    """
+    import cv2
+
+    pixels, weight = image.astype(np.float32) * known[..., None], known
+    levels = [(pixels, weight)]
+    while min(weight.shape) > 2:
+        size = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.float32)
+        weight = np.asarray(cv2.resize(weight, size, interpolation=cv2.INTER_AREA), np.float32)
+        levels.append((pixels, weight))
+    pixels, weight = levels[-1]
+    result = pixels / np.maximum(weight, 1e-4)[..., None]
+    for pixels, weight in reversed(levels[:-1]):
+        size = (weight.shape[1], weight.shape[0])
+        wide = cv2.resize(result, size, interpolation=cv2.INTER_LINEAR)
+        under = cv2.GaussianBlur(wide, (3, 3), 0)
+        sure = np.clip(weight * 2, 0, 1)[..., None]
+        own = pixels / np.maximum(weight, 1e-4)[..., None]
+        result = own * sure + under * (1 - sure)
+    filled = image * known[..., None] + result * (1 - known[..., None])
+    return np.asarray(np.clip(filled + 0.5, 0, 255), np.uint8)

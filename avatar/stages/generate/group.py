@@ -1,0 +1,137 @@
+"""Several faces of one photograph, all moved by one driver on one canvas.
+
+The picture is peeled like an onion: the nearest person (the one with the largest face) is cut out
+and the hole filled, the next is cut from what is left, and so on to the bare background. Laid over
+each other again in the opposite order, at rest the layers give the photograph back exactly; and a
+head that moves uncovers the people behind it, not a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.core.choices import Framing
+from avatar.core.face.bounds import face_px
+from avatar.core.face.head import decompose
+from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
+from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.stages.generate.deform import Pose, usable_or_still
+from avatar.stages.generate.framing import make_canvases
+from avatar.stages.generate.matte import Layers, face_frame, split_layers
+from avatar.stages.generate.mesh import Box
+from avatar.stages.generate.overlay import box_around
+from avatar.stages.generate.portrait import (
+    Picture,
+    PortraitGenerator,
+    PortraitSettings,
+    at_rest,
+    generated,
+    lay_over,
+    mattes_for,
+)
+from avatar.stages.generate.viewed import Viewed
+
+_USUAL = PortraitSettings()
+
+
+class GroupGenerator(Viewed):
+    """Animates several faces of one photograph; each keeps its own proportions and limits.
+
+    ``photo``: uint8 (H, W, 3) RGB. ``faces``: at least one, in its pixels. ``framing``, ``size_px``
+    and ``settings`` as for ``PortraitGenerator``; ``portrait`` shows all heads. Entering raises
+    ``UsageError`` where they do not fit together.
+    """
+
+    def __init__(
+        self,
+        photo: UInt8Image,
+        faces: Sequence[Face],
+        framing: Framing = "portrait",
+        size_px: tuple[int, int] | None = None,
+        settings: PortraitSettings = _USUAL,
+    ) -> None:
+        super().__init__(photo, framing, size_px)
+        self._photo, self._settings = photo, settings
+        # The nearest person first.
+        self._faces = sorted(faces, key=face_px, reverse=True)
+        self._people = [
+            PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
+        ]
+
+    def _lay_out(self) -> None:
+        background = self._settings.background
+        canvases = make_canvases(
+            self._photo,
+            self._faces,
+            self._framing,
+            self._size_px,
+            self._view,
+            standing=background.another,
+        )
+        within = canvases[0].photo_rect if background.another else None
+        heads = [decompose(canvas.face) for canvas in canvases]
+        frames = [
+            face_frame(canvas.face.landmarks_px, head)
+            for canvas, head in zip(canvases, heads, strict=True)
+        ]
+        self._layers: list[Layers] = []
+        # What each person stands in: the picture without those nearer than them.
+        self._rests: list[Picture] = []
+        picture = canvases[0].image
+        mattes = mattes_for(self._settings, self._view)
+        for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
+            landmarks = canvas.face.landmarks_px
+            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes, within)
+            person.lay_on(replace(canvas, image=picture), layers)
+            self._layers.append(layers)
+            self._rests.append(picture)
+            picture = layers.plate
+        self._behind = background.behind(picture)
+        if not background.own:
+            self._rests = self._on(self._behind)
+
+    def _on(self, behind: Picture) -> list[Picture]:
+        """Return what each person stands in over ``behind``, the nearest person first."""
+        rests: list[Picture] = []
+        for layers in reversed(self._layers):
+            behind = at_rest(behind, layers)
+            rests.append(behind)
+        return rests[::-1]
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw everybody; the picture is new each time and belongs to the caller."""
+        motion = usable_or_still(motion)
+        below = self._behind
+        changed: list[Box] = []
+        for person, layers, rest in reversed(
+            list(zip(self._people, self._layers, self._rests, strict=True))
+        ):
+            picture = rest.copy()
+            for box in changed:
+                _lay_rest(picture, below, layers, box)
+            pose = person.pose(motion)
+            changed += person.draw(picture, below, pose, motion)
+            changed += _feature_boxes(pose, picture)
+            below = picture
+        return generated(below, motion)
+
+
+def _lay_rest(picture: Picture, below: Picture, layers: Layers, box: Box) -> None:
+    """Lay a person at rest over ``below`` into the box of ``picture``."""
+    x0, y0, x1, y1 = box
+    person: NDArray[np.uint8] = layers.person[y0 + layers.crown_px : y1 + layers.crown_px, x0:x1]
+    if person[..., 3].any():
+        lay_over(picture[y0:y1, x0:x1], below[y0:y1, x0:x1], person)
+    else:
+        picture[y0:y1, x0:x1] = below[y0:y1, x0:x1]
+
+
+def _feature_boxes(pose: Pose, picture: Picture) -> list[Box]:
+    """Return where eyes and mouth were drawn, which may move while the head does not."""
+    rings = (*EYE_RINGS, INNER_LIPS)
+    boxes = (box_around(pose.landmarks_px[ring], 3, picture) for ring in rings)
+    return [box for box in boxes if box is not None]

@@ -1,0 +1,373 @@
+"""The head as a mesh over the photograph, drawn as a backward map.
+
+The face's 468 landmarks and rings around them form one surface. Above the chin it turns with the
+skull; down the neck its share of the motion falls to nothing, so that the body stays. Drawing
+writes, for each output pixel, where in the photograph its colour comes from; a depth buffer hides
+what a turned head hides.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.core.curves import smooth_step
+from avatar.core.face.head import HeadShape, compose, shape_of
+from avatar.core.face.topology import (
+    EYE_RINGS,
+    FACE_OVAL,
+    INNER_LIPS,
+    SURFACE_COUNT,
+    surface_triangles,
+)
+from avatar.core.frames import Float32
+from avatar.stages.generate.deform import Pose
+from avatar.stages.generate.floor import Floor
+from avatar.stages.generate.matte import face_frame
+from avatar.stages.generate.raster import draw_triangles, sample
+from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
+
+# Rings around the oval: size against it, depth behind it in head units, share of the oval's own
+# change of shape (a dropping jaw pulls the skin below it).
+_RINGS = (
+    (1.00, 0.02, 1.0),
+    (1.10, 0.25, 0.75),
+    (1.25, 0.60, 0.45),
+    (1.50, 0.90, 0.15),
+    (1.85, 1.05, 0.0),
+    (2.40, 1.05, 0.0),
+    (3.20, 1.05, 0.0),
+)
+# The neck: where along the face (the chin is at −1) the head's motion begins and ends to fade.
+_NECK_TOP, _NECK_END = -0.95, -2.1
+# Far from the face nothing moves, so that what the cut took for the person stays in place.
+_FAR_FROM, _FAR_TO = 2.3, 3.1
+# Where nothing moves more than this the photograph stays: less cannot be seen.
+_STILL_PX = 0.2
+# Lashes and lid line above the eye's edge, in eye widths.
+_LASH_SHARE = 0.10
+_LASHED = np.concatenate([ring[1:8] for ring in EYE_RINGS])
+# A head is narrower than its shoulders: each of so many bands is drawn as wide as it needs.
+_BANDS = 6
+
+Box = tuple[int, int, int, int]
+
+
+class HeadMesh:
+    """The mesh of one avatar on its canvas.
+
+    ``landmarks_px``: float32 (478, 3), the photograph's own, canvas pixels. ``head``: the same
+    taken apart. ``size_px``: the canvas's size. ``step``: output pixels of one map cell.
+    ``alpha``: uint8 (H, W), where on the canvas the person is. ``crown_px``: rows
+    that the person's layer has above the canvas; maps point into that layer. ``floor_px``: where
+    the photo ends below; the body stands on it and must not leave it.
+    """
+
+    def __init__(
+        self,
+        landmarks_px: Float32,
+        head: HeadShape,
+        size_px: tuple[int, int],
+        step: int,
+        alpha: NDArray[np.uint8],
+        crown_px: int,
+        floor_px: float,
+    ) -> None:
+        self._head = head
+        surface = landmarks_px[:SURFACE_COUNT]
+        frame = face_frame(landmarks_px, head)
+        ends = np.array([[0, floor_px], [size_px[0], floor_px]], np.float32)
+        # A tilted head sees the photo's lower edge rise to one side; the higher end counts.
+        floor = float(frame.coordinates(ends)[:, 1].max())
+        outline = _outline(surface)
+        self._floor = Floor(frame, floor, outline, _rings(outline, head.scale_px))
+        self._rings = self._floor.standing
+        reach = frame.coordinates(self._rings[:, :2])
+        self._ring_weight = _head_share(reach, max(_NECK_END, floor))
+        # Each ring vertex in the head frame, so that it turns with the skull.
+        self._ring_shape = shape_of(self._rings, head.rotation, head.centre_px, head.scale_px)
+        self._lash_shape = _lash_offsets(head.shape)
+        lashes = surface[_LASHED] + self._turned(self._lash_shape, head.rotation, head.scale_px)
+        self._ring_pull = np.repeat(
+            np.array([pull for _, _, pull in _RINGS], np.float32), len(FACE_OVAL)
+        )[:, None]
+        oval = surface[FACE_OVAL]
+        self.rest = np.concatenate([surface, lashes, oval, self._rings]).astype(np.float32)
+        # Behind the edge of a face seen from the side there is what lies at that edge.
+        source = np.concatenate([surface, lashes, outline, self._rings]).astype(np.float32)
+        around = _ring_triangles(len(_RINGS))
+        self.triangles = np.concatenate([_lidded_triangles(), around])
+        face = SURFACE_COUNT + len(_LASHED)
+        self._untangler = RingUntangler(
+            Folds(self.rest, around, head, face), self.rest, around, face, len(FACE_OVAL)
+        )
+        skin = _without_openings(self.triangles[: -len(around)])
+        eyes = np.concatenate(EYE_RINGS)
+        self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
+        self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
+        self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, crown_px)
+
+    def vertices(self, pose: Pose) -> Float32:
+        """Return where the vertices go, float32 (N, 3), canvas pixels."""
+        posed = self._posed(self._ring_shape, pose)
+        oval = pose.landmarks_px[FACE_OVAL]
+        change = oval - self._posed(self._head.shape[FACE_OVAL], pose)
+        posed += np.tile(change, (len(_RINGS), 1)) * self._ring_pull
+        moved = self._rings + (posed - self._rings) * self._ring_weight
+        self._floor.give_way(moved, oval)
+        surface = pose.landmarks_px[:SURFACE_COUNT]
+        lashes = surface[_LASHED] + self._turned(self._lash_shape, pose.rotation, pose.scale_px)
+        vertices = np.concatenate([surface, lashes, oval, moved]).astype(np.float32)
+        self._skin_untangler.smooth(vertices, pose)
+        # The oval stands in the mesh twice, with the face's colours and with the outline's.
+        around = SURFACE_COUNT + len(_LASHED)
+        vertices[around : around + len(FACE_OVAL)] = vertices[FACE_OVAL]
+        self._untangler.smooth(vertices, pose)
+        return vertices
+
+    def folded(self, pose: Pose) -> int:
+        """Return how many triangles ``pose`` turns inside out; see ``Folds``."""
+        return len(self._folds.of(self.vertices(pose), pose))
+
+    @staticmethod
+    def _turned(offsets: Float32, rotation: Float32, scale_px: float) -> Float32:
+        return compose(offsets, rotation, np.zeros(3, np.float32), scale_px)
+
+    @staticmethod
+    def _posed(shape: Float32, pose: Pose) -> Float32:
+        return compose(shape, pose.rotation, pose.centre_px, pose.scale_px)
+
+    def backward_maps(self, pose: Pose) -> list[tuple[Box, Float32]]:
+        """Return the boxes that move, and where each of their pixels comes from.
+
+        A box is (left, top, right, bottom) in canvas pixels; boxes do not overlap. A map is
+        float32 (h, w, 2), pixel indices as ``cv2.remap`` takes them (the first pixel's centre at
+        0). Empty when all is still.
+        """
+        return self._map.draw(self.vertices(pose))
+
+
+def _outline(surface: Float32) -> Float32:
+    """Return the face's edge as the photo shows it, float32 (36, 3), for each point of the oval.
+
+    A turned face hides a part of its oval behind its cheek and nose: there the outline is where
+    the ray through that point leaves the hull of all landmarks.
+    """
+    import cv2
+
+    oval = surface[FACE_OVAL].copy()
+    middle = oval[:, :2].mean(axis=0)
+    hull = cv2.convexHull(np.ascontiguousarray(surface[:, :2]))[:, 0]
+    edges = np.roll(hull, -1, axis=0) - hull
+    rays = oval[:, :2] - middle
+    # middle + t · ray = corner + s · edge, for every ray and edge.
+    across = rays[:, None, 0] * edges[None, :, 1] - rays[:, None, 1] * edges[None, :, 0]
+    across = np.where(np.abs(across) < 1e-6, 1e-6, across)
+    to_corner = hull[None] - middle
+    t = (to_corner[..., 0] * edges[None, :, 1] - to_corner[..., 1] * edges[None, :, 0]) / across
+    s = (to_corner[..., 0] * rays[:, None, 1] - to_corner[..., 1] * rays[:, None, 0]) / across
+    met = np.where((t > 0) & (s >= 0) & (s <= 1), t, 1.0).max(axis=1)
+    oval[:, :2] = middle + rays * np.clip(met, 1.0, 3.0)[:, None]
+    return oval.astype(np.float32)
+
+
+def _rings(outline: Float32, scale_px: float) -> Float32:
+    """Return the rings' vertices, float32 (N, 3), pixels.
+
+    ``outline``: float32 (36, 3), the face's edge as the photo shows it.
+    """
+    middle = outline.mean(axis=0)
+    rings = []
+    for ratio, back, _ in _RINGS:
+        ring = middle + (outline - middle) * np.float32(ratio)
+        ring[:, 2] = outline[:, 2] + np.float32(back * scale_px)
+        rings.append(ring)
+    return np.concatenate(rings).astype(np.float32)
+
+
+def _head_share(uv: Float32, neck_end: float) -> Float32:
+    """Return how much of the head's motion points at face coordinates take, float32 (N, 1)."""
+    v, far = uv[:, 1], np.linalg.norm(uv, axis=1)
+    down = (v - neck_end) / max(_NECK_TOP - neck_end, 0.05)
+    near = (_FAR_TO - far) / (_FAR_TO - _FAR_FROM)
+    # Beside the neck are shoulders, which stay; hair that falls on them goes half the way.
+    beside = np.clip((np.abs(uv[:, 0]) - 0.9) / 1.0, 0, 1) * np.clip((-1.0 - v) / 0.5, 0, 1)
+    share = smooth_step(down) * smooth_step(near) * (1 - beside)
+    return np.asarray(share[:, None], np.float32)
+
+
+def _lash_offsets(shape: Float32) -> Float32:
+    """Return from each upper lid's edge to where its lashes end, float32 (14, 3), head units.
+
+    The band between moves with the edge, so that a closing lid stretches the skin above it and
+    not the lashes.
+    """
+    offsets = []
+    for ring in EYE_RINGS:
+        across = shape[ring[1:8]] - shape[ring[15:8:-1]]
+        width = np.linalg.norm(shape[ring[0]] - shape[ring[8]])
+        length = np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-3)
+        offsets.append(across / length * np.float32(_LASH_SHARE) * width)
+    return np.concatenate(offsets).astype(np.float32)
+
+
+def _lidded_triangles() -> NDArray[np.int32]:
+    """Return the face's triangles with a band of lashes put between each upper lid and its skin."""
+    triangles = surface_triangles()
+    in_eye = np.zeros(len(triangles), bool)
+    bands = []
+    replaced = np.arange(SURFACE_COUNT)
+    for k, ring in enumerate(EYE_RINGS):
+        in_eye |= np.isin(triangles, ring).all(axis=1)
+        lashes = SURFACE_COUNT + 7 * k + np.arange(7)
+        replaced[ring[1:8]] = lashes
+        edge, ends = ring[:9], np.concatenate([ring[:1], lashes, ring[8:9]])
+        bands.append(np.stack([edge[:-1], edge[1:], ends[1:]], axis=1))
+        bands.append(np.stack([edge[:-1], ends[1:], ends[:-1]], axis=1))
+    skin = np.where(in_eye[:, None], triangles, replaced[triangles])
+    band = np.concatenate(bands)
+    # At the corners a quad is a triangle.
+    whole = [len(set(t)) == 3 for t in band.tolist()]
+    return np.concatenate([skin, band[whole]]).astype(np.int32)
+
+
+def _without_openings(triangles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the triangles without those between lids and between lips.
+
+    They have no sides: shut, they are flat, and what shows in them open is drawn over them.
+    """
+    inside = np.zeros(len(triangles), bool)
+    for ring in (*EYE_RINGS, INNER_LIPS):
+        inside |= np.isin(triangles, ring).all(axis=1)
+    return triangles[~inside]
+
+
+def _ring_triangles(rings: int) -> NDArray[np.int32]:
+    """Join the oval and the rings around it with two triangles for each quad."""
+    count = len(FACE_OVAL)
+    first = SURFACE_COUNT + len(_LASHED)
+    # The oval once more, whose colours are those of the outline.
+    loops = [first + k * count + np.arange(count) for k in range(rings + 1)]
+    triangles = []
+    for inner, outer in pairwise(loops):
+        nxt_in, nxt_out = np.roll(inner, -1), np.roll(outer, -1)
+        triangles.append(np.stack([inner, outer, nxt_out], axis=1))
+        triangles.append(np.stack([inner, nxt_out, nxt_in], axis=1))
+    return np.concatenate(triangles).astype(np.int32)
+
+
+class _BackwardMap:
+    """Draws source coordinates as colours, coarsely, and refines them."""
+
+    def __init__(
+        self,
+        rest: Float32,
+        triangles: NDArray[np.int32],
+        size_px: tuple[int, int],
+        step: int,
+        alpha: NDArray[np.uint8],
+        crown_px: int,
+    ) -> None:
+        import cv2
+
+        width, height = size_px
+        self._step = step
+        low, high = rest[:, :2].min(axis=0), rest[:, :2].max(axis=0)
+        x0, y0 = (int(v) // step * step for v in np.clip(low, 0, (width - 1, height - 1)))
+        x1, y1 = (int(v) for v in np.clip(np.ceil(high), (1, 1), (width, height)))
+        self._limits = (x0, y0, x1, y1)
+        # One cell beyond each border, so that refining never runs into the edge.
+        self._cells = (-(-(x1 - x0) // step) + 2, -(-(y1 - y0) // step) + 2)
+        self._origin = np.array([x0 - step, y0 - step], np.float32)
+        self._extent = np.array(self._cells, np.float32) * step
+        # Colours must lie in [0, 1]: the canvas with a margin for rings outside it.
+        self._low = np.minimum(low, self._origin) - 1
+        self._span = np.maximum(high, self._origin + self._extent) + 1 - self._low
+        self._colours = np.ones((len(rest), 3), np.float32)
+        self._colours[:, :2] = (rest[:, :2] - self._low) / self._span
+        self._triangles = np.ascontiguousarray(triangles)
+        self._identity = self._still()
+        # Colour (x, y, 1) to pixel indices, in one matrix.
+        self._to_pixels = np.zeros((2, 3), np.float32)
+        self._to_pixels[[0, 1], [0, 1]] = self._span
+        self._to_pixels[:, 2] = self._low - 0.5
+        self._to_pixels[1, 2] += crown_px
+        self._still_px = cv2.transform(self._identity, self._to_pixels)
+        self._to_cells = self._to_pixels / np.float32(step)
+        self._to_cells[:, 2] = (self._low - self._origin) / step - 0.5
+        self._person = self._occupied(alpha)
+        cells_w, cells_h = self._cells
+        self._colour = np.empty((cells_h, cells_w, 3), np.float32)
+
+    def _still(self) -> Float32:
+        cells_w, cells_h = self._cells
+        x = (np.arange(cells_w, dtype=np.float32) + 0.5) * self._step + self._origin[0]
+        y = (np.arange(cells_h, dtype=np.float32) + 0.5) * self._step + self._origin[1]
+        grid = np.ones((cells_h, cells_w, 3), np.float32)
+        grid[..., 0] = ((x - self._low[0]) / self._span[0])[None, :]
+        grid[..., 1] = ((y - self._low[1]) / self._span[1])[:, None]
+        return grid
+
+    def _occupied(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return 255 in the cells that hold a part of the person, and their neighbours."""
+        import cv2
+
+        x0, y0 = (int(v) for v in self._origin)
+        padded = np.zeros((self._cells[1] * self._step, self._cells[0] * self._step), np.uint8)
+        left, top = max(0, -x0), max(0, -y0)
+        part = alpha[max(0, y0) :, max(0, x0) :][: padded.shape[0] - top, : padded.shape[1] - left]
+        padded[top : top + part.shape[0], left : left + part.shape[1]] = part
+        cells = cv2.resize(padded, self._cells, interpolation=cv2.INTER_AREA)
+        held = (cells > 0).astype(np.uint8) * 255
+        return np.asarray(cv2.dilate(held, np.ones((3, 3), np.uint8)), np.uint8)
+
+    def draw(self, vertices: Float32) -> list[tuple[Box, Float32]]:
+        """Return the boxes that move and their maps; ``vertices`` are canvas pixels."""
+        import cv2
+
+        np.copyto(self._colour, self._identity)
+        points = (vertices[:, :2] - self._origin) / np.float32(self._step)
+        draw_triangles(self._colour, points, self._triangles, self._colours, vertices[:, 2])
+        coarse = np.asarray(cv2.transform(self._colour, self._to_pixels), np.float32)
+        shift = cv2.subtract(coarse, self._still_px)
+        still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
+        # Where nobody was and nobody comes, background moves onto the same background.
+        at = cv2.transform(self._colour, self._to_cells)
+        comes = sample(self._person, np.asarray(at, np.float32))
+        changed = cv2.bitwise_and(cv2.bitwise_or(self._person, comes), cv2.bitwise_not(still))
+        bands = np.linspace(0, self._cells[1], _BANDS + 1).astype(int).tolist()
+        parts = (self._part(coarse, changed, first, last) for first, last in pairwise(bands))
+        return [part for part in parts if part is not None]
+
+    def _part(
+        self, coarse: Float32, changed: NDArray[Any], first: int, last: int
+    ) -> tuple[Box, Float32] | None:
+        """Return the box that changes between two rows of cells, and its map; None without one."""
+        import cv2
+
+        left, top, cells_w, cells_h = cv2.boundingRect(changed[first:last])
+        if cells_w == 0:
+            return None
+        # One cell around, within the grid, so that refining has neighbours.
+        c0, r0 = max(left - 1, 0), max(first + top - 1, 0)
+        c1 = min(left + cells_w + 1, self._cells[0])
+        r1 = min(first + top + cells_h + 1, self._cells[1])
+        step = self._step
+        size = ((c1 - c0) * step, (r1 - r0) * step)
+        fine = cv2.resize(coarse[r0:r1, c0:c1], size, interpolation=cv2.INTER_LINEAR)
+        at_x, at_y = int(self._origin[0]) + c0 * step, int(self._origin[1]) + r0 * step
+        # Bands meet where their cells do: what lies beyond is the neighbour's.
+        rows = (self._row_px(first), self._row_px(last))
+        x0, y0 = max(at_x, self._limits[0]), max(at_y, self._limits[1], rows[0])
+        x1 = min(at_x + size[0], self._limits[2])
+        y1 = min(at_y + size[1], self._limits[3], rows[1])
+        if x1 <= x0 or y1 <= y0:
+            return None
+        part = fine[y0 - at_y : y1 - at_y, x0 - at_x : x1 - at_x]
+        return (x0, y0, x1, y1), np.asarray(part, np.float32)
+
+    def _row_px(self, row: int) -> int:
+        return int(self._origin[1]) + row * self._step

@@ -1,0 +1,203 @@
+"""The portrait engine: a photograph moved by geometry alone, without learned weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.core.choices import Framing
+from avatar.core.face.head import decompose
+from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.core.options import Options
+from avatar.stages.generate.background import PHOTO, Background
+from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
+from avatar.stages.generate.eyes import EyeLayer
+from avatar.stages.generate.framing import Canvas, View, make_canvas
+from avatar.stages.generate.matte import Layers, split_layers
+from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.mesh import Box, HeadMesh
+from avatar.stages.generate.mouth import MouthInside, MouthLayer
+from avatar.stages.generate.raster import fixed_point
+from avatar.stages.generate.shading import FineShading
+from avatar.stages.generate.viewed import Viewed
+
+# Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
+_MAP_CELLS = 213
+
+
+# uint8 (H, W, 3) RGB, or (H, W, 4) RGBA, premultiplied, where the background is transparent.
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PortraitSettings:
+    """What can be chosen about the portrait engine.
+
+    ``mouth``: what shows between the lips, see ``MouthLayer``. ``shading``: how much of the
+    driver's creases the avatar gets, 0 to 1. ``mattes``: where outlines are kept.
+    ``background``: what stands behind the avatar.
+    """
+
+    mouth: MouthInside = Options.mouth
+    shading: float = Options.shading
+    mattes: MatteCache | None = None
+    background: Background = PHOTO
+
+
+def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
+    """Return where outlines are kept: only those of the view that every start begins with."""
+    return settings.mattes if view == View() else None
+
+
+class PortraitGenerator(Viewed):
+    """Animates one photograph.
+
+    ``photo``: uint8 (H, W, 3) RGB. ``face``: the face to animate, in the photo's pixels.
+    ``framing``: ``portrait`` cuts head and shoulders, ``photo`` keeps the whole picture.
+    ``size_px``: the output's (width, height); None takes the photo's own or 512×512.
+    """
+
+    def __init__(
+        self,
+        photo: UInt8Image,
+        face: Face,
+        framing: Framing = "portrait",
+        size_px: tuple[int, int] | None = None,
+        settings: PortraitSettings = PortraitSettings(),
+    ) -> None:
+        super().__init__(photo, framing, size_px)
+        self._settings = settings
+        self._photo, self._face = photo, face
+
+    @property
+    def canvas(self) -> Canvas:
+        """Return the photograph as laid out in the output's size."""
+        return self._canvas
+
+    def _lay_out(self) -> None:
+        background = self._settings.background
+        canvas = make_canvas(
+            self._photo,
+            self._face,
+            self._framing,
+            self._size_px,
+            self._view,
+            standing=background.another,
+        )
+        head = decompose(canvas.face)
+        landmarks = canvas.face.landmarks_px
+        mattes = mattes_for(self._settings, self._view)
+        within = canvas.photo_rect if background.another else None
+        layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
+        self.lay_on(canvas, layers)
+        self._behind = background.behind(layers.plate)
+        self._rest = canvas.image if background.own else at_rest(self._behind, layers)
+
+    def lay_on(self, canvas: Canvas, layers: Layers) -> None:
+        """Animate the face of ``canvas``, in place of the photograph's own layout.
+
+        ``layers``: the canvas's picture in two, of which ``person`` is drawn moving.
+        """
+        step = max(1, round(max(self._size_px) / _MAP_CELLS))
+        self._canvas, self._layers = canvas, layers
+        self._deformer = FaceDeformer(canvas)
+        landmarks = canvas.face.landmarks_px
+        self._mesh = HeadMesh(
+            landmarks,
+            self._deformer.head,
+            self._size_px,
+            step,
+            layers.person[layers.crown_px :, :, 3],
+            layers.crown_px,
+            canvas.photo_rect[3],
+        )
+        self._shading = FineShading(
+            layers.person, layers.crown_px, landmarks, self._settings.shading
+        )
+        self._eyes = [
+            EyeLayer(canvas.image, landmarks, self._deformer.head, side) for side in (0, 1)
+        ]
+        self._mouth = MouthLayer(canvas.image, landmarks, self._deformer.head, self._settings.mouth)
+
+    def generate(self, motion: Motion) -> GeneratedFrame:
+        """Draw the avatar; the picture is new each time and belongs to the caller."""
+        motion = usable_or_still(motion)
+        return self.posed(motion, self.pose(motion))
+
+    def posed(self, motion: Motion, pose: Pose) -> GeneratedFrame:
+        """Draw a motion that is ``usable`` and whose ``pose`` is known, as ``generate`` does."""
+        image = self._rest.copy()
+        self.draw(image, self._behind, pose, motion)
+        return generated(image, motion)
+
+    def pose(self, motion: Motion) -> Pose:
+        """Return where a motion that is ``usable`` puts the head."""
+        return self._deformer.pose(motion)
+
+    def folded(self, motion: Motion) -> int:
+        """Return how many of the mesh's triangles ``motion`` turns inside out."""
+        return self._mesh.folded(self.pose(motion)) if usable(motion) else 0
+
+    def draw(self, image: Picture, behind: Picture, pose: Pose, motion: Motion) -> list[Box]:
+        """Draw what moved into ``image``, which shows the rest already, over ``behind``.
+
+        Both have the canvas's size and as many channels as each other. Returns the boxes of the
+        head that were drawn; eyes and mouth lie on the face, which is opaque.
+        """
+        boxes = self._warp(image, behind, pose, motion)
+        colours = image[..., :3]
+        self._mouth.draw(colours, pose, motion)
+        for eye in self._eyes:
+            eye.draw(colours, pose, motion)
+        return boxes
+
+    def _warp(self, image: Picture, behind: Picture, pose: Pose, motion: Motion) -> list[Box]:
+        import cv2
+
+        person = self._shading.apply(motion)
+        layer = person[self._layers.crown_px :]
+        kept = [eye.cover(layer, pose) for eye in self._eyes]
+        maps = self._mesh.backward_maps(pose)
+        for (x0, y0, x1, y1), source_px in maps:
+            exact, fraction = fixed_point(source_px)
+            drawn = cv2.remap(
+                person, exact, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            plate = behind[y0:y1, x0:x1]
+            lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+        for eye, covered in zip(self._eyes, kept, strict=True):
+            eye.uncover(layer, covered)
+        return [box for box, _ in maps]
+
+
+def lay_over(image: Picture, plate: Picture, person: NDArray[np.uint8]) -> None:
+    """Write ``person``, uint8 (h, w, 4) premultiplied, over ``plate`` into ``image``."""
+    import cv2
+
+    through = cv2.bitwise_not(cv2.extractChannel(person, 3))
+    if plate.shape[2] == 4:
+        behind = cv2.multiply(plate, cv2.merge([through] * 4), scale=1 / 255)
+        cv2.add(person, behind, dst=image)
+        return
+    behind = cv2.multiply(plate, cv2.cvtColor(through, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    cv2.add(cv2.cvtColor(person, cv2.COLOR_RGBA2RGB), behind, dst=image)
+
+
+def at_rest(behind: Picture, layers: Layers) -> Picture:
+    """Return the person of ``layers`` as photographed, over ``behind``."""
+    rest = behind.copy()
+    lay_over(rest, behind, np.ascontiguousarray(layers.person[layers.crown_px :]))
+    return rest
+
+
+def generated(picture: Picture, motion: Motion) -> GeneratedFrame:
+    """Return a finished picture as the frame of ``motion``, with its alpha apart."""
+    import cv2
+
+    alpha = None
+    if picture.shape[2] == 4:
+        alpha = np.asarray(cv2.extractChannel(picture, 3), np.uint8)
+        picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB), np.uint8)
+    return GeneratedFrame(picture, motion.timestamp_ns, motion.index, motion.presence, alpha)

@@ -1,0 +1,481 @@
+"""H.264 in fragmented MP4: a file that plays however its writing ends.
+
+The index (moov) is written first and empty; every half second of video follows with its own
+index (moof), as ISO/IEC 14496-12 section 8.8 describes. A cut loses the last fragment only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from avatar.core.errors import SinkError, SinkLostError, SinkUnavailableError, UsageError
+from avatar.core.frames import UInt8Image
+from avatar.core.stages import SoundTrack
+from avatar.stages.sinks.checks import expect_even
+from avatar.stages.sinks.conversion import I420Converter
+from avatar.stages.sinks.sound_encoder import SoundEncoder, configure_sound
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"]
+
+_MUXER = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof+use_metadata_tags",
+    "frag_duration": "500000",  # microseconds
+    "flush_packets": "1",
+}
+_KEYFRAME_SECONDS = 2
+_SOUND_KBPS = 128
+# ISO/IEC 23091-2 code points: sRGB pictures, converted with the BT.601 matrix, limited range.
+_PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
+# Sound that players know as it is in such a file, and what any other is encoded anew as.
+_SOUNDS: dict[str, tuple[set[str], str]] = {
+    "mp4": ({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}, "aac"),
+    "mov": ({"aac", "mp3", "ac3", "eac3", "alac"}, "aac"),
+    "webm": ({"opus", "vorbis"}, "libopus"),
+}
+
+
+@dataclass(frozen=True)
+class FilmFormat:
+    """A kind of film: FFmpeg's names of container, video encoder and pixels; ``muxer`` options."""
+
+    suffix: str
+    container: str
+    encoder: str
+    pixels: str
+    muxer: Mapping[str, str]
+
+
+MP4 = FilmFormat(".mp4", "mp4", "libx264", "yuv420p", _MUXER)
+
+
+class Mp4Writer:
+    """Writes pictures at a constant rate into one new MP4 file.
+
+    ``size_px`` is (width, height), both even. ``metadata`` becomes the file's tags and must hold
+    the ``AIGC`` label, so that no unmarked file is made by mistake. ``overwrite`` replaces an
+    existing file; without it such a file is an error. ``low_latency`` hands every frame to the
+    disk's fragment at once, as a live recording needs; without it the encoder looks ahead.
+
+    Entering creates the file. Raises ``UsageError`` for what cannot be asked for,
+    ``SinkUnavailableError`` when the file cannot be made, and ``SinkLostError`` when the disk
+    fails later.
+    """
+
+    film = MP4
+
+    def __init__(
+        self,
+        path: Path,
+        size_px: tuple[int, int],
+        fps: float,
+        metadata: Mapping[str, str],
+        *,
+        preset: Preset = "ultrafast",
+        crf: int = 21,
+        low_latency: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        if "AIGC" not in metadata:
+            raise ValueError(f"Mp4Writer: expected the tag AIGC, found {sorted(metadata)}")
+        if fps <= 0:
+            raise ValueError(f"Mp4Writer: expected fps > 0, found {fps}")
+        self._path = path
+        self._size_px = size_px
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._metadata = dict(metadata)
+        self._options = {"preset": preset, "crf": str(crf)}
+        if low_latency:
+            self._options["tune"] = "zerolatency"
+        else:
+            # Frames out of order would start late: a fragmented file has no edit list to say so.
+            self._options["bf"] = "0"
+        self._overwrite = overwrite
+        self._audio_path: Path | None = None
+        self._audio: _AudioTrack | _LiveSound | None = None
+        self._track: SoundTrack | None = None
+        self._container: OutputContainer | None = None
+        self._video: VideoStream | None = None
+        self._converter: I420Converter | None = None
+        self._planes: UInt8Image | None = None
+        self._count = 0
+
+    @property
+    def path(self) -> Path:
+        """Return the file that is written."""
+        return self._path
+
+    @property
+    def frame_count(self) -> int:
+        """Return how many frames the file has so far."""
+        return self._count
+
+    def copy_audio_from(self, path: Path) -> bool:
+        """Add the first sound track of ``path``; call before entering.
+
+        Returns False when that file has no sound. The sound starts with the first frame and is
+        cut at the end of the last one.
+        """
+        if self._container is not None:
+            raise RuntimeError("Mp4Writer: copy_audio_from() comes before entering")
+        with _open_input(path) as source:
+            has_audio = bool(source.streams.audio)
+        self._audio_path = path if has_audio else None
+        return has_audio
+
+    def record_sound(self, track: SoundTrack) -> None:
+        """Add the sound of ``track``; call before entering, and ``begin_sound`` before a frame."""
+        if self._container is not None:
+            raise RuntimeError("Mp4Writer: record_sound() comes before entering")
+        self._track = track
+
+    def begin_sound(self, start_ns: int) -> None:
+        """Say what the first frame's time is for the track; without a track nothing happens."""
+        if isinstance(self._audio, _LiveSound):
+            self._audio.begin(start_ns)
+
+    def __enter__(self) -> Self:
+        expect_even(self._size_px, f"The video {self._path}")
+        _create(self._path, self._overwrite, self.film.suffix)
+        try:
+            self._open()
+        except BaseException as error:
+            self._abandon()
+            if not self._overwrite:
+                self._path.unlink(missing_ok=True)
+            if isinstance(error, ffmpeg_failures()):
+                raise SinkUnavailableError(_trouble(self._path, error)) from error
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            with suppress(SinkError):  # the error already on its way says more
+                self.close()
+
+    def write_rgb(self, image: UInt8Image) -> None:
+        """Append one frame, uint8 (H, W, 3) RGB of the writer's size."""
+        width, height = self._size_px
+        if image.shape != (height, width, 3):
+            raise SinkError(
+                f"{self._path}: expected a picture of shape {(height, width, 3)}, "
+                f"found {image.shape}"
+            )
+        if self._converter is None:
+            raise RuntimeError("Mp4Writer: write_rgb() needs an entered writer")
+        self._planes = self._converter.convert(image)
+        self._encode(self._planes)
+
+    def repeat_last(self) -> None:
+        """Append the last picture once more."""
+        if self._planes is None:
+            raise RuntimeError("Mp4Writer: repeat_last() needs a picture to repeat")
+        self._encode(self._planes)
+
+    def close(self) -> None:
+        """Write what is pending and close the file; a second call does nothing.
+
+        Raises ``SinkLostError`` when the end could not be written; the file plays up to there.
+        """
+        container, video = self._container, self._video
+        self._container = self._converter = self._planes = None
+        if container is None or video is None:
+            return
+        try:
+            for packet in video.encode(None):
+                container.mux(packet)
+            if self._audio is not None:
+                self._audio.finish(container)
+            container.close()
+        except ffmpeg_failures() as error:
+            raise SinkLostError(_lost(self._path, error)) from error
+        finally:
+            self._abandon(container)
+
+    def _open(self) -> None:
+        import av
+        from av.video.stream import VideoStream
+
+        # The prefix keeps FFmpeg from reading a protocol out of a name such as "a:b.mp4".
+        self._container = av.open(
+            f"file:{self._path}",
+            "w",
+            format=self.film.container,
+            container_options=dict(self.film.muxer),
+        )
+        self._container.metadata.update(self._metadata)
+        video = self._container.add_stream(
+            self.film.encoder, rate=self._rate, options=self._options
+        )
+        assert isinstance(video, VideoStream)
+        _describe(video, self._size_px, self._rate, self.film.pixels)
+        self._video = video
+        if self._audio_path is not None:
+            self._audio = _AudioTrack(self._audio_path, self._container)
+        elif self._track is not None:
+            self._audio = _LiveSound(self._track, self._container)
+        self._container.start_encoding()
+        self._converter = I420Converter(self._size_px)
+        self._count = 0
+
+    def _picture(self, planes: UInt8Image) -> VideoFrame:
+        """Return what is handed to the encoder."""
+        import av
+
+        return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+    def _encode(self, planes: UInt8Image) -> None:
+        if self._container is None or self._video is None:
+            raise RuntimeError("Mp4Writer: writing needs an entered writer")
+        frame = self._picture(planes)
+        frame.pts = self._count
+        frame.time_base = 1 / self._rate
+        tag_colours(frame)
+        try:
+            for packet in self._video.encode(frame):
+                self._container.mux(packet)
+            self._count += 1
+            if self._audio is not None:
+                self._audio.write_until(Fraction(self._count) / self._rate, self._container)
+        except ffmpeg_failures() as error:
+            raise SinkLostError(_lost(self._path, error)) from error
+
+    def _abandon(self, container: OutputContainer | None = None) -> None:
+        """Close whatever is open; what fails here has been said already."""
+        container = container or self._container
+        self._container = self._converter = self._planes = self._video = None
+        if self._audio is not None:
+            self._audio.close()
+            self._audio = None
+        if container is not None:
+            with suppress(*ffmpeg_failures()):
+                container.close()
+
+
+def _describe(video: VideoStream, size_px: tuple[int, int], rate: Fraction, pixels: str) -> None:
+    """Set the stream's size, timing and the tags that bring the colours back right."""
+    video.width, video.height = size_px
+    video.pix_fmt = pixels
+    video.time_base = 1 / rate
+    context = video.codec_context
+    context.time_base = 1 / rate
+    context.gop_size = max(1, round(_KEYFRAME_SECONDS * rate))
+    tag_colours(context)
+
+
+def tag_colours(target: VideoFrame | VideoCodecContext) -> None:
+    """Say which colours an ``I420Converter`` makes, on a frame or on a context."""
+    target.color_range, target.colorspace = _RANGE_LIMITED, _MATRIX_BT601
+    target.color_primaries, target.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
+
+
+def _create(path: Path, overwrite: bool, suffix: str) -> None:
+    """Make the file, or refuse; creating it is the check, so nothing can come in between."""
+    if path.suffix.lower() != suffix or not path.name:
+        suggestion = path.with_suffix(suffix) if path.name else f"talk{suffix}"
+        raise UsageError(
+            f"The video file must have a name that ends in {suffix}; found {str(path)!r}. "
+            f"Use {str(suggestion)!r}."
+        )
+    flags = os.O_WRONLY | os.O_CREAT | (0 if overwrite else os.O_EXCL)
+    try:
+        if not path.parent.is_dir():
+            raise SinkUnavailableError(
+                f"The video {path} cannot be made: the folder {path.parent} does not exist. "
+                "Make it first, or name another."
+            )
+        if path.is_dir():
+            raise SinkUnavailableError(
+                f"The video {path} cannot be made: that is a folder. Name a file in it."
+            )
+        os.close(os.open(path, flags, 0o666))
+    except FileExistsError:
+        raise UsageError(
+            f"{path} exists already and is not overwritten. Name another file, "
+            "or give --force to replace it."
+        ) from None
+    except OSError as error:
+        raise SinkUnavailableError(_trouble(path, error)) from error
+
+
+# Windows has no quota error.
+_EDQUOT = getattr(errno, "EDQUOT", errno.ENOSPC)
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full. Free some space, or write to another disk.",
+    _EDQUOT: "your disk quota is used up. Free some space, or write elsewhere.",
+    errno.EFBIG: "the file reached the largest size allowed there. Write to another place.",
+    errno.EACCES: "you may not write there. Choose a folder of your own.",
+    errno.EPERM: "you may not write there. Choose a folder of your own.",
+    errno.EROFS: "that file system is read-only. Choose another folder.",
+}
+
+
+def ffmpeg_failures() -> tuple[type[Exception], ...]:
+    """Return what FFmpeg raises: of its errors only some are the system's."""
+    from av.error import FFmpegError
+
+    return OSError, FFmpegError
+
+
+def ffmpeg_reason(error: Exception) -> str:
+    """Return what an error is about in a few words; the error's own text has the address, too."""
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _reason(error: Exception) -> str:
+    advice = _ADVICE.get(getattr(error, "errno", 0))
+    return advice or f"{getattr(error, 'strerror', None) or error}."
+
+
+def _trouble(path: Path, error: Exception) -> str:
+    """Say why the file cannot be made and what to do."""
+    return f"The video {path} cannot be made: {_reason(error)}"
+
+
+def _lost(path: Path, error: Exception) -> str:
+    """Say why the file cannot go on, what to do and what is left."""
+    return (
+        f"The video {path} cannot be written any further: {_reason(error)} "
+        "What was written before still plays."
+    )
+
+
+def _open_input(path: Path) -> InputContainer:
+    import av
+
+    try:
+        return av.open(f"file:{path}", "r")
+    except ffmpeg_failures() as error:
+        raise UsageError(
+            f"The sound was to come from {path}, but it cannot be read as a video or sound file: "
+            f"{_reason(error)} Check the path."
+        ) from error
+
+
+def _start_s(source: InputContainer) -> Fraction:
+    """Return when the film's pictures begin, or its sound where it has no pictures, seconds."""
+    from av.stream import Disposition
+
+    for stream in source.streams.video:
+        covers = stream.disposition & Disposition.attached_pic
+        if not covers and stream.start_time is not None and stream.time_base:
+            return stream.start_time * stream.time_base
+    return Fraction(source.start_time or 0, 1_000_000)
+
+
+class _LiveSound:
+    """The sound of a microphone, handed over as far as it is known."""
+
+    def __init__(self, track: SoundTrack, output: OutputContainer) -> None:
+        from av.audio.stream import AudioStream
+
+        stream = output.add_stream("aac")
+        assert isinstance(stream, AudioStream)
+        configure_sound(stream.codec_context, "aac", _SOUND_KBPS)
+        self._encoder = SoundEncoder(stream.encode, "aac", track)
+        self._start_ns = self._end_ns = 0
+
+    def begin(self, start_ns: int) -> None:
+        """Sound captured at ``start_ns`` goes with the first frame."""
+        self._start_ns = start_ns
+        self._encoder.start(start_ns)
+
+    def write_until(self, end_s: Fraction, output: OutputContainer) -> None:
+        """Write what is known of everything before ``end_s`` seconds of video."""
+        self._end_ns = self._start_ns + round(end_s * 1_000_000_000)
+        output.mux(self._encoder.until(self._end_ns))
+
+    def finish(self, output: OutputContainer) -> None:
+        """Write the rest up to the last picture's end: silence where nothing came."""
+        output.mux([*self._encoder.until(self._end_ns, is_last=True), *self._encoder.flush()])
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _rate_for(encoder: str, stream: Any) -> int:
+    """Return the sound's own rate; Opus has one of its own (RFC 6716)."""
+    return 48_000 if encoder == "libopus" else int(stream.codec_context.sample_rate)
+
+
+class _AudioTrack:
+    """The sound of another file, handed over as far as the pictures have come."""
+
+    def __init__(self, path: Path, output: OutputContainer) -> None:
+        from av.audio.stream import AudioStream
+
+        self._source = _open_input(path)
+        stream = self._source.streams.audio[0]
+        self._start = _start_s(self._source)
+        copied, encoder = _SOUNDS[output.format.name]
+        self._copies = stream.codec_context.name in copied
+        if self._copies:
+            self._target: AudioStream = output.add_stream_from_template(stream)
+        else:
+            target = output.add_stream(encoder, rate=_rate_for(encoder, stream))
+            assert isinstance(target, AudioStream)
+            self._target = target
+            self._target.codec_context.layout = stream.codec_context.layout
+        self._units = self._read(stream)
+        self._pending: Any = None
+
+    def _read(self, stream: Any) -> Iterator[Any]:
+        """Yield packets to copy or frames to encode, in order."""
+        if not self._copies:
+            yield from self._source.decode(stream)
+            return
+        for packet in self._source.demux(stream):
+            # Before the start lies what only warms the decoder up (and, in a film whose pictures
+            # begin late, sound that belongs to none): it would move all else to later.
+            if packet.pts is not None and packet.pts * packet.time_base >= self._start:
+                yield packet
+
+    def write_until(self, end_s: Fraction, output: OutputContainer) -> None:
+        """Write everything that starts before ``end_s`` seconds of video."""
+        while True:
+            unit = self._pending if self._pending is not None else next(self._units, None)
+            self._pending = unit
+            if unit is None or unit.pts * unit.time_base - self._start >= end_s:
+                return
+            self._pending = None
+            self._hand_over(unit, output)
+
+    def _hand_over(self, unit: Any, output: OutputContainer) -> None:
+        shift = round(self._start / unit.time_base)
+        unit.pts -= shift
+        if not self._copies:
+            output.mux(self._target.encode(unit))
+            return
+        unit.dts = unit.dts - shift if unit.dts is not None else unit.pts
+        unit.stream = self._target
+        output.mux(unit)
+
+    def finish(self, output: OutputContainer) -> None:
+        """Write what the sound's encoder holds back."""
+        if not self._copies:
+            output.mux(self._target.encode(None))
+
+    def close(self) -> None:
+        """Close the other file."""
+        self._source.close()

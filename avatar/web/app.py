@@ -1,0 +1,257 @@
+"""The web application: pages, their files, what they ask for and what they are told (Starlette)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from avatar.core.errors import AvatarError, UsageError
+from avatar.core.messages import for_json, words_of
+from avatar.core.options import declared, schema
+from avatar.web.control import Control, Event
+from avatar.web.peers import Peers
+from avatar.web.security import App, Guard, Rules
+from avatar.web.upload import MAX_UPLOAD_BYTES, UPLOAD_KINDS
+
+STATIC = Path(__file__).resolve().parent / "static"
+# Said here, since some systems know other kinds for these names, and browsers then refuse them.
+_KINDS = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+}
+MAX_REQUEST_BYTES = 65_536
+FIGURES_EVERY_S = 0.5
+# A page that takes nothing for so many messages has gone, or sleeps.
+_MAX_BACKLOG = 120
+
+
+def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str, Any]) -> App:
+    """Return the guarded application; without ``control`` it is ``/view`` alone.
+
+    ``view``: what the view page is told of the picture.
+    """
+    from starlette.applications import Starlette
+    from starlette.responses import FileResponse, JSONResponse, Response
+    from starlette.routing import Route
+
+    async def watch(request: Any) -> Any:
+        return JSONResponse({"sdp": await peers.watch(await _offer(request))})
+
+    async def describe(request: Any) -> Any:
+        return JSONResponse(view)
+
+    async def view_page(request: Any) -> Any:
+        return FileResponse(STATIC / "view.html")
+
+    async def static(request: Any) -> Any:
+        path = files.get(request.path_params["name"])
+        if path is None:
+            return Response("There is no such file.", 404)
+        return FileResponse(path, media_type=_KINDS[path.suffix])
+
+    files = {path.name: path for path in STATIC.iterdir() if path.suffix in _KINDS}
+
+    routes: list[Any] = [
+        Route("/view", view_page),
+        Route("/api/view", describe),
+        Route("/api/watch", watch, methods=["POST"]),
+        Route("/static/{name}", static),
+    ]
+    if control is not None:
+        routes += _Studio(control, peers).routes()
+    app = Starlette(
+        routes=routes,
+        exception_handlers={AvatarError: _in_words, Exception: _unexpected},
+    )
+    return Guard(app, rules)
+
+
+class _Studio:
+    """The control page's own requests."""
+
+    def __init__(self, control: Control, peers: Peers) -> None:
+        self._control, self._peers = control, peers
+
+    def routes(self) -> list[Any]:
+        """Return what the control page asks for."""
+        from starlette.routing import Route, WebSocketRoute
+
+        return [
+            Route("/", self.page),
+            Route("/api/options", self.options),
+            Route("/api/act/{action}", self.act, methods=["POST"]),
+            Route("/api/camera", self.camera, methods=["POST"]),
+            Route("/api/avatars", self.upload, methods=["POST"]),
+            Route("/api/avatars/{name:path}", self.thumbnail),
+            WebSocketRoute("/api/live", self.live),
+        ]
+
+    async def page(self, request: Any) -> Any:
+        from starlette.responses import FileResponse
+
+        return FileResponse(STATIC / "index.html")
+
+    async def options(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse([schema(name) for name in declared()])
+
+    async def act(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        values = await _json(request)
+        await asyncio.to_thread(self._control.act, request.path_params["action"], values)
+        return JSONResponse({})
+
+    async def camera(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({"sdp": await self._peers.receive(await _offer(request))})
+
+    async def upload(self, request: Any) -> Any:
+        from starlette.responses import JSONResponse
+
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in UPLOAD_KINDS:
+            raise UsageError(f"expected a JPEG, PNG or WebP photograph, found {kind or 'no type'}")
+        with TemporaryDirectory(prefix="webcam-avatar-") as folder:
+            path = Path(folder) / f"photo{UPLOAD_KINDS[kind]}"
+            with path.open("wb") as file:
+                async for part in _bounded(request, MAX_UPLOAD_BYTES):
+                    file.write(part)
+            name = request.query_params.get("name", "")
+            stored = await asyncio.to_thread(self._control.add_avatar, path, name)
+        return JSONResponse({"name": stored})
+
+    async def thumbnail(self, request: Any) -> Any:
+        from starlette.responses import Response
+
+        picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
+        return Response(picture, media_type="image/jpeg")
+
+    async def live(self, socket: Any) -> None:
+        """Tell a page what happens, until it goes."""
+        from starlette.websockets import WebSocketDisconnect
+
+        await socket.accept()
+        channel = _Channel(socket, self._control)
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await channel.serve()
+
+
+class _Channel:
+    """One page's WebSocket."""
+
+    def __init__(self, socket: Any, control: Control) -> None:
+        self._socket, self._control = socket, control
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._shows_driver = False
+
+    async def serve(self) -> None:
+        """Send and hear until either side ends."""
+        end = self._control.listen(self._hear, pictures=lambda: self._shows_driver)
+        tasks = [asyncio.create_task(work()) for work in (self._send, self._figures, self._receive)]
+        try:
+            self._queue.put_nowait({"type": "changed"})
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            end()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _hear(self, event: Event) -> None:
+        with suppress(RuntimeError):  # the server has just ended
+            self._loop.call_soon_threadsafe(self._take, event)
+
+    def _take(self, event: Event) -> None:
+        waiting = self._queue.qsize()
+        # Points and pictures are soon old; a state is told anew whenever it is told.
+        if waiting < _MAX_BACKLOG and (waiting < 4 or not isinstance(event, bytes)):
+            self._queue.put_nowait(event)
+
+    async def _send(self) -> None:
+        while True:
+            event = await self._queue.get()
+            if isinstance(event, bytes):
+                await self._socket.send_bytes(event)
+            elif event["type"] == "changed":
+                while not self._queue.empty() and self._queue._queue[0] == event:  # type: ignore[attr-defined]
+                    self._queue.get_nowait()
+                state = await asyncio.to_thread(self._control.snapshot)
+                await self._socket.send_text(json.dumps(for_json({"type": "state", **state})))
+            else:
+                await self._socket.send_text(json.dumps(for_json(event)))
+
+    async def _figures(self) -> None:
+        while True:
+            await asyncio.sleep(FIGURES_EVERY_S)
+            figures = await asyncio.to_thread(self._control.figures)
+            self._take({"type": "figures", **figures})
+
+    async def _receive(self) -> None:
+        while True:
+            message = json.loads(await self._socket.receive_text())
+            if isinstance(message, dict):
+                self._shows_driver = message.get("driver") is True
+
+
+async def _offer(request: Any) -> str:
+    offer = (await _json(request)).get("sdp")
+    if not isinstance(offer, str):
+        raise UsageError("expected an offer of a video connection, found none")
+    return offer
+
+
+async def _json(request: Any) -> dict[str, Any]:
+    """Return a request's values. Raises ``UsageError`` for anything but a JSON object."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UsageError(f"expected application/json, found {kind or 'no type'}")
+    body = b"".join([part async for part in _bounded(request, MAX_REQUEST_BYTES)])
+    try:
+        values = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the request is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"expected a JSON object, found {type(values).__name__}")
+    return values
+
+
+async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:
+    """Yield a request's body; raises ``UsageError`` as soon as it is longer than ``limit``."""
+    too_long = UsageError(
+        f"at most {limit // 1_000_000} MB are taken" if limit >= 1_000_000
+        else f"at most {limit} bytes are taken"
+    )  # fmt: skip
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_long
+    taken = 0
+    async for part in request.stream():
+        taken += len(part)
+        if taken > limit:
+            raise too_long
+        yield part
+
+
+async def _in_words(request: Any, error: Exception) -> Any:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse(for_json({"error": words_of(error)}), status_code=400)
+
+
+async def _unexpected(request: Any, error: Exception) -> Any:
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=500)

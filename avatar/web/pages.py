@@ -1,0 +1,93 @@
+"""The web server with its addresses: for ``avatar studio``, and for ``--out page``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from avatar.stages.sinks.page import DEFAULT_PORT, Audience, PageSink
+from avatar.stages.sources.page import PageInbox
+from avatar.web.app import make_app
+from avatar.web.control import Control
+from avatar.web.listening import LOOPBACK, Place, place_at
+from avatar.web.peers import Peers
+from avatar.web.security import App, Role, Rules
+from avatar.web.server import PageServer, Tls, need_studio_extra
+from avatar.web.tokens import lasting_token, new_token
+
+
+class Pages:
+    """The web server with its addresses: the studio with ``control``, else ``/view`` alone.
+
+    ``size_px``: of the pictures, without what is stacked below them. ``folder``: where the lasting
+    token and the certificate are kept. A context manager.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        size_px: tuple[int, int],
+        say: Callable[[str], None],
+        *,
+        control: Control | None = None,
+        inbox: PageInbox | None = None,
+        place: Place | None = None,
+        port: int = DEFAULT_PORT,
+        folder: Path,
+    ) -> None:
+        need_studio_extra()
+        self._control, self._size_px = control, size_px
+        self._place = place or place_at(LOOPBACK)
+        self._tokens: dict[Role, str] = {}
+        if control is not None:
+            self._tokens["studio"] = new_token()
+        self._tokens["view"] = lasting_token(folder / "view-token")
+        self.fingerprint: str | None = None
+        tls: Tls | None = None
+        if self._place.beyond:
+            from avatar.web.certificates import own_certificate
+
+            tls, self.fingerprint = own_certificate(folder / "tls", self._place.names)
+        self._scheme = "https" if tls is not None else "http"
+        self._peers = Peers(audience, inbox, self._place.addresses, say)
+        self._server = PageServer(
+            self._app, self._place.address, port, tls=tls, at_end=self._peers.close
+        )
+
+    def _app(self) -> App:
+        port = self._server.port
+        rules = Rules(
+            self._place.hosts(port), "https" if self._place.beyond else "http", self._tokens, port
+        )
+        return make_app(self._peers, rules, self._control, {"size": list(self._size_px)})
+
+    def address(self, role: Role) -> str:
+        """Return the address, with its token, that opens the studio or the view."""
+        path = "/view" if role == "view" else "/"
+        where = f"{self._scheme}://{self._place.shown}:{self._server.port}"
+        return f"{where}{path}?token={self._tokens[role]}"
+
+    def __enter__(self) -> Pages:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *why: Any) -> None:
+        self._server.__exit__(*why)
+
+
+@contextmanager
+def view_pages(
+    sinks: Sequence[PageSink],
+    size_px: tuple[int, int],
+    say: Callable[[str], None],
+    folder: Path,
+) -> Iterator[None]:
+    """Serve ``/view`` for each of ``sinks`` and say where; ``folder``: as of ``Pages``."""
+    with ExitStack() as serving:
+        for sink in sinks:
+            pages = Pages(sink.audience, size_px, say, port=sink.port, folder=folder)
+            serving.enter_context(pages)
+            say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
+        yield

@@ -1,0 +1,295 @@
+"""WebRTC to the pages: the avatar's pictures out, a page's camera in (aiortc).
+
+Everything here runs in the server's event loop. Addresses that a page names are never used: its
+offer is stripped of candidates, and the program answers whoever reaches the address it listens on
+with the offer's secret (ICE's peer-reflexive candidates, RFC 8445, 7.3.1.3). So nothing is
+looked up, no multicast question for a browser's ``.local`` name leaves, and no page can have
+packets sent to a third party. There are no STUN and TURN servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, Literal
+from uuid import uuid4
+
+from avatar.core.errors import UsageError
+from avatar.core.messages import Message
+from avatar.stages.sinks.page import CLOCK_RATE_HZ, Audience, EncodedPicture
+from avatar.stages.sources.page import PageInbox
+from avatar.web.prompt import make_prompt
+
+MAX_OFFER_BYTES = 32_768
+MAX_WATCHERS = 8
+CONNECT_WITHIN_S = 15.0
+# A page that is so many pictures behind gets the next keyframe instead.
+_MAX_WAITING = 15
+MAX_CAMERA_PX = 1920 * 1080
+
+
+class PictureTrack:
+    """The avatar as a track that aiortc sends: H.264 that is encoded already.
+
+    It has what ``RTCRtpSender`` asks of a track, without being a subclass: aiortc is an extra.
+    """
+
+    kind = "video"
+
+    def __init__(self, audience: Audience, loop: asyncio.AbstractEventLoop) -> None:
+        self.id = str(uuid4())
+        self._audience, self._loop = audience, loop
+        self._waiting: asyncio.Queue[EncodedPicture | None] = asyncio.Queue()
+        self._needs_keyframe = True
+        self._end = audience.subscribe(self._arrived)
+
+    def _arrived(self, picture: EncodedPicture) -> None:
+        """Take a picture in the sink's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._offer, picture)
+        except RuntimeError:  # the server has just ended
+            self._end()
+
+    def _offer(self, picture: EncodedPicture) -> None:
+        if self._waiting.qsize() >= _MAX_WAITING:
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
+            self._needs_keyframe = True
+        if self._needs_keyframe and not picture.is_keyframe:
+            self._audience.request_keyframe()
+            return
+        self._needs_keyframe = False
+        self._waiting.put_nowait(picture)
+
+    async def recv(self) -> Any:
+        """Return the next picture as a packet; raises ``MediaStreamError`` once stopped."""
+        picture = await self._waiting.get()
+        if picture is None:
+            from aiortc.mediastreams import MediaStreamError
+
+            raise MediaStreamError
+        import av
+
+        packet = av.Packet(picture.data)
+        packet.pts = picture.timestamp_ns * CLOCK_RATE_HZ // 1_000_000_000
+        packet.time_base = Fraction(1, CLOCK_RATE_HZ)
+        return packet
+
+    def stop(self) -> None:
+        """Take no more pictures."""
+        self._end()
+        self._waiting.put_nowait(None)
+
+
+class Peers:
+    """All pages that watch, and the one that is the camera.
+
+    ``addresses``: where this program is reached, as numbers; nothing else is offered.
+    ``say``: told what happens to the page's camera.
+    """
+
+    def __init__(
+        self,
+        audience: Audience,
+        inbox: PageInbox | None,
+        addresses: Sequence[str],
+        say: Callable[[str], None],
+    ) -> None:
+        self._audience, self._inbox, self._say = audience, inbox, say
+        self._addresses = list(addresses)
+        self._watchers: set[Any] = set()
+        self._camera: Any = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def watching(self) -> int:
+        """Return how many pages watch."""
+        return len(self._watchers)
+
+    @property
+    def has_camera(self) -> bool:
+        """Return whether a page sends its camera."""
+        return self._camera is not None
+
+    async def watch(self, offer: str) -> str:
+        """Answer a page that wants to see the avatar. Raises ``UsageError``."""
+        if len(self._watchers) >= MAX_WATCHERS:
+            raise UsageError(
+                f"{MAX_WATCHERS} pages watch already. Close one of them and load this page again."
+            )
+        connection, transceiver = await self._accept(offer, "sendonly", "video/H264")
+        track = PictureTrack(self._audience, asyncio.get_running_loop())
+        transceiver.sender.replaceTrack(track)
+        # aiortc keeps a wish for a keyframe for its own encoder; this one is elsewhere.
+        transceiver.sender._send_keyframe = self._audience.request_keyframe
+        self._watchers.add(connection)
+        self._follow(connection, lambda: self._watcher_left(connection, track))
+        return await self._answer(connection)
+
+    async def receive(self, offer: str) -> str:
+        """Answer a page that wants to be the camera, in place of another. Raises ``UsageError``."""
+        if self._inbox is None:
+            raise UsageError("This page shows the avatar only; it cannot be the camera.")
+        connection, transceiver = await self._accept(offer, "recvonly", "video/H264", "video/VP8")
+        before, self._camera = self._camera, connection
+        if before is not None:
+            self._say(Message("said.cameraTaken", "another page is the camera now"))
+            await before.close()
+        make_prompt(transceiver.receiver)
+        self._follow(connection, lambda: self._camera_left(connection))
+        task = asyncio.create_task(_pump(transceiver.receiver.track, self._inbox, self._say))
+        self._keep(task)
+        return await self._answer(connection)
+
+    async def close(self) -> None:
+        """Leave all pages."""
+        connections = [*self._watchers, *([self._camera] if self._camera is not None else [])]
+        await asyncio.gather(*(connection.close() for connection in connections))
+        while self._closing:
+            await asyncio.gather(*self._closing, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, offer: str, direction: str, *codecs: str) -> tuple[Any, Any]:
+        """Return a connection that knows the page's offer, and its one track.
+
+        ``codecs``: those that may be used, the best first.
+        """
+        from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+        description = without_candidates(offer)
+        connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        transceiver = connection.addTransceiver("video", direction=direction)
+        # Before the offer is known: aiortc looks for the common ones while it reads it.
+        transceiver.setCodecPreferences(_capabilities(*codecs, "video/rtx"))
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(description, "offer"))
+            (transceiver,) = connection.getTransceivers()
+            if transceiver.mid is None:
+                raise ValueError("no video track")
+        except Exception as error:  # whatever a page may send: aiortc has no error of its own
+            await connection.close()
+            raise UsageError(
+                "The page's offer of a video connection could not be read "
+                f"({type(error).__name__}: {error}). It needs one video track, and H.264, which "
+                "Chrome, Edge, Firefox and Safari of this year have."
+            ) from error
+        listen_only_on(transceiver, self._addresses)
+        return connection, transceiver
+
+    async def _answer(self, connection: Any) -> str:
+        try:
+            await connection.setLocalDescription(await connection.createAnswer())
+        except Exception as error:  # as above: what the page offered does not fit
+            await connection.close()
+            raise UsageError(
+                "No video connection to this page: "
+                f"{str(error) or type(error).__name__}. Load the page again."
+            ) from error
+        self._keep(asyncio.create_task(_closed_unless_connected(connection)))
+        return str(connection.localDescription.sdp)
+
+    def _follow(self, connection: Any, left: Callable[[], None]) -> None:
+        """Call ``left`` once when the page has gone, or cannot be reached any more."""
+
+        def changed() -> None:
+            # Closed by the page is not closed here: its sockets are still open.
+            if connection.connectionState in ("failed", "closed"):
+                connection.remove_all_listeners("connectionstatechange")
+                left()
+                self._keep(asyncio.create_task(connection.close()), self._closing)
+
+        connection.on("connectionstatechange", changed)
+
+    def _watcher_left(self, connection: Any, track: PictureTrack) -> None:
+        self._watchers.discard(connection)
+        track.stop()
+
+    def _camera_left(self, connection: Any) -> None:
+        if self._camera is connection:  # else another page took its place
+            self._camera = None
+            self._say(Message("said.cameraEnded", "the page's camera ended"))
+
+    def _keep(self, task: asyncio.Task[None], among: set[asyncio.Task[None]] | None = None) -> None:
+        tasks = self._tasks if among is None else among
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+def without_candidates(description: str) -> str:
+    """Return an SDP without the addresses it names, and without the promise that none follow."""
+    if len(description) > MAX_OFFER_BYTES:
+        raise UsageError(f"An offer of {len(description)} bytes is too long.")
+    lines = [
+        line
+        for line in description.splitlines()
+        if not line.startswith(("a=candidate:", "a=end-of-candidates"))
+    ]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def listen_only_on(transceiver: Any, addresses: Sequence[str]) -> None:
+    """Have a connection gather candidates on ``addresses`` alone, the loopback ones among them.
+
+    aioice takes all addresses of the machine but loopback, and has no option for it.
+    """
+    ice = transceiver.receiver.transport.transport.iceGatherer._connection
+    gather = ice.get_component_candidates
+
+    async def gather_here(component: int, addresses: list[str], timeout: int = 5) -> Any:
+        return await gather(component, own, timeout)
+
+    own = list(addresses)
+    ice.get_component_candidates = gather_here
+
+
+def _capabilities(*names: str) -> list[Any]:
+    from aiortc import RTCRtpSender
+
+    known = RTCRtpSender.getCapabilities("video").codecs
+    return [codec for name in names for codec in known if codec.mimeType == name]
+
+
+async def _closed_unless_connected(connection: Any) -> None:
+    """End a connection that nobody reached."""
+    await asyncio.sleep(CONNECT_WITHIN_S)
+    if connection.connectionState in ("new", "connecting"):
+        await connection.close()
+
+
+async def _pump(track: Any, inbox: PageInbox, say: Callable[[str], None]) -> None:
+    """Put the page's pictures into the inbox until it stops sending."""
+    from aiortc.mediastreams import MediaStreamError
+
+    loop = asyncio.get_running_loop()
+    told: Literal[True] | None = None
+    while True:
+        try:
+            frame = await track.recv()
+        except MediaStreamError:
+            return
+        while not track._queue.empty():  # only the newest is wanted
+            newer = track._queue.get_nowait()
+            if newer is None:
+                return
+            frame = newer
+        if frame.width * frame.height > MAX_CAMERA_PX:
+            if told is None:
+                told = True
+                say(
+                    Message(
+                        "said.cameraTooLarge",
+                        "the page's camera sends {width}×{height}: too large, not used",
+                        width=frame.width, height=frame.height,
+                    )
+                )  # fmt: skip
+            continue
+        image = await loop.run_in_executor(None, _to_rgb, frame)
+        inbox.put(image)
+
+
+def _to_rgb(frame: Any) -> Any:
+    return frame.to_ndarray(format="rgb24")

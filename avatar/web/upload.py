@@ -1,0 +1,47 @@
+"""What a page may send as a photograph: checked by its first bytes before it is decoded."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from avatar.core.errors import PhotoError
+from avatar.core.messages import Message
+
+MAX_UPLOAD_BYTES = 25_000_000
+MAX_UPLOAD_PIXELS = 60_000_000
+"""As many as today's cameras make; decoded as RGB that is 180 MB, for a moment."""
+
+UPLOAD_KINDS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+_FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+def check_upload(photo: Path) -> None:
+    """Raise ``PhotoError`` unless ``photo`` is a picture of a kind and size that may be decoded.
+
+    Only the header is read. Pillow is let see three formats alone: its others are not for
+    strangers' files.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(photo, formats=_FORMATS) as opened:
+                width, height = opened.size
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise PhotoError(
+            Message(
+                "error.notPhoto", "expected a JPEG, PNG or WebP photograph, found something else"
+            )
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise PhotoError(f"the picture is far too large: {error}") from error
+    if width * height > MAX_UPLOAD_PIXELS:
+        raise PhotoError(
+            Message(
+                "error.photoTooLarge",
+                "expected at most {most} megapixels, found {width}×{height}: make it smaller first",
+                most=MAX_UPLOAD_PIXELS // 1_000_000, width=width, height=height,
+            )
+        )  # fmt: skip
