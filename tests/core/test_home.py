@@ -78,19 +78,19 @@ def mentioning(pattern: str) -> set[str]:
 def test_nothing_else_in_the_product_asks_where_the_user_keeps_things() -> None:
     assert mentioning(r"platformdirs|XDG_(DATA|CACHE|CONFIG|VIDEOS)_HOME") == {"core/home.py"}
     # Installed fonts and programs, and what a path is called in a text: none is the user's data.
-    places_of_the_system = {"label/fonts.py", "sinks/devices.py"}
-    names_in_texts = {"commands/doctor_gpu.py", "commands/studio/outputs.py"}
+    places_of_the_system = {"stages/label/fonts.py", "stages/sinks/devices.py"}
+    names_in_texts = {"measure/doctor_gpu.py", "app/studio/outputs.py"}
     assert mentioning(r"Path\.home\(\)") == places_of_the_system | names_in_texts
 
 
 def test_only_entries_resolve_the_users_home() -> None:
     """The command line and the documented entries for programs; what is below is handed one."""
     entries = {
-        "commands/calibrate/learn.py",
-        "commands/driver.py",
-        "commands/live.py",
-        "commands/profiles.py",
-        "commands/train/speed.py",
+        "learn/person/learn.py",
+        "library/profiles.py",
+        "measure/trained/speed.py",
+        "sessions/driver.py",
+        "sessions/live.py",
     }
     found = mentioning(r"Home\.of_user\(")
-    assert {path for path in found if not path.startswith("cli/")} == entries
+    assert {path for path in found if not path.startswith("app/cli/")} == entries
