@@ -7,5 +7,3 @@ from avatar.core.moved import moved
 __getattr__ = moved(
     __name__, "avatar.core.options", {"LiveConfig": "Options", "NeuralOptions": "Options"}
 )
-    __name__, "avatar.core.options", {"LiveConfig": "Options", "NeuralOptions": "Options"}
-)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests import ROOT
+
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "cuda")
 MODULES = sorted(
     f"engines.{path.stem}"
