@@ -235,7 +235,7 @@ def test_what_an_engine_does_not_use_cannot_be_changed(page: Any) -> None:
 
 def test_an_engine_that_cannot_draw_the_avatar_says_so_and_the_old_one_goes_on(page: Any) -> None:
     start(page)
-    assert page.is_disabled("[data-option=camera_size]")
+    page.wait_for_selector("[data-option=camera_size]:disabled", timeout=PATIENCE_MS)
     page.select_option("[data-option=engine]", '"neural"')
     page.wait_for_selector("#trouble:has-text('avatar that was trained')", timeout=PATIENCE_MS)
     page.wait_for_function(

@@ -18,7 +18,7 @@ from avatar.core.face.regions import signal_groups
 from avatar.core.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from avatar.core.home import Home
 from avatar.core.options import Options
-from avatar.learn.person import learn
+from avatar.learn.person.learn import learn
 from avatar.learn.person.watch import Watcher, look_at
 from avatar.library.profiles import ProfileStore, compare, list_profiles, remove
 from avatar.sessions.retargeting import chosen_reference, make_retargeter

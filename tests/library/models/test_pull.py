@@ -177,7 +177,8 @@ def test_one_that_has_no_official_address_says_where_it_is() -> None:
 # A whole process that pulls one file, and says how many bytes it has.
 CHILD = """
 import sys
-from avatar.library.models import command, download
+from avatar.app import models as command
+from avatar.library.models import download
 from avatar.library.models.catalog import PublishedFile
 from avatar.core.home import Home
 from tests.library.models.conftest import entry

@@ -6,7 +6,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from films import make_film, make_sound, number_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from avatar.core.clock import ManualClock, MonotonicClock
 from avatar.core.errors import SourceEndedError, SourceError, SourceLostError, SourceNotFoundError
 from avatar.core.frames import CameraFrame
 from avatar.stages.sources.video import VideoSource
+from tests.stages.sources.films import make_film, make_sound, number_of
 
 FPS = 25
 PERIOD_NS = 1_000_000_000 // FPS
