@@ -18,10 +18,13 @@ from tests import ROOT
 
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
 
 _SHELL = re.compile(r"^ *```(?:sh)?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:\.venv/bin/)?avatar [^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_PATH = re.compile(r"(?<![\w./-])((\w+)/[\w/]*\w(?:\.\w+)*)")
 # What stands for something else in running text: NAME, FILE…, …
 _PLACEHOLDER = re.compile(r"^[A-Z][A-Z,0-9]*…?$|^…$")
 
@@ -92,6 +95,15 @@ def test_every_script_and_module_that_is_shown_exists(page: Path) -> None:
     modules = set(re.findall(r"python -m ((?:avatar|engines|tests)[\w.]*\w)", text))
     assert {script for script in scripts if not (ROOT / script).is_file()} == set()
     assert {module for module in modules if find_spec(module) is None} == set()
+
+
+@pytest.mark.parametrize("page", [*PAGES, CONTRIBUTING, WORKFLOW], ids=ids)
+def test_every_path_in_the_source_that_is_named_exists(page: Path) -> None:
+    rooms = {room.parent.name: room.parents[1] for room in (ROOT / "avatar").glob("*/__init__.py")}
+    places = rooms | dict.fromkeys(("avatar", "engines", "calibrate", "tests"), ROOT)
+    named = _PATH.findall(page.read_text("utf-8"))
+    paths = {places[first] / path for path, first in named if first in places}
+    assert {path for path in paths if not path.exists()} == set()
 
 
 def test_readme_shows_commands() -> None:
