@@ -32,7 +32,7 @@ from avatar.sessions.template import check_saving, open_template, recording_of, 
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
 from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.motion.template import Recording, Template
+from avatar.stages.motion.template import Template, TemplateRecorder
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sources.timing import FilmTiming, film_timing
@@ -237,7 +237,7 @@ class _Animation:
     engine: OpenEngine
     generator: AvatarGenerator
     labeller: Labeller
-    recording: Recording | None
+    recording: TemplateRecorder | None
     frames: int = 0
     faces: int = 0
 

@@ -273,7 +273,7 @@ class LiveSession:
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
 
-    def greet(self) -> None:
+    def start_new_driver(self) -> None:
         """Begin anew with whoever sits before the camera now, somebody else perhaps.
 
         The reference is looked for as at the start, and what the avatar learnt of the last

@@ -167,7 +167,7 @@ def _float32(found: Any) -> Any:
 
 
 @contextmanager
-def card_told() -> Iterator[None]:
+def card_errors_as_engine_errors() -> Iterator[None]:
     """Turn what a card says into a message for the user. Raises ``EngineError``."""
     try:
         yield

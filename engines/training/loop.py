@@ -25,8 +25,8 @@ from avatar.core.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
 from engines.patches import Patch
 from engines.training import checkpoint
+from engines.training.augment import AugmentedBatch, critic_window
 from engines.training.devices import Arithmetic, Device
-from engines.training.given import Given, critic_window
 from engines.training.group import Group
 from engines.training.losses import (
     feature_matching,
@@ -172,7 +172,7 @@ class Trainer:
     def _critics_take_part(self) -> bool:
         return self.plan.adversarial > 0 and self.step_count >= self.plan.warm_up
 
-    def _as_settled(self, given: Given) -> Given:
+    def _as_settled(self, given: AugmentedBatch) -> AugmentedBatch:
         """Return what is to be learnt: beside the face the truth is what has settled."""
         face = given.face
         if self._settled is None or face is None:
@@ -187,11 +187,11 @@ class Trainer:
         chosen = random.choice(self.pairs.train, size)
         learnt = _Learnt(np.zeros(3), [], [])
         for patch in self.pairs.patches:
-            given = Given.of(patch, self.pairs.batch(patch, chosen), self._device)
+            given = AugmentedBatch.of(patch, self.pairs.batch(patch, chosen), self._device)
             self._learn(self._as_settled(given.varied(random)), random, learnt)
         return learnt
 
-    def _learn(self, given: Given, random: np.random.Generator, learnt: _Learnt) -> None:
+    def _learn(self, given: AugmentedBatch, random: np.random.Generator, learnt: _Learnt) -> None:
         """Add the gradients of one patch, and its difference, pyramid and critic's loss."""
         patch, weight = given.patch, given.weight
         made = self._made(self.generator, given).contiguous()
@@ -241,11 +241,11 @@ class Trainer:
         """Return the same loss of the pictures as they are given, without any network."""
         return self._held_out_error(lambda given: given.picture)
 
-    def _held_out_error(self, made: Callable[[Given], Tensor]) -> float:
+    def _held_out_error(self, made: Callable[[AugmentedBatch], Tensor]) -> float:
         errors = []
         for patch in self.pairs.patches:
             for pairs in _chunks(self.pairs.held_out, 8):
-                given = Given.of(patch, self.pairs.batch(patch, pairs), self._device)
+                given = AugmentedBatch.of(patch, self.pairs.batch(patch, pairs), self._device)
                 with torch.no_grad():
                     found = made(given)
                 errors.append(float(pyramid_l1(found, given.truth, given.weight)))
@@ -255,11 +255,11 @@ class Trainer:
         """Return pairs and what the averaged weights make of them, uint8 (N, side, side, 3)."""
         batch = self.pairs.batch(patch, pairs)
         with torch.no_grad():
-            made = self._made(self.averaged, Given.of(patch, batch, self._device))
+            made = self._made(self.averaged, AugmentedBatch.of(patch, batch, self._device))
         levels = (made * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
         return batch, levels.to(torch.uint8).cpu().numpy()
 
-    def _made(self, network: PortraitGan, given: Given) -> Tensor:
+    def _made(self, network: PortraitGan, given: AugmentedBatch) -> Tensor:
         corrected, mask = self._arithmetic.run(
             network, given.patch.name, given.picture, given.reference, given.maps
         )

@@ -11,7 +11,7 @@ from avatar.core.options import Options
 from avatar.core.terminal import say
 from avatar.sessions.engines import find_engine
 from avatar.stages.sinks.page import DEFAULT_PORT, Audience
-from avatar.web.listening import LOOPBACK, Place, place_at
+from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.pages import Pages
 from avatar.web.server import need_studio_extra
 
@@ -57,7 +57,7 @@ def studio(
     return 0
 
 
-def _announce(pages: Pages, place: Place) -> None:
+def _announce(pages: Pages, place: ListenAddress) -> None:
     say(f"studio: {pages.address('studio')}")
     say(f"avatar alone, for OBS: {pages.address('view')}")
     if place.beyond:

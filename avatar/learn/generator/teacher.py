@@ -26,7 +26,7 @@ from engines.backends import Precision
 Say = Callable[[str], None]
 
 
-class Lesson(BaseModel):
+class DrivingClip(BaseModel):
     """A driving clip and the moments of it that are drawn; indices into its frames.
 
     ``reference``: the face in it that stands for the photograph's.
@@ -49,7 +49,7 @@ class Teaching(BaseModel):
 
     teacher: TeacherCard
     photo_sha256: Sha256
-    lessons: list[Lesson]
+    lessons: list[DrivingClip]
 
 
 class Teacher(Protocol):

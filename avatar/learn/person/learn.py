@@ -27,7 +27,7 @@ from avatar.core.stages import FrameSource, Tracker
 from avatar.learn.person.watch import Watcher
 from avatar.library.face_model import find_face_model
 from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
-from avatar.sessions.told_tracker import ToldTracker
+from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.sinks.display import check_display
 from avatar.stages.sources import create_source
 from avatar.stages.track.landmarker import FaceLandmarker
@@ -97,7 +97,7 @@ class Lesson:
 
     def wrap(self, tracker: Tracker) -> Tracker:
         """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
-        return ToldTracker(tracker, lambda _, track: self.see(track))
+        return ObservedTracker(tracker, lambda _, track: self.see(track))
 
     def result(self) -> Learnt:
         """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
@@ -179,7 +179,7 @@ def _guide(
         home=home,
         source=source,
         recorder=recorder,
-        wrap_tracker=lambda tracker: ToldTracker(tracker, lambda _, track: ends.see(track)),
+        wrap_tracker=lambda tracker: ObservedTracker(tracker, lambda _, track: ends.see(track)),
         overlay=lambda: lesson.state.line,
     )
     ends.stop = live.stop

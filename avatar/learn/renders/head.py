@@ -15,7 +15,7 @@ from avatar.learn.renders.assets import (
     load_mesh,
     load_target,
 )
-from avatar.learn.renders.people import Person
+from avatar.learn.renders.people import RenderedPerson
 
 _SHELLS = 7
 # Where the head turns on the neutral mesh, and between which heights the neck gives way. Heights
@@ -36,7 +36,7 @@ class Head:
     part after part as in ``order``: lashes, which let the rest shine through, come last.
     """
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: RenderedPerson) -> None:
         mesh = load_mesh()
         used, self._corner = np.unique(mesh.corners[:, 0], return_inverse=True)
         neutral = mesh.vertices[used]

@@ -81,7 +81,7 @@ class Template:
 
 
 @dataclass
-class Recording:
+class TemplateRecorder:
     """Collects what was seen frame by frame; ``shapes`` are the family's ``seen_shapes``."""
 
     family: str
