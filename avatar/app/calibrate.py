@@ -78,7 +78,7 @@ def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
 def _keep(store: ProfileStore, name: str, learnt: Learnt, html: Path | None) -> int:
     path = store.save(name, learnt.profile)
     seen = ", ".join(learnt.seen) or "the resting face alone"
-    say(f"learnt from {len(learnt.recording)} frames: {seen}")
+    say(f"learned from {len(learnt.recording)} frames: {seen}")
     if learnt.partly:
         say(f"seen in part: {', '.join(learnt.partly)}")
     if learnt.missing:

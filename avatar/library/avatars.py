@@ -127,7 +127,7 @@ def check_name(name: str, what: str = _AN_AVATAR) -> str:
         raise UsageError(
             Message(
                 "error.nameReserved",
-                "the name {name} means something else already: choose another one",
+                "the name {name} is reserved: choose another one",
                 name=repr(name),
             )
         )

@@ -10,7 +10,7 @@ from avatar.core.wrapped import Wrapped
 
 
 class ObservedTracker(Wrapped[Tracker]):
-    """Tracks with ``tracker``; ``on_track`` hears each frame and what was seen, in the same thread."""
+    """Tracks with ``tracker``; ``on_track`` hears each frame and its track, in the same thread."""
 
     def __init__(
         self, tracker: Tracker, on_track: Callable[[CameraFrame, FaceTrack], object]

@@ -104,7 +104,7 @@ def launch(work: Callable[[ProcessGroup], T], kind: str, count: int) -> T:
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             "training on several devices needs lightning-fabric, not installed here: pip install "
-            "'webcam-avatar[train-cuda]'. One device needs it not: --devices 1"
+            "'webcam-avatar[train-cuda]'. It is not needed for one device: --devices 1"
         ) from error
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
@@ -138,7 +138,6 @@ def _reason(folder: Path, error: Exception) -> str:
         with suppress(OSError):
             return path.read_text("utf-8")
     return (
-        "a process of the training failed: "
-        f"{str(error).strip().splitlines()[-1]}. The last checkpoint is whole: --resume goes on "
-        "from it, and --devices 1 trains in one process"
+        f"a process of the training failed: {str(error).strip().splitlines()[-1]}. The last "
+        "checkpoint is intact: --resume continues from it, and --devices 1 trains in one process"
     )

@@ -92,7 +92,7 @@ class _Learnt:
 
 
 class DivergedError(EngineError):
-    """A loss or a gradient is no number any more; what was kept before is whole."""
+    """A loss or a gradient is no longer a number; what was kept before is whole."""
 
 
 class Trainer:
@@ -150,7 +150,7 @@ class Trainer:
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
             raise DivergedError(
-                f"training diverged: in step {self.step_count} a loss is no number any more"
+                f"training diverged: in step {self.step_count} a loss is no longer a number"
             )
         for parameters, gradients in (
             (self.generator.parameters(), [part.generator for part in learnt]),
@@ -163,7 +163,7 @@ class Trainer:
             self._average()
         elif self._arithmetic.given_up:
             raise DivergedError(
-                f"training diverged: in step {self.step_count} a gradient is no number any more"
+                f"training diverged: in step {self.step_count} a gradient is no longer a number"
             )
         self.step_count += 1
         return found
@@ -313,7 +313,7 @@ class Trainer:
         tensors, facts = checkpoint.read(path)
         if facts.get("data") != self.pairs.sha256 or facts.get("size") != self.pairs.size:
             raise EngineError(
-                f"{path} belongs to other pictures than those in {folder}. Train anew: leave out "
+                f"{path} belongs to other pictures than those in {folder}. Train again: leave out "
                 "--resume"
             )
         try:
@@ -330,7 +330,7 @@ class Trainer:
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise EngineError(
                 f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
-                "Train anew: leave out --resume"
+                "Train again: leave out --resume"
             ) from error
         for name, optimizer in self._optimizers.items():
             rate = self.plan.hidden_rate if name == "hidden" else self.plan.learning_rate

@@ -331,7 +331,8 @@ class Studio:
             raise UsageError(
                 Message(
                     "error.mirrorProfile",
-                    "mirror does not go with a profile, which knows your left from right",
+                    "mirror cannot be combined with a profile, which tells your left from your "
+                    "right",
                 )
             )
         if self._session is not None:
@@ -366,7 +367,7 @@ class Studio:
 
     def _press(self, key: str) -> None:
         if key not in _KEYS:
-            raise UsageError(f"the key {key!r} means nothing")
+            raise UsageError(f"the key {key!r} is not assigned")
         if key == "m":
             self._go_on_with(replace(self._config, mirror=not self._config.mirror))
         elif key == "l":

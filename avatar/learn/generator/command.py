@@ -87,7 +87,7 @@ def run_session(
         devices, request, given, folder, pairs, again
     )
     if trained is None:
-        say(f"paused; go on: {again}")
+        say(f"paused; to continue: {again}")
     return trained
 
 
@@ -142,8 +142,8 @@ def _checked(request: TrainRequest) -> Rights:
         raise UsageError(f"--minutes: expected more than 0, found {request.minutes:g}")
     if request.resume and request.inputs:
         raise UsageError(
-            f"--resume goes on with what {request.name} was begun with: leave out "
-            f"{request.inputs[0]}, or leave out --resume to begin anew"
+            f"--resume continues what {request.name} was begun with: leave out "
+            f"{request.inputs[0]}, or leave out --resume to start over"
         )
     if request.resume and request.teacher is not None:
         raise UsageError(
@@ -181,8 +181,8 @@ def _begun(
     if all(map(is_picture, inputs)):
         if request.base is None:
             raise UsageError(
-                "a few photographs are too little to begin with: give --base FILE, weights learnt "
-                "from other people (avatar train --as-base), or a clip of the person"
+                "a few photographs are not enough to start from: give --base FILE, weights trained "
+                "on other people (avatar train --as-base), or a clip of the person"
             )
         takes = photo_takes(watch_photos(inputs, face_model))
         recordings: list[TrainingClip] = []

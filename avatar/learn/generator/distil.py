@@ -167,7 +167,7 @@ def _seen_again(lesson: DrivingClip, face_model: Path) -> WatchedClip:
     if not same:
         raise UsageError(
             f"expected the driving clip {lesson.clip} that the training was begun with, found "
-            f"{'another one' if lesson.clip.exists() else 'none'}. Put it back, or begin anew with "
+            f"{'another one' if lesson.clip.exists() else 'none'}. Put it back, or start over with "
             "--force in place of --resume"
         )
     return looked_through(lesson.clip, face_model)
@@ -224,7 +224,7 @@ def _prepared(
             found = renderer.draw(drive, lesson.moments, reference, pictures)
             if found is None:
                 say(
-                    f'paused; go on: avatar train --name "{stored.name}" --resume --rights '
+                    f'paused; to continue: avatar train --name "{stored.name}" --resume --rights '
                     f"{given.rights}"
                 )
                 return None
@@ -256,7 +256,7 @@ def _announced(teacher: Teacher, lessons: Sequence[tuple[DrivingClip, Path]]) ->
     if left and teacher.frame_s is not None:
         minutes = max(1, round(left * teacher.frame_s / 60))
         line += f", about {teacher.frame_s:g} s each on two cores: {minutes} min"
-    say(f"{line}. Ctrl-C pauses, and none is drawn twice")
+    say(f"{line}. Ctrl-C pauses; pictures already drawn are kept")
     return ProgressReporter(left, MonotonicClock(), say)
 
 

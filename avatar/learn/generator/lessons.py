@@ -188,7 +188,7 @@ def _check_faces(found: list[Seen]) -> None:
     if len(found) == _FIRST_LOOK and all(seen.face is None for seen in found):
         raise UsageError(
             "expected faces in what the teacher draws of the photograph, found none in its first "
-            f"{_FIRST_LOOK} pictures: nothing can be learnt from them. See what it draws: avatar "
+            f"{_FIRST_LOOK} pictures: nothing can be learned from them. See what it draws: avatar "
             "animate --engine ENGINE --avatar PHOTO --driving CLIP --out look.mp4"
         )
 

@@ -32,7 +32,7 @@ class TrainingRecord(BaseModel):
 
 def read_given(folder: Path, missing: str) -> TrainingRecord:
     """Return what a training was begun with; raises ``UsageError``, ``missing`` if it never was."""
-    remedy = "Train anew, with --force instead of --resume"
+    remedy = "Train again, with --force instead of --resume"
     given = read_record(folder / GIVEN, TrainingRecord, UsageError, remedy)
     if given is None:
         raise UsageError(missing)

@@ -120,7 +120,7 @@ class disk_errors_as_usage:  # noqa: N801  reads as a function of its own
     """Turn what the disk says into a message for the user; what was written before is whole."""
 
     def __init__(
-        self, folder: Path, then: str = "go on with --resume: the last checkpoint is whole"
+        self, folder: Path, then: str = "continue with --resume: the last checkpoint is intact"
     ) -> None:
         self._folder, self._then = folder, then
 

@@ -58,7 +58,7 @@ def train_within(
             session.run(Budget(request.minutes * 60, request.steps), stop)
     except DivergedError as error:
         raise UsageError(
-            f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
+            f"{error}. The last checkpoint is intact: `{again}` continues from it, and with "
             "--minutes 0 finishes with it"
         ) from error
     return stop.is_set()

@@ -187,7 +187,7 @@ def _guide(
     with ended_by_signals(live.stop):
         live.run()
     if not lesson.done:
-        raise UsageError("ended before it was done: no profile was made")
+        raise UsageError("ended before it was finished: no profile was made")
 
 
 class _Ends:

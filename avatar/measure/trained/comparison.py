@@ -72,7 +72,7 @@ def compare(
     face_model = find_face_model(config.face_model, home)
     watched = watch(clip.expanduser(), face_model)
     rest = _unseen(clip, watched, card)
-    say(f"{watched.summary()}; {len(rest)} frames not learnt from")
+    say(f"{watched.summary()}; {len(rest)} frames not trained on")
     with TemporaryDirectory() as folder:
         if card.taught is None:
             seen = source_of(stored), watched, rest
@@ -101,8 +101,8 @@ def _unseen(clip: Path, watched: WatchedClip, card: Card) -> list[int]:
     rest = split(watched, card.trained_share).rest if learnt else watched.usable
     if len(rest) < 10:
         raise UsageError(
-            f"expected frames of {clip} that were not learnt from, found {len(rest)}: the whole "
-            "clip was. Give another clip of the same person, or train with --share 0.7"
+            f"expected frames of {clip} that were not trained on, found {len(rest)}: the training "
+            "used the whole clip. Give another clip of the same person, or train with --share 0.7"
         )
     return rest
 

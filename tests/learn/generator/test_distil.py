@@ -218,7 +218,7 @@ def test_ctrl_c_while_it_draws_pauses(
     assert teacher.drawn == 0
     said = capsys.readouterr().err
     assert "pictures to draw, about 4 s each on two cores: 1 min" in said
-    assert 'paused; go on: avatar train --name "paused" --resume --rights self' in said
+    assert 'paused; to continue: avatar train --name "paused" --resume --rights self' in said
     with pytest.raises(EngineError, match="not finished"):
         read_card(AvatarStore(Home.of_user().avatars).load("paused").folder, "")
 

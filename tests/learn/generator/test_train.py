@@ -152,7 +152,7 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(
         train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
         == INTERRUPTED
     )
-    assert 'paused; go on: avatar train --name "drawn" --resume' in capsys.readouterr().err
+    assert 'paused; to continue: avatar train --name "drawn" --resume' in capsys.readouterr().err
     card = json.loads((neural_folder(untrained) / "card.json").read_text())
     assert card["steps"] < 99
 
