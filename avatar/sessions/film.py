@@ -117,7 +117,7 @@ def animate(
 
 
 def _check(driving: Path, out: Path) -> None:
-    """Raise ``UsageError`` for what would do harm or could not be meant."""
+    """Raise ``UsageError`` for what would destroy the clip or cannot be intended."""
     if out.exists() and driving.exists() and out.samefile(driving):
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "

@@ -1,4 +1,4 @@
-"""A tracker that tells somebody what it saw: a calibration, a page."""
+"""A tracker that reports what it saw: to a calibration, to a page."""
 
 from __future__ import annotations
 

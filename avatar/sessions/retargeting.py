@@ -45,7 +45,7 @@ def chosen_reference(config: Options) -> Reference:
 
 
 def driving(config: Options) -> Driving:
-    """Return how far the avatar goes along. Raises ``UsageError``."""
+    """Return how strongly the avatar follows the driver. Raises ``UsageError``."""
     engine = find_engine(config.engine)
     engine.check(config)
     if engine.sees_driver:  # it applies the strength itself

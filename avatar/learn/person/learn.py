@@ -2,8 +2,8 @@
 
 ``learn`` opens the camera itself. A program whose own live session has the camera puts
 ``Lesson.wrap`` around that session's tracker instead (``LiveSession(wrap_tracker=…)``) and takes
-``Lesson.result`` when its state is done. Nothing is kept on disk here: ``Learnt.profile`` goes to
-``ProfileStore.save`` or nowhere.
+``Lesson.result`` when its state is done. Nothing is kept on disk here:
+``CalibrationResult.profile`` goes to ``ProfileStore.save`` or nowhere.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SIZE = "960x720"
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class CalibrationResult:
     """What a calibration found.
 
     ``missing``: steps of which nothing was seen; ``partly``: of which something was.
@@ -99,13 +99,13 @@ class Lesson:
         """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
         return ObservedTracker(tracker, lambda _, track: self.see(track))
 
-    def result(self) -> Learnt:
+    def result(self) -> CalibrationResult:
         """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
         self._session.finish()
         recording = self._watcher.recording(self._recorder)
         profile = fit(recording, datetime.now(UTC), __version__)
         missing, partly = tuple(self._session.missing), tuple(self._session.partly)
-        return Learnt(profile, missing, partly, recording, self._watcher.tracks)
+        return CalibrationResult(profile, missing, partly, recording, self._watcher.tracks)
 
 
 def learn(
@@ -119,7 +119,7 @@ def learn(
     source: FrameSource | None = None,
     face_model: Path | None = None,
     home: Home | None = None,
-) -> Learnt:
+) -> CalibrationResult:
     """Watch ``camera`` until all was seen, and return what was learnt.
 
     ``unattended``: a recording to its end, or 90 s of a camera; its states' progress is the share
