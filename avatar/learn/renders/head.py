@@ -77,7 +77,7 @@ class Head:
         return self._spans[part]
 
     def pose(self, units: Floats, turn: Floats, shift: Floats) -> tuple[Floats, Floats]:
-        """Return positions and unit normals, each (K, 3), of one picture of a ``Track``."""
+        """Return positions and unit normals, each (K, 3), of one picture of an ``ActedMotion``."""
         moved = self._vertices + np.tensordot(units, self._units, 1)
         moved = _turned(moved, self._pivot, self._share * turn)
         moved[:, :2] += shift
