@@ -42,7 +42,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceSpec:
     """A device by its data sheet: dense fp16 operations a second (fp32 sums), bytes a second."""
 
     name: str
@@ -59,9 +59,9 @@ class Device:
 # Tensor cores at the boost clock: cores × clock × 4 operations a core, with sums in fp32 (twice
 # that with sums in fp16). Data sheets of GA106, AD104, AD102.
 DEVICES = (
-    Device("RTX 3060", 25.5e12, 360e9),
-    Device("RTX 4070", 58.3e12, 504e9),
-    Device("RTX 4090", 165.2e12, 1008e9),
+    DeviceSpec("RTX 3060", 25.5e12, 360e9),
+    DeviceSpec("RTX 4070", 58.3e12, 504e9),
+    DeviceSpec("RTX 4090", 165.2e12, 1008e9),
 )
 
 

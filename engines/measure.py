@@ -44,7 +44,7 @@ class Time:
 
 
 @dataclass(frozen=True)
-class Row:
+class TimingRow:
     """One line of the result."""
 
     family: str
@@ -71,7 +71,7 @@ def measure(
     threads: int,
     repeats: int,
     pictures: Sequence[Array],
-) -> Iterator[Row]:
+) -> Iterator[TimingRow]:
     """A row for each of ``forms``: ``original``, or a backend and a precision (``openvino int8``).
 
     ``pictures`` are uint8 (256, 256, 3): the source, then driving ones; the last is never used for
@@ -90,7 +90,7 @@ def measure(
         taken = Time()
         for name in names:
             taken = taken + _time(references[name], feeds[name][-1], repeats)
-        yield Row(family, "original (torch)", taken, None)
+        yield TimingRow(family, "original (torch)", taken, None)
     for backend, kind in (form.split(" ") for form in forms if form != "original"):
         taken, error = Time(), 0.0
         for name in known.each_frame:
@@ -101,7 +101,7 @@ def measure(
                 taken = taken + _time(runner, feeds[name][-1], repeats)
                 differences = compare(runner, references[name], feeds[name][-1:])
             error = max(d.relative for d in differences)  # of the last model: the picture
-        yield Row(family, f"{backend} {kind}", taken, error)
+        yield TimingRow(family, f"{backend} {kind}", taken, error)
 
 
 def _in_precision(

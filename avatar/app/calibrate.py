@@ -15,11 +15,11 @@ from avatar.core.errors import UsageError
 from avatar.core.files import check_writable
 from avatar.core.home import Home
 from avatar.core.terminal import say
-from avatar.learn.person.learn import Learnt, Lesson, learn
+from avatar.learn.person.learn import CalibrationResult, Lesson, learn
 from avatar.library.profiles import ProfileStore
 from calibrate import State
 
-__all__ = ["Learnt", "Lesson", "calibrate", "learn"]
+__all__ = ["CalibrationResult", "Lesson", "calibrate", "learn"]
 
 DEFAULT_NAME = "me"
 # Between the inner lips, head units: somebody who speaks all the time never rests.
@@ -75,10 +75,10 @@ def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
         return None
 
 
-def _keep(store: ProfileStore, name: str, learnt: Learnt, html: Path | None) -> int:
+def _keep(store: ProfileStore, name: str, learnt: CalibrationResult, html: Path | None) -> int:
     path = store.save(name, learnt.profile)
     seen = ", ".join(learnt.seen) or "the resting face alone"
-    say(f"learnt from {len(learnt.recording)} frames: {seen}")
+    say(f"learned from {len(learnt.recording)} frames: {seen}")
     if learnt.partly:
         say(f"seen in part: {', '.join(learnt.partly)}")
     if learnt.missing:

@@ -1,7 +1,7 @@
 """Arrays in ``.npz`` files without objects: written whole or not at all, read without trust.
 
 An ``.npz`` is a ZIP of ``.npy`` files. NumPy's own reader takes sizes from the file; this one is
-told them, so that a file can neither run code nor ask for more memory than it should.
+given them, so that a file can neither run code nor ask for more memory than it should.
 """
 
 from __future__ import annotations

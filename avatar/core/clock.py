@@ -36,7 +36,7 @@ class MonotonicClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to, or when something waits on it.
+    """A clock that moves only by ``advance_ns``, or when something waits on it.
 
     Waiting moves it to the deadline at once: a test of one thread runs as fast as it can
     and still sees exact timestamps. It is not meant for several waiting threads.

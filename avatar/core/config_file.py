@@ -47,7 +47,7 @@ def load_options(path: Path | None, given: Mapping[str, Any] | None = None) -> O
 def checked(name: str, value: Any, table: type = Options) -> Any:
     """Return an option's value in its own type and within its bounds.
 
-    A text stands for a list of one. Raises ``ConfigError`` for a name that there is not and for a
+    A text stands for a list of one. Raises ``ConfigError`` for an unknown name and for a
     value of the wrong kind, ``UsageError`` for one out of bounds.
     """
     from pydantic import ValidationError

@@ -48,9 +48,9 @@ def whole_file(path: Path, *, flush: bool = False, mode: int = PRIVATE) -> Itera
     """Give an empty file to fill, which takes the place of ``path`` at the end.
 
     It lies in the same folder and its name ends in ``.part``: writers that choose a format by the
-    name must be told. After an error it is gone, and ``path`` as it was. ``mode``: less what the
-    umask takes. ``flush``: be on the disk, not only in its cache, when this ends.
-    Raises ``OSError``.
+    name must be given the format. After an error it is gone, and ``path`` as it was. ``mode``: less
+    what the umask takes. ``flush``: be on the disk, not only in its cache, when this ends. Raises
+    ``OSError``.
     """
     part = path.with_name(f"{_beginning(path)}{secrets.token_hex(8)}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))

@@ -18,7 +18,7 @@ FACE_MODEL_VARIABLE = "AVATAR_FACE_MODEL"
 
 @dataclass(frozen=True)
 class Home:
-    """The folders of one user. None of them need exist: whoever writes makes what it needs.
+    """The folders of one user. None of them need exist: a writer makes what it needs.
 
     ``data``: what the user made, which no program tidies up. ``cache``: what can be made again.
     ``config``: the desktop's folder for settings of all programs, in which autostart files lie.
@@ -77,7 +77,7 @@ class Home:
 
     @property
     def profiles(self) -> Path:
-        """Return the folder of what was learnt of drivers."""
+        """Return the folder of what was learned about drivers."""
         return self.data / "profiles"
 
     @property

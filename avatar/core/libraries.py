@@ -121,10 +121,10 @@ def _loads(soname: str) -> bool:
 
 
 def missing_library_error(error: ImportError | OSError) -> MissingDependencyError:
-    """Turn what an import of a heavy library raised into a message with the line that mends it.
+    """Turn what an import of a heavy library raised into a message that says how to fix it.
 
     When one system library is missing the others usually are too: all of them are named, so
-    that nobody installs them one at a time.
+    that one installation is enough.
     """
     soname = _missing_soname(error)
     if soname is not None:

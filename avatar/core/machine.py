@@ -1,7 +1,7 @@
 """What the sessions of one process have in common: its settings, set here only, and its networks.
 
-The settings are functions, since a process has each of them once: whoever asks first makes a
-setting, whoever leaves last undoes it, and no session changes one under another. What sessions
+The settings are functions, since a process has each of them once: the first session makes a
+setting, the last to leave undoes it, and no session changes one under another. What sessions
 share by choice is in a ``Machine``, which is handed to them.
 """
 

@@ -1,4 +1,4 @@
-"""Former names of modules: they go on working for one version, with a warning."""
+"""Former names of modules: they keep working for one version, with a warning."""
 
 from __future__ import annotations
 

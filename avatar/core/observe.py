@@ -31,14 +31,14 @@ class Span:
 
 
 class Observer(Protocol):
-    """Hears of every hop; must be cheap and thread-safe."""
+    """Is called at every hop; must be cheap and thread-safe."""
 
     def span(self, span: Span) -> None:
-        """A stage finished work on a frame."""
+        """Take note that a stage finished work on a frame."""
         ...
 
     def count(self, event: str, amount: int = 1) -> None:
-        """Something countable happened, such as ``dropped.track``."""
+        """Take note that something countable happened, such as ``dropped.track``."""
         ...
 
 
@@ -161,7 +161,7 @@ def delivery(spans: list[Span]) -> Delivery:
 
 
 def dropped_share(counts: dict[str, int]) -> float:
-    """Return how many of the captured frames a busy stage threw away, 0 to 1."""
+    """Return how many of the captured frames a busy stage dropped, 0 to 1."""
     lost = sum(n for event, n in counts.items() if event.startswith("dropped."))
     return lost / max(counts.get("captured", 0), 1)
 

@@ -129,7 +129,7 @@ _LABEL: Any = {"page": "label", "change": "label", "on": (RUN, ANIMATE)}
 class Options:
     """One session's options. A config file has the same names.
 
-    Raises ``UsageError`` for values out of bounds and for what does not go together.
+    Raises ``UsageError`` for values out of bounds and for options that exclude each other.
     """
 
     # fmt: off

@@ -41,7 +41,7 @@ class FrameSource(Stage, Protocol):
 
     @property
     def name(self) -> str:
-        """What the user is told is being watched."""
+        """The name that the user is shown for what is watched."""
         ...
 
     def read(self) -> CameraFrame | None:
@@ -103,7 +103,7 @@ class FrameSink(Stage, Protocol):
 
     @property
     def name(self) -> str:
-        """What the user is told frames go to."""
+        """The name that the user is shown for where frames go."""
         ...
 
     def write(self, frame: LabelledFrame) -> None:

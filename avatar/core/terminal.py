@@ -1,4 +1,4 @@
-"""Speaking to the user: notices on standard error, so that output can be piped."""
+"""Notices for the user on standard error, so that output can be piped."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
     ROOT/NAME/photo-SHA256.jpg   the photograph, byte for byte (the hash's first digits); several
                                  where several of one person were added together
-    ROOT/NAME/avatar.json        what ``Record`` says
+    ROOT/NAME/avatar.json        what ``AvatarRecord`` says
 
 A folder appears whole or not at all: it is made under another name and renamed. Replacing an
 avatar puts the new photograph beside the old one, then swaps ``avatar.json`` for the new one.
@@ -53,7 +53,7 @@ class MorePhoto(BaseModel):
     face: FaceNumbers
 
 
-class Record(BaseModel):
+class AvatarRecord(BaseModel):
     """What ``avatar.json`` says; the photograph's file name has neither folder nor hidden dot."""
 
     schema_version: Literal[1, 2]
@@ -127,7 +127,7 @@ def check_name(name: str, what: str = _AN_AVATAR) -> str:
         raise UsageError(
             Message(
                 "error.nameReserved",
-                "the name {name} means something else already: choose another one",
+                "the name {name} is reserved: choose another one",
                 name=repr(name),
             )
         )
@@ -205,7 +205,7 @@ class AvatarStore:
         remedy = (
             f'Add its photograph again: avatar avatars add PHOTO --name "{folder.name}" --force'
         )
-        record = read_record(path, Record, UsageError, remedy)
+        record = read_record(path, AvatarRecord, UsageError, remedy)
         if record is None:
             raise UsageError(f"{path} cannot be read: there is no such file. {remedy}")
         return _stored(folder, record)
@@ -282,7 +282,7 @@ class AvatarStore:
             ) from error
         return _stored(self.root / name, record)
 
-    def _put(self, made: Path, record: Record) -> None:
+    def _put(self, made: Path, record: AvatarRecord) -> None:
         """Move a finished folder to its place, or its files over those of the avatar there."""
         folder = self.root / made.name
         if not folder.exists():
@@ -382,7 +382,7 @@ def _write(
     face_number: int,
     face_count: int,
     more: Sequence[tuple[Path, Face]],
-) -> Record:
+) -> AvatarRecord:
     """Fill ``folder`` with copies of the photographs and their record."""
     copy, sha256 = _copied(folder, photo)
     further = []
@@ -391,7 +391,7 @@ def _write(
         further.append(
             MorePhoto(photo=other_copy, sha256=other_sha256, face=FaceNumbers.of(other_face))
         )
-    record = Record(
+    record = AvatarRecord(
         schema_version=SCHEMA_VERSION if further else 1,
         name=name,
         photo=copy,
@@ -407,7 +407,7 @@ def _write(
     return record
 
 
-def _stored(folder: Path, record: Record) -> StoredAvatar:
+def _stored(folder: Path, record: AvatarRecord) -> StoredAvatar:
     # The folder's name counts: renaming it is renaming the avatar.
     return StoredAvatar(
         name=folder.name,

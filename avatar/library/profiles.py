@@ -39,7 +39,7 @@ class ProfileStore:
 
     def load(self, name: str) -> Profile:
         """Return a profile. Raises ``UsageError`` that says what to do."""
-        remedy = f"Make the profile {name} anew: avatar calibrate --name {name}"
+        remedy = f"Make the profile {name} again: avatar calibrate --name {name}"
         profile = read_record(self.path(name), Profile, UsageError, remedy)
         if profile is None:
             raise self._unknown(name)

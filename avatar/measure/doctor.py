@@ -174,7 +174,7 @@ def check_cameras() -> list[Check]:
                 "Camera",
                 "warn",
                 "none found",
-                "plug one in; or drive the avatar by --camera demo or --camera FILE",
+                "plug one in; or use --camera demo or --camera FILE",
             )
         ]
     return [
@@ -266,7 +266,7 @@ def check_streams() -> Check:
         plan = VideoPlan((1280, 720), TARGET_FPS, 3000)
         troubles = {name: why_not(name, plan) for name in ENCODERS}
     except ImportError:
-        return Check("Streams", "warn", "not looked at: PyAV comes first", "mend the lines above")
+        return Check("Streams", "warn", "not looked at: PyAV comes first", "fix the problems above")
     opening = [name for name, trouble in troubles.items() if trouble is None]
     if not opening:
         remedy = f"{sys.executable} -m pip install --force-reinstall av"
@@ -341,7 +341,8 @@ def check_speed(home: Home, face_model: Path | None = None) -> Check:
 
 
 def _unmeasured_speed() -> Check:
-    return Check("Speed", "warn", "not measured: the libraries come first", "mend the lines above")
+    remedy = "fix the problems above"
+    return Check("Speed", "warn", "not measured: the libraries come first", remedy)
 
 
 def report(checks: Sequence[Check]) -> int:
@@ -359,7 +360,8 @@ def report(checks: Sequence[Check]) -> int:
             console.print(Text(f"      -> {check.remedy}", "bold"), soft_wrap=True)
     failed = sum(check.state == "fail" for check in checks)
     warned = sum(check.state == "warn" for check in checks)
-    console.print(f"{len(checks) - failed - warned} fine, {warned} to know of, {failed} to mend")
+    warnings = f"{warned} warning{'' if warned == 1 else 's'}"
+    console.print(f"{len(checks) - failed - warned} passed, {warnings}, {failed} failed")
     return 1 if failed else 0
 
 

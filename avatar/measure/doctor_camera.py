@@ -157,7 +157,7 @@ def _check_choice(outputs: Sequence[OutputDevice], service: PipeWireService | No
     if service is not None and service.is_usable:
         return Check(name, "ok", 'takes PipeWire: choose "Avatar" in the call')
     if outputs:
-        return Check(name, "fail", "finds no camera that is free", "mend the lines above")
+        return Check(name, "fail", "finds no camera that is free", "fix the problems above")
     return Check(name, "fail", "finds no virtual camera; --out preview works", install_hint())
 
 

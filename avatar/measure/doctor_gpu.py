@@ -181,7 +181,7 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
             return choose_target(name, precision)
         except AvatarError as error:
             reasons.append((name, str(error)))
-    notes("no NVIDIA card can be used here; why, and what to do, stands above")
+    notes("no NVIDIA card can be used here; the reason and what to do are shown above")
     for name, reason in reasons:
         if not any(reason in line for line in notes.lines):
             notes(f"  {name}: {reason}")

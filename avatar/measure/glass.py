@@ -264,7 +264,7 @@ def _report(reader: CodeReader, session: LiveSession, looped: bool, json_path: P
 
 def _unreadable(looped: bool) -> AvatarError:
     if looped:
-        return AvatarError("no number came back through the chain: this is a fault of the program")
+        return AvatarError("no number came back through the chain: this is a bug in the program")
     return UsageError(
         "expected the camera to see the marker and the drawn face on the screen, found neither "
         "readable. Turn the camera to the screen, fill its picture, and dim the room."

@@ -247,7 +247,7 @@ def _stored_photo(stored: StoredAvatar, number: FaceChoice) -> AvatarPhoto:
         if size_px != face.image_size_px:
             raise PhotoError(
                 f"expected a photograph of {face.image_size_px} pixels in {stored.folder}, "
-                f"found {size_px}. Find its face anew: {again} --face {stored.face_number}"
+                f"found {size_px}. Find its face again: {again} --face {stored.face_number}"
             )
     return AvatarPhoto(
         stored.name, photo, stored.face, more=more, folder=stored.folder, photo_sha256=stored.sha256

@@ -17,7 +17,7 @@ class MeasuredDelay:
     """The time from a picture's capture to its delivery, measured while running.
 
     ``sink`` gives the name of the output that counts. A call costs nothing but for every
-    fifteenth, which takes the median of the newest second anew.
+    fifteenth, which takes the median of the newest second again.
     """
 
     def __init__(self, recorder: Recorder, sink: Callable[[], str]) -> None:

@@ -34,7 +34,7 @@ class Driver:
     of the user who runs the program. ``machine``: what it shares with others in the process; None:
     with all to which none was handed.
 
-    Raises ``UsageError`` for an option that there is not, naming the nearest, and for values that
+    Raises ``UsageError`` for a non-existent option, naming the nearest, and for values that
     are out of bounds or do not go together.
 
     Use it as a context manager::

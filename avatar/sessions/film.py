@@ -32,7 +32,7 @@ from avatar.sessions.template import check_saving, open_template, recording_of, 
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
 from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.motion.template import Recording, Template
+from avatar.stages.motion.template import Template, TemplateRecorder
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sources.timing import FilmTiming, film_timing
@@ -117,7 +117,7 @@ def animate(
 
 
 def _check(driving: Path, out: Path) -> None:
-    """Raise ``UsageError`` for what would do harm or could not be meant."""
+    """Raise ``UsageError`` for what would destroy the clip or cannot be intended."""
     if out.exists() and driving.exists() and out.samefile(driving):
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "
@@ -237,7 +237,7 @@ class _Animation:
     engine: OpenEngine
     generator: AvatarGenerator
     labeller: Labeller
-    recording: Recording | None
+    recording: TemplateRecorder | None
     frames: int = 0
     faces: int = 0
 

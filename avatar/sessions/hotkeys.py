@@ -71,7 +71,9 @@ def key_map(changes: Sequence[str] = ()) -> dict[str, str]:
     taken: dict[str, str] = {}
     for action, keys in wanted.items():
         if keys in taken:
-            raise UsageError(f"--hotkey: {keys} is to do two things, {taken[keys]} and {action}")
+            raise UsageError(
+                f"--hotkey: {keys} is assigned to two actions, {taken[keys]} and {action}"
+            )
         taken[keys] = action
     return wanted
 
@@ -90,8 +92,8 @@ def normal(keys: str) -> str:
         )
     if key not in _ALONE and not set(modifiers) - {"shift"}:
         raise UsageError(
-            f"--hotkey: {keys!r} is typed in every text; put ctrl, alt or super before it, or take "
-            "f1 to f20"
+            f"--hotkey: {keys!r} is an ordinary typing key; put ctrl, alt or super before it, or "
+            "take f1 to f20"
         )
     return "+".join([*(part for part in _MODIFIERS if part in modifiers), key])
 

@@ -84,7 +84,7 @@ class LiveSession:
         self._home, self._machine = home, machine or Machine.of_process()
         keep_one_opencv_thread()
         clock = clock or MonotonicClock()
-        # What is checked in no time comes first: a mistyped option is told at once.
+        # What is checked in no time comes first: a mistyped option is reported at once.
         engine = self._open_engine(config)
         if engine.slowness is not None:
             say(engine.slowness)
@@ -238,7 +238,7 @@ class LiveSession:
         self._pipeline.detach(name)
 
     def change(self, config: Options) -> None:
-        """Go on with other options; from one thread at a time, while running.
+        """Continue with other options; from one thread at a time, while running.
 
         The avatar, the movement and the label can change; camera and outputs are not looked at.
         Raises ``UsageError`` for what has to be chosen before the start, and the errors of an
@@ -273,10 +273,10 @@ class LiveSession:
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
 
-    def greet(self) -> None:
-        """Begin anew with whoever sits before the camera now, somebody else perhaps.
+    def start_new_driver(self) -> None:
+        """Start over with the person in front of the camera, who may be a new one.
 
-        The reference is looked for as at the start, and what the avatar learnt of the last
+        The search for the reference begins as at the start, and what the avatar kept of the last
         driver's mouth is forgotten. From one thread at a time, while running.
         """
         self._show(self.config)

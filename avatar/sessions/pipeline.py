@@ -7,7 +7,7 @@
 
 Retargeting, drawing and labelling share a thread: together they take less than the tracker, and
 a hand-over between two threads costs more than the first and the last of them. That thread has
-the clock: when no camera frame comes, it goes on at the output's rate with the held or idle
+the clock: when no camera frame comes, it continues at the output's rate with the held or idle
 avatar, so that the output never stops.
 """
 
@@ -37,7 +37,7 @@ from avatar.core.stages import (
 
 T = TypeVar("T")
 
-# Without a camera frame for this long the avatar goes on by itself: two frames of a 15 fps camera.
+# Without a camera frame for this long the avatar moves by itself: two frames of a 15 fps camera.
 STALL_NS = 150_000_000
 _MAX_FAILURES = 30
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
@@ -52,7 +52,7 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, item: T) -> bool:
-        """Leave ``item``; returns True when an older one was thrown away for it."""
+        """Leave ``item``; returns True when an older one was dropped for it."""
         with self._changed:
             replaced = self._item is not None
             self._item = item
@@ -67,7 +67,7 @@ class Mailbox(Generic[T]):
             return item
 
     def close(self) -> None:
-        """Wake whoever waits; what is inside can still be taken."""
+        """Wake the waiting thread; what is inside can still be taken."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -118,7 +118,7 @@ class Pipeline:
 
     @property
     def observer(self) -> Observer:
-        """Return who hears of every hop."""
+        """Return the observer of every hop."""
         return self._observer
 
     @property
@@ -161,7 +161,7 @@ class Pipeline:
     def replace(
         self, *, retargeter: Retargeter | None = None, labeller: Labeller | None = None
     ) -> None:
-        """Move or mark pictures another way, from the next one on; from any thread."""
+        """Replace the retargeter or the labeller from the next picture on; from any thread."""
         self._retargeter = retargeter or self._retargeter
         self._labeller = labeller or self._labeller
 
@@ -177,7 +177,7 @@ class Pipeline:
         """Run until stopped, the source ends, or ``seconds`` have passed since the first frame.
 
         Call it from the main thread: an ``InteractiveSink`` is served there. Raises
-        what made a stage unable to start or to go on.
+        what made a stage unable to start or to continue.
         """
         with ExitStack() as stages:
             stages.callback(self._stop.set)

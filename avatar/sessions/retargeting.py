@@ -19,13 +19,13 @@ def make_retargeter(
 ) -> FaceRetargeter:
     """Return the retargeter that ``config`` describes.
 
-    ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot heed and
+    ``delay_s``: see ``FaceRetargeter``. Raises ``UsageError`` for what the engine cannot use and
     for a profile that is not there or not readable.
     """
     if config.mirror and config.profile is not None:
         raise UsageError(
-            "--mirror does not go with --profile, which knows your left from your right: leave "
-            "one of them out"
+            "--mirror cannot be combined with --profile, which tells your left from your right: "
+            "leave one of them out"
         )
     return FaceRetargeter(
         config.motion,
@@ -45,7 +45,7 @@ def chosen_reference(config: Options) -> Reference:
 
 
 def driving(config: Options) -> Driving:
-    """Return how far the avatar goes along. Raises ``UsageError``."""
+    """Return how strongly the avatar follows the driver. Raises ``UsageError``."""
     engine = find_engine(config.engine)
     engine.check(config)
     if engine.sees_driver:  # it applies the strength itself

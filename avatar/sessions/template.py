@@ -9,7 +9,13 @@ from avatar.core.errors import SinkError, UsageError
 from avatar.core.files import check_writable
 from avatar.core.options import Options
 from avatar.sessions.engines import ENGINES, find_engine
-from avatar.stages.motion.template import SUFFIX, Recording, Template, is_template, load_template
+from avatar.stages.motion.template import (
+    SUFFIX,
+    Template,
+    TemplateRecorder,
+    is_template,
+    load_template,
+)
 
 
 def open_template(driving: Path, engine: str) -> Template | None:
@@ -50,13 +56,13 @@ def _same(a: Path, b: Path) -> bool:
     return b.exists() and a.samefile(b)
 
 
-def recording_of(engine: str, rate: float) -> Recording | None:
+def recording_of(engine: str, rate: float) -> TemplateRecorder | None:
     """Return what collects the motion that ``engine`` sees; None for an engine without."""
     shapes = find_engine(engine).seen_shapes
-    return None if shapes is None else Recording(engine, rate, shapes)
+    return None if shapes is None else TemplateRecorder(engine, rate, shapes)
 
 
-def save(recording: Recording | None, path: Path, say: Callable[[str], None]) -> None:
+def save(recording: TemplateRecorder | None, path: Path, say: Callable[[str], None]) -> None:
     """Write the template. Raises ``UsageError`` and ``SinkError``."""
     assert recording is not None, "checked at the start"
     try:

@@ -222,7 +222,7 @@ async def _json(request: Any) -> dict[str, Any]:
     try:
         values = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the request is no JSON: {error}") from error
+        raise UsageError(f"the request is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"expected a JSON object, found {type(values).__name__}")
     return values

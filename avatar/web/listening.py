@@ -12,7 +12,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Place:
+class ListenAddress:
     """An address to listen on.
 
     ``addresses``: all numbers by which it is reached, for video connections. ``names``: what may
@@ -37,7 +37,7 @@ class Place:
         return f"[{name}]" if ":" in name else name
 
 
-def place_at(address: str) -> Place:
+def place_at(address: str) -> ListenAddress:
     """Return the place that ``--listen`` names. Raises ``UsageError`` unless it is a number."""
     try:
         number = ipaddress.ip_address(address)
@@ -47,15 +47,15 @@ def place_at(address: str) -> Place:
             f"0.0.0.0 for all; found {address!r}"
         ) from None
     if number.is_loopback:
-        return Place(address, (address,), _once(address, "localhost"), beyond=False)
+        return ListenAddress(address, (address,), _once(address, "localhost"), beyond=False)
     host = socket.gethostname().lower()
     hosts = (host, f"{host.removesuffix('.local')}.local")
     if not number.is_unspecified:
-        return Place(address, (address,), _once(address, *hosts), beyond=True)
+        return ListenAddress(address, (address,), _once(address, *hosts), beyond=True)
     own = _own_addresses(number.version)
     if not own:
         raise UsageError("--listen: this machine has no address but its own: leave --listen out")
-    return Place(
+    return ListenAddress(
         address, _once(*own, LOOPBACK), _once(*own, *hosts, "localhost", LOOPBACK), beyond=True
     )
 

@@ -11,7 +11,7 @@ from avatar.stages.sinks.page import DEFAULT_PORT, Audience, PageSink
 from avatar.stages.sources.page import PageInbox
 from avatar.web.app import make_app
 from avatar.web.control import Control
-from avatar.web.listening import LOOPBACK, Place, place_at
+from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.peers import Peers
 from avatar.web.security import App, Role, Rules
 from avatar.web.server import PageServer, Tls, need_studio_extra
@@ -33,7 +33,7 @@ class Pages:
         *,
         control: Control | None = None,
         inbox: PageInbox | None = None,
-        place: Place | None = None,
+        place: ListenAddress | None = None,
         port: int = DEFAULT_PORT,
         folder: Path,
     ) -> None:

@@ -117,7 +117,8 @@ class Peers:
         """Answer a page that wants to see the avatar. Raises ``UsageError``."""
         if len(self._watchers) >= MAX_WATCHERS:
             raise UsageError(
-                f"{MAX_WATCHERS} pages watch already. Close one of them and load this page again."
+                f"{MAX_WATCHERS} pages are watching already. Close one of them and load this page "
+                "again."
             )
         connection, transceiver = await self._accept(offer, "sendonly", "video/H264")
         track = PictureTrack(self._audience, asyncio.get_running_loop())

@@ -44,9 +44,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         facts = json.loads(metadata["facts"])
         whole = metadata["format"] == _FORMAT and metadata["sha256"] == _digest(tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise EngineError(f"{path} is no whole checkpoint: {_first_line(error)}") from error
+        raise EngineError(f"{path} is not a complete checkpoint: {_first_line(error)}") from error
     if not whole:
-        raise EngineError(f"{path} is no whole checkpoint: its contents do not fit its checksum")
+        raise EngineError(f"{path} is not a complete checkpoint: its checksum does not match")
     return tensors, facts
 
 

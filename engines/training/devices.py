@@ -167,7 +167,7 @@ def _float32(found: Any) -> Any:
 
 
 @contextmanager
-def card_told() -> Iterator[None]:
+def card_errors_as_engine_errors() -> Iterator[None]:
     """Turn what a card says into a message for the user. Raises ``EngineError``."""
     try:
         yield
@@ -175,11 +175,11 @@ def card_told() -> Iterator[None]:
         raise EngineError(
             "the card has too little memory left for this training. Close what else uses it "
             "(nvidia-smi lists that), take --size regions, or --device cpu. The last checkpoint is "
-            "whole: --resume goes on from it"
+            "intact: --resume continues from it"
         ) from error
     except torch.AcceleratorError as error:
         raise EngineError(
             f"the card failed: {str(error).splitlines()[0]}. Look at nvidia-smi; restart the "
-            "machine if it goes on, or take --device cpu. The last checkpoint is whole: --resume "
-            "goes on from it"
+            "machine if it goes on, or take --device cpu. The last checkpoint is intact: --resume "
+            "continues from it"
         ) from error

@@ -29,7 +29,7 @@ _MEETING, _FAILED = "meeting", "failed"
 
 
 class Group:
-    """One process by itself; ``Together`` is one of several.
+    """One process by itself; ``ProcessGroup`` is one of several.
 
     All processes of a group call its methods in the same order. ``rank``: the process's number,
     ``size``: how many there are.
@@ -54,7 +54,7 @@ class Group:
         """Replace gradients by their mean over all processes."""
 
 
-class Together(Group):
+class ProcessGroup(Group):
     """One of several processes, which ``fabric`` started."""
 
     def __init__(self, fabric: Fabric) -> None:
@@ -91,7 +91,7 @@ class Together(Group):
         return found
 
 
-def launch(work: Callable[[Together], T], kind: str, count: int) -> T:
+def launch(work: Callable[[ProcessGroup], T], kind: str, count: int) -> T:
     """Run ``work`` in ``count`` processes on devices of ``kind``; return what the first returns.
 
     ``work`` can be pickled, as what it returns. Raises ``MissingDependencyError`` without Fabric,
@@ -100,17 +100,19 @@ def launch(work: Callable[[Together], T], kind: str, count: int) -> T:
     try:
         from lightning_fabric import Fabric
 
-        from engines.training.here import Here
+        from engines.training.loopback import LoopbackStrategy
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             "training on several devices needs lightning-fabric, not installed here: pip install "
-            "'webcam-avatar[train-cuda]'. One device needs it not: --devices 1"
+            "'webcam-avatar[train-cuda]'. It is not needed for one device: --devices 1"
         ) from error
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        fabric = Fabric(accelerator=kind, devices=count, strategy=Here(folder / _MEETING))
+        fabric = Fabric(
+            accelerator=kind, devices=count, strategy=LoopbackStrategy(folder / _MEETING)
+        )
         try:
             found: T = fabric.launch(_run, work, folder)
         except (ProcessRaisedException, ProcessExitedException) as error:
@@ -118,9 +120,9 @@ def launch(work: Callable[[Together], T], kind: str, count: int) -> T:
     return found
 
 
-def _run(fabric: Fabric, work: Callable[[Together], T], folder: Path) -> T:
+def _run(fabric: Fabric, work: Callable[[ProcessGroup], T], folder: Path) -> T:
     """Run ``work`` in a process of its own; what it raises for the user goes back as a message."""
-    group = Together(fabric)
+    group = ProcessGroup(fabric)
     try:
         found = work(group)
         fabric.barrier()  # until the first has written all
@@ -136,7 +138,6 @@ def _reason(folder: Path, error: Exception) -> str:
         with suppress(OSError):
             return path.read_text("utf-8")
     return (
-        "a process of the training failed: "
-        f"{str(error).strip().splitlines()[-1]}. The last checkpoint is whole: --resume goes on "
-        "from it, and --devices 1 trains in one process"
+        f"a process of the training failed: {str(error).strip().splitlines()[-1]}. The last "
+        "checkpoint is intact: --resume continues from it, and --devices 1 trains in one process"
     )

@@ -25,8 +25,8 @@ from avatar.core.errors import EngineError
 from engines.networks.portrait_gan import Critics, PortraitGan
 from engines.patches import Patch
 from engines.training import checkpoint
+from engines.training.augment import AugmentedBatch, critic_window
 from engines.training.devices import Arithmetic, Device
-from engines.training.given import Given, critic_window
 from engines.training.group import Group
 from engines.training.losses import (
     feature_matching,
@@ -92,7 +92,7 @@ class _Learnt:
 
 
 class DivergedError(EngineError):
-    """A loss or a gradient is no number any more; what was kept before is whole."""
+    """A loss or a gradient is no longer a number; what was kept before is whole."""
 
 
 class Trainer:
@@ -150,7 +150,7 @@ class Trainer:
         found = Losses(self.step_count, *(float(v) / len(self.pairs.patches) for v in sums))
         if not all(math.isfinite(v) for v in (found.difference, found.pyramid, found.critic)):
             raise DivergedError(
-                f"training diverged: in step {self.step_count} a loss is no number any more"
+                f"training diverged: in step {self.step_count} a loss is no longer a number"
             )
         for parameters, gradients in (
             (self.generator.parameters(), [part.generator for part in learnt]),
@@ -163,7 +163,7 @@ class Trainer:
             self._average()
         elif self._arithmetic.given_up:
             raise DivergedError(
-                f"training diverged: in step {self.step_count} a gradient is no number any more"
+                f"training diverged: in step {self.step_count} a gradient is no longer a number"
             )
         self.step_count += 1
         return found
@@ -172,7 +172,7 @@ class Trainer:
     def _critics_take_part(self) -> bool:
         return self.plan.adversarial > 0 and self.step_count >= self.plan.warm_up
 
-    def _as_settled(self, given: Given) -> Given:
+    def _as_settled(self, given: AugmentedBatch) -> AugmentedBatch:
         """Return what is to be learnt: beside the face the truth is what has settled."""
         face = given.face
         if self._settled is None or face is None:
@@ -187,11 +187,11 @@ class Trainer:
         chosen = random.choice(self.pairs.train, size)
         learnt = _Learnt(np.zeros(3), [], [])
         for patch in self.pairs.patches:
-            given = Given.of(patch, self.pairs.batch(patch, chosen), self._device)
+            given = AugmentedBatch.of(patch, self.pairs.batch(patch, chosen), self._device)
             self._learn(self._as_settled(given.varied(random)), random, learnt)
         return learnt
 
-    def _learn(self, given: Given, random: np.random.Generator, learnt: _Learnt) -> None:
+    def _learn(self, given: AugmentedBatch, random: np.random.Generator, learnt: _Learnt) -> None:
         """Add the gradients of one patch, and its difference, pyramid and critic's loss."""
         patch, weight = given.patch, given.weight
         made = self._made(self.generator, given).contiguous()
@@ -241,11 +241,11 @@ class Trainer:
         """Return the same loss of the pictures as they are given, without any network."""
         return self._held_out_error(lambda given: given.picture)
 
-    def _held_out_error(self, made: Callable[[Given], Tensor]) -> float:
+    def _held_out_error(self, made: Callable[[AugmentedBatch], Tensor]) -> float:
         errors = []
         for patch in self.pairs.patches:
             for pairs in _chunks(self.pairs.held_out, 8):
-                given = Given.of(patch, self.pairs.batch(patch, pairs), self._device)
+                given = AugmentedBatch.of(patch, self.pairs.batch(patch, pairs), self._device)
                 with torch.no_grad():
                     found = made(given)
                 errors.append(float(pyramid_l1(found, given.truth, given.weight)))
@@ -255,11 +255,11 @@ class Trainer:
         """Return pairs and what the averaged weights make of them, uint8 (N, side, side, 3)."""
         batch = self.pairs.batch(patch, pairs)
         with torch.no_grad():
-            made = self._made(self.averaged, Given.of(patch, batch, self._device))
+            made = self._made(self.averaged, AugmentedBatch.of(patch, batch, self._device))
         levels = (made * 255).round().clamp(0, 255).permute(0, 2, 3, 1)
         return batch, levels.to(torch.uint8).cpu().numpy()
 
-    def _made(self, network: PortraitGan, given: Given) -> Tensor:
+    def _made(self, network: PortraitGan, given: AugmentedBatch) -> Tensor:
         corrected, mask = self._arithmetic.run(
             network, given.patch.name, given.picture, given.reference, given.maps
         )
@@ -313,7 +313,7 @@ class Trainer:
         tensors, facts = checkpoint.read(path)
         if facts.get("data") != self.pairs.sha256 or facts.get("size") != self.pairs.size:
             raise EngineError(
-                f"{path} belongs to other pictures than those in {folder}. Train anew: leave out "
+                f"{path} belongs to other pictures than those in {folder}. Train again: leave out "
                 "--resume"
             )
         try:
@@ -330,7 +330,7 @@ class Trainer:
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise EngineError(
                 f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
-                "Train anew: leave out --resume"
+                "Train again: leave out --resume"
             ) from error
         for name, optimizer in self._optimizers.items():
             rate = self.plan.hidden_rate if name == "hidden" else self.plan.learning_rate

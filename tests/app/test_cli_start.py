@@ -32,7 +32,7 @@ DEFINITIONS = {
     "engines.deploy_convolutions",
     "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
     "engines.training.losses", "engines.training.devices", "engines.training.group",
-    "engines.training.here", "engines.training.given", "engines.training.muon",
+    "engines.training.loopback", "engines.training.augment", "engines.training.muon",
     "engines.training.parts",
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from avatar.core.errors import UsageError
-from avatar.learn.person.sync import Watched, block_times_s
+from avatar.learn.person.sync import Thumbnails, block_times_s
 from calibrate.av import fit_offset, onsets_s
 from tests.calibrate.claps import APPLAUSE, BRIEF, HOLDS, Clapper, Style
 
@@ -21,7 +21,7 @@ def frames(fps: float = 30.0) -> np.ndarray:
 
 def seen_by(clapper: Clapper, times: np.ndarray, delay_s: float) -> np.ndarray:
     """What `avatar calibrate --av` keeps of a camera that is ``delay_s`` late."""
-    watched = Watched()
+    watched = Thumbnails()
     for time_s in times:
         watched.see(clapper.image(time_s - delay_s), round(time_s * 1e9))
     return watched.pictures

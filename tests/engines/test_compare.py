@@ -10,7 +10,7 @@ import pytest
 from avatar.core.errors import EngineError
 from engines import samples
 from engines.compare import LIMITS, compare, table
-from engines.cost import DEVICES, Cost, Device, cost
+from engines.cost import DEVICES, Cost, DeviceSpec, cost
 from engines.export import MODELS
 from tests.engines import graphs
 
@@ -75,7 +75,7 @@ def test_cost_of_a_convolution() -> None:
 
 
 def test_the_floor_is_the_slower_of_arithmetic_and_memory() -> None:
-    device = Device("slate", operations_per_s=1e9, bytes_per_s=1e9)
+    device = DeviceSpec("slate", operations_per_s=1e9, bytes_per_s=1e9)
     assert device.floor_ms(Cost(10**9, 0, 0)) == pytest.approx(1000)
     assert device.floor_ms(Cost(0, 10**9, 0)) == pytest.approx(2000)
     assert [d.name for d in DEVICES] == ["RTX 3060", "RTX 4070", "RTX 4090"]

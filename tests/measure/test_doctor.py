@@ -156,7 +156,7 @@ def test_the_exit_status_and_the_lines(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     assert f"-> {long}\n" in told, "a line to copy is not broken"
     assert "[red]no[/red]" in told
-    assert "1 fine, 1 to know of, 0 to mend" in told
+    assert "1 passed, 1 warning, 0 failed" in told
 
 
 def test_devices_are_listed_or_the_way_to_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import Face
 from avatar.core.home import Home
 from avatar.measure.motion import metrics, motion
-from avatar.measure.motion.measure import Bench
+from avatar.measure.motion.measure import MotionBench
 from avatar.measure.motion.tracks import made_up
 from tests.measure.pages import Page
 from tests.stages.sources.films import make_film
@@ -47,7 +47,7 @@ def test_roughness_is_the_noise_of_a_slow_movement() -> None:
 
 
 def test_every_bar_is_met_where_the_truth_is_known(portrait_face: Face) -> None:
-    result = Bench(portrait_face, "light", 25.0).measure(made_up(portrait_face))
+    result = MotionBench(portrait_face, "light", 25.0).measure(made_up(portrait_face))
     off, still = result.figures["off"], result.figures["filter"]
     ahead = result.figures["filter + prediction"]
     assert off.behind_ms == pytest.approx(25, abs=1)
@@ -86,7 +86,7 @@ def test_every_kind_of_film_in_a_folder_is_looked_at(
 ) -> None:
     still = made_up(portrait_face)
     monkeypatch.setattr("avatar.measure.motion.still_photograph", lambda *_, **__: still)
-    monkeypatch.setattr(Bench, "measure", lambda *_: None)
+    monkeypatch.setattr(MotionBench, "measure", lambda *_: None)
     make_film(tmp_path / name, form="mp4")
     (tmp_path / ".hidden.mp4").write_bytes(b"no film")
     with pytest.raises(UsageError, match=rf"{name}: expected a clip of a face"):

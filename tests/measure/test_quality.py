@@ -16,13 +16,13 @@ from avatar.core.home import Home
 from avatar.measure.quality import metrics, quality
 from avatar.measure.quality.detectors import FaceMeter
 from avatar.measure.quality.measure import (
-    Bench,
     Effort,
+    GenerateTimes,
     Measurement,
     OtherRun,
-    Sample,
+    QualityBench,
+    SampleFrame,
     SelfRun,
-    Speed,
     StillRun,
 )
 from avatar.measure.quality.media import Picture, driving_clips, find_clips, find_pictures
@@ -123,7 +123,7 @@ def test_jitter_is_the_restlessness_and_not_the_place() -> None:
 
 def a_result(l1: float, lost: int) -> Measurement:
     tile = np.full((256, 256, 3), 90, np.uint8)
-    sample = Sample(tile, tile + np.uint8(9), "a <caption>")
+    sample = SampleFrame(tile, tile + np.uint8(9), "a <caption>")
     return Measurement(
         "portrait",
         [SelfRun("c", [l1, l1], [0.5, 0.7], [0.1, 0.2], folded=0, samples=[sample])],
@@ -132,7 +132,10 @@ def a_result(l1: float, lost: int) -> Measurement:
             OtherRun("c", "q", 30, [0.2], 0.99, 0.97, 0, 36.0, None, tile, [sample]),
         ],
         [StillRun("c", "q", 0.3), StillRun("c", "p", 0.4)],
-        [Speed("512×512", "portrait", [5.0, 6.0, 7.0]), Speed("1280×720", "photo", [])],
+        [
+            GenerateTimes("512×512", "portrait", [5.0, 6.0, 7.0]),
+            GenerateTimes("1280×720", "photo", []),
+        ],
     )
 
 
@@ -316,7 +319,9 @@ def test_real_clips_are_measured_in_every_row(
     pictures = find_pictures(shared_media / "avatars", face_model, home, lambda line: None)
     assert "llama-no-human-face" not in [picture.name for picture in pictures]
     ticks: list[None] = []
-    bench = Bench("portrait", face_model, home, TINY, lambda: ticks.append(None), lambda line: None)
+    bench = QualityBench(
+        "portrait", face_model, home, TINY, lambda: ticks.append(None), lambda line: None
+    )
     few = pictures[:1]
     result = bench.measure(clips, clips, few)
     assert len(ticks) == bench.frame_count(clips, clips, few)

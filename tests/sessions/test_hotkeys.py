@@ -71,7 +71,7 @@ def test_keys_can_be_changed_and_taken_away() -> None:
 
 
 def test_one_combination_has_one_meaning() -> None:
-    with pytest.raises(UsageError, match=r"alt\+n is to do two things, next and label"):
+    with pytest.raises(UsageError, match=r"alt\+n is assigned to two actions, next and label"):
         key_map(["label=alt+ctrl+N"])
 
 

@@ -21,7 +21,7 @@ from avatar.core.options import ENGINE_NAMES, declared
 from avatar.stages.sinks.page import Audience
 from avatar.web import server
 from avatar.web.app import MAX_REQUEST_BYTES
-from avatar.web.listening import Place
+from avatar.web.listening import ListenAddress
 from avatar.web.pages import Pages
 from avatar.web.upload import MAX_UPLOAD_BYTES
 from tests.web.fakes import KEYED, FakeStudio
@@ -324,7 +324,7 @@ def test_it_ends_while_pages_are_connected(tmp_path: Path) -> None:
 
 
 def test_beyond_this_machine_there_is_tls(tmp_path: Path) -> None:
-    place = Place("127.0.0.1", ("127.0.0.1",), ("127.0.0.1",), beyond=True)
+    place = ListenAddress("127.0.0.1", ("127.0.0.1",), ("127.0.0.1",), beyond=True)
     studio = FakeStudio()
     with served(tmp_path, studio, place=place) as pages:
         site = Site(pages, studio)

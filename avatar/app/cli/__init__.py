@@ -54,7 +54,7 @@ avatars_app = typer.Typer(
 )
 app.add_typer(avatars_app, name="avatars")
 profiles_app = typer.Typer(
-    help="What `avatar calibrate` learnt of people: numbers, no pictures.", no_args_is_help=True
+    help="What `avatar calibrate` learned about people: numbers, no pictures.", no_args_is_help=True
 )
 app.add_typer(profiles_app, name="profiles")
 autostart_app = typer.Typer(

@@ -106,16 +106,16 @@ def train(
         typer.Option(
             "--as-base",
             metavar="FOLDER",
-            help="Learn no single person but everyone in the clips of FOLDER, one clip per person; "
-            "needs --out.",
+            help="Train on everyone in the clips of FOLDER, one clip per person, instead of on one "
+            "person; needs --out.",
         ),
     ] = None,
     evaluate: Annotated[
         bool,
         typer.Option(
             "--evaluate",
-            help="Do not train: measure the avatar NAME on what it has not seen of CLIP, compared "
-            "with the portrait engine.",
+            help="Do not train: measure the avatar NAME on the part of CLIP it was not trained "
+            "on, compared with the portrait engine.",
         ),
     ] = False,
     out: Annotated[

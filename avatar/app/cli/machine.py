@@ -110,7 +110,7 @@ def calibrate(
         bool,
         typer.Option(
             "--unattended",
-            help="Ask for nothing: watch a recording for the same acts, in any order.",
+            help="Give no prompts: watch a recording for the same expressions, in any order.",
         ),
     ] = False,
     window: Annotated[

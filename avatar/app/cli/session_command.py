@@ -70,7 +70,7 @@ def _made(table: type, given: dict[str, Any]) -> Any:
 
 
 def shared(name: str, table: type = Options) -> Any:
-    """Return what typer has to know of an option of ``table``."""
+    """Return what typer needs for an option of ``table``."""
     option, default = declared(table)[name], default_of(name, table)
     text = option.text
     if default not in (None, "", ()) and not isinstance(default, bool):

@@ -11,7 +11,7 @@ from avatar.core.options import Options
 from avatar.core.terminal import say
 from avatar.sessions.engines import find_engine
 from avatar.stages.sinks.page import DEFAULT_PORT, Audience
-from avatar.web.listening import LOOPBACK, Place, place_at
+from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.pages import Pages
 from avatar.web.server import need_studio_extra
 
@@ -57,15 +57,15 @@ def studio(
     return 0
 
 
-def _announce(pages: Pages, place: Place) -> None:
+def _announce(pages: Pages, place: ListenAddress) -> None:
     say(f"studio: {pages.address('studio')}")
     say(f"avatar alone, for OBS: {pages.address('view')}")
     if place.beyond:
         say(
-            f"everybody who reaches {place.address} and has an address above can see the avatar, "
-            "switch cameras and outputs of this machine, and add photographs. Give the addresses "
-            "to nobody else. The browser will warn of the certificate, which this machine made "
-            f"itself; compare its SHA-256 fingerprint: {pages.fingerprint}"
+            f"anybody who reaches {place.address} and has an address above can see the avatar, "
+            "switch cameras and outputs of this machine, and add photographs. Do not share the "
+            "addresses. The browser will warn of the certificate, which this machine made itself; "
+            f"compare its SHA-256 fingerprint: {pages.fingerprint}"
         )
     say("Ctrl-C ends")
 
@@ -74,4 +74,4 @@ def _open(address: str) -> None:
     import webbrowser
 
     if not webbrowser.open(address):
-        say("no browser could be opened: open the address above in one")
+        say("no browser could be opened: open the address above yourself")

@@ -10,7 +10,7 @@ from avatar.core.errors import AvatarError, UsageError
 from avatar.core.frames import FaceTrack
 from avatar.core.messages import Message, words_of
 from avatar.core.observe import Recorder
-from avatar.learn.person.learn import UNATTENDED_S, Learnt, Lesson
+from avatar.learn.person.learn import UNATTENDED_S, CalibrationResult, Lesson
 from avatar.library.profiles import ProfileStore
 from calibrate import State
 
@@ -109,7 +109,7 @@ class PageCalibration:
         }
 
 
-def _summary(name: str, learnt: Learnt) -> dict[str, Any]:
+def _summary(name: str, learnt: CalibrationResult) -> dict[str, Any]:
     return {
         "name": name,
         "frames": len(learnt.recording),

@@ -16,7 +16,7 @@ from avatar.app.studio.calibration import PageCalibration
 from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
-from avatar.app.studio.watched import Pages, PageTeller
+from avatar.app.studio.watched import OpenPages, PageTeller
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.frames import CameraFrame, FaceTrack
@@ -28,7 +28,7 @@ from avatar.core.options import Options
 from avatar.core.stages import FrameSource, Tracker
 from avatar.library.profiles import ProfileStore
 from avatar.sessions.live import LiveSession, open_camera
-from avatar.sessions.told_tracker import ToldTracker
+from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.label import CORNERS
 from avatar.stages.sinks.page import Audience, PageSink
 from avatar.stages.sources.page import PageInbox, PageSource
@@ -64,7 +64,7 @@ class Studio:
         self._clock = clock or MonotonicClock()
         self._audience, self._log, self._make_session = audience, log, session
         self.inbox = PageInbox(self._clock)
-        self._pages = Pages()
+        self._pages = OpenPages()
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
@@ -262,7 +262,7 @@ class Studio:
             self._calibration.see(track)
             tell(frame, track)
 
-        return ToldTracker(tracker, told)
+        return ObservedTracker(tracker, told)
 
     def _run(self, session: LiveSession) -> None:
         problem = ""
@@ -305,7 +305,7 @@ class Studio:
             return
         if self._source is not None and self._session is not None:
             self._source.change(self._make_source(camera, self._config))
-            self._session.greet()
+            self._session.start_new_driver()
         self._camera = camera
 
     def _use_avatar(self, avatar: str) -> None:
@@ -331,7 +331,8 @@ class Studio:
             raise UsageError(
                 Message(
                     "error.mirrorProfile",
-                    "mirror does not go with a profile, which knows your left from right",
+                    "mirror cannot be combined with a profile, which tells your left from your "
+                    "right",
                 )
             )
         if self._session is not None:
@@ -366,7 +367,7 @@ class Studio:
 
     def _press(self, key: str) -> None:
         if key not in _KEYS:
-            raise UsageError(f"the key {key!r} means nothing")
+            raise UsageError(f"the key {key!r} is not assigned")
         if key == "m":
             self._go_on_with(replace(self._config, mirror=not self._config.mirror))
         elif key == "l":

@@ -14,7 +14,7 @@ _POINTS_EVERY_NS = 45_000_000
 _PICTURES_EVERY_NS = 95_000_000
 
 
-class Pages:
+class OpenPages:
     """The pages that listen. Safe from any thread."""
 
     def __init__(self) -> None:
@@ -54,9 +54,9 @@ class Pages:
 
 
 class PageTeller:
-    """Tells the pages what a tracker saw, no more often than they draw: see ``ToldTracker``."""
+    """Tells the pages what a tracker saw, no more often than they draw: see ``ObservedTracker``."""
 
-    def __init__(self, pages: Pages, clock: Clock) -> None:
+    def __init__(self, pages: OpenPages, clock: Clock) -> None:
         self._pages, self._clock = pages, clock
         self._points_ns = self._pictures_ns = 0
 

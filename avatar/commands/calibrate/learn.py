@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from avatar.core.moved import moved
 
-__getattr__ = moved(__name__, "avatar.learn.person.learn")
+__getattr__ = moved(__name__, "avatar.learn.person.learn", {"Learnt": "CalibrationResult"})

@@ -15,13 +15,13 @@ from avatar.core.terminal import say
 from avatar.learn.generator.command import INTERRUPTED, ready_libraries, run_session
 from avatar.learn.generator.inputs import looked_through, prepare, recording_of
 from avatar.learn.generator.prepare import MAX_HELD_OUT, Take, split, take_source
-from avatar.learn.generator.record import Given, read_given
+from avatar.learn.generator.record import TrainingRecord, read_given
 from avatar.learn.generator.request import TrainRequest
-from avatar.learn.generator.session import disk_told
+from avatar.learn.generator.session import disk_errors_as_usage
 from avatar.learn.generator.watch import most_different
 from avatar.library.avatars import Sha256
 from avatar.library.face_model import find_face_model
-from avatar.library.generators.card import Recording, Rights, Size, checked_rights, utc_now
+from avatar.library.generators.card import Rights, Size, TrainingClip, checked_rights, utc_now
 
 # All people count alike, however long their clips are.
 MOMENTS_EACH = 160
@@ -40,7 +40,7 @@ class BaseCard(BaseModel):
     rights: Rights
     weights_sha256: Sha256
     data_sha256: Sha256
-    recordings: list[Recording]
+    recordings: list[TrainingClip]
     person_held_out: bool
     steps: int
     seconds: float
@@ -71,7 +71,7 @@ def train_base(request: TrainRequest, clips: Path, out: Path | None, home: Home)
     trainer, session = trained
     from engines.training.loop import BEST
 
-    with disk_told(out.parent):
+    with disk_errors_as_usage(out.parent):
         write_whole(out, (folder / BEST).read_bytes(), flush=True)
         card = BaseCard(
             size=given.size,
@@ -118,7 +118,7 @@ def _clips_in(folder: Path) -> list[Path]:
 
 def _begun(
     request: TrainRequest, rights: Rights, paths: list[Path], folder: Path, home: Home
-) -> Given:
+) -> TrainingRecord:
     face_model = find_face_model(request.face_model, home)
     takes, recordings = [], []
     for index, path in enumerate(paths):
@@ -134,7 +134,7 @@ def _begun(
             train = [] if last else train
         takes.append(Take(source, watched, train, held_out))
         recordings.append(recording_of(watched))
-    given = Given(
+    given = TrainingRecord(
         size=request.size, rights=rights, share=1.0, seed=request.seed, recordings=recordings
     )
     prepare(folder, folder / "pairs", takes, given)

@@ -21,7 +21,7 @@ from avatar.learn.generator.devices import Devices, find_devices
 from avatar.learn.generator.finish import finish
 from avatar.learn.generator.inputs import base_hash, looked_through, prepare, recording_of
 from avatar.learn.generator.prepare import (
-    Source,
+    ReferencePhoto,
     Split,
     Take,
     clip_takes,
@@ -29,17 +29,17 @@ from avatar.learn.generator.prepare import (
     split,
     take_source,
 )
-from avatar.learn.generator.record import Given, read_given
+from avatar.learn.generator.record import TrainingRecord, read_given
 from avatar.learn.generator.request import TrainRequest
-from avatar.learn.generator.session import Session
+from avatar.learn.generator.session import TrainingSession
 from avatar.learn.generator.several import train_on
 from avatar.learn.generator.watch import watch_photos
 from avatar.learn.generator.within import begin, train_within
 from avatar.library.avatars import AvatarStore, StoredAvatar
 from avatar.library.face_model import find_face_model
 from avatar.library.generators.card import (
-    Recording,
     Rights,
+    TrainingClip,
     checked_rights,
     neural_folder,
     pairs_folder,
@@ -74,8 +74,8 @@ def train(request: TrainRequest, home: Home) -> int:
 
 
 def run_session(
-    request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
-) -> tuple[Trainer, Session] | None:
+    request: TrainRequest, given: TrainingRecord, folder: Path, pairs: Path, again: str
+) -> tuple[Trainer, TrainingSession] | None:
     """Train until the time is over; None when the user paused it.
 
     ``pairs``: the prepared ones. ``again``: the command that goes on.
@@ -87,13 +87,18 @@ def run_session(
         devices, request, given, folder, pairs, again
     )
     if trained is None:
-        say(f"paused; go on: {again}")
+        say(f"paused; to continue: {again}")
     return trained
 
 
 def _in_one(
-    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
-) -> tuple[Trainer, Session] | None:
+    devices: Devices,
+    request: TrainRequest,
+    given: TrainingRecord,
+    folder: Path,
+    pairs: Path,
+    again: str,
+) -> tuple[Trainer, TrainingSession] | None:
     trainer, session = begin(request, given, folder, pairs, devices)
     stop = threading.Event()
     with ended_by_signals(stop.set):
@@ -102,15 +107,22 @@ def _in_one(
 
 
 def _in_several(
-    devices: Devices, request: TrainRequest, given: Given, folder: Path, pairs: Path, again: str
-) -> tuple[Trainer, Session] | None:
+    devices: Devices,
+    request: TrainRequest,
+    given: TrainingRecord,
+    folder: Path,
+    pairs: Path,
+    again: str,
+) -> tuple[Trainer, TrainingSession] | None:
     """Train in processes of their own; what they kept is read again at the end."""
     if train_on(devices, request, given, folder, pairs, again):
         return None
     return begin(replace(request, resume=True), given, folder, pairs)
 
 
-def _ready(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAvatar, Given] | None:
+def _ready(
+    request: TrainRequest, rights: Rights, home: Home
+) -> tuple[StoredAvatar, TrainingRecord] | None:
     """Return the avatar, whose pairs are prepared; None when the user paused that."""
     if request.teacher is not None:
         return distil.begin(request, rights, home)
@@ -130,8 +142,8 @@ def _checked(request: TrainRequest) -> Rights:
         raise UsageError(f"--minutes: expected more than 0, found {request.minutes:g}")
     if request.resume and request.inputs:
         raise UsageError(
-            f"--resume goes on with what {request.name} was begun with: leave out "
-            f"{request.inputs[0]}, or leave out --resume to begin anew"
+            f"--resume continues what {request.name} was begun with: leave out "
+            f"{request.inputs[0]}, or leave out --resume to start over"
         )
     if request.resume and request.teacher is not None:
         raise UsageError(
@@ -158,7 +170,9 @@ def ready_libraries() -> None:
     set_environment("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _begun(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAvatar, Given]:
+def _begun(
+    request: TrainRequest, rights: Rights, home: Home
+) -> tuple[StoredAvatar, TrainingRecord]:
     """Prepare the pairs and store the avatar."""
     inputs, store = [path.expanduser() for path in request.inputs], AvatarStore(home.avatars)
     name = store.check_free(request.name, replace=request.force)
@@ -167,14 +181,14 @@ def _begun(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAva
     if all(map(is_picture, inputs)):
         if request.base is None:
             raise UsageError(
-                "a few photographs are too little to begin with: give --base FILE, weights learnt "
-                "from other people (avatar train --as-base), or a clip of the person"
+                "a few photographs are not enough to start from: give --base FILE, weights trained "
+                "on other people (avatar train --as-base), or a clip of the person"
             )
         takes = photo_takes(watch_photos(inputs, face_model))
-        recordings: list[Recording] = []
+        recordings: list[TrainingClip] = []
     else:
         takes, recordings = _clip_takes(inputs, request.share, face_model)
-    given = Given(
+    given = TrainingRecord(
         size=request.size, rights=rights, share=request.share, seed=request.seed,
         base_sha256=base_sha256, recordings=recordings,
     )  # fmt: skip
@@ -186,7 +200,7 @@ def _begun(request: TrainRequest, rights: Rights, home: Home) -> tuple[StoredAva
 
 def _clip_takes(
     paths: list[Path], share: float, face_model: Path
-) -> tuple[list[Take], list[Recording]]:
+) -> tuple[list[Take], list[TrainingClip]]:
     """Return what is drawn of the first clip's best frame: the moments of all clips."""
     takes: list[Take] = []
     recordings = []
@@ -208,7 +222,7 @@ def _check_split(chosen: Split, share: float) -> None:
         )
 
 
-def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> StoredAvatar:
+def _stored(store: AvatarStore, name: str, source: ReferencePhoto, force: bool) -> StoredAvatar:
     """Store the source frame as the avatar's photograph."""
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "photo.png"
@@ -218,7 +232,7 @@ def _stored(store: AvatarStore, name: str, source: Source, force: bool) -> Store
 
 def _resumed(
     request: TrainRequest, rights: Rights, store: AvatarStore
-) -> tuple[StoredAvatar, Given]:
+) -> tuple[StoredAvatar, TrainingRecord]:
     stored = store.load(request.name)
     missing = (
         f"there is no training of {stored.name} to resume: none was begun, or its folder is gone. "

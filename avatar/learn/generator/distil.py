@@ -24,33 +24,33 @@ from avatar.core.stages import Generator
 from avatar.core.terminal import say
 from avatar.learn.generator.inputs import base_hash, looked_through, recording_of
 from avatar.learn.generator.lessons import (
-    Pace,
+    ProgressReporter,
     See,
-    Studio,
+    TeacherRenderer,
     as_recording,
+    crop_head,
     picture_path,
     plan,
     reference_of,
-    sitting,
 )
-from avatar.learn.generator.prepare import Source, Take, write_pairs
-from avatar.learn.generator.record import GIVEN, Given, read_given
+from avatar.learn.generator.prepare import ReferencePhoto, Take, write_pairs
+from avatar.learn.generator.record import GIVEN, TrainingRecord, read_given
 from avatar.learn.generator.request import TrainRequest
-from avatar.learn.generator.session import disk_told
+from avatar.learn.generator.session import disk_errors_as_usage
 from avatar.learn.generator.teacher import (
-    Lesson,
+    DrivingClip,
     Teacher,
     Teaching,
     open_again,
     open_teacher,
 )
-from avatar.learn.generator.watch import MIN_FACE_PX, Watched, best_source, face_height
+from avatar.learn.generator.watch import MIN_FACE_PX, WatchedClip, best_source, face_height
 from avatar.library.avatars import AvatarStore, StoredAvatar
 from avatar.library.face_model import find_face_model
 from avatar.library.generators.card import (
     Rights,
-    Taught,
     TeacherCard,
+    TrainingSource,
     neural_folder,
     pairs_folder,
     pictures_folder,
@@ -72,7 +72,7 @@ def begin(
     request: TrainRequest,
     rights: Rights,
     home: Home,
-) -> tuple[StoredAvatar, Given] | None:
+) -> tuple[StoredAvatar, TrainingRecord] | None:
     """Store the photograph, let a teacher draw it, and prepare the pairs; None when paused.
 
     Raises ``UsageError``, ``PhotoError``, ``EngineError`` and the errors of sources.
@@ -92,7 +92,7 @@ def begin(
     lessons = [plan(drive, file_sha256(drive.path), request.share, each) for drive in drives]
     _check_planned(lessons)
     stored = store.add(name, photo, avatar.face, replace=request.force)
-    given = Given(
+    given = TrainingRecord(
         size=request.size, rights=rights, share=request.share, seed=request.seed,
         base_sha256=base_sha256,
         recordings=[recording_of(drive) for drive in drives],
@@ -104,10 +104,10 @@ def begin(
 
 def go_on(
     stored: StoredAvatar,
-    given: Given,
+    given: TrainingRecord,
     request: TrainRequest,
     home: Home,
-) -> tuple[StoredAvatar, Given] | None:
+) -> tuple[StoredAvatar, TrainingRecord] | None:
     """Draw what is missing, as ``begin`` would have; see there."""
     if given.teaching is None or (pairs_folder(stored.folder) / PAIRS_RECORD).exists():
         return stored, given
@@ -159,7 +159,7 @@ def _tracked(face_model: Path) -> See:
     return see
 
 
-def _seen_again(lesson: Lesson, face_model: Path) -> Watched:
+def _seen_again(lesson: DrivingClip, face_model: Path) -> WatchedClip:
     try:
         same = file_sha256(lesson.clip) == lesson.sha256
     except OSError:
@@ -167,16 +167,16 @@ def _seen_again(lesson: Lesson, face_model: Path) -> Watched:
     if not same:
         raise UsageError(
             f"expected the driving clip {lesson.clip} that the training was begun with, found "
-            f"{'another one' if lesson.clip.exists() else 'none'}. Put it back, or begin anew with "
+            f"{'another one' if lesson.clip.exists() else 'none'}. Put it back, or start over with "
             "--force in place of --resume"
         )
     return looked_through(lesson.clip, face_model)
 
 
-def _clear(stored: StoredAvatar, given: Given) -> None:
+def _clear(stored: StoredAvatar, given: TrainingRecord) -> None:
     """Begin a training folder; pictures that would be drawn alike again stay."""
     folder = training_folder(stored.folder)
-    with disk_told(folder):
+    with disk_errors_as_usage(folder):
         shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
         folder.mkdir(mode=0o700, exist_ok=True)
         kept = {pictures_folder(stored.folder)} if _same(folder, given) else set()
@@ -188,7 +188,7 @@ def _clear(stored: StoredAvatar, given: Given) -> None:
         write_record(folder / GIVEN, given)
 
 
-def _same(folder: Path, given: Given) -> bool:
+def _same(folder: Path, given: TrainingRecord) -> bool:
     try:
         before = read_given(folder, "")
     except UsageError:
@@ -201,28 +201,30 @@ def _same(folder: Path, given: Given) -> bool:
 
 def _prepared(
     stored: StoredAvatar,
-    given: Given,
+    given: TrainingRecord,
     teacher: Teacher,
-    drives: Sequence[Watched],
+    drives: Sequence[WatchedClip],
     face_model: Path,
-) -> tuple[StoredAvatar, Given] | None:
+) -> tuple[StoredAvatar, TrainingRecord] | None:
     """Let the teacher draw what is missing, and write the pairs; None when paused."""
     assert given.teaching is not None
-    source = sitting(load_photo(stored.photo), stored.face)
+    source = crop_head(load_photo(stored.photo), stored.face)
     lessons = given.teaching.lessons
     folders = [pictures_folder(stored.folder) / str(n) for n in range(len(lessons))]
-    pace = _announced(teacher, [*zip(lessons, folders, strict=True)])
+    progress = _announced(teacher, [*zip(lessons, folders, strict=True)])
     stop = threading.Event()
     takes: list[Take] = []
     folder = training_folder(stored.folder)
-    with disk_told(folder), ended_by_signals(stop.set):
+    with disk_errors_as_usage(folder), ended_by_signals(stop.set):
         for lesson, drive, pictures in zip(lessons, drives, folders, strict=True):
-            studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, stop)
+            renderer = TeacherRenderer(
+                _artist(teacher, stored, source), _tracked(face_model), progress, stop
+            )
             reference = reference_of(drive, lesson, face_model)
-            found = studio.draw(drive, lesson.moments, reference, pictures)
+            found = renderer.draw(drive, lesson.moments, reference, pictures)
             if found is None:
                 say(
-                    f'paused; go on: avatar train --name "{stored.name}" --resume --rights '
+                    f'paused; to continue: avatar train --name "{stored.name}" --resume --rights '
                     f"{given.rights}"
                 )
                 return None
@@ -231,7 +233,7 @@ def _prepared(
     assert given.taught is not None
     say(_summary(given.taught, pictures_folder(stored.folder)))
     _check_drawn(takes)
-    with disk_told(folder):
+    with disk_errors_as_usage(folder):
         shutil.rmtree(pairs_folder(stored.folder), ignore_errors=True)
         write_record(folder / GIVEN, given)
         write_pairs(pairs_folder(stored.folder), given.size, patches_of(given.size), takes)
@@ -239,12 +241,12 @@ def _prepared(
 
 
 def _artist(
-    teacher: Teacher, stored: StoredAvatar, source: Source
+    teacher: Teacher, stored: StoredAvatar, source: ReferencePhoto
 ) -> AbstractContextManager[Generator]:
     return teacher.artist(AvatarPhoto(stored.name, source.photo, source.face))
 
 
-def _announced(teacher: Teacher, lessons: Sequence[tuple[Lesson, Path]]) -> Pace:
+def _announced(teacher: Teacher, lessons: Sequence[tuple[DrivingClip, Path]]) -> ProgressReporter:
     """Say how much there is to draw."""
     wanted = [(folder, i) for lesson, folder in lessons for i in lesson.moments]
     left = sum(not picture_path(folder, i).exists() for folder, i in wanted)
@@ -254,20 +256,20 @@ def _announced(teacher: Teacher, lessons: Sequence[tuple[Lesson, Path]]) -> Pace
     if left and teacher.frame_s is not None:
         minutes = max(1, round(left * teacher.frame_s / 60))
         line += f", about {teacher.frame_s:g} s each on two cores: {minutes} min"
-    say(f"{line}. Ctrl-C pauses, and none is drawn twice")
-    return Pace(left, MonotonicClock(), say)
+    say(f"{line}. Ctrl-C pauses; pictures already drawn are kept")
+    return ProgressReporter(left, MonotonicClock(), say)
 
 
-def _take(source: Source, lesson: Lesson, recording: Watched) -> Take:
+def _take(source: ReferencePhoto, lesson: DrivingClip, recording: WatchedClip) -> Take:
     """Return those moments of a lesson whose pictures can be learnt from."""
     usable = {recording.frames[k].index: k for k in recording.usable}
     train = [usable[i] for i in lesson.train if i in usable]
     return Take(source, recording, train, [usable[i] for i in lesson.held_out if i in usable])
 
 
-def _counted(card: TeacherCard, takes: Sequence[Take]) -> Taught:
+def _counted(card: TeacherCard, takes: Sequence[Take]) -> TrainingSource:
     seen = [take.watched for take in takes]
-    return Taught(
+    return TrainingSource(
         teacher=card,
         drawn=sum(len(watched.frames) for watched in seen),
         usable=sum(len(watched.usable) for watched in seen),
@@ -277,7 +279,7 @@ def _counted(card: TeacherCard, takes: Sequence[Take]) -> Taught:
     )
 
 
-def _summary(taught: Taught, folder: Path) -> str:
+def _summary(taught: TrainingSource, folder: Path) -> str:
     return (
         f"{taught.teacher.title}: {taught.drawn} pictures, {taught.usable} usable ({taught.lost} "
         f"without a face that can be tracked, {taught.blurred} blurred, {taught.covered} with "
@@ -285,7 +287,7 @@ def _summary(taught: Taught, folder: Path) -> str:
     )
 
 
-def _check_planned(lessons: Sequence[Lesson]) -> None:
+def _check_planned(lessons: Sequence[DrivingClip]) -> None:
     _check_enough(lessons, "moments of the clips", "Give a longer clip, or a larger --share")
 
 
@@ -294,7 +296,7 @@ def _check_drawn(takes: Sequence[Take]) -> None:
     _check_enough(takes, "usable pictures", remedy)
 
 
-def _check_enough(parts: Sequence[Lesson] | Sequence[Take], what: str, remedy: str) -> None:
+def _check_enough(parts: Sequence[DrivingClip] | Sequence[Take], what: str, remedy: str) -> None:
     train = sum(len(part.train) for part in parts)
     held_out = sum(len(part.held_out) for part in parts)
     if train < _MIN_TRAIN or held_out < _MIN_HELD_OUT:
@@ -307,11 +309,11 @@ def _check_enough(parts: Sequence[Lesson] | Sequence[Take], what: str, remedy: s
 def unseen(
     stored: StoredAvatar,
     teacher: Teacher,
-    driver: Watched,
+    driver: WatchedClip,
     rest: Sequence[int],
     folder: Path,
     face_model: Path,
-) -> tuple[Source, Watched, list[int]]:
+) -> tuple[ReferencePhoto, WatchedClip, list[int]]:
     """Let the teacher draw moments that were not learnt from, at most 40 of ``rest``.
 
     ``folder``: where the pictures go. Returns the photograph, the pictures and which are usable.
@@ -319,14 +321,16 @@ def unseen(
     """
     at = np.linspace(0, len(rest) - 1, min(_COMPARED, len(rest))).round().astype(int)
     moments = sorted({rest[k] for k in at.tolist()})
-    lesson = Lesson(
+    lesson = DrivingClip(
         clip=driver.path, sha256="0" * 64, reference=best_source(driver, moments),
         train=[], held_out=moments,
     )  # fmt: skip
-    source = sitting(load_photo(stored.photo), stored.face)
-    pace = _announced(teacher, [(lesson, folder)])
-    studio = Studio(_artist(teacher, stored, source), _tracked(face_model), pace, threading.Event())
-    found = studio.draw(driver, moments, reference_of(driver, lesson, face_model), folder)
+    source = crop_head(load_photo(stored.photo), stored.face)
+    progress = _announced(teacher, [(lesson, folder)])
+    renderer = TeacherRenderer(
+        _artist(teacher, stored, source), _tracked(face_model), progress, threading.Event()
+    )
+    found = renderer.draw(driver, moments, reference_of(driver, lesson, face_model), folder)
     assert found is not None  # nobody pauses it
     recording = as_recording(found, folder)
     return source, recording, recording.usable

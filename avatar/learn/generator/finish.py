@@ -12,7 +12,7 @@ import numpy as np
 from avatar import __version__
 from avatar.core.errors import UsageError
 from avatar.core.files import file_sha256, write_record, write_whole
-from avatar.learn.generator.session import disk_told
+from avatar.learn.generator.session import disk_errors_as_usage
 from avatar.library.avatars import StoredAvatar
 from avatar.library.generators.card import (
     CARD,
@@ -27,8 +27,8 @@ from avatar.library.generators.card import (
 )
 
 if TYPE_CHECKING:
-    from avatar.learn.generator.record import Given
-    from avatar.learn.generator.session import Session
+    from avatar.learn.generator.record import TrainingRecord
+    from avatar.learn.generator.session import TrainingSession
     from engines.precision import Feeds
     from engines.training.loop import Trainer
     from engines.training.pairs import Pairs
@@ -40,9 +40,9 @@ _SAMPLES = 24
 
 def finish(
     stored: StoredAvatar,
-    given: Given,
+    given: TrainingRecord,
     trainer: Trainer,
-    session: Session,
+    session: TrainingSession,
     device: str,
     say: Say,
 ) -> Card:
@@ -57,7 +57,7 @@ def finish(
         raise UsageError("expected trained weights, found none yet: train for longer")
     say("exporting …")
     folder = neural_folder(stored.folder)
-    with disk_told(folder):
+    with disk_errors_as_usage(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
         int8_error = _export(best, folder, trainer.pairs)
         references = (pairs_folder(stored.folder) / REFERENCES).read_bytes()
@@ -117,9 +117,9 @@ def _int8_error(exact: Any, eight: Any, pairs: Pairs) -> float | None:
 
 def _card(
     stored: StoredAvatar,
-    given: Given,
+    given: TrainingRecord,
     trainer: Trainer,
-    session: Session,
+    session: TrainingSession,
     device: str,
     folder: Path,
     int8_error: float | None,

@@ -9,14 +9,14 @@ from avatar.core.errors import UsageError
 from avatar.core.files import file_sha256, write_record
 from avatar.core.terminal import say
 from avatar.learn.generator.prepare import Take, write_pairs
-from avatar.learn.generator.record import GIVEN, Given
-from avatar.learn.generator.session import disk_told
-from avatar.learn.generator.watch import Watched, watch
-from avatar.library.generators.card import Recording
+from avatar.learn.generator.record import GIVEN, TrainingRecord
+from avatar.learn.generator.session import disk_errors_as_usage
+from avatar.learn.generator.watch import WatchedClip, watch
+from avatar.library.generators.card import TrainingClip
 from engines.patches import patches_of
 
 
-def looked_through(path: Path, face_model: Path) -> Watched:
+def looked_through(path: Path, face_model: Path) -> WatchedClip:
     """Watch a clip and say what was found."""
     say(f"looking through {path} …")
     watched = watch(path, face_model)
@@ -24,9 +24,9 @@ def looked_through(path: Path, face_model: Path) -> Watched:
     return watched
 
 
-def recording_of(watched: Watched) -> Recording:
+def recording_of(watched: WatchedClip) -> TrainingClip:
     """Return what a card says of a clip."""
-    return Recording(
+    return TrainingClip(
         sha256=file_sha256(watched.path),
         seconds=round(watched.seconds, 2),
         frames=len(watched.frames),
@@ -45,9 +45,9 @@ def base_hash(path: Path) -> str:
         raise UsageError(f"--base: {path} cannot be read: {error.strerror}") from error
 
 
-def prepare(folder: Path, pairs: Path, takes: list[Take], given: Given) -> None:
+def prepare(folder: Path, pairs: Path, takes: list[Take], given: TrainingRecord) -> None:
     """Write pairs and what the training was begun with; ``folder`` is made anew."""
-    with disk_told(folder, "begin again, with --force"):
+    with disk_errors_as_usage(folder, "begin again, with --force"):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         learnt = sum(len(take.train) * len(take.shadings) for take in takes)

@@ -27,11 +27,11 @@ from avatar.core.files import write_whole
 from avatar.core.frames import CameraFrame, Face, FaceTrack, Motion, UInt8Image
 from avatar.core.pictures import png
 from avatar.core.stages import Generator
-from avatar.learn.generator.prepare import Source, split, take_source
-from avatar.learn.generator.teacher import Lesson
+from avatar.learn.generator.prepare import ReferencePhoto, split, take_source
+from avatar.learn.generator.teacher import DrivingClip
 from avatar.learn.generator.watch import (
     Seen,
-    Watched,
+    WatchedClip,
     best_source,
     face_height,
     judged,
@@ -51,7 +51,7 @@ _ROOM = 1.6
 _FIRST_LOOK = 8
 
 
-def sitting(photo: UInt8Image, face: Face) -> Source:
+def crop_head(photo: UInt8Image, face: Face) -> ReferencePhoto:
     """Return the head of a photograph and what is around it, no larger than a teacher draws it.
 
     ``photo``: uint8 (H, W, 3) RGB. The sides of what is returned are even.
@@ -74,13 +74,13 @@ def sitting(photo: UInt8Image, face: Face) -> Source:
     points[:, :2] -= low * scale
     placed = Face(points.astype(np.float32), face.blendshapes, face.pose, (width, height))
     image = np.ascontiguousarray(picture, np.uint8)
-    return Source(image, placed, FaceTrack(0, -1, placed, CameraFrame(image, 0, 0)))
+    return ReferencePhoto(image, placed, FaceTrack(0, -1, placed, CameraFrame(image, 0, 0)))
 
 
-def plan(watched: Watched, sha256: str, share: float, moments: int) -> Lesson:
+def plan(watched: WatchedClip, sha256: str, share: float, moments: int) -> DrivingClip:
     """Choose the moments of a driving clip: up to ``moments`` to learn from, and some held out."""
     chosen = split(watched, share)
-    return Lesson(
+    return DrivingClip(
         clip=watched.path.absolute(),
         sha256=sha256,
         reference=best_source(watched, chosen.train),
@@ -90,7 +90,7 @@ def plan(watched: Watched, sha256: str, share: float, moments: int) -> Lesson:
 
 
 def motions(
-    watched: Watched, moments: Sequence[int], reference: FaceTrack
+    watched: WatchedClip, moments: Sequence[int], reference: FaceTrack
 ) -> Iterator[tuple[int, Motion]]:
     """Yield the ``moments`` of a driving clip with their relative motion, in time.
 
@@ -113,7 +113,7 @@ def motions(
             return
 
 
-class Pace:
+class ProgressReporter:
     """Says every ``every_s`` seconds how far a teacher has come and how long the rest takes.
 
     ``total``: pictures to draw, those that were drawn before not among them.
@@ -144,7 +144,7 @@ class Pace:
 
 
 @dataclass(frozen=True, eq=False)
-class Studio:
+class TeacherRenderer:
     """Where a teacher draws: ``artist`` is entered when the first picture is wanted of it.
 
     ``see``: finds the face in what was drawn. ``stop``: set when the user pauses.
@@ -152,11 +152,11 @@ class Studio:
 
     artist: AbstractContextManager[Generator]
     see: See
-    pace: Pace
+    progress: ProgressReporter
     stop: threading.Event
 
     def draw(
-        self, watched: Watched, moments: Sequence[int], reference: FaceTrack, folder: Path
+        self, watched: WatchedClip, moments: Sequence[int], reference: FaceTrack, folder: Path
     ) -> list[Seen] | None:
         """Draw what ``folder`` does not have yet; return what is seen, None when paused.
 
@@ -174,10 +174,10 @@ class Studio:
                         return None
                     if generator is None:
                         generator = opened.enter_context(self.artist)
-                        self.pace.begin()
+                        self.progress.begin()
                     image = generator.generate(motion).image
                     _write_picture(folder, i, image)
-                    self.pace()
+                    self.progress()
                 frame = CameraFrame(image, motion.timestamp_ns, i)
                 found.append(seen_in(frame, self.see(image)))
                 _check_faces(found)
@@ -188,12 +188,12 @@ def _check_faces(found: list[Seen]) -> None:
     if len(found) == _FIRST_LOOK and all(seen.face is None for seen in found):
         raise UsageError(
             "expected faces in what the teacher draws of the photograph, found none in its first "
-            f"{_FIRST_LOOK} pictures: nothing can be learnt from them. See what it draws: avatar "
+            f"{_FIRST_LOOK} pictures: nothing can be learned from them. See what it draws: avatar "
             "animate --engine ENGINE --avatar PHOTO --driving CLIP --out look.mp4"
         )
 
 
-def as_recording(found: list[Seen], folder: Path) -> Watched:
+def as_recording(found: list[Seen], folder: Path) -> WatchedClip:
     """Return a teacher's pictures in ``folder`` as a recording. Raises ``UsageError``.
 
     Indices into its frames are positions in ``found``.
@@ -238,6 +238,6 @@ def picture_path(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.png"
 
 
-def reference_of(watched: Watched, lesson: Lesson, face_model: Path) -> FaceTrack:
+def reference_of(watched: WatchedClip, lesson: DrivingClip, face_model: Path) -> FaceTrack:
     """Return the driver's face that stands for the photograph's. Raises ``UsageError``."""
     return take_source(watched, [lesson.reference], face_model).track

@@ -15,7 +15,7 @@ from avatar.core.face.head import decompose
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import CameraFrame, Face, FaceTrack, Float32, Motion, UInt8Image
 from avatar.learn.generator.watch import (
-    Watched,
+    WatchedClip,
     best_source,
     most_different,
 )
@@ -45,7 +45,7 @@ _APART_S = (1.0, 4.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ReferencePhoto:
     """The avatar's photograph: uint8 (H, W, 3) RGB, its face, and the clip's frame that it is."""
 
     photo: UInt8Image
@@ -60,8 +60,8 @@ class Take:
     ``shadings``: how much of the driver's creases, in [0, 1]; each moment is drawn with each.
     """
 
-    source: Source
-    watched: Watched
+    source: ReferencePhoto
+    watched: WatchedClip
     train: list[int]
     held_out: list[int]
     shadings: tuple[float, ...] = SHADINGS
@@ -74,14 +74,14 @@ class Take:
 
 @dataclass(frozen=True)
 class Split:
-    """Frames of one clip by what they are for; indices into ``Watched.frames``."""
+    """Frames of one clip by what they are for; indices into ``WatchedClip.frames``."""
 
     train: list[int]
     held_out: list[int]
     rest: list[int]
 
 
-def split(watched: Watched, share: float) -> Split:
+def split(watched: WatchedClip, share: float) -> Split:
     """Divide a clip by time: the first ``share`` is learnt from, the rest is never seen.
 
     The last eighth of the first part is held out, to choose the best weights by.
@@ -96,7 +96,7 @@ def split(watched: Watched, share: float) -> Split:
     return Split(train, held_out[::step], rest)
 
 
-def take_source(watched: Watched, among: list[int], face_model: Path) -> Source:
+def take_source(watched: WatchedClip, among: list[int], face_model: Path) -> ReferencePhoto:
     """Read the frame that becomes the avatar's photograph. Raises ``UsageError``."""
     index = best_source(watched, among)
     for source in _read_sources(watched, [index], face_model):
@@ -107,7 +107,9 @@ def take_source(watched: Watched, among: list[int], face_model: Path) -> Source:
     )
 
 
-def _read_sources(watched: Watched, chosen: list[int], face_model: Path) -> Iterator[Source]:
+def _read_sources(
+    watched: WatchedClip, chosen: list[int], face_model: Path
+) -> Iterator[ReferencePhoto]:
     """Yield those of the frames ``chosen`` in which a face is found without the ones before."""
     wanted = {watched.frames[i].index for i in chosen}
     for frame in watched.read():
@@ -115,10 +117,12 @@ def _read_sources(watched: Watched, chosen: list[int], face_model: Path) -> Iter
             found = detect_faces(frame.image, face_model)
             if found:
                 track = FaceTrack(frame.timestamp_ns, frame.index, found[0], frame)
-                yield Source(frame.image, found[0], track)
+                yield ReferencePhoto(frame.image, found[0], track)
 
 
-def clip_takes(source: Source, watched: Watched, chosen: Split, face_model: Path) -> list[Take]:
+def clip_takes(
+    source: ReferencePhoto, watched: WatchedClip, chosen: Split, face_model: Path
+) -> list[Take]:
     """Return what is drawn of a clip: its moments, by ``source`` and by some of its own frames."""
     takes = [Take(source, watched, chosen.train, chosen.held_out)]
     frames = most_different(watched, chosen.train, MORE_SOURCES)
@@ -128,7 +132,7 @@ def clip_takes(source: Source, watched: Watched, chosen: Split, face_model: Path
     return takes
 
 
-def photo_takes(watched: Watched) -> list[Take]:
+def photo_takes(watched: WatchedClip) -> list[Take]:
     """Let each photograph be drawn as every other one shows the person; the last is held out."""
     last = len(watched.frames) - 1
     takes = []
@@ -137,7 +141,9 @@ def photo_takes(watched: Watched) -> list[Take]:
         track = replace(seen.track, camera=picture)
         others = [i for i in range(last) if i != seen.index]
         held_out = [last] if seen.index != last else []
-        takes.append(Take(Source(picture.image, seen.face, track), watched, others, held_out))
+        takes.append(
+            Take(ReferencePhoto(picture.image, seen.face, track), watched, others, held_out)
+        )
     return takes
 
 
@@ -268,7 +274,7 @@ class _Known:
 
 
 def driven(
-    watched: Watched, moments: Sequence[int], source: Source
+    watched: WatchedClip, moments: Sequence[int], source: ReferencePhoto
 ) -> Iterator[tuple[CameraFrame, Motion]]:
     """Yield the frames ``moments`` of a clip with the absolute motion that reproduces them."""
     retargeter = FaceRetargeter("absolute", "off")
@@ -287,7 +293,7 @@ class _Artist:
     ``seen``: how the moment drawn last looks.
     """
 
-    def __init__(self, source: Source, patches: Sequence[Patch], shading: float) -> None:
+    def __init__(self, source: ReferencePhoto, patches: Sequence[Patch], shading: float) -> None:
         settings = PortraitSettings("empty", shading)
         self._portrait = PortraitGenerator(source.photo, source.face, "photo", None, settings)
         self._patches = patches

@@ -37,7 +37,7 @@ class Budget:
         return (step - first_step) / to_do if to_do > 0 else 1.0
 
 
-class Session:
+class TrainingSession:
     """Trains until the budget is spent or ``stop`` is set.
 
     ``spent_s``: seconds spent before. Every ``every_s`` of training the held-out frames are
@@ -91,7 +91,7 @@ class Session:
         if trainer.group.rank > 0:
             return
         error = trainer.held_out_error()
-        with disk_told(self._folder):
+        with disk_errors_as_usage(self._folder):
             learnt = trainer.step_count > self._first_step
             kept = learnt and trainer.keep_good(self._folder, error)
             write_sheet(trainer, self._folder)
@@ -116,11 +116,11 @@ class Session:
         )
 
 
-class disk_told:  # noqa: N801  reads as `with disk_told(…)`
+class disk_errors_as_usage:  # noqa: N801  reads as a function of its own
     """Turn what the disk says into a message for the user; what was written before is whole."""
 
     def __init__(
-        self, folder: Path, then: str = "go on with --resume: the last checkpoint is whole"
+        self, folder: Path, then: str = "continue with --resume: the last checkpoint is intact"
     ) -> None:
         self._folder, self._then = folder, then
 

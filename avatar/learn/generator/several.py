@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from avatar.core.errors import EngineError
 from avatar.core.machine import call_at_interrupt, ended_by_signals
 from avatar.learn.generator.devices import Devices
-from avatar.learn.generator.record import Given
+from avatar.learn.generator.record import TrainingRecord
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.within import begin, train_within
 
 if TYPE_CHECKING:
-    from engines.training.group import Together
+    from engines.training.group import ProcessGroup
 
 
 def train_on(
     devices: Devices,
     request: TrainRequest,
-    given: Given,
+    given: TrainingRecord,
     folder: Path,
     pairs: Path,
     again: str,
@@ -57,11 +57,11 @@ def train_on(
 def _work(
     devices: Devices,
     request: TrainRequest,
-    given: Given,
+    given: TrainingRecord,
     folder: Path,
     pairs: Path,
     again: str,
-    group: Together,
+    group: ProcessGroup,
 ) -> bool:
     """Train in one of the processes; see ``train_on``.
 

@@ -26,7 +26,7 @@ from engines.backends import Precision
 Say = Callable[[str], None]
 
 
-class Lesson(BaseModel):
+class DrivingClip(BaseModel):
     """A driving clip and the moments of it that are drawn; indices into its frames.
 
     ``reference``: the face in it that stands for the photograph's.
@@ -49,7 +49,7 @@ class Teaching(BaseModel):
 
     teacher: TeacherCard
     photo_sha256: Sha256
-    lessons: list[Lesson]
+    lessons: list[DrivingClip]
 
 
 class Teacher(Protocol):
@@ -84,13 +84,13 @@ class NeuralTeacher:
     def __init__(self, engine: str, options: Options, home: Home, say: Say) -> None:
         if options.variant or options.crop:
             raise UsageError(
-                "--teacher moves a human face, which the small network is shown in landmarks: "
+                "--teacher moves a human face, whose landmarks the small network learns from: "
                 "leave out --variant and --crop"
             )
         self._engine = ENGINES[engine].open(
             replace(options, smoothing="off"), say, home, Machine.of_process()
         )
-        assert self._engine.runs_on is not None, "engines that teach have networks"
+        assert self._engine.runs_on is not None, "engines that can teach have networks"
         self._card = _card_of(engine, options, home.models, *self._engine.runs_on)
 
     @property
@@ -161,8 +161,8 @@ def open_again(card: TeacherCard, home: Home, say: Say) -> Teacher:
     teacher = open_teacher(card.engine, options, home, say)
     if teacher.card != card:
         raise UsageError(
-            f"the networks of {card.title} are others than those that drew the pictures before, "
-            "and two teachers teach two things. Install the same ones again, or begin anew with "
-            "--force in place of --resume"
+            f"the networks of {card.title} are not those that drew the earlier pictures, and one "
+            "training takes one teacher. Install the same ones again, or start over with --force "
+            "in place of --resume"
         )
     return teacher

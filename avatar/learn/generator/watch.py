@@ -56,7 +56,7 @@ class Seen:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class WatchedClip:
     """A clip, or photographs, that were looked through.
 
     ``read``: gives the pictures once more, in the order of ``frames``. ``usable``: indices into
@@ -87,7 +87,7 @@ class Watched:
         )
 
 
-def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None) -> Watched:
+def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None) -> WatchedClip:
     """Track a clip and judge its frames; ``tick`` is called after each.
 
     Raises ``UsageError`` for a clip that shows nobody, more than one person, or too little.
@@ -110,7 +110,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     return watched
 
 
-def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
+def watch_photos(paths: Sequence[Path], face_model: Path) -> WatchedClip:
     """Find the face of each photograph of one person, in the order given.
 
     Raises ``PhotoError`` and ``UsageError`` for photographs that nothing can be learnt from.
@@ -133,7 +133,7 @@ def watch_photos(paths: Sequence[Path], face_model: Path) -> Watched:
             )
         frames.append(seen_in(picture, face))
     usable = list(range(len(frames)))
-    return Watched(paths[0], frames, usable, 0, 0, 0, read=lambda: iter(pictures))
+    return WatchedClip(paths[0], frames, usable, 0, 0, 0, read=lambda: iter(pictures))
 
 
 def _keep_some(pictures: list[UInt8Image], frame: CameraFrame) -> None:
@@ -182,7 +182,9 @@ def _skin_colours(image: UInt8Image, face: Face) -> Float32:
     return np.array(colours, np.float32)
 
 
-def judged(path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFrame]]) -> Watched:
+def judged(
+    path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFrame]]
+) -> WatchedClip:
     """Say which of ``frames``, of which one or more have a face, can be learnt from.
 
     ``read``: gives their pictures once more.
@@ -195,7 +197,7 @@ def judged(path: Path, frames: list[Seen], read: Callable[[], Iterator[CameraFra
     usual = np.median(apart, axis=0)
     covered = (apart > np.maximum(_COVERED_LEVELS, _COVERED_DEVIATIONS * usual)).any(axis=1)
     usable = [i for i, ok in zip(with_face, sharp & ~covered, strict=True) if ok]
-    return Watched(
+    return WatchedClip(
         path, frames, usable,
         lost=len(frames) - len(with_face),
         blurred=int((~sharp).sum()),
@@ -215,7 +217,7 @@ def _check_alone(path: Path, pictures: list[UInt8Image], face_model: Path) -> No
             )
 
 
-def _check_enough(watched: Watched) -> None:
+def _check_enough(watched: WatchedClip) -> None:
     if len(watched.usable) < MIN_MOMENTS:
         raise UsageError(
             f"expected at least {MIN_MOMENTS} usable frames, found: {watched.summary()}. Record "
@@ -234,7 +236,7 @@ def face_height(face: Face | None) -> float:
     return 0.0 if face is None else float(np.ptp(face.landmarks_px[FACE_OVAL, 1]))
 
 
-def best_source(watched: Watched, among: list[int]) -> int:
+def best_source(watched: WatchedClip, among: list[int]) -> int:
     """Return the frame to make the avatar's photograph of: neutral, and as sharp as most."""
     median = np.median([watched.frames[i].sharpness for i in among])
 
@@ -246,7 +248,7 @@ def best_source(watched: Watched, among: list[int]) -> int:
     return min(among, key=score)
 
 
-def most_different(watched: Watched, among: list[int], count: int) -> list[int]:
+def most_different(watched: WatchedClip, among: list[int], count: int) -> list[int]:
     """Return up to ``count`` of the frames, whose expressions and poses differ most, in time."""
     if len(among) <= count:
         return list(among)

@@ -10,9 +10,9 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.terminal import say
 from avatar.learn.generator.devices import Devices
-from avatar.learn.generator.record import Given
+from avatar.learn.generator.record import TrainingRecord
 from avatar.learn.generator.request import TrainRequest
-from avatar.learn.generator.session import Budget, Session
+from avatar.learn.generator.session import Budget, TrainingSession
 from engines.patches import patches_of
 
 if TYPE_CHECKING:
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
 
 def begin(
     request: TrainRequest,
-    given: Given,
+    given: TrainingRecord,
     folder: Path,
     pairs: Path,
     devices: Devices | None = None,
     group: Group | None = None,
-) -> tuple[Trainer, Session]:
+) -> tuple[Trainer, TrainingSession]:
     """Return the trainer of prepared pairs and its session; with a resumption as they were left."""
     trainer, facts = _trainer(request, given, folder, pairs, devices, group)
-    tell = say if trainer.group.rank == 0 else _tell_nobody
-    session = Session(
+    tell = say if trainer.group.rank == 0 else _silent
+    session = TrainingSession(
         trainer, folder, MonotonicClock(), tell, spent_s=float(facts.get("spent_s", 0.0))
     )
     session.untrained_error = float(facts.get("untrained_error", 0.0)) or trainer.untrained_error()
     return trainer, session
 
 
-def _tell_nobody(_line: str) -> None:
+def _silent(_line: str) -> None:
     """Stand in for ``say`` where another process says the same."""
 
 
 def train_within(
-    session: Session, request: TrainRequest, stop: threading.Event, again: str
+    session: TrainingSession, request: TrainRequest, stop: threading.Event, again: str
 ) -> bool:
     """Train until the budget is spent or ``stop`` is set; return whether it was the latter.
 
     ``again``: the command that goes on. Raises ``UsageError`` when the training diverged or the
     disk is full, ``EngineError`` when a card fails.
     """
-    from engines.training.devices import card_told
+    from engines.training.devices import card_errors_as_engine_errors
     from engines.training.loop import DivergedError
 
     try:
-        with card_told():
+        with card_errors_as_engine_errors():
             session.run(Budget(request.minutes * 60, request.steps), stop)
     except DivergedError as error:
         raise UsageError(
-            f"{error}. What was kept last is whole: `{again}` goes on from there, and with "
+            f"{error}. The last checkpoint is intact: `{again}` continues from it, and with "
             "--minutes 0 finishes with it"
         ) from error
     return stop.is_set()
@@ -66,7 +66,7 @@ def train_within(
 
 def _trainer(
     request: TrainRequest,
-    given: Given,
+    given: TrainingRecord,
     folder: Path,
     pairs: Path,
     devices: Devices | None,

@@ -2,8 +2,8 @@
 
 ``learn`` opens the camera itself. A program whose own live session has the camera puts
 ``Lesson.wrap`` around that session's tracker instead (``LiveSession(wrap_tracker=…)``) and takes
-``Lesson.result`` when its state is done. Nothing is kept on disk here: ``Learnt.profile`` goes to
-``ProfileStore.save`` or nowhere.
+``Lesson.result`` when its state is done. Nothing is kept on disk here:
+``CalibrationResult.profile`` goes to ``ProfileStore.save`` or nowhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from avatar.core.stages import FrameSource, Tracker
 from avatar.learn.person.watch import Watcher
 from avatar.library.face_model import find_face_model
 from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
-from avatar.sessions.told_tracker import ToldTracker
+from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.sinks.display import check_display
 from avatar.stages.sources import create_source
 from avatar.stages.track.landmarker import FaceLandmarker
@@ -42,7 +42,7 @@ _SIZE = "960x720"
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
+class CalibrationResult:
     """What a calibration found.
 
     ``missing``: steps of which nothing was seen; ``partly``: of which something was.
@@ -97,15 +97,15 @@ class Lesson:
 
     def wrap(self, tracker: Tracker) -> Tracker:
         """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
-        return ToldTracker(tracker, lambda _, track: self.see(track))
+        return ObservedTracker(tracker, lambda _, track: self.see(track))
 
-    def result(self) -> Learnt:
+    def result(self) -> CalibrationResult:
         """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
         self._session.finish()
         recording = self._watcher.recording(self._recorder)
         profile = fit(recording, datetime.now(UTC), __version__)
         missing, partly = tuple(self._session.missing), tuple(self._session.partly)
-        return Learnt(profile, missing, partly, recording, self._watcher.tracks)
+        return CalibrationResult(profile, missing, partly, recording, self._watcher.tracks)
 
 
 def learn(
@@ -119,7 +119,7 @@ def learn(
     source: FrameSource | None = None,
     face_model: Path | None = None,
     home: Home | None = None,
-) -> Learnt:
+) -> CalibrationResult:
     """Watch ``camera`` until all was seen, and return what was learnt.
 
     ``unattended``: a recording to its end, or 90 s of a camera; its states' progress is the share
@@ -179,7 +179,7 @@ def _guide(
         home=home,
         source=source,
         recorder=recorder,
-        wrap_tracker=lambda tracker: ToldTracker(tracker, lambda _, track: ends.see(track)),
+        wrap_tracker=lambda tracker: ObservedTracker(tracker, lambda _, track: ends.see(track)),
         overlay=lambda: lesson.state.line,
     )
     ends.stop = live.stop
@@ -187,7 +187,7 @@ def _guide(
     with ended_by_signals(live.stop):
         live.run()
     if not lesson.done:
-        raise UsageError("ended before it was done: no profile was made")
+        raise UsageError("ended before it was finished: no profile was made")
 
 
 class _Ends:

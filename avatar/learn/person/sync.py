@@ -66,7 +66,7 @@ def block_times_s(
     return times
 
 
-class Watched:
+class Thumbnails:
     """Keeps of each picture a thumbnail in grey, and when it was: until the measurement ends."""
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ def measure(
     ``on_progress``: hears with each picture the share of the time that is over. ``cancel``: ends it
     when set, from any thread. Raises ``UsageError`` and devices' errors.
     """
-    watched, ears = Watched(), _Ears()
+    watched, ears = Thumbnails(), _Ears()
     cancel = cancel or threading.Event()
     with (
         source,
@@ -147,7 +147,7 @@ def measure(
 
 
 def _watch(
-    source: FrameSource, clock: Clock, seconds: float, watched: Watched,
+    source: FrameSource, clock: Clock, seconds: float, watched: Thumbnails,
     on_progress: Callable[[float], None], cancel: threading.Event,
 ) -> None:  # fmt: skip
     began_ns = clock.now_ns()

@@ -24,7 +24,7 @@ _FORGETS = 0.995
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureQuality:
     """What a picture of a face is like: mean luma of 255, mean gradient, pixels across."""
 
     light: float
@@ -32,7 +32,7 @@ class Look:
     face_px: float
 
 
-def look_at(image: UInt8Image, face: Face) -> Look | None:
+def look_at(image: UInt8Image, face: Face) -> PictureQuality | None:
     """Return what the face in ``image`` looks like; None where it lies outside."""
     height, width = image.shape[:2]
     corners = bounds_of(face.landmarks_px)
@@ -41,7 +41,7 @@ def look_at(image: UInt8Image, face: Face) -> Look | None:
         return None
     crop = image[top:bottom, left:right, 1].astype(np.float32)
     sharpness = float(np.abs(np.diff(crop, axis=1)).mean() + np.abs(np.diff(crop, axis=0)).mean())
-    return Look(float(crop.mean()), sharpness, float(right - left))
+    return PictureQuality(float(crop.mean()), sharpness, float(right - left))
 
 
 class Watcher:

@@ -64,7 +64,7 @@ _POSES = np.array((
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class ActedMotion:
     """``units``: (frames, 52) in 0…1, as ``face_units()``; ``head``: (frames, 3) yaw, pitch and
     roll in radians, about y, x and z; ``shift``: (frames, 2), of the body, in the mesh's units.
     """
@@ -74,7 +74,7 @@ class Track:
     shift: Floats
 
 
-def random_track(random: np.random.Generator, frames: int, fps: float) -> Track:
+def random_track(random: np.random.Generator, frames: int, fps: float) -> ActedMotion:
     """Make up what somebody does in ``frames`` pictures."""
     act = _Act(random, frames, fps)
     act.talk()
@@ -83,10 +83,10 @@ def random_track(random: np.random.Generator, frames: int, fps: float) -> Track:
     act.look_around()
     most = np.array((_MOST_YAW, _MOST_PITCH, _MOST_ROLL))
     head = np.clip(act.wander(0.7, 3) * most * 0.6, -most, most)
-    return Track(np.clip(act.units, 0, 1), head, act.wander(1.2, 2) * 0.03)
+    return ActedMotion(np.clip(act.units, 0, 1), head, act.wander(1.2, 2) * 0.03)
 
 
-def shown_track(frames: int, fps: float) -> Track:
+def shown_track(frames: int, fps: float) -> ActedMotion:
     """Return the performance that shows what the program does, over and over.
 
     It ends as it begins after ``SHOWN_SECONDS``, so that it can be repeated without a jump.
@@ -103,7 +103,7 @@ def shown_track(frames: int, fps: float) -> Track:
         act.add({"eyeBlink": 1.0}, at, 0.05, 0.08, 1.0)
     poses = act.between(_POSES)
     again = np.arange(frames) % len(poses)
-    return Track(act.units[again], np.radians(poses[again, :3]), poses[again, 3:])
+    return ActedMotion(act.units[again], np.radians(poses[again, :3]), poses[again, 3:])
 
 
 class _Act:

@@ -15,7 +15,7 @@ from avatar.learn.renders.assets import (
     load_mesh,
     load_target,
 )
-from avatar.learn.renders.people import Person
+from avatar.learn.renders.people import RenderedPerson
 
 _SHELLS = 7
 # Where the head turns on the neutral mesh, and between which heights the neck gives way. Heights
@@ -36,7 +36,7 @@ class Head:
     part after part as in ``order``: lashes, which let the rest shine through, come last.
     """
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: RenderedPerson) -> None:
         mesh = load_mesh()
         used, self._corner = np.unique(mesh.corners[:, 0], return_inverse=True)
         neutral = mesh.vertices[used]
@@ -77,7 +77,7 @@ class Head:
         return self._spans[part]
 
     def pose(self, units: Floats, turn: Floats, shift: Floats) -> tuple[Floats, Floats]:
-        """Return positions and unit normals, each (K, 3), of one picture of a ``Track``."""
+        """Return positions and unit normals, each (K, 3), of one picture of an ``ActedMotion``."""
         moved = self._vertices + np.tensordot(units, self._units, 1)
         moved = _turned(moved, self._pivot, self._share * turn)
         moved[:, :2] += shift

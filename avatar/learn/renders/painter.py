@@ -12,7 +12,7 @@ import numpy.typing as npt
 from avatar.core.errors import MissingDependencyError
 from avatar.learn.renders.assets import HAIR, Floats, load_masks, load_mesh
 from avatar.learn.renders.head import Head
-from avatar.learn.renders.people import Look
+from avatar.learn.renders.people import Appearance
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -53,7 +53,7 @@ class Painter:
         self._wall = self._gl.vertex_array(self._behind, [(corners, "2f", "in_corner")])
         self._own: list[Any] = []
 
-    def begin(self, head: Head, look: Look, background: UInt8) -> None:
+    def begin(self, head: Head, look: Appearance, background: UInt8) -> None:
         """Take up a person: ``background`` is uint8 (size, size, 3) RGB."""
         for item in self._own:
             item.release()
@@ -105,7 +105,7 @@ class Painter:
         small = cv2.resize(large[::-1], (self._size, self._size), interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8)
 
-    def _set_look(self, program: Any, look: Look) -> None:
+    def _set_look(self, program: Any, look: Appearance) -> None:
         for field in fields(look):
             _set(program, f"u_{field.name}", getattr(look, field.name))
         camera = np.array((0.0, -_EYES_UP, _DISTANCE))

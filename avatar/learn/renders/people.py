@@ -28,7 +28,7 @@ _IRISES = np.array([(62, 38, 24), (92, 60, 34), (108, 96, 52), (84, 108, 82), (9
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Appearance:
     """Colours are linear light, float64 (3,); directions are unit vectors towards the light.
 
     ``hair_length``: in the mesh's units, 0 for none. ``hairline``: how far it has gone back.
@@ -56,18 +56,18 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class RenderedPerson:
     """``vertices``: (N, 3), the whole mesh in a neutral pose. ``look``: its colours and light."""
 
     vertices: Floats
-    look: Look
+    look: Appearance
 
 
-def random_person(random: np.random.Generator) -> Person:
+def random_person(random: np.random.Generator) -> RenderedPerson:
     """Make a person up."""
     male, age = float(random.random() < 0.5), float(random.beta(1.2, 1.6))
     race = random.dirichlet((0.45, 0.45, 0.45))
-    return Person(_shape(random, race, male, age), _look(random, race, male, age))
+    return RenderedPerson(_shape(random, race, male, age), _look(random, race, male, age))
 
 
 def linear(srgb: Floats) -> Floats:
@@ -124,7 +124,7 @@ def _pick(random: np.random.Generator, palette: Floats, at: float) -> Floats:
     return np.asarray(np.clip(colour * random.uniform(0.94, 1.06, 3), 0, 1))
 
 
-def _look(random: np.random.Generator, race: Floats, male: float, age: float) -> Look:
+def _look(random: np.random.Generator, race: Floats, male: float, age: float) -> Appearance:
     darkness = float(race @ (0.85, 0.35, 0.12)) + random.normal(0, 0.08)
     skin = linear(_pick(random, _SKINS, darkness))
     redder = np.array((1.02, 0.62, 0.60)) * random.uniform(0.8, 1.05)
@@ -136,7 +136,7 @@ def _look(random: np.random.Generator, race: Floats, male: float, age: float) ->
     warmth = random.uniform(-0.12, 0.12)
     white = np.array((1 + warmth, 1, 1 - warmth))
     light = random.uniform(1.1, 1.6) * (1 + 0.5 * min(1.0, max(0.0, darkness)))
-    return Look(
+    return Appearance(
         skin=skin, lips=skin * redder, hair=linear(hair), iris=linear(eyes),
         shirt=linear(random.uniform(0.05, 0.9, 3)),
         hair_length=0.0 if male and random.random() < 0.2 else float(random.uniform(0.05, 0.26)),

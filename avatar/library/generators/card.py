@@ -34,7 +34,7 @@ Rights = Literal["self", "licensed"]
 Size = Literal["regions", "head"]
 
 
-class Recording(BaseModel):
+class TrainingClip(BaseModel):
     """A clip that was learnt from: no name and no picture, which may say who it is."""
 
     sha256: Sha256
@@ -64,7 +64,7 @@ class TeacherCard(BaseModel):
     retarget_lips: bool = False
 
 
-class Taught(BaseModel):
+class TrainingSource(BaseModel):
     """What was learnt from in place of a camera's pictures: those of ``teacher``, so many."""
 
     teacher: TeacherCard
@@ -92,7 +92,7 @@ class Card(BaseModel):
     weights_sha256: Sha256
     data_sha256: Sha256
     base_sha256: Sha256 | None
-    recordings: list[Recording]
+    recordings: list[TrainingClip]
     trained_share: Annotated[float, Field(gt=0, le=1)]
     train_pairs: int
     held_out_pairs: int
@@ -106,7 +106,7 @@ class Card(BaseModel):
     made: AwareDatetime
     program_version: str
     torch_version: str
-    taught: Taught | None = None
+    taught: TrainingSource | None = None
     metrics: dict[str, dict[str, float]] = {}
 
 

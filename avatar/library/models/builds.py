@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from avatar.core.errors import EngineError
 from avatar.core.files import write_whole
 from avatar.library.models.catalog import find
-from avatar.library.models.store import Record, build_folder, installed_states, read_record
+from avatar.library.models.store import ModelRecord, build_folder, installed_states, read_record
 from engines import export, precision, samples, select
 from engines.backends import BACKENDS, Precision
 from engines.locking import locked
@@ -146,7 +146,7 @@ def exported(
     kind = target.precision_of(name)
     stem = ".".join((name.replace("/", "-"), form, kind, colour))
     path = builds / f"{stem}.{_key(name, record)}.onnx"
-    with _told(builds):
+    with _disk_errors_as_engine_errors(builds):
         builds.mkdir(parents=True, exist_ok=True)
         lock = builds / f"{stem}.lock"
         with locked(lock, lambda: say(f"another process is exporting {name}: waiting for it")):
@@ -164,7 +164,7 @@ def exported(
 def _graph(
     name: str,
     folder: Path,
-    record: Record,
+    record: ModelRecord,
     form: export.Form,
     kind: Precision,
     colour: Colour,
@@ -205,7 +205,7 @@ def _networks(folder: Path, *names: str) -> Mapping[str, Any]:
     return loaded
 
 
-def _key(name: str, record: Record) -> str:
+def _key(name: str, record: ModelRecord) -> str:
     """Return what an export is made from, as 16 digits."""
     hashes = {network: file.sha256 for file in record.files for network in file.networks}
     parts = [hashes.get(network, "") for network in export.MODELS[name].networks]
@@ -229,18 +229,18 @@ class SaidProgress:
 
     def __init__(self, say: Say) -> None:
         self._say = say
-        self._told: dict[str, int] = {}
+        self._said: dict[str, int] = {}
 
     def __call__(self, what: str, share: float) -> None:
         """Take what is being done and the share of it that is done."""
         quarter = int(share * 4)
-        if quarter > self._told.get(what, 0):
-            self._told[what] = quarter
+        if quarter > self._said.get(what, 0):
+            self._said[what] = quarter
             self._say(f"{what}: {quarter * 25} %")
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def _disk_errors_as_engine_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -2,7 +2,7 @@
 
 ::
 
-    ROOT/FAMILY/model.json            what ``Record`` says
+    ROOT/FAMILY/model.json            what ``ModelRecord`` says
     ROOT/FAMILY/warping_module.pth    a checkpoint, byte for byte
     ROOT/builds/FAMILY/               what was exported and compiled of it; may be deleted
 
@@ -53,7 +53,7 @@ class FileRecord(BaseModel):
     added: AwareDatetime
 
 
-class Record(BaseModel):
+class ModelRecord(BaseModel):
     """What ``model.json`` says."""
 
     schema_version: Literal[1]
@@ -149,18 +149,18 @@ def entry_folder(root: Path, entry: Entry) -> Path:
     return root / entry.slug
 
 
-def missing_networks(entry: Entry, record: Record) -> list[str]:
+def missing_networks(entry: Entry, record: ModelRecord) -> list[str]:
     """Return the networks of a complete set that ``record`` lacks."""
     return [name for name in entry.networks if name not in record.networks]
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record(folder: Path) -> ModelRecord | None:
     """Return what ``model.json`` in ``folder`` says; None: there is none.
 
     Raises ``EngineError`` when it is broken or was written by a newer program.
     """
     remedy = "Remove the model (avatar models remove MODEL) and install it again"
-    return record_in(folder / RECORD, Record, EngineError, remedy)
+    return record_in(folder / RECORD, ModelRecord, EngineError, remedy)
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def disk_errors(root: Path) -> Iterator[None]:
 
 def add(
     root: Path, entry: Entry, files: Sequence[Checked], *, accepted: datetime | None = None
-) -> Record:
+) -> ModelRecord:
     """Move checked files into the folder of ``entry`` and return its new record.
 
     They take the place of files that hold the same networks. ``accepted``: when the licence was
@@ -212,7 +212,7 @@ def add(
             for file in (old.files if old else [])
             if file.name not in names and not covered >= set(file.networks)
         ]
-        record = Record(
+        record = ModelRecord(
             schema_version=SCHEMA_VERSION,
             family=entry.family,
             variant=entry.variant,

@@ -19,9 +19,9 @@ from avatar.core.files import check_writable, films_in, write_json
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
-from avatar.measure.motion.measure import VARIANTS, Bench, Figures, Result
+from avatar.measure.motion.measure import VARIANTS, Figures, MotionBench, Result
 from avatar.measure.motion.report import COLUMNS, plot_motion, row
-from avatar.measure.motion.tracks import Track, made_up, recorded, still_photograph
+from avatar.measure.motion.tracks import ReplayedTrack, made_up, recorded, still_photograph
 from avatar.measure.page import check_plot
 from avatar.measure.process import machine
 from avatar.stages.generate.photo import builtin_photo, load_photo
@@ -53,7 +53,7 @@ def motion(
     _check(smoothing, json_path, plot)
     model = find_face_model(face_model, home)
     face = detect_faces(load_photo(builtin_photo()), model)[0]
-    bench = Bench(face, smoothing, DELAY_MS)
+    bench = MotionBench(face, smoothing, DELAY_MS)
     results = []
     for track in _tracks(_cameras(camera, clips, quick), model):
         say(f"{track.name}: {len(track.faces)} frames at {track.fps:.5g} fps")
@@ -94,7 +94,7 @@ def _cameras(camera: str, clips: Path | None, quick: bool) -> list[str]:
     return [str(path) for path in found]
 
 
-def _tracks(cameras: Sequence[str], model: Path) -> Iterator[Track]:
+def _tracks(cameras: Sequence[str], model: Path) -> Iterator[ReplayedTrack]:
     for dim in (False, True):
         yield still_photograph(model, dim=dim)
     for camera in cameras:

@@ -15,7 +15,7 @@ from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import Face, FaceTrack, Motion
 from avatar.measure.motion import metrics
 from avatar.measure.motion.metrics import Signal
-from avatar.measure.motion.tracks import Track
+from avatar.measure.motion.tracks import ReplayedTrack
 from avatar.stages.generate.deform import FaceDeformer
 from avatar.stages.generate.framing import View, make_canvas
 from avatar.stages.generate.photo import builtin_photo, load_photo
@@ -74,7 +74,7 @@ class Figures:
 class Result:
     """One track: its figures and, for drawing, its replays, by variant."""
 
-    track: Track
+    track: ReplayedTrack
     figures: dict[str, Figures]
     replays: dict[str, Replay] = field(repr=False)
 
@@ -83,7 +83,7 @@ class Result:
         return {"fps": self.track.fps, **{v: asdict(f) for v, f in self.figures.items()}}
 
 
-class Bench:
+class MotionBench:
     """Measures tracks on the built-in portrait.
 
     ``face``: its face. ``smoothing``: the filters' strength. ``delay_ms``: how much later than
@@ -96,7 +96,7 @@ class Bench:
         self._smoothing = smoothing
         self._delay_ms = delay_ms
 
-    def measure(self, track: Track) -> Result:
+    def measure(self, track: ReplayedTrack) -> Result:
         """Return the figures of ``track`` for every variant."""
         replays = {
             "off": self._replay(track.faces, "off", 0.0),
@@ -118,7 +118,7 @@ class Bench:
         landmarks = [self._deformer.pose(motion).landmarks_px[:, :2] for motion in motions]
         return Replay(np.array([_signals(m) for m in motions]), np.array(landmarks))
 
-    def _figures(self, track: Track, replay: Replay, off: Replay, truth: Replay) -> Figures:
+    def _figures(self, track: ReplayedTrack, replay: Replay, off: Replay, truth: Replay) -> Figures:
         first = round(_SETTLING_S * track.fps)
         signals, wanted = replay.signals[first:], truth.signals[first:]
         jitter, still_s = _jitter(track, replay.landmarks_px[first:], off.landmarks_px[first:])
@@ -163,7 +163,7 @@ def _two(values: Any) -> tuple[float, float]:
 
 
 def _jitter(
-    track: Track, landmarks_px: NDArray[np.float32], off_px: NDArray[np.float32]
+    track: ReplayedTrack, landmarks_px: NDArray[np.float32], off_px: NDArray[np.float32]
 ) -> tuple[float | None, float]:
     """Return the jitter in pixels and over how many seconds of stillness."""
     if track.still:

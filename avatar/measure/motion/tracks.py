@@ -27,7 +27,7 @@ _HEAD_UNIT_PX = 60.0
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class ReplayedTrack:
     """A replayed track.
 
     ``still``: the person did not move at all, so that all movement is jitter. ``truth``: the same
@@ -42,14 +42,14 @@ class Track:
     truth: Sequence[FaceTrack] | None = None
 
 
-def recorded(camera: str, face_model: Path) -> Track:
+def recorded(camera: str, face_model: Path) -> ReplayedTrack:
     """Return what the tracker sees in up to twenty seconds of a clip, or of ``demo``."""
     frames = load_frames(camera, CAMERA_FPS)
     fps = CAMERA_FPS if camera == "demo" else float(film_timing(Path(camera)).rate)
-    return Track(Path(camera).stem, fps, _tracked(frames, fps, face_model))
+    return ReplayedTrack(Path(camera).stem, fps, _tracked(frames, fps, face_model))
 
 
-def still_photograph(face_model: Path, *, dim: bool, frames: int = 120) -> Track:
+def still_photograph(face_model: Path, *, dim: bool, frames: int = 120) -> ReplayedTrack:
     """Return what the tracker sees in the built-in portrait with a camera's noise, JPEG and all.
 
     ``dim``: as in a dark room, less than half the light and twice the noise.
@@ -65,7 +65,7 @@ def still_photograph(face_model: Path, *, dim: bool, frames: int = 120) -> Track
         _, data = cv2.imencode(".jpg", seen.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])
         images.append(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8))
     name = "still, dim" if dim else "still"
-    return Track(name, CAMERA_FPS, _tracked(images, CAMERA_FPS, face_model), still=True)
+    return ReplayedTrack(name, CAMERA_FPS, _tracked(images, CAMERA_FPS, face_model), still=True)
 
 
 def _tracked(images: Sequence[UInt8Image], fps: float, face_model: Path) -> list[FaceTrack]:
@@ -126,7 +126,7 @@ def made_up_moment(t_s: float) -> _Moment:
     return _Moment((pitch, yaw, roll), (shift, 0.3 * shift), blink, float(jaw))
 
 
-def made_up(face: Face, fps: float = CAMERA_FPS) -> Track:
+def made_up(face: Face, fps: float = CAMERA_FPS) -> ReplayedTrack:
     """Return movement of known truth on a real face's shape, with the tracker's typical noise."""
     head = decompose(face)
     shares = region_shares(head.shape)[:, MOUTH : MOUTH + 1]
@@ -138,7 +138,7 @@ def made_up(face: Face, fps: float = CAMERA_FPS) -> Track:
         truth.append(FaceTrack(stamp_ns, index, _posed(head, shares, moment, lambda *shape: 0.0)))
         seen.append(FaceTrack(stamp_ns, index, _posed(head, shares, moment, rng.normal)))
     name = "made up" if fps == CAMERA_FPS else f"made up, {fps:.0f} fps"
-    return Track(name, fps, seen, truth=truth)
+    return ReplayedTrack(name, fps, seen, truth=truth)
 
 
 def _posed(

@@ -29,7 +29,7 @@ from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import machine
-from avatar.measure.quality.measure import FULL, QUICK, Bench, Measurement
+from avatar.measure.quality.measure import FULL, QUICK, Measurement, QualityBench
 from avatar.measure.quality.media import driving_clips, find_clips, find_pictures
 from avatar.measure.quality.report import page, summary, table
 from avatar.sessions.engines import ENGINES
@@ -85,7 +85,7 @@ def _measure(
     columns = TextColumn("measuring"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("", total=None)
-        bench = Bench(engine, face_model, home, effort, lambda: progress.advance(task), say)
+        bench = QualityBench(engine, face_model, home, effort, lambda: progress.advance(task), say)
         progress.update(task, total=bench.frame_count(films, driving, pictures))
         return bench.measure(films, driving, pictures)
 

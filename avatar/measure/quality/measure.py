@@ -60,7 +60,7 @@ QUICK = Effort(self_frames=8, other_frames=15, drivers=2, pictures=3, still=1, s
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class SampleFrame:
     """A frame to look at: what drove, and what was drawn; uint8 (256, 256, 3) RGB each."""
 
     driver: UInt8Image
@@ -81,7 +81,7 @@ class SelfRun:
     aed: list[float] = field(default_factory=list)
     unmeasured: int = 0
     folded: int | None = None
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[SampleFrame] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -102,7 +102,7 @@ class OtherRun:
     background_db: float | None = None
     folded: int | None = None
     photo: UInt8Image | None = None
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[SampleFrame] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class StillRun:
 
 
 @dataclass(frozen=True)
-class Speed:
+class GenerateTimes:
     """Milliseconds of each ``generate`` call, with OpenCV on one thread."""
 
     size: str
@@ -136,7 +136,7 @@ class Measurement:
     self_runs: list[SelfRun] = field(default_factory=list)
     other_runs: list[OtherRun] = field(default_factory=list)
     still_runs: list[StillRun] = field(default_factory=list)
-    speeds: list[Speed] = field(default_factory=list)
+    speeds: list[GenerateTimes] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -147,7 +147,7 @@ class _Watched:
     face: Face | None
 
 
-class Bench:
+class QualityBench:
     """Runs an engine through the protocol.
 
     ``tick`` is called after every frame, for a progress bar; ``say`` is told what is left out.
@@ -232,7 +232,7 @@ class Bench:
         run.aed.append(descriptor_distance(a.descriptor, b.descriptor))
         if shown:
             caption = f"L1 {run.l1[-1]:.3f}  AKD {run.akd_px[-1]:.2f}  AED {run.aed[-1]:.2f}"
-            run.samples.append(Sample(truth, ours, caption))
+            run.samples.append(SampleFrame(truth, ours, caption))
 
     # Another identity
 
@@ -287,7 +287,7 @@ class Bench:
                 caption = f"identity {distance:.2f}"
         if shown:
             driver = _scaled(seen.shot.image, COMPARED_PX)
-            run.samples.append(Sample(driver, drawn.image, caption))
+            run.samples.append(SampleFrame(driver, drawn.image, caption))
 
     def _measured(self, image: UInt8Image, face: Face | None = None) -> MeasuredFace | None:
         box = self._meter.box(image, lambda: face or self._find(image))
@@ -323,7 +323,7 @@ class Bench:
 
     # Speed
 
-    def _speeds(self, clip: Clip, picture: Picture) -> list[Speed]:
+    def _speeds(self, clip: Clip, picture: Picture) -> list[GenerateTimes]:
         shots = clip.shots(range(min(self._effort.speed_frames + 1, clip.length)))
         with one_opencv_thread():
             return [
@@ -333,14 +333,14 @@ class Bench:
 
     def _speed(
         self, shots: list[Shot], picture: Picture, framing: str, size_px: tuple[int, int]
-    ) -> Speed:
+    ) -> GenerateTimes:
         with self._driver(picture.photo, frame=framing, size_px=size_px) as driver:
             for shot in shots:
                 driver.step(shot.image, shot.timestamp_ns)
                 self._tick()
             # The first call fills caches.
             times_ms = driver.probe.times_ms[1:]
-        return Speed("×".join(map(str, size_px)), framing, times_ms)
+        return GenerateTimes("×".join(map(str, size_px)), framing, times_ms)
 
 
 class _Look:

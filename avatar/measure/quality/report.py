@@ -13,7 +13,7 @@ from avatar.core.pictures import jpeg
 from avatar.measure.page import Html, bad, element, joined, picture
 from avatar.measure.page import page as document
 from avatar.measure.page import table as html_table
-from avatar.measure.quality.measure import Measurement, OtherRun, Sample, SelfRun
+from avatar.measure.quality.measure import Measurement, OtherRun, SampleFrame, SelfRun
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ _GAIN = 3
 
 
 @dataclass(frozen=True)
-class Row:
+class QualityRow:
     """A line of the table.
 
     ``value``: None where nothing could be measured. ``worst``: said beside it, if anything.
@@ -62,7 +62,7 @@ class Row:
         return "not counted" if self.value is None else f"{self.value:.{self.digits}f}"
 
 
-def rows(result: Measurement) -> list[Row]:
+def rows(result: Measurement) -> list[QualityRow]:
     """Return the table: means over clips or over pairs of clip and picture, medians as named."""
     ours, others = result.self_runs, result.other_runs
     identity = [value for run in others for value in run.identity]
@@ -72,33 +72,33 @@ def rows(result: Measurement) -> list[Row]:
     speed = {run.framing: run.median_ms for run in result.speeds}
     frames = others[0].frames if others else 0
     return [
-        Row("l1", "self-reenactment: L1", "0.0320", 0.028, _over(ours, "l1"), 4,
+        QualityRow("l1", "self-reenactment: L1", "0.0320", 0.028, _over(ours, "l1"), 4,
             worst=_worst_clip(ours, "l1", 4)),
-        Row("akd_px", "self-reenactment: AKD, px", "0.97", 0.90, _over(ours, "akd_px"), 2,
+        QualityRow("akd_px", "self-reenactment: AKD, px", "0.97", 0.90, _over(ours, "akd_px"), 2,
             worst=_worst_clip(ours, "akd_px", 2)),
-        Row("aed", "self-reenactment: AED", "0.290", 0.21, _over(ours, "aed"), 3,
+        QualityRow("aed", "self-reenactment: AED", "0.290", 0.21, _over(ours, "aed"), 3,
             worst=_worst_clip(ours, "aed", 3)),
-        Row("identity", "other identity: distance to the picture, median", "0.258", 0.25,
+        QualityRow("identity", "other identity: distance to the picture, median", "0.258", 0.25,
             float(np.median(identity)) if identity else None, 3,
             worst=_worst(others, [_median(run.identity) for run in others], 3)),
-        Row("jaw", "jawOpen of driver and avatar, correlation", "0.86", 0.94,
+        QualityRow("jaw", "jawOpen of driver and avatar, correlation", "0.86", 0.94,
             _mean([run.jaw for run in others]), 3, at_least=True,
             worst=_worst(others, [run.jaw for run in others], 2, largest=False)),
-        Row("blink", "eyeBlink of driver and avatar, correlation", "0.82", 0.92,
+        QualityRow("blink", "eyeBlink of driver and avatar, correlation", "0.82", 0.92,
             _mean([run.blink for run in others]), 3, at_least=True,
             worst=_worst(others, [run.blink for run in others], 2, largest=False)),
-        Row("lost", f"face no longer found, of {frames} frames", "1.0", 0.0, _mean(lost), 2,
+        QualityRow("lost", f"face no longer found, of {frames} frames", "1.0", 0.0, _mean(lost), 2,
             worst=_worst(others, lost, 0)),
-        Row("background_db", "background away from the head, PSNR, least, dB", "–", 35.0,
+        QualityRow("background_db", "background away from the head, PSNR, least, dB", "–", 35.0,
             min(background, default=None), 1, at_least=True,
             worst=_background_note(others)),
-        Row("jitter_px", "jitter with a still driver, RMS, px at 512²", "–", 0.3,
+        QualityRow("jitter_px", "jitter with a still driver, RMS, px at 512²", "–", 0.3,
             float(np.sqrt(np.mean(np.square(still)))) if still else None, 3,
             worst=_worst(result.still_runs, still, 2)),
-        Row("folded", "folded triangles, all pictures", "–", 0.0, _folded(result), 0),
-        Row("portrait_ms", "a portrait of 512×512, median, ms", "–", 8.0,
+        QualityRow("folded", "folded triangles, all pictures", "–", 0.0, _folded(result), 0),
+        QualityRow("portrait_ms", "a portrait of 512×512, median, ms", "–", 8.0,
             speed.get("portrait"), 1),
-        Row("photo_ms", "a photo of 1280×720, median, ms", "–", 12.0, speed.get("photo"), 1),
+        QualityRow("photo_ms", "a photo of 1280×720, median, ms", "–", 12.0, speed.get("photo"), 1),
     ]  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def table(result: Measurement) -> Table:
     return shown
 
 
-def _mark(row: Row) -> tuple[str, str | None]:
+def _mark(row: QualityRow) -> tuple[str, str | None]:
     if row.met is None:
         return "", "dim"
     return ("✓", None) if row.met else ("✗", "yellow")
@@ -272,7 +272,7 @@ def _figures(run: OtherRun) -> str:
     )
 
 
-def _difference(sample: Sample) -> UInt8Image:
+def _difference(sample: SampleFrame) -> UInt8Image:
     return _apart(sample.driver, sample.drawn)
 
 

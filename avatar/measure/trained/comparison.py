@@ -22,15 +22,15 @@ from avatar.core.pictures import jpeg
 from avatar.core.stages import Generator
 from avatar.core.terminal import say
 from avatar.learn.generator.distil import unseen
-from avatar.learn.generator.prepare import Source, split
-from avatar.learn.generator.session import disk_told
+from avatar.learn.generator.prepare import ReferencePhoto, split
+from avatar.learn.generator.session import disk_errors_as_usage
 from avatar.learn.generator.teacher import open_again
-from avatar.learn.generator.watch import Watched, watch
+from avatar.learn.generator.watch import WatchedClip, watch
 from avatar.library.avatars import AvatarStore, StoredAvatar
 from avatar.library.face_model import find_face_model
 from avatar.library.generators.card import CARD, Card, neural_folder, read_card
 from avatar.measure.page import Html, element, page, picture, table
-from avatar.measure.trained.evaluate import Evaluation, Shown, comparison, evaluate
+from avatar.measure.trained.evaluate import ComparedFrame, Evaluation, comparison, evaluate
 from avatar.sessions.engines import open_engine
 from avatar.sessions.engines.portrait import portrait_settings
 from avatar.stages.generate.framing import default_size
@@ -72,7 +72,7 @@ def compare(
     face_model = find_face_model(config.face_model, home)
     watched = watch(clip.expanduser(), face_model)
     rest = _unseen(clip, watched, card)
-    say(f"{watched.summary()}; {len(rest)} frames not learnt from")
+    say(f"{watched.summary()}; {len(rest)} frames not trained on")
     with TemporaryDirectory() as folder:
         if card.taught is None:
             seen = source_of(stored), watched, rest
@@ -83,7 +83,7 @@ def compare(
     for key, before, after, change in comparison(result):
         say(f"{_FIGURES[key]:32s} portrait {before:.4f}  trained {after:.4f}  {change:+.1%}")
     metrics = {**card.metrics, **_flat(result)}
-    with disk_told(neural_folder(stored.folder)):
+    with disk_errors_as_usage(neural_folder(stored.folder)):
         write_record(
             neural_folder(stored.folder) / CARD, card.model_copy(update={"metrics": metrics})
         )
@@ -94,29 +94,31 @@ def _flat(result: Evaluation) -> dict[str, dict[str, float]]:
     return {name: result.figures(name) for name in result.engines}
 
 
-def _unseen(clip: Path, watched: Watched, card: Card) -> list[int]:
+def _unseen(clip: Path, watched: WatchedClip, card: Card) -> list[int]:
     """Return the frames that were not learnt from. Raises ``UsageError`` where there are few."""
     known = {recording.sha256 for recording in card.recordings}
     learnt = file_sha256(clip.expanduser()) in known
     rest = split(watched, card.trained_share).rest if learnt else watched.usable
     if len(rest) < 10:
         raise UsageError(
-            f"expected frames of {clip} that were not learnt from, found {len(rest)}: the whole "
-            "clip was. Give another clip of the same person, or train with --share 0.7"
+            f"expected frames of {clip} that were not trained on, found {len(rest)}: the training "
+            "used the whole clip. Give another clip of the same person, or train with --share 0.7"
         )
     return rest
 
 
-def source_of(stored: StoredAvatar) -> Source:
+def source_of(stored: StoredAvatar) -> ReferencePhoto:
     """Return a stored avatar's photograph as the moment that motion is counted from."""
     photo = load_photo(stored.photo)
-    return Source(photo, stored.face, FaceTrack(0, -1, stored.face, CameraFrame(photo, 0, 0)))
+    return ReferencePhoto(
+        photo, stored.face, FaceTrack(0, -1, stored.face, CameraFrame(photo, 0, 0))
+    )
 
 
 def _run(
     stored: StoredAvatar,
-    source: Source,
-    watched: Watched,
+    source: ReferencePhoto,
+    watched: WatchedClip,
     rest: list[int],
     config: Options,
     home: Home,
@@ -143,11 +145,11 @@ def _run(
         }
         if out is None:
             return evaluate(watched, rest, source, generators)
-        with disk_told(out):
+        with disk_errors_as_usage(out):
             out.mkdir()
         film = stages.enter_context(_Film(out / VIDEO))
         result = evaluate(watched, rest, source, generators, film.add)
-    with disk_told(out):
+    with disk_errors_as_usage(out):
         (out / PAGE).write_text(_page(result, taught), "utf-8")
     say(f"to look at: {out / PAGE}; it shows the person, keep it to yourself")
     return result
@@ -169,14 +171,14 @@ class _Film:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._writer.__exit__(kind, error, trace)
 
-    def add(self, shown: Shown) -> None:
+    def add(self, shown: ComparedFrame) -> None:
         """Append one frame."""
         row = np.hstack([_tile(image) for image in _images(shown)])
         frame = GeneratedFrame(row, 0, 0, Presence.TRACKED)
         self._writer.write_rgb(self._labeller.label(frame).image)
 
 
-def _images(shown: Shown) -> list[UInt8Image]:
+def _images(shown: ComparedFrame) -> list[UInt8Image]:
     return [shown.truth, shown.drawn["portrait"], shown.drawn["neural"]]
 
 
@@ -212,7 +214,7 @@ def _page(result: Evaluation, taught: bool) -> str:
     )
 
 
-def _figure(shown: Shown, taught: bool) -> Html:
+def _figure(shown: ComparedFrame, taught: bool) -> Html:
     labeller = create_labeller(size_px=(_TILE_PX, _TILE_PX))
     tiles = [_tile(image) for image in _images(shown)]
     # What a teacher drew is no camera's picture.

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from avatar.core.face.topology import EYE_RINGS, OUTER_LIPS
 from avatar.core.frames import Face, Float32, Motion, UInt8Image
 from avatar.core.stages import Generator
-from avatar.learn.generator.prepare import Source, driven
-from avatar.learn.generator.watch import Watched
+from avatar.learn.generator.prepare import ReferencePhoto, driven
+from avatar.learn.generator.watch import WatchedClip
 from avatar.measure.quality.detectors import FaceMeter
 from avatar.measure.quality.metrics import descriptor_distance, keypoint_distance, l1, oval_mask
 
@@ -51,7 +51,7 @@ class EvaluatedEngine:
 
 
 @dataclass(eq=False)
-class Shown:
+class ComparedFrame:
     """A frame to look at: the truth and what each engine drew, uint8 (H, W, 3) RGB."""
 
     truth: UInt8Image
@@ -65,7 +65,7 @@ class Evaluation:
     frames: int
     engines: dict[str, EvaluatedEngine]
     true_change: list[float] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[ComparedFrame] = field(default_factory=list)
 
     def figures(self, name: str) -> dict[str, float]:
         """Return the means of one engine; flicker as a ratio to the clip's own."""
@@ -81,11 +81,11 @@ class Evaluation:
 
 
 def evaluate(
-    watched: Watched,
+    watched: WatchedClip,
     rest: list[int],
-    source: Source,
+    source: ReferencePhoto,
     generators: Mapping[str, Generator],
-    on_frame: Callable[[Shown], None] = lambda shown: None,
+    on_frame: Callable[[ComparedFrame], None] = lambda shown: None,
 ) -> Evaluation:
     """Drive ``generators``, which are open, with the frames ``rest``; compare with the truth."""
     meter = FaceMeter()
@@ -98,7 +98,7 @@ def evaluate(
         assert face is not None
         drawn = {name: _drawn(result.engines[name], g, motion) for name, g in generators.items()}
         truth = _like(frame.image, next(iter(drawn.values())))
-        look = Shown(truth, drawn)
+        look = ComparedFrame(truth, drawn)
         _compare(result, look, face, before)
         if index in measured:
             _detect(result, look, meter, face)
@@ -121,7 +121,9 @@ def _like(image: UInt8Image, other: UInt8Image) -> UInt8Image:
     return np.ascontiguousarray(image[: other.shape[0], : other.shape[1]])
 
 
-def _compare(result: Evaluation, look: Shown, face: Face, before: UInt8Image | None) -> None:
+def _compare(
+    result: Evaluation, look: ComparedFrame, face: Face, before: UInt8Image | None
+) -> None:
     small = _scaled(look.truth)
     region = region_mask(face.landmarks_px, look.truth)
     oval = oval_mask(face)[: look.truth.shape[0], : look.truth.shape[1]] > 0
@@ -136,7 +138,7 @@ def _compare(result: Evaluation, look: Shown, face: Face, before: UInt8Image | N
         engine.last = image
 
 
-def _detect(result: Evaluation, look: Shown, meter: FaceMeter, face: Face) -> None:
+def _detect(result: Evaluation, look: ComparedFrame, meter: FaceMeter, face: Face) -> None:
     truth = _scaled(look.truth)
     ratio = COMPARED_PX / np.array(look.truth.shape[1::-1], np.float32)
     points = face.landmarks_px.copy()

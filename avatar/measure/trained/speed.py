@@ -150,14 +150,14 @@ def _opened(graph: ModelProto, times_ms: list[float]) -> Runner:
     """Return a runner that writes down how long each inference took."""
     from engines.openvino import OpenVinoRunner
 
-    class Watched(OpenVinoRunner):
+    class TimedRunner(OpenVinoRunner):
         def _infer(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
             begin = time.perf_counter()
             found = super()._infer(feeds)
             times_ms.append((time.perf_counter() - begin) * 1e3)
             return found
 
-    return Watched(graph, threads=1)
+    return TimedRunner(graph, threads=1)
 
 
 def _ms(draw: Callable[[Motion], object], motion: Motion) -> float:

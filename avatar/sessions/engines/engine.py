@@ -117,11 +117,11 @@ class Engine(ABC):
         return self.uses("drive")
 
     def uses(self, option: str) -> bool:
-        """Return whether it heeds the option of this name."""
+        """Return whether it uses the option of this name."""
         return used_by(option, self.name)
 
     def check(self, options: Options) -> None:
-        """Raise ``UsageError`` when an option was given that the engine would not heed."""
+        """Raise ``UsageError`` when an option was given that the engine would not use."""
         for name, option in declared().items():
             value = getattr(options, name)
             if not self.uses(name) and value != default_of(name):

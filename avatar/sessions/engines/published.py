@@ -51,11 +51,11 @@ class PublishedEngine(Engine):
     @property
     def reasons(self) -> Mapping[str, str]:
         """See ``Engine``."""
-        heeded = "--strength and --region are" if self.uses("regions") else "--strength is"
-        moves = f"takes the movement from your picture itself; {heeded} what it heeds"
+        used = "--strength and --region" if self.uses("regions") else "--strength"
+        moves = f"takes the movement from your picture itself and uses only {used}"
         return {
             **dict.fromkeys(_MOVES_BY_ITSELF, moves),
-            "background": "animates a square of the whole picture and cuts nobody out of it",
+            "background": "animates a square of the whole picture and cannot cut you out of it",
             **self._family.reasons,
         }
 

@@ -30,7 +30,7 @@ _ABOVE = 1.0  # head units
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class LayeredPhoto:
     """One photograph on the shared canvas: what it shows at rest, and its layers."""
 
     canvas: Canvas
@@ -39,7 +39,7 @@ class Source:
 
 def first_source(
     canvas: Canvas, mattes: MatteCache | None = None, *, apart: bool = False
-) -> Source:
+) -> LayeredPhoto:
     """Return the photograph whose place, body and background all share.
 
     ``mattes``: where outlines are kept. ``apart``: people are to stand before another background.
@@ -48,17 +48,17 @@ def first_source(
     within = canvas.photo_rect if apart else None
     head = decompose(canvas.face)
     layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
-    return Source(canvas, layers)
+    return LayeredPhoto(canvas, layers)
 
 
 def further_source(
-    first: Source,
+    first: LayeredPhoto,
     photo: UInt8Image,
     face: Face,
     mattes: MatteCache | None = None,
     *,
     apart: bool = False,
-) -> Source:
+) -> LayeredPhoto:
     """Return another photograph of the same person with its head in the first one's place.
 
     ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes`` and ``apart`` as for
@@ -87,7 +87,7 @@ def further_source(
     shown = np.empty_like(first.canvas.image)
     lay_over(shown, first.layers.plate, np.ascontiguousarray(person[crown:]))
     canvas = replace(first.canvas, image=shown, face=placed)
-    return Source(canvas, Layers(person, first.layers.plate, crown))
+    return LayeredPhoto(canvas, Layers(person, first.layers.plate, crown))
 
 
 def _aligned(
@@ -181,7 +181,7 @@ def _skin(image: UInt8Image, landmarks_px: Float32) -> Float32:
 
 
 def _on_body(
-    head: Float32, inside: Float32, crown_px: int, first: Source, placed: Face
+    head: Float32, inside: Float32, crown_px: int, first: LayeredPhoto, placed: Face
 ) -> NDArray[np.uint8]:
     """Return the person layer, uint8 (crown + H, W, 4), of the new head on the first one's body.
 

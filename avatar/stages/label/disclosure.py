@@ -67,7 +67,7 @@ def without_label(
     except OSError as error:
         raise UsageError(
             f"--no-label needs a record of your acknowledgement in {log_path}, but the file "
-            f"cannot be written: {error.strerror or error}. Mend that, or leave --no-label out."
+            f"cannot be written: {error.strerror or error}. Fix that, or leave --no-label out."
         ) from error
     return AcknowledgedNoLabel(_Record())
 

@@ -81,7 +81,7 @@ class Template:
 
 
 @dataclass
-class Recording:
+class TemplateRecorder:
     """Collects what was seen frame by frame; ``shapes`` are the family's ``seen_shapes``."""
 
     family: str
@@ -190,7 +190,7 @@ def _check(arrays: Mapping[str, Float32]) -> None:
         if float(np.abs(value).max(initial=0)) > _MAX_VALUE:
             raise ValueError(f"{name} is beyond ±{_MAX_VALUE:g}")
     if not arrays["tracked"].any():
-        raise ValueError("nobody is seen in it")
+        raise ValueError("no person is seen in it")
     for name in ("reference.crop", "values.crop"):
         seen = arrays[name] if name.startswith("reference") else arrays[name][arrays["tracked"] > 0]
         if (seen[..., 2] <= 0).any():

@@ -15,8 +15,8 @@ torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from avatar.core.errors import EngineError  # noqa: E402
 from engines.training import devices  # noqa: E402
-from engines.training.devices import Arithmetic, Device, card_told, find_device  # noqa: E402
-from engines.training.given import Given  # noqa: E402
+from engines.training.augment import AugmentedBatch  # noqa: E402
+from engines.training.devices import Arithmetic, Device, card_errors_as_engine_errors, find_device  # noqa: E402
 from engines.training.loop import DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
 from tests.engines.training.toys import PATCH, write_pairs  # noqa: E402
@@ -66,7 +66,7 @@ def test_networks_compute_in_16_bits_and_the_rest_in_32(pairs: Pairs) -> None:
     assert len(seen) > 30 and {kind for _, kind in seen} == {torch.bfloat16}
     assert {value.dtype for value in weights(trainer).values()} == {torch.float32}
     batch = pairs.batch(PATCH, pairs.train[:2])
-    given = Given.of(PATCH, batch, "cpu")
+    given = AugmentedBatch.of(PATCH, batch, "cpu")
     assert trainer._made(trainer.generator, given).dtype == torch.float32
 
 
@@ -188,7 +188,7 @@ def test_a_compiled_step_has_the_same_losses(
 
 
 def test_pictures_come_channels_last(pairs: Pairs) -> None:
-    whole = Given.of(PATCH, pairs.batch(PATCH, pairs.train[:2]), "cpu")
+    whole = AugmentedBatch.of(PATCH, pairs.batch(PATCH, pairs.train[:2]), "cpu")
     seen = whole.varied(np.random.default_rng(0))
     for tensor in (whole.picture, whole.truth, whole.maps, seen.picture, seen.reference, seen.maps):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
@@ -246,6 +246,6 @@ def test_a_card_trains_in_what_it_has(
     ],
 )
 def test_a_card_that_fails_is_told_with_what_to_do(error: Exception, said: str) -> None:
-    with pytest.raises(EngineError, match=said) as caught, card_told():
+    with pytest.raises(EngineError, match=said) as caught, card_errors_as_engine_errors():
         raise error
     assert "--device cpu" in str(caught.value) and "--resume" in str(caught.value)

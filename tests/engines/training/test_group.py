@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from avatar.core.errors import EngineError, MissingDependencyError  # noqa: E402
-from engines.training.group import Group, Together, launch  # noqa: E402
+from engines.training.group import Group, ProcessGroup, launch  # noqa: E402
 from engines.training.loop import CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
 from tests.engines.training.toys import PATCH, write_pairs  # noqa: E402
@@ -51,7 +51,7 @@ def gradients(group: Group, folder: Path) -> Any:
     return torch.cat(kept).numpy()
 
 
-def trained(folder: Path, out: Path, group: Together) -> Report:
+def trained(folder: Path, out: Path, group: ProcessGroup) -> Report:
     """Train, keep, go on, and write down what this process saw."""
     trainer = Trainer(Pairs(folder, [PATCH]), PLAN, group=group)
     mean = gradients(group, folder)
@@ -144,7 +144,7 @@ def test_nothing_outside_this_machine_can_reach_them(together: tuple[Report, Pat
     assert set(together[0]["listens on"]) <= {"127.0.0.1", "::1"}
 
 
-def diverging(folder: Path, group: Together) -> None:
+def diverging(folder: Path, group: ProcessGroup) -> None:
     """One of two meets a weight that is no number."""
     trainer = Trainer(Pairs(folder, [PATCH]), PLAN, group=group)
     if group.rank == 1:

@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from avatar.core.errors import EngineError  # noqa: E402
 from engines.training import checkpoint  # noqa: E402
+from engines.training.augment import AugmentedBatch  # noqa: E402
 from engines.training.devices import Device, Precision  # noqa: E402
-from engines.training.given import Given  # noqa: E402
 from engines.training.loop import BEST, CHECKPOINT, DivergedError, Plan, Trainer  # noqa: E402
 from engines.training.pairs import Pairs  # noqa: E402
 from tests import ROOT  # noqa: E402
@@ -157,7 +157,7 @@ def test_a_resumption_before_and_after_hair_has_settled_changes_nothing(
 
 def test_beside_the_face_what_has_settled_is_learnt(faces: Pairs) -> None:
     trainer = Trainer(faces, replace(PLAN, settled=3))
-    given = Given.of(FACE, faces.batch(FACE, faces.train[:4]), "cpu")
+    given = AugmentedBatch.of(FACE, faces.batch(FACE, faces.train[:4]), "cpu")
     for _ in range(3):
         trainer.step()
     assert trainer._as_settled(given) is given
@@ -175,7 +175,7 @@ def test_beside_the_face_what_has_settled_is_learnt(faces: Pairs) -> None:
 
 def test_without_a_map_of_the_face_all_is_learnt_as_it_is(pairs: Pairs) -> None:
     trainer = Trainer(pairs, replace(PLAN, settled=1))
-    given = Given.of(PATCH, pairs.batch(PATCH, pairs.train[:4]), "cpu")
+    given = AugmentedBatch.of(PATCH, pairs.batch(PATCH, pairs.train[:4]), "cpu")
     for _ in range(3):
         trainer.step()
     assert given.face is None and trainer._as_settled(given) is given

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avatar.learn.generator.watch import Watched, watch
+from avatar.learn.generator.watch import WatchedClip, watch
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator
 from tests.sessions.test_film import write_film
@@ -24,5 +24,5 @@ def driving_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def driver(driving_clip: Path, face_model: Path) -> Watched:
+def driver(driving_clip: Path, face_model: Path) -> WatchedClip:
     return watch(driving_clip, face_model)

@@ -23,7 +23,7 @@ from avatar.core.options import Options, declared
 from avatar.learn.generator.command import INTERRUPTED, train
 from avatar.learn.generator.distil import go_on
 from avatar.learn.generator.lessons import See
-from avatar.learn.generator.record import GIVEN, Given
+from avatar.learn.generator.record import GIVEN, TrainingRecord
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.teacher import TEACHERS, NeuralTeacher
 from avatar.library.avatars import AvatarStore, StoredAvatar
@@ -189,7 +189,9 @@ def test_it_is_compared_with_what_the_teacher_draws_of_other_moments(
 
 def test_other_networks_do_not_go_on_with_it(taught: tuple[StoredAvatar, int]) -> None:
     stored, _ = taught
-    given = Given.model_validate_json((training_folder(stored.folder) / GIVEN).read_bytes())
+    given = TrainingRecord.model_validate_json(
+        (training_folder(stored.folder) / GIVEN).read_bytes()
+    )
     record = pairs_folder(stored.folder) / "pairs.json"
     kept = record.read_bytes()
     record.unlink()
@@ -216,7 +218,7 @@ def test_ctrl_c_while_it_draws_pauses(
     assert teacher.drawn == 0
     said = capsys.readouterr().err
     assert "pictures to draw, about 4 s each on two cores: 1 min" in said
-    assert 'paused; go on: avatar train --name "paused" --resume --rights self' in said
+    assert 'paused; to continue: avatar train --name "paused" --resume --rights self' in said
     with pytest.raises(EngineError, match="not finished"):
         read_card(AvatarStore(Home.of_user().avatars).load("paused").folder, "")
 

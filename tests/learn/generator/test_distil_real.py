@@ -25,7 +25,7 @@ from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.options import Options, declared
 from avatar.learn.generator.command import train
-from avatar.learn.generator.lessons import See, read_picture, sitting
+from avatar.learn.generator.lessons import See, crop_head, read_picture
 from avatar.learn.generator.request import TrainRequest
 from avatar.library.avatars import AvatarStore, StoredAvatar
 from avatar.library.face_model import find_face_model
@@ -93,7 +93,7 @@ def taught(wish: TrainRequest, refused: dict[str, int]) -> tuple[StoredAvatar, F
     """An avatar that was trained on the networks' pictures, and where its face was said to be."""
     picture = load_photo(wish.inputs[0])
     face_model = find_face_model(None, Home.of_user(), allow_download=False)
-    sitter = sitting(picture, detect_faces(picture, face_model)[0])
+    sitter = crop_head(picture, detect_faces(picture, face_model)[0])
 
     def told(_model: Path) -> See:
         return lambda _image: sitter.face
@@ -118,7 +118,7 @@ def test_the_truth_is_what_the_networks_drew(taught: tuple[StoredAvatar, Face]) 
     names = sorted(int(path.stem) for path in folder.iterdir())
     patches = patches_of("regions")
     pairs = Pairs(pairs_folder(stored.folder), patches)
-    source = sitting(load_photo(stored.photo), stored.face)
+    source = crop_head(load_photo(stored.photo), stored.face)
     height, width = source.photo.shape[:2]
     canvas = make_canvas(source.photo, face, "photo", (width, height), View())
     cutter = PatchCutter(patches, decompose(face))

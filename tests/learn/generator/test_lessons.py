@@ -16,18 +16,18 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import Face, FaceTrack, GeneratedFrame, Motion, Presence, UInt8Image
 from avatar.core.stages import Generator
 from avatar.learn.generator.lessons import (
-    Pace,
-    Studio,
+    ProgressReporter,
+    TeacherRenderer,
     as_recording,
+    crop_head,
     motions,
     picture_path,
     plan,
     reference_of,
-    sitting,
 )
-from avatar.learn.generator.prepare import Source, Take, write_pairs
-from avatar.learn.generator.teacher import Lesson
-from avatar.learn.generator.watch import Seen, Watched, face_height
+from avatar.learn.generator.prepare import ReferencePhoto, Take, write_pairs
+from avatar.learn.generator.teacher import DrivingClip
+from avatar.learn.generator.watch import Seen, WatchedClip, face_height
 from avatar.sessions.avatars import AvatarPhoto
 from avatar.stages.track.landmarker import detect_faces
 from engines.patches import SIZES, Patch
@@ -42,56 +42,59 @@ TINY = Patch("mouth", 1, 48, 2, MOUTH.maps, MOUTH.emphasis, (8, 12, 16), 48, 32)
 
 
 @pytest.fixture(scope="module")
-def source(portrait: UInt8Image, portrait_face: Face) -> Source:
-    return sitting(portrait, portrait_face)
+def source(portrait: UInt8Image, portrait_face: Face) -> ReferencePhoto:
+    return crop_head(portrait, portrait_face)
 
 
 @pytest.fixture(scope="module")
-def lesson(driver: Watched) -> Lesson:
+def lesson(driver: WatchedClip) -> DrivingClip:
     return plan(driver, "0" * 64, 1.0, 20)
 
 
 @pytest.fixture(scope="module")
-def reference(driver: Watched, lesson: Lesson, face_model: Path) -> FaceTrack:
+def reference(driver: WatchedClip, lesson: DrivingClip, face_model: Path) -> FaceTrack:
     return reference_of(driver, lesson, face_model)
 
 
-def studio(
+def renderer(
     artist: AbstractContextManager[Generator],
     face_model: Path,
     stop: threading.Event | None = None,
-) -> Studio:
+) -> TeacherRenderer:
     def see(image: UInt8Image) -> Face | None:
         found = detect_faces(image, face_model)
         return found[0] if found else None
 
-    return Studio(
-        artist, see, Pace(1, MonotonicClock(), lambda _line: None), stop or threading.Event()
+    return TeacherRenderer(
+        artist,
+        see,
+        ProgressReporter(1, MonotonicClock(), lambda _line: None),
+        stop or threading.Event(),
     )
 
 
-def painter(teacher: PaintingTeacher, source: Source) -> AbstractContextManager[Generator]:
+def painter(teacher: PaintingTeacher, source: ReferencePhoto) -> AbstractContextManager[Generator]:
     return teacher.artist(AvatarPhoto("sitter", source.photo, source.face))
 
 
 @pytest.fixture(scope="module")
 def drawn(
-    driver: Watched,
-    lesson: Lesson,
-    source: Source,
+    driver: WatchedClip,
+    lesson: DrivingClip,
+    source: ReferencePhoto,
     reference: FaceTrack,
     face_model: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[list[Seen], Path]:
     """A teacher's pictures of a head that it puts elsewhere than the driver's motion says."""
     folder = tmp_path_factory.mktemp("pictures")
-    made = studio(painter(PaintingTeacher(SHIFT_PX), source), face_model)
+    made = renderer(painter(PaintingTeacher(SHIFT_PX), source), face_model)
     found = made.draw(driver, lesson.moments, reference, folder)
     assert found is not None and len(found) == len(lesson.moments)
     return found, folder
 
 
-def take(source: Source, lesson: Lesson, drawn: tuple[list[Seen], Path]) -> Take:
+def take(source: ReferencePhoto, lesson: DrivingClip, drawn: tuple[list[Seen], Path]) -> Take:
     recording = as_recording(*drawn)
     at = {recording.frames[k].index: k for k in recording.usable}
     return Take(source, recording, [at[i] for i in lesson.train], [at[i] for i in lesson.held_out])
@@ -99,8 +102,8 @@ def take(source: Source, lesson: Lesson, drawn: tuple[list[Seen], Path]) -> Take
 
 @pytest.fixture(scope="module")
 def pairs(
-    source: Source,
-    lesson: Lesson,
+    source: ReferencePhoto,
+    lesson: DrivingClip,
     drawn: tuple[list[Seen], Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Pairs:
@@ -113,7 +116,7 @@ def everything(pairs: Pairs, patch: Patch) -> Batch:
     return pairs.batch(patch, np.arange(len(pairs.train) + len(pairs.held_out)))
 
 
-def test_every_moment_is_usable(lesson: Lesson, pairs: Pairs) -> None:
+def test_every_moment_is_usable(lesson: DrivingClip, pairs: Pairs) -> None:
     assert len(lesson.train) == 20 and len(lesson.held_out) == 10
     assert len(pairs.train) == 40 and len(pairs.held_out) == 20
 
@@ -146,7 +149,7 @@ def test_the_maps_of_the_lips_cover_what_the_teacher_painted(pairs: Pairs) -> No
 
 
 def test_a_tiny_network_learns_what_the_teacher_does(
-    source: Source, lesson: Lesson, drawn: tuple[list[Seen], Path], tmp_path: Path
+    source: ReferencePhoto, lesson: DrivingClip, drawn: tuple[list[Seen], Path], tmp_path: Path
 ) -> None:
     pytest.importorskip("torch", reason="training is done with PyTorch")
     from engines.training.loop import Plan, Trainer
@@ -166,9 +169,9 @@ def test_a_tiny_network_learns_what_the_teacher_does(
 
 
 def test_what_was_drawn_is_not_drawn_again(
-    driver: Watched,
-    lesson: Lesson,
-    source: Source,
+    driver: WatchedClip,
+    lesson: DrivingClip,
+    source: ReferencePhoto,
     reference: FaceTrack,
     face_model: Path,
     drawn: tuple[list[Seen], Path],
@@ -182,33 +185,35 @@ def test_what_was_drawn_is_not_drawn_again(
 
     failing = PaintingTeacher(SHIFT_PX, before=crash)
     with pytest.raises(KeyboardInterrupt):
-        studio(painter(failing, source), face_model).draw(driver, moments, reference, tmp_path)
+        renderer(painter(failing, source), face_model).draw(driver, moments, reference, tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
     # One of them was cut short by the disk: it is drawn anew.
     cut = picture_path(tmp_path, moments[1])
     cut.write_bytes(cut.read_bytes()[:40])
     teacher = PaintingTeacher(SHIFT_PX)
-    found = studio(painter(teacher, source), face_model).draw(driver, moments, reference, tmp_path)
+    found = renderer(painter(teacher, source), face_model).draw(
+        driver, moments, reference, tmp_path
+    )
     assert found is not None and teacher.drawn == 4
     for i in moments:  # as if nothing had happened
         whole = picture_path(drawn[1], i).read_bytes()
         assert picture_path(tmp_path, i).read_bytes() == whole
     resting = PaintingTeacher(SHIFT_PX)
-    assert studio(painter(resting, source), face_model).draw(driver, moments, reference, tmp_path)
+    assert renderer(painter(resting, source), face_model).draw(driver, moments, reference, tmp_path)
     assert (resting.drawn, resting.entered) == (0, 0)
 
 
 def test_a_pause_comes_after_the_picture_that_is_drawn(
-    driver: Watched,
-    lesson: Lesson,
-    source: Source,
+    driver: WatchedClip,
+    lesson: DrivingClip,
+    source: ReferencePhoto,
     reference: FaceTrack,
     face_model: Path,
     tmp_path: Path,
 ) -> None:
     stop = threading.Event()
     teacher = PaintingTeacher(before=lambda drawn: stop.set() if drawn == 1 else None)
-    made = studio(painter(teacher, source), face_model, stop)
+    made = renderer(painter(teacher, source), face_model, stop)
     assert made.draw(driver, lesson.moments, reference, tmp_path) is None
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -233,16 +238,16 @@ class GreyArtist:
 
 
 def test_a_teacher_that_draws_no_faces_is_stopped_early(
-    driver: Watched, lesson: Lesson, reference: FaceTrack, face_model: Path, tmp_path: Path
+    driver: WatchedClip, lesson: DrivingClip, reference: FaceTrack, face_model: Path, tmp_path: Path
 ) -> None:
     artist = GreyArtist()
     with pytest.raises(UsageError, match="found none in its first 8 pictures"):
-        studio(artist, face_model).draw(driver, lesson.moments, reference, tmp_path)
+        renderer(artist, face_model).draw(driver, lesson.moments, reference, tmp_path)
     assert artist.drawn == 8
 
 
 def test_moments_do_not_depend_on_which_others_are_wanted(
-    driver: Watched, lesson: Lesson, reference: FaceTrack
+    driver: WatchedClip, lesson: DrivingClip, reference: FaceTrack
 ) -> None:
     last = lesson.moments[-1]
     alone = dict(motions(driver, [last], reference))[last]
@@ -262,7 +267,7 @@ def test_a_photograph_is_cut_to_what_a_teacher_moves(
     points = portrait_face.landmarks_px * np.float32(enlarged)
     points[:, 0] += 901
     face = replace(portrait_face, landmarks_px=points, image_size_px=wide.shape[1::-1])
-    sitter = sitting(wide, face)
+    sitter = crop_head(wide, face)
     height, width = sitter.photo.shape[:2]
     assert height % 2 == 0 and width % 2 == 0 and max(height, width) < 830
     assert face_height(sitter.face) < 257
@@ -274,12 +279,12 @@ def test_a_photograph_is_cut_to_what_a_teacher_moves(
 def test_the_pace_is_told_with_what_is_left() -> None:
     clock = ManualClock(0)
     said: list[str] = []
-    pace = Pace(40, clock, said.append, every_s=20)
+    progress = ProgressReporter(40, clock, said.append, every_s=20)
     clock.advance_ns(60_000_000_000)  # networks were built
-    pace.begin()
+    progress.begin()
     for _ in range(10):
         clock.advance_ns(5_000_000_000)
-        pace()
+        progress()
     assert said == [
         "drawn 4 of 40, 5.0 s each, 3.0 min left",
         "drawn 8 of 40, 5.0 s each, 2.7 min left",

@@ -18,7 +18,7 @@ from avatar.learn.generator.prepare import (
     take_source,
     write_pairs,
 )
-from avatar.learn.generator.watch import Watched, watch
+from avatar.learn.generator.watch import WatchedClip, watch
 from avatar.library.face_model import find_face_model
 from avatar.library.generators.card import REFERENCES
 from avatar.stages.generate.trained.references import KEPT, References
@@ -39,18 +39,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def watched(clip: Path) -> Watched:
+def watched(clip: Path) -> WatchedClip:
     return watch(clip, find_face_model(None, Home.of_user()))
 
 
 @pytest.fixture(scope="module")
-def chosen(watched: Watched) -> Split:
+def chosen(watched: WatchedClip) -> Split:
     every = split(watched, 1.0)
     return Split(every.train[::2], every.held_out[::2], every.rest)
 
 
 @pytest.fixture(scope="module")
-def takes(watched: Watched, chosen: Split) -> list[Take]:
+def takes(watched: WatchedClip, chosen: Split) -> list[Take]:
     model = find_face_model(None, Home.of_user())
     return clip_takes(take_source(watched, chosen.train, model), watched, chosen, model)
 

@@ -14,9 +14,9 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.options import Options
-from avatar.learn.generator.lessons import motions, plan, reference_of, sitting
+from avatar.learn.generator.lessons import crop_head, motions, plan, reference_of
 from avatar.learn.generator.teacher import Teacher, open_again, open_teacher
-from avatar.learn.generator.watch import Watched
+from avatar.learn.generator.watch import WatchedClip
 from avatar.library.models import store
 from avatar.library.models.catalog import find
 from avatar.library.models.store import Checked
@@ -60,12 +60,12 @@ def teacher(toys: None) -> Teacher:
 
 def test_it_draws_the_photograph_as_the_driver_moves(
     teacher: Teacher,
-    driver: Watched,
+    driver: WatchedClip,
     portrait: UInt8Image,
     portrait_face: Face,
     face_model: Path,
 ) -> None:
-    source = sitting(portrait, portrait_face)
+    source = crop_head(portrait, portrait_face)
     lesson = plan(driver, "0" * 64, 1.0, 4)
     reference = reference_of(driver, lesson, face_model)
     with teacher.artist(AvatarPhoto("sitter", source.photo, source.face)) as artist:

@@ -24,7 +24,7 @@ from avatar.learn.generator.base import train_base
 from avatar.learn.generator.command import INTERRUPTED, run_session, train
 from avatar.learn.generator.inputs import prepare
 from avatar.learn.generator.prepare import Take, split, take_source, write_pairs
-from avatar.learn.generator.record import GIVEN, Given, read_given
+from avatar.learn.generator.record import GIVEN, TrainingRecord, read_given
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.watch import watch
 from avatar.library.avatars import AvatarStore
@@ -152,7 +152,7 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(
         train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
         == INTERRUPTED
     )
-    assert 'paused; go on: avatar train --name "drawn" --resume' in capsys.readouterr().err
+    assert 'paused; to continue: avatar train --name "drawn" --resume' in capsys.readouterr().err
     card = json.loads((neural_folder(untrained) / "card.json").read_text())
     assert card["steps"] < 99
 
@@ -213,7 +213,7 @@ def test_a_tiny_model_learns_from_a_replayed_track(
 
 
 def test_a_full_disk_while_preparing_is_said(take: Take, tmp_path: Path) -> None:
-    given = Given(size="regions", rights="self", share=1.0, seed=0, recordings=[])
+    given = TrainingRecord(size="regions", rights="self", share=1.0, seed=0, recordings=[])
     folder = tmp_path / "training"
     with full_disk(), pytest.raises(UsageError, match="Free some space, then begin again"):
         prepare(folder, folder / "pairs", [take], given)

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import pytest
 
-from avatar.app.calibrate import Learnt, Lesson, calibrate
+from avatar.app.calibrate import CalibrationResult, Lesson, calibrate
 from avatar.core.errors import UsageError
 from avatar.core.face.head import decompose
 from avatar.core.face.regions import signal_groups
@@ -188,7 +188,7 @@ def test_a_recording_without_a_face_keeps_nothing(tmp_path: Path, home: Home) ->
 def test_a_program_calibrates_in_a_thread_of_its_own(tmp_path: Path, home: Home) -> None:
     film_of_the_performer(tmp_path / "film.mp4", 8)
     states: list[State] = []
-    found: list[Learnt] = []
+    found: list[CalibrationResult] = []
     worker = threading.Thread(
         target=lambda: found.append(
             learn(str(tmp_path / "film.mp4"), unattended=True, on_state=states.append, home=home)

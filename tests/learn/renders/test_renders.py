@@ -12,12 +12,12 @@ import pytest
 
 from avatar.core.errors import MissingDependencyError
 from avatar.core.frames import BLENDSHAPE_INDEX, Face, UInt8Image
-from avatar.learn.renders.acting import SHOWN_SECONDS, Track, random_track, shown_track
+from avatar.learn.renders.acting import SHOWN_SECONDS, ActedMotion, random_track, shown_track
 from avatar.learn.renders.assets import data_folder, face_units, load_mesh, load_target
 from avatar.learn.renders.film import film, mouth_light, random_background
 from avatar.learn.renders.head import Head
 from avatar.learn.renders.painter import Painter
-from avatar.learn.renders.people import Person, random_person
+from avatar.learn.renders.people import RenderedPerson, random_person
 from avatar.stages.track.landmarker import detect_faces
 
 if find_spec("anny") is None:
@@ -26,7 +26,7 @@ if find_spec("anny") is None:
 SIZE = 256
 
 
-def person(seed: int) -> Person:
+def person(seed: int) -> RenderedPerson:
     return random_person(np.random.default_rng(seed))
 
 
@@ -38,7 +38,7 @@ def painter() -> Painter:
         pytest.skip(str(error))
 
 
-def drawn(painter: Painter, someone: Person, **units: float) -> UInt8Image:
+def drawn(painter: Painter, someone: RenderedPerson, **units: float) -> UInt8Image:
     """Return a picture of somebody from the front, with these face units."""
     row = np.zeros(len(face_units()))
     for unit, value in units.items():
@@ -120,7 +120,7 @@ def test_clips_are_the_same_for_the_same_seed(painter: Painter, tmp_path: Path) 
     assert first == again != other
 
 
-def acted(seconds: float = 20.0) -> Track:
+def acted(seconds: float = 20.0) -> ActedMotion:
     return random_track(np.random.default_rng(5), round(25 * seconds), 25)
 
 

@@ -21,8 +21,8 @@ from avatar.core.frames import Float32, NetworkMotion, Presence
 from avatar.stages.generate.neural.liveportrait import LivePortrait
 from avatar.stages.motion.template import (
     MAX_FRAMES,
-    Recording,
     Template,
+    TemplateRecorder,
     is_template,
     load_template,
 )
@@ -41,8 +41,8 @@ def values(seed: int) -> dict[str, Float32]:
     }
 
 
-def recording(tracked: list[bool]) -> Recording:
-    made = Recording("fomm", 25.0, SHAPES)
+def recording(tracked: list[bool]) -> TemplateRecorder:
+    made = TemplateRecorder("fomm", 25.0, SHAPES)
     for k, seen in enumerate(tracked):
         motion = NetworkMotion("fomm", values(k), values(99)) if seen else None
         made.add(5_000_000_000 + k * 40_000_000, motion)

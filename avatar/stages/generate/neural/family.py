@@ -80,7 +80,7 @@ class Family(Protocol):
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why it cannot heed an option, by the option's name, in words that follow its name."""
+        """Why it cannot use an option, by the option's name, in words that follow its name."""
         ...
 
     @property

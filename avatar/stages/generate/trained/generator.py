@@ -24,7 +24,7 @@ from avatar.stages.generate.trained.maps import (
     telling_points,
 )
 from avatar.stages.generate.trained.placement import (
-    Place,
+    PatchPlace,
     add_back,
     all_places,
     cut,
@@ -88,7 +88,7 @@ class PatchCutter:
         """Return the patches' maps by name, uint8 (count, cells, cells, maps)."""
         drawn: dict[str, Mask] = {}
         for name, places in self._places.items():
-            pairs: list[tuple[Place, NDArray[np.float64]]] = list(
+            pairs: list[tuple[PatchPlace, NDArray[np.float64]]] = list(
                 zip(places, matrices[name], strict=True)
             )
             drawn[name] = np.stack(
@@ -182,7 +182,7 @@ class TrainedGenerator:
             feeds[picture], feeds[drawn] = pictures[name], maps[name]
             feeds[reference] = self._references.find(name, points[name], turn, pictures[name])
         found = self._runner.infer(feeds)
-        strange = self._strangeness(pose)
+        strange = self._beyond_trained_range(pose)
         for patch in self._patches:
             name = patch.name
             outputs = zip(
@@ -194,7 +194,7 @@ class TrainedGenerator:
                 border = _without_mouth(self._borders[name], patch, drawn, strange)
                 add_back(image, _change(picture, corrected, mask, border), matrix)
 
-    def _strangeness(self, pose: Pose) -> float:
+    def _beyond_trained_range(self, pose: Pose) -> float:
         """Return how far beyond anything seen of the person the mouth is open, in [0, 1].
 
         What a network makes up there is worse than the warp's empty mouth.

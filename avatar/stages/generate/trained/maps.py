@@ -21,7 +21,7 @@ from avatar.core.face.topology import (
 )
 from avatar.core.frames import Float32
 from avatar.stages.generate.overlay import polygon_mask
-from avatar.stages.generate.trained.placement import Place
+from avatar.stages.generate.trained.placement import PatchPlace
 from engines.patches import Patch
 
 Mask = NDArray[np.uint8]
@@ -53,7 +53,7 @@ def mouth_opening(landmarks_px: Float32) -> float:
 
 
 def draw_maps(
-    place: Place,
+    place: PatchPlace,
     matrix: NDArray[np.float64],
     landmarks_px: Float32,
     photo_rect: tuple[int, int, int, int],
@@ -77,7 +77,9 @@ def draw_maps(
     return out
 
 
-def telling_points(place: Place, matrix: NDArray[np.float64], landmarks_px: Float32) -> Float32:
+def telling_points(
+    place: PatchPlace, matrix: NDArray[np.float64], landmarks_px: Float32
+) -> Float32:
     """Return the landmarks by which moments of a patch are compared, float32 (P, 2).
 
     In sides of the patch; ``matrix`` and ``landmarks_px`` as in ``draw_maps``.

@@ -28,7 +28,7 @@ _HEAD_HALF, _HEAD_UP = 0.75, 0.06
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class PatchPlace:
     """A patch of one avatar: ``anchor`` float32 (3,) and ``half`` in the head frame's units.
 
     ``side``: 0 the person's left eye, 1 the right, None for what there is once. ``mirrored``: seen
@@ -52,7 +52,7 @@ class Place:
         return np.hstack([columns, shift[:, None]])
 
 
-def places_of(patch: Patch, shape: Float32) -> list[Place]:
+def places_of(patch: Patch, shape: Float32) -> list[PatchPlace]:
     """Return the places of a patch on a face, as many as its ``count``.
 
     ``shape``: float32 (478, 3), the avatar's at rest in the head frame. Raises ``EngineError`` for
@@ -61,7 +61,7 @@ def places_of(patch: Patch, shape: Float32) -> list[Place]:
     if patch.name == "mouth":
         width = mouth_width(shape)
         anchor = _raised(shape[OUTER_LIPS].mean(axis=0), _MOUTH_UP * width)
-        return [Place(patch, anchor, _MOUTH_HALF * width)]
+        return [PatchPlace(patch, anchor, _MOUTH_HALF * width)]
     if patch.name == "eye":
         return [_eye(patch, shape, side) for side in (0, 1)]
     if patch.name == "head":
@@ -69,28 +69,28 @@ def places_of(patch: Patch, shape: Float32) -> list[Place]:
         height = float(np.ptp(oval[:, 1]))
         middle = (oval.min(axis=0) + oval.max(axis=0)) / 2
         anchor = _raised(middle.astype(np.float32), _HEAD_UP * height)
-        return [Place(patch, anchor, _HEAD_HALF * height)]
+        return [PatchPlace(patch, anchor, _HEAD_HALF * height)]
     raise EngineError(f"expected a patch called mouth, eye or head, found {patch.name!r}")
 
 
-def _eye(patch: Patch, shape: Float32, side: int) -> Place:
+def _eye(patch: Patch, shape: Float32, side: int) -> PatchPlace:
     corners = shape[EYE_RINGS[side][[0, 8]]]
     width = float(np.linalg.norm(corners[0] - corners[1]))
     anchor = _raised(corners.mean(axis=0), _EYE_UP * width)
-    return Place(patch, anchor, _EYE_HALF * width, side, mirrored=side == 0)
+    return PatchPlace(patch, anchor, _EYE_HALF * width, side, mirrored=side == 0)
 
 
 def _raised(point: Float32, by: float) -> Float32:
     return np.asarray(point + np.array([0, by, 0], np.float32), np.float32)
 
 
-def all_places(patches: Sequence[Patch], shape: Float32) -> dict[str, list[Place]]:
+def all_places(patches: Sequence[Patch], shape: Float32) -> dict[str, list[PatchPlace]]:
     """Return the places of every patch by its name; see ``places_of``."""
     return {patch.name: places_of(patch, shape) for patch in patches}
 
 
 def usable_place(matrix: NDArray[np.float64]) -> bool:
-    """Return whether a matrix of ``Place`` has an inverse: a face seen from the edge has none."""
+    """Return whether a matrix of ``PatchPlace`` has an inverse; seen from the edge it has none."""
     return bool(np.isfinite(matrix).all()) and abs(float(np.linalg.det(matrix[:, :2]))) > 1e-3
 
 

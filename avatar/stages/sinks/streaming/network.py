@@ -62,7 +62,7 @@ def _knock(address: StreamAddress, ca_file: Path | None) -> str | None:
     except TimeoutError:
         return f"no answer from {place} within {ANSWER_S:g} s"
     except ConnectionRefusedError:
-        return f"nobody answers at {place} (is the server running?)"
+        return f"nothing answers at {place} (is the server running?)"
     except OSError as error:
         return f"{place} cannot be reached: {error.strerror or type(error).__name__}"
     return None

@@ -184,7 +184,7 @@ def test_a_server_that_says_nothing_blocks_nothing(scheme: str, told: str) -> No
 def test_nobody_there_is_told_in_words() -> None:
     port = free_port()
     sink = make(f"rtmp://127.0.0.1:{port}/live/{KEY}")
-    with sink, pytest.raises(SinkLostError, match=f"nobody answers at 127.0.0.1:{port}"):
+    with sink, pytest.raises(SinkLostError, match=f"nothing answers at 127.0.0.1:{port}"):
         perform(sink, range(90), SIZE, time.monotonic_ns())
     with pytest.raises(SinkUnavailableError, match="nobody answers"), sink:
         pass

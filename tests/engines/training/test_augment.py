@@ -8,19 +8,19 @@ import pytest
 torch = pytest.importorskip("torch", reason="training is done with PyTorch")
 
 from engines.patches import Patch  # noqa: E402
-from engines.training.given import Given, critic_window  # noqa: E402
+from engines.training.augment import AugmentedBatch, critic_window  # noqa: E402
 from engines.training.pairs import Batch  # noqa: E402
 
 PATCH = Patch("face", 1, 64, 2, ("valid", "spot"), (0.0, 3.0), (8, 16), 32, 24)
 COUNT = 6
 
 
-def given(pictures: np.ndarray, spot: tuple[slice, slice] = (slice(0), slice(0))) -> Given:
+def given(pictures: np.ndarray, spot: tuple[slice, slice] = (slice(0), slice(0))) -> AugmentedBatch:
     """Return pairs whose picture, reference and truth are the same, all on the photograph."""
     maps = np.zeros((COUNT, PATCH.cells, PATCH.cells, 2), np.uint8)
     maps[..., 0] = 255
     maps[:, *spot, 1] = 255
-    return Given.of(PATCH, Batch(pictures, pictures, maps, pictures), "cpu")
+    return AugmentedBatch.of(PATCH, Batch(pictures, pictures, maps, pictures), "cpu")
 
 
 def random_pictures() -> np.ndarray:
@@ -84,7 +84,7 @@ def test_nothing_is_learnt_from_beyond_the_patch() -> None:
     whole = Patch("face", 1, 64, 2, ("valid",), (0.0,), (8, 16), 64, 32)
     pictures = random_pictures()
     maps = np.full((COUNT, 32, 32, 1), 255, np.uint8)
-    seen = Given.of(whole, Batch(pictures, pictures, maps, pictures), "cpu").varied(
+    seen = AugmentedBatch.of(whole, Batch(pictures, pictures, maps, pictures), "cpu").varied(
         np.random.default_rng(2)
     )
     assert float(seen.weight.min()) == 0 and float(seen.border.min()) == 0

@@ -1,4 +1,4 @@
-"""A tracker that tells somebody what it saw: a calibration, a page."""
+"""A tracker that reports what it saw: to a calibration, to a page."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from avatar.core.stages import Tracker
 from avatar.core.wrapped import Wrapped
 
 
-class ToldTracker(Wrapped[Tracker]):
-    """Tracks with ``tracker``; ``told`` hears each frame and what was seen, in the same thread."""
+class ObservedTracker(Wrapped[Tracker]):
+    """Tracks with ``tracker``; ``on_track`` hears each frame and its track, in the same thread."""
 
-    def __init__(self, tracker: Tracker, told: Callable[[CameraFrame, FaceTrack], object]) -> None:
+    def __init__(
+        self, tracker: Tracker, on_track: Callable[[CameraFrame, FaceTrack], object]
+    ) -> None:
         super().__init__(tracker)
-        self._told = told
+        self._on_track = on_track
 
     def track(self, frame: CameraFrame) -> FaceTrack:
         """Return what is seen in ``frame``."""
         track = self._inner.track(frame)
-        self._told(frame, track)
+        self._on_track(frame, track)
         return track

@@ -12,7 +12,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 
-class Here(DDPStrategy):
+class LoopbackStrategy(DDPStrategy):
     """Processes that meet in the file ``meeting``, which is not there yet, and talk by loopback.
 
     PyTorch's own way is a server that listens on every network of the machine.

@@ -29,7 +29,7 @@ _LIGHT, _TINT = 0.15, 0.08
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class AugmentedBatch:
     """Pictures, references and truths (N, 3, side, side), maps (N, M, cells, cells), in [0, 1].
 
     ``border``: how much of a correction counts (N or 1, 1, side, side). All float32.
@@ -43,7 +43,7 @@ class Given:
     border: Tensor
 
     @classmethod
-    def of(cls, patch: Patch, batch: Batch, device: str) -> Given:
+    def of(cls, patch: Patch, batch: Batch, device: str) -> AugmentedBatch:
         """Return whole patches on ``device``."""
 
         def ready(values: object) -> Tensor:
@@ -74,11 +74,11 @@ class Given:
         soft = functional.avg_pool2d(grown, 2 * reach + 1, 1, reach, count_include_pad=False)
         return functional.interpolate(soft, scale_factor=self.patch.fold, mode="bilinear")
 
-    def varied(self, random: np.random.Generator) -> Given:
+    def varied(self, random: np.random.Generator) -> AugmentedBatch:
         """Return windows of ``patch.window_px``, one of each patch, varied."""
         return self._windows(random)._lit(random)._exchanged(random)
 
-    def _lit(self, random: np.random.Generator) -> Given:
+    def _lit(self, random: np.random.Generator) -> AugmentedBatch:
         # One light for all three: a person is not always filmed in this one.
         count = len(self.picture)
         gain = random.uniform(1 - _LIGHT, 1 + _LIGHT, (count, 1, 1, 1))
@@ -89,7 +89,7 @@ class Given:
         )
         return replace(self, picture=picture, reference=reference, truth=truth)
 
-    def _windows(self, random: np.random.Generator) -> Given:
+    def _windows(self, random: np.random.Generator) -> AugmentedBatch:
         patch, count = self.patch, len(self.picture)
         share = patch.window_px / patch.side_px
         places = torch.from_numpy(_places(random, count, share)).to(self.picture.device)
@@ -102,9 +102,9 @@ class Given:
         picture, reference, truth = seen(pictures, patch.window_px, "reflection").chunk(3, 1)
         maps = seen(self.maps, patch.window_px // patch.fold, "zeros")
         edge = seen(self.border.expand(count, -1, -1, -1), patch.window_px, "zeros")
-        return Given(patch, picture, reference, truth, maps, edge)
+        return AugmentedBatch(patch, picture, reference, truth, maps, edge)
 
-    def _exchanged(self, random: np.random.Generator) -> Given:
+    def _exchanged(self, random: np.random.Generator) -> AugmentedBatch:
         patch, count = self.patch, len(self.picture)
         cells = patch.window_px // patch.fold
         small = np.zeros((count, 1, cells, cells), np.float32)
@@ -129,7 +129,7 @@ class Given:
         )
         maps = mixed(self.maps, part, torch.channels_last)
         truth = mixed(self.truth, large, torch.contiguous_format)
-        return Given(patch, picture, reference, truth, maps, edge)
+        return AugmentedBatch(patch, picture, reference, truth, maps, edge)
 
 
 def _places(
