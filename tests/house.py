@@ -11,8 +11,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tests import ROOT
 from tests.core.product import product
-from tests.test_imports import PACKAGES, ROOT, cycles, import_graph
+from tests.test_imports import PACKAGES, cycles, import_graph
 
 WRITES_WHOLE = re.compile(r"mkstemp|NamedTemporaryFile|os\.replace\(|\bpart\.replace\(")
 READS_RECORDS = re.compile(r"model_validate(_json)?\(")

@@ -1,7 +1,7 @@
 """Lines that the program says, which a page can say in other languages.
 
 The English words stand where the line is said, since logs and the terminal read them there too; a
-page in English shows the same line. Other languages have a table (``studio/static/text.*.json``)
+page in English shows the same line. Other languages have a table (``web/static/text.*.json``)
 from the line's key to their words. So no English sentence stands twice, and none is a key.
 
 A plain ``str`` may stand wherever a ``Message`` may: it is shown as it is in every language, as

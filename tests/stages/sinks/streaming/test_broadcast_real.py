@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import ROOT
 from tests.stages.sinks.streaming.broadcast import KEY
 from tests.stages.sinks.streaming.servers import MODULE
 from tests.stages.sinks.streaming.servers import PACKAGES as SERVER_PACKAGES
-from tests.stages.sound.test_sound_real import PACKAGES, PROGRAMS, ROOT
+from tests.stages.sound.test_sound_real import PACKAGES, PROGRAMS
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
