@@ -19,11 +19,11 @@ from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
 from avatar.core.observe import Recorder, dropped_share
-from avatar.core.options import PUBLISHED, Options, changeable, flag_of, takes_options
+from avatar.core.options import Options, changeable, flag_of, takes_options
 from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
 from avatar.library.face_model import find_face_model
 from avatar.sessions.delay import MeasuredDelay
-from avatar.sessions.engines import OpenEngine, open_engine
+from avatar.sessions.engines import OpenEngine, find_engine, open_engine
 from avatar.sessions.hotkeys import Hotkeys, key_map
 from avatar.sessions.pipeline import Pipeline
 from avatar.sessions.retargeting import driving, make_retargeter
@@ -375,7 +375,7 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
 
 def _own_movement(config: Options) -> frozenset[str]:
     """Return the options of movement that the engine applies itself, in what it draws with."""
-    return frozenset({"strength", "smoothing"} if config.engine in PUBLISHED else ())
+    return frozenset({"strength", "smoothing"} if find_engine(config.engine).sees_driver else ())
 
 
 def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:
