@@ -143,7 +143,9 @@ def test_people_are_cut_out_where_it_says_so(engine: Engine) -> None:
     if engine.alpha:
         engine.check(options)
         return
-    with pytest.raises(UsageError, match=r"--background is for --engine portrait.*cuts nobody out"):
+    with pytest.raises(
+        UsageError, match=r"--background is for --engine portrait.*cannot cut you out"
+    ):
         engine.check(options)
 
 

@@ -49,8 +49,8 @@ def test_keys_are_written_as_people_write_them(text: str, keys: str, pynputs: st
 
 
 @pytest.mark.parametrize("text", ["x", "shift+x", "1", "space", "home"])
-def test_what_is_typed_in_every_text_is_no_hotkey(text: str) -> None:
-    with pytest.raises(UsageError, match="typed in every text"):
+def test_an_ordinary_typing_key_is_no_hotkey(text: str) -> None:
+    with pytest.raises(UsageError, match="an ordinary typing key"):
         normal(text)
 
 

@@ -183,7 +183,7 @@ def test_only_so_many_watch() -> None:
         async with Stage() as stage:
             pages = [await stage.watch() for _ in range(MAX_WATCHERS)]
             page = Page("recvonly")
-            with pytest.raises(UsageError, match="watch already"):
+            with pytest.raises(UsageError, match="are watching already"):
                 await stage.peers.watch(await page.offer())
             for one in [*pages, page]:
                 await one.close()

@@ -152,8 +152,8 @@ def test_the_options_are_described(site: Site) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "says"),
     [
-        (b"{}", "text/plain", "application/json"), (b"{", "application/json", "no JSON"),
-        (b"[]", "application/json", "object"), (b"[" * 5000, "application/json", "no JSON"),
+        (b"{}", "text/plain", "application/json"), (b"{", "application/json", "not JSON"),
+        (b"[]", "application/json", "object"), (b"[" * 5000, "application/json", "not JSON"),
         (b" " * (MAX_REQUEST_BYTES + 1), "application/json", "at most"),
     ],
 )  # fmt: skip

@@ -249,7 +249,7 @@ def test_a_checkpoint_that_is_not_whole_is_refused(pairs: Pairs, tmp_path: Path,
         path.write_bytes(b"PK\x03\x04 a pickle, for all we know")
     else:
         path.unlink()
-    with pytest.raises(EngineError, match="no whole checkpoint"):
+    with pytest.raises(EngineError, match="not a complete checkpoint"):
         Trainer(pairs, PLAN).resume(tmp_path)
 
 

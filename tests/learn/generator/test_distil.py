@@ -198,7 +198,7 @@ def test_other_networks_do_not_go_on_with_it(taught: tuple[StoredAvatar, int]) -
     try:
         with (
             teaching(PaintingTeacher(weights="1" * 64)),
-            pytest.raises(UsageError, match="others than those that drew"),
+            pytest.raises(UsageError, match="not those that drew"),
         ):
             go_on(stored, given, TrainRequest("pupil"), Home.of_user())
         lesson = given.teaching.lessons[0].model_copy(update={"sha256": "0" * 64})

@@ -98,7 +98,7 @@ def test_it_is_opened_again_as_it_was(teacher: Teacher) -> None:
 def test_other_weights_are_another_teacher(teacher: Teacher) -> None:
     changed = dict.fromkeys(teacher.card.weights_sha256, "0" * 64)
     card = teacher.card.model_copy(update={"weights_sha256": changed})
-    with pytest.raises(UsageError, match="begin anew with --force"):
+    with pytest.raises(UsageError, match="start over with --force"):
         open_again(card, Home.of_user(), lambda _line: None)
 
 

@@ -228,7 +228,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untraine
     kept = path.read_bytes()
     best = (training_folder(untrained) / BEST).read_bytes()
     with pytest.raises(
-        UsageError, match=r'no number any more.*drawn" --resume.*goes on from there'
+        UsageError, match=r'no longer a number.*drawn" --resume.*goes on from there'
     ):
         train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
     assert path.read_bytes() == kept
@@ -246,7 +246,7 @@ def test_best_weights_that_are_damaged_are_not_exported(untrained: Path) -> None
     path = training_folder(untrained) / BEST
     path.write_bytes(path.read_bytes()[:-1000])
     shutil.rmtree(neural_folder(untrained))
-    with pytest.raises(EngineError, match="no whole checkpoint"):
+    with pytest.raises(EngineError, match="not a complete checkpoint"):
         train(TrainRequest("drawn", rights="self", resume=True, minutes=0), Home.of_user())
     assert not (neural_folder(untrained) / "card.json").exists()
 
@@ -321,7 +321,7 @@ def test_a_card_that_does_not_fit_is_refused(
 def test_a_damaged_checkpoint_is_said_and_not_replaced(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UsageError, match="no whole checkpoint"):
+    with pytest.raises(UsageError, match="not a complete checkpoint"):
         train(TrainRequest("drawn", rights="self", resume=True, steps=6), Home.of_user())
     assert path.stat().st_size == 1000
 

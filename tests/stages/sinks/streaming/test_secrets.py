@@ -59,7 +59,7 @@ def test_a_run_writes_the_key_nowhere(tmp_path: Path, answers: bool) -> None:
     assert shown in done.stderr
     outputs = json.loads(next(p for p in written if p.suffix == ".log").read_text())["outputs"]
     assert shown in outputs
-    assert ("nobody answers" in done.stderr) or answers
+    assert ("nothing answers" in done.stderr) or answers
 
 
 @pytest.mark.parametrize(
