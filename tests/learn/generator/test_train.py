@@ -160,7 +160,7 @@ def test_ctrl_c_pauses_and_says_how_to_go_on(
 def test_a_full_disk_is_said_and_costs_no_checkpoint(untrained: Path) -> None:
     path = training_folder(untrained) / "checkpoint.safetensors"
     kept = path.read_bytes()
-    with full_disk(), pytest.raises(UsageError, match="some space, then go on with --resume"):
+    with full_disk(), pytest.raises(UsageError, match="some space, then continue with --resume"):
         train(TrainRequest("drawn", rights="self", resume=True, steps=8), Home.of_user())
     assert path.read_bytes() == kept
 
@@ -227,9 +227,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untraine
     checkpoint.write(path, tensors, facts)
     kept = path.read_bytes()
     best = (training_folder(untrained) / BEST).read_bytes()
-    with pytest.raises(
-        UsageError, match=r'no longer a number.*drawn" --resume.*goes on from there'
-    ):
+    with pytest.raises(UsageError, match=r'no longer a number.*drawn" --resume.*continues from it'):
         train(TrainRequest("drawn", rights="self", resume=True, steps=99), Home.of_user())
     assert path.read_bytes() == kept
     assert (training_folder(untrained) / BEST).read_bytes() == best
