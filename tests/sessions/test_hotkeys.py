@@ -189,7 +189,9 @@ def test_real_keys_steer_a_running_avatar_that_has_no_window(screen: dict[str, s
         assert "ctrl+alt+x reference" in until("^hotkeys: ")
         press("type", "hunter2 xrq")
         pressing.start()
-        assert "looking for the moment" in until("reference: |hunter2")
+        # On a busy machine the search of the start still goes on, and the key ends it.
+        said = until("reference: |hunter2")
+        assert re.search("looking for the moment|kept as it is", said), said
         heard.set()
         pressing.join()
         press("key", "ctrl+alt+q")
