@@ -19,8 +19,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from avatar.core.clock import ManualClock
 from avatar.core.frames import GeneratedFrame, Presence, UInt8Image
 from avatar.stages.label import VisibleLabel
+from avatar.stages.sources import create_source
 from tests import ROOT
 from tests.stages.sources.films import make_sound
 
@@ -89,13 +91,35 @@ def is_error(result: subprocess.CompletedProcess[str], status: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def recording(shared_media: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A recording of three seconds of a real clip and a painting, and the clip."""
+def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A square clip of a driver: a real one where there are some, else the drawn one's."""
+    with suppress(pytest.skip.Exception):
+        return Path(request.getfixturevalue("shared_media")) / "clips" / "d10.mp4"
+    path = tmp_path_factory.mktemp("clip") / "drawn.mp4"
+    with (
+        create_source("demo", clock=ManualClock()) as source,
+        av.open(str(path), "w") as container,
+    ):
+        stream = container.add_stream("libx264", rate=30)
+        stream.width = stream.height = 480
+        stream.pix_fmt = "yuv420p"
+        for _ in range(120):
+            seen = source.read()
+            assert seen is not None
+            left = (seen.image.shape[1] - 480) // 2
+            square = np.ascontiguousarray(seen.image[:480, left : left + 480])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(square, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recording(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A recording of three seconds of the clip, which moves a photograph, and the clip."""
     path = tmp_path_factory.mktemp("recording") / "talk.mp4"
-    clip = shared_media / "clips" / "d10.mp4"
     result = avatar(
-        "run", "--camera", str(clip), "--avatar", str(shared_media / "avatars" / "mona-lisa.jpg"),
-        "--out", f"file:{path}", "--seconds", "3",
+        "run", "--camera", str(clip), "--avatar", "builtin", "--out", f"file:{path}",
+        "--seconds", "3",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return path, clip
