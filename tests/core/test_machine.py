@@ -300,7 +300,7 @@ SETTINGS = re.compile(
 )
 # PyTorch's own, of processes that do nothing but train or measure: engines see no more of the
 # application than its errors.
-ENGINES = {"engines/training/here.py"}
+ENGINES = {"engines/training/loopback.py"}
 
 
 def test_nothing_else_sets_what_belongs_to_the_whole_process() -> None:
