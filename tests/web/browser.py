@@ -183,9 +183,17 @@ def shown(page: Any, selector: str = "#avatar") -> UInt8Image:
 
 
 def start(page: Any) -> None:
-    """Press Start and wait until the page shows the moving avatar."""
-    page.click("#start")
+    """Have it run, by Start if it does not yet, and wait until the page shows the moving avatar."""
+    if page.get_attribute("body", "data-phase") != "running":
+        page.click("#start")
     wait_for_avatar(page)
+
+
+def stop(page: Any) -> None:
+    """Have it stand still, by Stop if it runs."""
+    if page.get_attribute("body", "data-phase") != "stopped":
+        page.click("#start")
+    page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
 
 
 def wait_for_avatar(page: Any) -> None:

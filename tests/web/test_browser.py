@@ -19,6 +19,7 @@ from tests.web.browser import (
     program,
     shown,
     start,
+    stop,
     wait_for_avatar,
 )
 from tests.web.texts import tables
@@ -222,6 +223,7 @@ def test_what_the_program_said_is_translated_and_no_key_shows(page: Any) -> None
 
 
 def test_what_an_engine_does_not_use_cannot_be_changed(page: Any) -> None:
+    stop(page)
     for group in ("camera", "picture"):
         page.click(f"#options-{group} summary")
     page.select_option("[data-option=engine]", '"fomm"')
@@ -244,8 +246,7 @@ def test_an_engine_that_cannot_draw_the_avatar_says_so_and_the_old_one_goes_on(p
     assert page.get_attribute("body", "data-phase") == "running"
     assert [said for said in page.problems if "400" not in said] == []
     page.problems.clear()
-    page.click("#start")
-    page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
+    stop(page)
 
 
 def test_keys_do_what_they_do_in_the_preview(page: Any) -> None:
