@@ -125,7 +125,7 @@ def rewritten(saved: Path, **changes: object) -> None:
         (lambda path: rewritten(path, rate=0), "rate"),
         (lambda path: rewritten(path, family="../x"), "family"),
         (lambda path: rewritten(path, frames=5), "shape"),
-        (lambda path: rewritten(path, tracked=np.zeros(4, np.float32)), "no face"),
+        (lambda path: rewritten(path, tracked=np.zeros(4, np.float32)), "no person is seen"),
         (lambda path: rewritten(path, time_s=np.zeros(4, np.float32)), "rise"),
         (lambda path: rewritten(path, reference__crop=np.zeros(3, np.float32)), "side"),
         (lambda path: rewritten(path, values__crop=np.full((4, 3), np.nan, np.float32)), "finite"),
