@@ -32,8 +32,13 @@ _LAZY = {
     "Machine": "avatar.core.machine",
 }
 
+# Modules of earlier versions, which were there once the package was.
+_FORMER = ("errors", "frames")
+
 
 def __getattr__(name: str) -> object:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
+    if name in _FORMER:
+        return import_module(f"avatar.{name}")
     raise AttributeError(f"module 'avatar' has no attribute {name!r}")

@@ -44,3 +44,10 @@ def test_the_command_line_is_a_module_too(module: str) -> None:
         [sys.executable, "-m", module, "--version"], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0 and done.stdout.startswith("avatar ")
+    assert ("`python -m avatar` now" in done.stderr) == (module == "avatar.cli")
+
+
+def test_modules_of_earlier_versions_are_there_once_the_package_is() -> None:
+    code = "import avatar; print(avatar.errors.__name__, avatar.frames.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == ["avatar.errors", "avatar.frames"], done.stderr

@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from avatar.core.errors import ConfigError, UsageError
 from avatar.core.options import (
     LIVE,
     Options,
     check_bound,
+    flag_of,
     options_on,
     takes_several,
     type_of,
@@ -47,14 +48,19 @@ def load_options(path: Path | None, given: Mapping[str, Any] | None = None) -> O
 def checked(name: str, value: Any, table: type = Options) -> Any:
     """Return an option's value in its own type and within its bounds.
 
-    A text stands for a list of one. Raises ``ConfigError`` for an unknown name and for a
-    value of the wrong kind, ``UsageError`` for one out of bounds.
+    A text stands for a list of one, and a whole number for a text, as a camera's does. Raises
+    ``ConfigError`` for an unknown name and for a value of the wrong kind, ``UsageError`` for one
+    out of bounds.
     """
     from pydantic import ValidationError
 
     check_known(name, options_on(None, table))
+    kinds = {type_of(name, table), *get_args(type_of(name, table))}
     if takes_several(name, table) and isinstance(value, str):
         value = [value]
+    elif str in kinds and type(value) is int:
+        value = str(value)
+    _check_kind(name, value, kinds)
     try:
         kept = _adapter(name, table).validate_python(value)
     except ValidationError as error:
@@ -66,6 +72,18 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
         raise ConfigError(f"`{key}`: {first['msg']}; found {found}") from None
     check_bound(name, kept, table)
     return kept
+
+
+def _check_kind(name: str, value: Any, kinds: set[Any]) -> None:
+    """Raise ``ConfigError`` for what a library would take for a number or a switch: "5", "yes"."""
+    if bool in kinds and not isinstance(value, bool):
+        raise ConfigError(f"`{name}`: expected true or false, found {value!r}")
+    if {int, float} & kinds and isinstance(value, (bool, str)):
+        raise ConfigError(f"`{name}`: expected a number, found {_words(value)}")
+
+
+def _words(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def check_known(name: str, known: Collection[str], what: str = "key") -> None:
@@ -89,15 +107,39 @@ def _read(path: Path, command: str | None) -> dict[str, Any]:
     import tomllib
 
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors on Windows begin a file with a mark of its encoding.
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the config file {path} is not valid TOML: expected UTF-8, found another encoding at "
+            f"byte {error.start}. Save it as UTF-8"
+        ) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
-    normal = {key.replace("-", "_"): value for key, value in values.items()}
+    normal = _by_name(path, values)
     try:
         kept = {name: checked(name, value) for name, value in normal.items()}
     except UsageError as error:
         raise ConfigError(f"{path}: {error}") from None
     used = options_on(None if command in LIVE else command)
     return {name: value for name, value in kept.items() if name in used}
+
+
+def _by_name(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's values by the options' names; a flag without its dashes is a name, too.
+
+    Raises ``ConfigError`` for an option that is given twice.
+    """
+    flags = {flag_of(name)[2:].replace("-", "_"): name for name in options_on(None)}
+    normal: dict[str, Any] = {}
+    for key, value in values.items():
+        plain = key.replace("-", "_")
+        name = plain if plain in options_on(None) else flags.get(plain, plain)
+        if name in normal:
+            raise ConfigError(f"{path}: expected each option once, found `{name}` again as `{key}`")
+        if plain == "no_label":  # the one flag that says the opposite of its option
+            value = not value if isinstance(value, bool) else value
+        normal[name] = value
+    return normal

@@ -58,8 +58,9 @@ class Home:
         )
 
     @classmethod
-    def under(cls, folder: Path) -> Home:
+    def under(cls, folder: Path | str) -> Home:
         """Return a home whose every path lies in ``folder``, whatever the environment says."""
+        folder = Path(folder)
         data = folder / "data"
         return cls(
             data=data,

@@ -434,7 +434,7 @@ def open_live(
     say: Callable[[str], None] = lambda line: None,
     source: FrameSource | None = None,
     sinks: Sequence[FrameSink] = (),
-    config: Path | None = None,
+    config: Path | str | None = None,
     home: Home | None = None,
     machine: Machine | None = None,
     **options: Any,
@@ -446,7 +446,7 @@ def open_live(
     ``LiveSession``. A preview window is served by the main thread only, so it is refused here.
     Raises ``UsageError`` and the errors of the parts that cannot be made.
     """
-    settings = load_options(config, options)
+    settings = load_options(Path(config) if config is not None else None, options)
     if "preview" in settings.out and not sinks:
         raise UsageError("open_live runs in a thread; a preview window needs `avatar run`")
     home = home or Home.of_user()

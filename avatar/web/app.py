@@ -201,7 +201,11 @@ class _Channel:
 
     async def _receive(self) -> None:
         while True:
-            message = json.loads(await self._socket.receive_text())
+            try:
+                message = json.loads(await self._socket.receive_text())
+            except ValueError:  # of no page of ours
+                await self._socket.close(1003, "expected JSON")
+                return
             if isinstance(message, dict):
                 self._shows_driver = message.get("driver") is True
 

@@ -177,7 +177,7 @@ def _cannot_listen(address: str, port: int, error: OSError) -> AvatarError:
     if error.errno == errno.EADDRINUSE:
         return UsageError(
             f"port {port} of {address} is taken, perhaps by another `avatar studio`. End that one, "
-            f"or choose another: --port {port + 1} (--port 0 takes a free one)."
+            f"or choose another: --port {port + 1} (0: a free one), or --out page:{port + 1}."
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return UsageError(

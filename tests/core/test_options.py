@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -278,3 +279,44 @@ def test_a_commands_own_words_take_the_files_value(
     for more in ([], ["--config", str(path)], ["--config", str(path), "--size", "320x240"]):
         app([*words, *more], standalone_mode=False)
     assert [own["size_px"] for own in asked] == [None, (640, 480), (320, 240)]
+
+
+# --- what people write in files
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("camera = 0", Options(camera="0")),
+        ('region = "lips"', Options(regions=("lips",))),
+        ("no-label = true", Options(label=False)),
+        ("\ufefffps = 25", Options(fps=25.0)),
+        ("strength = 1", Options(strength=1.0)),
+    ],
+    ids=["number", "flag", "opposite", "mark", "whole"],
+)
+def test_a_file_says_it_as_people_would(text: str, expected: Options, tmp_path: Path) -> None:
+    path = tmp_path / "avatar.toml"
+    path.write_text(text, "utf-8")
+    assert load_options(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"strength = true", "`strength`: expected a number, found true"),
+        (b'seconds = "5"', "`seconds`: expected a number, found '5'"),
+        (b'mirror = "yes"', "`mirror`: expected true or false, found 'yes'"),
+        (b"mirror = 1", "`mirror`: expected true or false, found 1"),
+        (b"max_turn = 5\nmax-turn = 1", "expected each option once, found `max_turn` again"),
+        ("label_text = 'K\u00fc'".encode("latin-1"), "Save it as UTF-8"),
+        (b"avatar = " + b"[" * 5000, "is not valid TOML"),
+    ],
+    ids=["bool", "text", "word", "one", "twice", "latin", "deep"],
+)
+def test_what_a_library_would_guess_is_an_error(text: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "avatar.toml"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        load_options(path)
+    assert str(path) in str(caught.value)

@@ -213,7 +213,7 @@ def doctor(
         ),
     ] = False,
 ) -> None:
-    """Check this machine: what works, what does not, and the line that mends it."""
+    """Check this machine: what works, what does not, and how to fix it."""
     if gpu and camera:
         raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
     if gpu:

@@ -28,7 +28,7 @@ Command = Callable[..., None]
 Read = Callable[[dict[str, Any], dict[str, Any]], tuple[Any, frozenset[str]]]
 """Makes the options, and the names of those given, of what the command line gave."""
 _CONFIG = "Read options from a TOML file; the command line takes precedence."
-_OTHERS = " Options in it that this command does not have are left out."
+_OTHERS = " Of its options, those that this command does not share with `avatar run` are left out."
 
 
 def session_command(body: Body) -> Command:
