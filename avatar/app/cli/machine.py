@@ -12,7 +12,8 @@ from avatar.app.cli.session_command import session_command, shared
 from avatar.core.choices import MotionMode
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
-from avatar.core.options import PUBLISHED, Option, Options
+from avatar.core.option import Option
+from avatar.core.options import PUBLISHED, Options, declared, default_of, flag_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,32 @@ class BenchRequest:
     json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
     plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
     # fmt: on
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` for two measurements at once, and for what this one does not use."""
+        asked = [name for name in _USED if name and getattr(self, name)]
+        flags = [flag_of(name, BenchRequest) for name in asked]
+        if len(asked) > 1:
+            raise UsageError(f"bench {' and '.join(flags)} are two measurements; ask for one")
+        mode = asked[0] if asked else ""
+        for name in declared(BenchRequest):
+            used = name in _USED or name in _USED[mode]
+            if not used and getattr(self, name) != default_of(name, BenchRequest):
+                users = [flag_of(m, BenchRequest) if m else "" for m in _USED if name in _USED[m]]
+                where = " or ".join(f"bench {user}".rstrip() for user in users)
+                raise UsageError(
+                    f"{flag_of(name, BenchRequest)} is for {where}; found it with "
+                    f"{f'bench {flags[0]}' if flags else 'bench alone'}. Leave it out"
+                )
+
+
+_USED = {
+    "": ("camera", "out", "seconds", "unpaced", "json", "plot"),
+    "glass": ("camera", "seconds", "json"),
+    "steadiness": ("camera", "clips", "quick", "json", "plot"),
+    "quality": ("clips", "avatars", "quick", "html", "json"),
+}
+"""What each measurement of ``avatar bench`` uses, by the option that asks for it; "": none does."""
 
 
 @session_command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from avatar.core.frames import GeneratedFrame, Motion
@@ -41,12 +40,7 @@ class Probe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Hold nothing: whoever entered ``inner`` leaves it."""
 
     def generate(self, motion: Motion) -> GeneratedFrame:
