@@ -44,13 +44,19 @@ class BenchRequest:
     quality: Annotated[bool, Option(
         "Measure the pictures instead; needs --clips and --avatars.", flag="--quality",
     )] = False
+    looks: Annotated[bool, Option(
+        "How real teeth, smiles and brows look on every picture of --avatars, driven by every "
+        "one of --clips.",
+        flag="--looks",
+    )] = False
     clips: Annotated[Path | None, Option("Videos of faces.", metavar="FOLDER")] = None
     avatars: Annotated[Path | None, Option("Pictures of faces.", metavar="FOLDER")] = None
     quick: Annotated[bool, Option(
-        "With --quality: fewer frames and pairs; with --motion: no clip.", flag="--quick",
+        "With --quality or --looks: fewer frames and pairs; with --motion: no clip.",
+        flag="--quick",
     )] = False
     html: Annotated[Path | None, Option(
-        "With --quality: a page with all pictures.", metavar="FILE",
+        "With --quality or --looks: a page with all pictures.", metavar="FILE",
     )] = None
     json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
     plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
@@ -79,6 +85,7 @@ _USED = {
     "glass": ("camera", "seconds", "json"),
     "steadiness": ("camera", "clips", "quick", "json", "plot"),
     "quality": ("clips", "avatars", "quick", "html", "json"),
+    "looks": ("clips", "avatars", "quick", "html", "json"),
 }
 """What each measurement of ``avatar bench`` uses, by the option that asks for it; "": none does."""
 
@@ -100,6 +107,14 @@ def bench(
         return quality(
             options.engine, request.clips, request.avatars, home, quick=request.quick,
             html_path=request.html, json_path=request.json, face_model=options.face_model,
+        )  # fmt: skip
+    if request.looks:
+        from avatar.measure.looks import looks
+
+        return looks(
+            options.engine, request.clips, request.avatars, home, mouth=options.mouth,
+            quick=request.quick, html_path=request.html, json_path=request.json,
+            face_model=options.face_model,
         )  # fmt: skip
     if request.steadiness:
         from avatar.measure.motion import motion as measure_motion
