@@ -328,8 +328,14 @@ def test_what_a_library_would_guess_is_an_error(text: bytes, words: str, tmp_pat
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"html": Path("a.html")}, "--html is for bench --quality; found it with bench alone"),
-        ({"clips": Path("c")}, "--clips is for bench --motion or bench --quality; found it with"),
+        (
+            {"html": Path("a.html")},
+            "--html is for bench --quality or bench --looks; found it with bench alone",
+        ),
+        (
+            {"clips": Path("c")},
+            "--clips is for bench --motion or bench --quality or bench --looks; found it with",
+        ),
         ({"quality": True, "plot": Path("a.png")}, "--plot is for bench or bench --motion; found"),
         ({"quality": True, "steadiness": True}, "--motion and --quality are two measurements"),
         (
