@@ -36,19 +36,10 @@ class LayeredPhoto:
     canvas: Canvas
     layers: Layers
 
-
-def first_source(
-    canvas: Canvas, mattes: MatteCache | None = None, *, apart: bool = False
-) -> LayeredPhoto:
-    """Return the photograph whose place, body and background all share.
-
-    ``mattes``: where outlines are kept. ``apart``: people are to stand before another background.
-    """
-    landmarks = canvas.face.landmarks_px
-    within = canvas.photo_rect if apart else None
-    head = decompose(canvas.face)
-    layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
-    return LayeredPhoto(canvas, layers)
+    def inner(self) -> LayeredPhoto:
+        """Return the photograph on the output's own canvas, without the margin around it."""
+        margin = self.canvas.margin_px
+        return LayeredPhoto(self.canvas.inner(), self.layers.inner(margin))
 
 
 def further_source(
@@ -62,7 +53,7 @@ def further_source(
     """Return another photograph of the same person with its head in the first one's place.
 
     ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes`` and ``apart`` as for
-    ``first_source``.
+    ``split_wide``.
     """
     main = decompose(first.canvas.face)
     size_px = first.canvas.image.shape[1], first.canvas.image.shape[0]
@@ -202,8 +193,7 @@ def _on_body(
     of_body = np.maximum(of_body, smooth_step((-0.6 - uv[..., 1]) / 0.2) * ended)
     head = head * of_head[..., None]
     body = np.zeros_like(head)
-    own = first.layers.person[first.layers.crown_px :]
-    body[crown_px:] = own * of_body[crown_px:, :, None]
+    body[crown_px:] = first.layers.shown * of_body[crown_px:, :, None]
     whole = head + body * (1 - head[..., 3:] / 255)
     return np.asarray(np.clip(whole + 0.5, 0, 255), np.uint8)
 

@@ -21,7 +21,7 @@ from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
-from avatar.stages.generate.matte import Layers, face_frame, split_layers
+from avatar.stages.generate.matte import Layers, face_frame
 from avatar.stages.generate.mesh import Box
 from avatar.stages.generate.overlay import box_around
 from avatar.stages.generate.portrait import (
@@ -33,6 +33,7 @@ from avatar.stages.generate.portrait import (
     lay_over,
     mattes_for,
 )
+from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
 
 _USUAL = PortraitSettings()
@@ -70,9 +71,8 @@ class GroupGenerator(Viewed):
             self._framing,
             self._size_px,
             self._view,
-            standing=background.another,
+            margin_faces=AROUND,
         )
-        within = canvases[0].photo_rect if background.another else None
         heads = [decompose(canvas.face) for canvas in canvases]
         frames = [
             face_frame(canvas.face.landmarks_px, head)
@@ -81,16 +81,20 @@ class GroupGenerator(Viewed):
         self._layers: list[Layers] = []
         # What each person stands in: the picture without those nearer than them.
         self._rests: list[Picture] = []
-        picture = canvases[0].image
         mattes = mattes_for(self._settings, self._view)
+        wide = canvases[0]
         for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
-            landmarks = canvas.face.landmarks_px
-            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes, within)
-            person.lay_on(replace(canvas, image=picture), layers)
+            standing = replace(canvas, image=wide.image)
+            others = frames[k + 1 :]
+            wide, whole = split_wide(
+                standing, mattes, others, first=k == 0, apart=background.another
+            )
+            canvas, layers = wide.inner(), whole.inner(wide.margin_px)
+            person.lay_on(canvas, layers)
             self._layers.append(layers)
-            self._rests.append(picture)
-            picture = layers.plate
-        self._behind = background.behind(picture)
+            self._rests.append(canvas.image)
+            wide = replace(wide, image=whole.plate)
+        self._behind = background.behind(wide.inner().image)
         if not background.own:
             self._rests = self._on(self._behind)
 
@@ -123,7 +127,7 @@ class GroupGenerator(Viewed):
 def _lay_rest(picture: Picture, below: Picture, layers: Layers, box: Box) -> None:
     """Lay a person at rest over ``below`` into the box of ``picture``."""
     x0, y0, x1, y1 = box
-    person: NDArray[np.uint8] = layers.person[y0 + layers.crown_px : y1 + layers.crown_px, x0:x1]
+    person: NDArray[np.uint8] = layers.shown[y0:y1, x0:x1]
     if person[..., 3].any():
         lay_over(picture[y0:y1, x0:x1], below[y0:y1, x0:x1], person)
     else:

@@ -9,7 +9,7 @@ head and background have the same colours the cut is soft rather than wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,14 +85,33 @@ def face_frame(landmarks_px: Float32, head: HeadShape) -> FaceFrame:
 class Layers:
     """A picture in two layers that give it back when laid over each other.
 
-    ``person``: uint8 (crown + H, W, 4), RGB already multiplied by alpha, and alpha; its first
-    ``crown_px`` rows stand above the picture and round off a head that the picture's edge cuts.
-    ``plate``: uint8 (H, W, 3), the background with the person filled in.
+    ``person``: uint8, RGB already multiplied by alpha, and alpha, wider than the picture by
+    ``crown_px`` rows above, ``side_px`` columns on either side and any number of rows below: what
+    comes into the picture when the person moves. ``plate``: uint8 (H, W, 3), the background with
+    the person filled in. ``photo_rect``: (left, top, right, bottom) of what in ``person`` was
+    photographed; None where nobody knows.
     """
 
     person: NDArray[np.uint8]
     plate: UInt8Image
     crown_px: int
+    side_px: int = 0
+    photo_rect: Rect | None = None
+
+    @property
+    def shown(self) -> NDArray[np.uint8]:
+        """Return the person as the picture shows it at rest, uint8 (H, W, 4), not a copy."""
+        height, width = self.plate.shape[:2]
+        return self.person[
+            self.crown_px : self.crown_px + height, self.side_px : self.side_px + width
+        ]
+
+    def inner(self, margin_px: int) -> Layers:
+        """Return the layers of the picture without ``margin_px`` on every side; it keeps them."""
+        height, width = (length - margin_px for length in self.plate.shape[:2])
+        plate = np.ascontiguousarray(self.plate[margin_px:height, margin_px:width])
+        crown, side = self.crown_px + margin_px, self.side_px + margin_px
+        return replace(self, plate=plate, crown_px=crown, side_px=side)
 
 
 def split_layers(
@@ -102,21 +121,19 @@ def split_layers(
     others: Sequence[FaceFrame] = (),
     mattes: MatteCache | None = None,
     apart_within: Rect | None = None,
+    alpha: Float32 | None = None,
 ) -> Layers:
     """Split ``image``, uint8 (H, W, 3) RGB, into person and background.
 
     ``landmarks_px``: float32 (478, 3) in its pixels. ``others``: further faces in the picture,
     which count as background. ``mattes``: where outlines are kept from one start to the next.
-    ``apart_within``: given where the person is to stand before another background: the part of
-    ``image`` that is the photograph (``cut_out``). The layers then no longer give the picture back.
+    ``alpha``: float32 (H, W), the person's ``coverage`` where it is known. ``apart_within``: given
+    where the person is to stand before another background: the part of ``image`` that is the
+    photograph (``cut_out``). The layers then no longer give the picture back.
     """
     frame = face_frame(landmarks_px, head)
-
-    def cut() -> Float32:
-        return _alpha(image, landmarks_px, frame, others)
-
-    frames = [part for face in (frame, *others) for part in face.arrays]
-    alpha = cut() if mattes is None else mattes.matte([image, landmarks_px, *frames], cut)
+    if alpha is None:
+        alpha = coverage(image, landmarks_px, head, others, mattes)
     plate = fill_unknown(image, 1 - _grown(alpha, 0.07 * float(frame.half_px[1])))
     if apart_within is not None:
         cut_person = cut_out(image, plate, alpha, float(frame.half_px[1]), apart_within)
@@ -128,6 +145,25 @@ def split_layers(
     person[..., :3] = np.clip(own + 0.5, 0, alpha[..., None] * 255 + 0.5)
     person[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
     return _crowned(person, plate, frame)
+
+
+def coverage(
+    image: UInt8Image,
+    landmarks_px: Float32,
+    head: HeadShape,
+    others: Sequence[FaceFrame] = (),
+    mattes: MatteCache | None = None,
+) -> Float32:
+    """Return the person's coverage, float32 (H, W), 0 to 1; arguments as for ``split_layers``."""
+    frame = face_frame(landmarks_px, head)
+
+    def cut() -> Float32:
+        return _alpha(image, landmarks_px, frame, others)
+
+    if mattes is None:
+        return cut()
+    frames = [part for face in (frame, *others) for part in face.arrays]
+    return mattes.matte([image, landmarks_px, *frames], cut)
 
 
 def _crowned(person: NDArray[np.uint8], plate: UInt8Image, frame: FaceFrame) -> Layers:
