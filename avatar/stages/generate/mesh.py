@@ -262,21 +262,23 @@ def _ring_triangles(rings: int) -> NDArray[np.int32]:
     return np.concatenate(triangles).astype(np.int32)
 
 
-def _close_pinholes(drawn: Float32, before: Float32) -> None:
-    """Fill single cells of ``drawn``, float32 (h, w, 3), that are as ``before``, in place.
+def _close_pinholes(coarse: Float32, colour: Float32, still: NDArray[Any]) -> None:
+    """Give single cells that are ``still``, uint8 (h, w), what their neighbours have, in place.
 
-    Where many triangles meet in one point, rounding leaves a cell to none of them.
+    ``coarse``, ``colour``: float32 (h, w, …). Where many triangles meet in one point, rounding
+    leaves a cell to none of them.
     """
     import cv2
 
-    same = cv2.inRange(cv2.subtract(drawn, before), (-1e-7,) * 3, (1e-7,) * 3)
-    wide = cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    y, x = np.nonzero(cv2.subtract(same, wide)[1:-1, 1:-1])
-    if len(y):
-        around = np.stack(
-            [drawn[y + 1 + dy, x + 1 + dx] for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-        )
-        drawn[y + 1, x + 1] = np.median(around, axis=0)
+    wide = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    alone = cv2.findNonZero(cv2.subtract(still, wide)[1:-1, 1:-1])
+    if alone is None:
+        return
+    x, y = alone.reshape(-1, 2).T + 1
+    for values in (coarse, colour):
+        around = [values[y - 1, x], values[y + 1, x], values[y, x - 1], values[y, x + 1]]
+        values[y, x] = np.median(around, axis=0)
+    still[y, x] = 0
 
 
 class _BackwardMap:
@@ -351,10 +353,10 @@ class _BackwardMap:
         np.copyto(self._colour, self._identity)
         points = (vertices[:, :2] - self._origin) / np.float32(self._step)
         draw_triangles(self._colour, points, self._triangles, self._colours, vertices[:, 2])
-        _close_pinholes(self._colour, self._identity)
         coarse = np.asarray(cv2.transform(self._colour, self._to_pixels), np.float32)
         shift = cv2.subtract(coarse, self._still_px)
         still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
+        _close_pinholes(coarse, self._colour, still)
         # Where nobody was and nobody comes, background moves onto the same background.
         at = cv2.transform(self._colour, self._to_cells)
         comes = sample(self._person, np.asarray(at, np.float32))
