@@ -33,6 +33,8 @@ _HAIR, _ROUND, _TIP = (1.45, 1.9), 0.45, 0.08
 _SHOULDER, _LEAST = 3.0, 0.6
 # What an edge cuts so far below the face's middle, half faces, is no head.
 _BODY = -1.2
+# A head with its hair: half its width and height, and where its middle is; half faces.
+_HEAD, _HEAD_MIDDLE = (1.35, 1.6), 0.25
 # Background nearer to the person than this is not taken for texture, half faces; nor are pixels at
 # the photograph's own edge, which scanning and scaling darken.
 _APART, _RIM_PX = 0.06, 2
@@ -87,11 +89,42 @@ def wide_coverage(
     moved = replace(head, centre_px=head.centre_px - origin)
     elsewhere = [face.scaled(1.0, origin[:2]) for face in others]
     part = np.ascontiguousarray(image[top:bottom, left:right])
+    theirs = _heads_of_others(part.shape, face_frame(landmarks_px - origin, moved), elsewhere)
+    if theirs is not None:
+        part = _without(part, *theirs)
     cut = coverage(part, landmarks_px - origin, moved, elsewhere, mattes)
     alpha = np.zeros(image.shape[:2], np.float32)
     alpha[top:bottom, left:right] = cut
     _continue_person(alpha, rect, face_frame(landmarks_px, head))
     return alpha
+
+
+def _heads_of_others(
+    shape: tuple[int, ...], frame: FaceFrame, others: Sequence[FaceFrame]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Return where other people's heads are, and where any head is; None without others."""
+    if not others:
+        return None
+    own = _from_head(shape, frame)
+    nearest = np.min([_from_head(shape, other) for other in others], axis=0)
+    return (nearest < 1) & (nearest < own), np.minimum(nearest, own) < 1
+
+
+def _from_head(shape: tuple[int, ...], frame: FaceFrame) -> Float32:
+    """Return how far pixels are from the middle of a head, float32 (H, W); 1 is its edge."""
+    uv = _coordinates(shape, frame)
+    u, v = uv[..., 0] / _HEAD[0], (uv[..., 1] - _HEAD_MIDDLE) / _HEAD[1]
+    return np.asarray(np.hypot(u, v), np.float32)
+
+
+def _without(image: UInt8Image, theirs: NDArray[np.bool_], heads: NDArray[np.bool_]) -> UInt8Image:
+    """Return ``image`` with other people's heads painted over by what is between heads.
+
+    Hair and skin are of much the same colours in everybody: left in, they would be the background's
+    colours, and everybody's hair would be taken for background.
+    """
+    between = fill_unknown(image, (~heads).astype(np.float32))
+    return np.where(theirs[..., None], between, image)
 
 
 def completed(canvas: Canvas, alpha: Float32, frame: FaceFrame) -> UInt8Image:
