@@ -17,9 +17,9 @@ from avatar.core.face.head import HeadShape, decompose
 from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.framing import Canvas
-from avatar.stages.generate.matte import FaceFrame, Layers, face_frame, split_layers
-from avatar.stages.generate.matte_cache import MatteCache
-from avatar.stages.generate.portrait import lay_over
+from avatar.stages.generate.matte import FaceFrame, Layers, face_frame, lay_out
+from avatar.stages.generate.person_cut import PersonCut
+from avatar.stages.generate.portrait import lay_over, layers_on
 
 # Below the chin the new head fades into the first one's neck, in half face heights.
 _CHIN_MARGIN, _NECK_FADE, _BODY_FADE = 0.06, 0.5, 0.12
@@ -37,31 +37,25 @@ class LayeredPhoto:
     layers: Layers
 
 
-def first_source(
-    canvas: Canvas, mattes: MatteCache | None = None, *, apart: bool = False
-) -> LayeredPhoto:
+def first_source(canvas: Canvas, cut: PersonCut, *, apart: bool = False) -> LayeredPhoto:
     """Return the photograph whose place, body and background all share.
 
-    ``mattes``: where outlines are kept. ``apart``: people are to stand before another background.
+    ``cut``: the person in it. ``apart``: people are to stand before another background.
     """
-    landmarks = canvas.face.landmarks_px
-    within = canvas.photo_rect if apart else None
-    head = decompose(canvas.face)
-    layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
-    return LayeredPhoto(canvas, layers)
+    return LayeredPhoto(canvas, layers_on(canvas, canvas.image, cut, apart=apart))
 
 
 def further_source(
     first: LayeredPhoto,
     photo: UInt8Image,
     face: Face,
-    mattes: MatteCache | None = None,
+    cut: PersonCut,
     *,
     apart: bool = False,
 ) -> LayeredPhoto:
     """Return another photograph of the same person with its head in the first one's place.
 
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes`` and ``apart`` as for
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``cut`` and ``apart`` as for
     ``first_source``.
     """
     main = decompose(first.canvas.face)
@@ -75,14 +69,15 @@ def further_source(
     image = _warped(photo, matrix, taller)
     gain = _skin(first.canvas.image, first.canvas.face.landmarks_px) / _skin(image, landmarks)
     # What the photograph does not reach is taken away below.
-    within = (0, 0, *taller) if apart else None
     lit = _in_light(image, gain)
-    cut = split_layers(lit, landmarks, decompose(placed), mattes=mattes, apart_within=within)
-    crown = cut.crown_px + above
+    in_light = replace(cut, plate=_in_light(cut.plate, gain))
+    frame = face_frame(landmarks, decompose(placed))
+    layers = lay_out(in_light, lit, matrix, frame, (0, 0, *taller), apart=apart)
+    crown = layers.crown_px + above
     inside = _covered(photo, matrix, taller)
-    inside = np.concatenate([np.repeat(inside[:1], cut.crown_px, axis=0), inside])
+    inside = np.concatenate([np.repeat(inside[:1], layers.crown_px, axis=0), inside])
     inside *= _within(size_px[0])
-    head = cut.person * inside[..., None]
+    head = layers.person * inside[..., None]
     person = _on_body(head, inside, crown, first, placed)
     shown = np.empty_like(first.canvas.image)
     lay_over(shown, first.layers.plate, np.ascontiguousarray(person[crown:]))

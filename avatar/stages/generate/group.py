@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
 from avatar.core.face.bounds import face_px
-from avatar.core.face.head import decompose
 from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
-from avatar.stages.generate.matte import Layers, face_frame, split_layers
+from avatar.stages.generate.matte import Layers
 from avatar.stages.generate.mesh import Box
 from avatar.stages.generate.overlay import box_around
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
     Picture,
     PortraitGenerator,
@@ -31,7 +31,7 @@ from avatar.stages.generate.portrait import (
     at_rest,
     generated,
     lay_over,
-    mattes_for,
+    layers_on,
 )
 from avatar.stages.generate.viewed import Viewed
 
@@ -61,6 +61,7 @@ class GroupGenerator(Viewed):
         self._people = [
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
+        self._cuts: list[PersonCut] | None = None
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -72,20 +73,14 @@ class GroupGenerator(Viewed):
             self._view,
             standing=background.another,
         )
-        within = canvases[0].photo_rect if background.another else None
-        heads = [decompose(canvas.face) for canvas in canvases]
-        frames = [
-            face_frame(canvas.face.landmarks_px, head)
-            for canvas, head in zip(canvases, heads, strict=True)
-        ]
+        if self._cuts is None:
+            self._cuts = cut_photo(self._photo, self._faces, self._settings.mattes)
         self._layers: list[Layers] = []
         # What each person stands in: the picture without those nearer than them.
         self._rests: list[Picture] = []
         picture = canvases[0].image
-        mattes = mattes_for(self._settings, self._view)
-        for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
-            landmarks = canvas.face.landmarks_px
-            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes, within)
+        for person, canvas, cut in zip(self._people, canvases, self._cuts, strict=True):
+            layers = layers_on(canvas, picture, cut, apart=background.another)
             person.lay_on(replace(canvas, image=picture), layers)
             self._layers.append(layers)
             self._rests.append(picture)

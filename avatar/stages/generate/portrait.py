@@ -14,11 +14,12 @@ from avatar.core.options import Options
 from avatar.stages.generate.background import PHOTO, Background
 from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
 from avatar.stages.generate.eyes import EyeLayer
-from avatar.stages.generate.framing import Canvas, View, make_canvas
-from avatar.stages.generate.matte import Layers, split_layers
+from avatar.stages.generate.framing import Canvas, make_canvas
+from avatar.stages.generate.matte import Layers, face_frame, lay_out
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.mesh import Box, HeadMesh
 from avatar.stages.generate.mouth import MouthInside, MouthLayer
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.raster import fixed_point
 from avatar.stages.generate.shading import FineShading
 from avatar.stages.generate.viewed import Viewed
@@ -46,9 +47,16 @@ class PortraitSettings:
     background: Background = PHOTO
 
 
-def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
-    """Return where outlines are kept: only those of the view that every start begins with."""
-    return settings.mattes if view == View() else None
+def layers_on(canvas: Canvas, image: UInt8Image, cut: PersonCut, *, apart: bool) -> Layers:
+    """Return the layers of a photograph as ``canvas`` shows it.
+
+    ``image``: uint8 (H, W, 3), the canvas's picture, or what is left of it without people that
+    stand nearer. ``apart``: the person is to stand before another background.
+    """
+    frame = face_frame(canvas.face.landmarks_px, decompose(canvas.face))
+    left, top = canvas.offset_px
+    matrix = np.array([[canvas.scale, 0, left], [0, canvas.scale, top]], np.float32)
+    return lay_out(cut, image, matrix, frame, canvas.photo_rect, apart=apart)
 
 
 class PortraitGenerator(Viewed):
@@ -70,6 +78,7 @@ class PortraitGenerator(Viewed):
         super().__init__(photo, framing, size_px)
         self._settings = settings
         self._photo, self._face = photo, face
+        self._cut: PersonCut | None = None
 
     @property
     def canvas(self) -> Canvas:
@@ -86,11 +95,9 @@ class PortraitGenerator(Viewed):
             self._view,
             standing=background.another,
         )
-        head = decompose(canvas.face)
-        landmarks = canvas.face.landmarks_px
-        mattes = mattes_for(self._settings, self._view)
-        within = canvas.photo_rect if background.another else None
-        layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
+        if self._cut is None:
+            self._cut = cut_photo(self._photo, [self._face], self._settings.mattes)[0]
+        layers = layers_on(canvas, canvas.image, self._cut, apart=background.another)
         self.lay_on(canvas, layers)
         self._behind = background.behind(layers.plate)
         self._rest = canvas.image if background.own else at_rest(self._behind, layers)
