@@ -21,13 +21,13 @@ from avatar.stages.generate.album_layers import LayeredPhoto, further_source
 from avatar.stages.generate.choice import SourceChooser, features
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
     Picture,
     PortraitGenerator,
     PortraitSettings,
     at_rest,
     generated,
-    mattes_for,
 )
 from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
@@ -58,6 +58,7 @@ class AlbumGenerator(Viewed):
     ) -> None:
         super().__init__(photos[0][0], framing, size_px)
         self._photos, self._settings = photos, settings
+        self._cuts: list[PersonCut] = []
         plain = replace(settings, shading=0.0)
         self._drawers = [
             PortraitGenerator(photo, face, framing, self._size_px, plain if k else settings)
@@ -78,10 +79,15 @@ class AlbumGenerator(Viewed):
         (wide,) = make_canvases(
             photo, [face], self._framing, self._size_px, self._view, margin_faces=AROUND
         )
-        mattes = mattes_for(self._settings, self._view)
+        if not self._cuts:
+            mattes = self._settings.mattes
+            self._cuts = [cut_photo(photo, [face], mattes)[0] for photo, face in self._photos]
         apart = background.another
-        first = LayeredPhoto(*split_wide(wide, mattes, apart=apart))
-        further = [further_source(first, *more, mattes, apart=apart) for more in self._photos[1:]]
+        first = LayeredPhoto(*split_wide(wide, self._cuts[0], apart=apart))
+        further = [
+            further_source(first, *more, cut, apart=apart)
+            for more, cut in zip(self._photos[1:], self._cuts[1:], strict=True)
+        ]
         self.sources = [source.inner() for source in (first, *further)]
         heads = [decompose(source.canvas.face) for source in self.sources]
         for drawer, source in zip(self._drawers, self.sources, strict=True):

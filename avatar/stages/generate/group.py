@@ -9,21 +9,20 @@ head that moves uncovers the people behind it, not a hole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
 from avatar.core.face.bounds import face_px
-from avatar.core.face.head import decompose
 from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
-from avatar.stages.generate.matte import Layers, face_frame
+from avatar.stages.generate.matte import Layers
 from avatar.stages.generate.mesh import Box
 from avatar.stages.generate.overlay import box_around
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
     Picture,
     PortraitGenerator,
@@ -31,7 +30,6 @@ from avatar.stages.generate.portrait import (
     at_rest,
     generated,
     lay_over,
-    mattes_for,
 )
 from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
@@ -62,6 +60,7 @@ class GroupGenerator(Viewed):
         self._people = [
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
+        self._cuts: list[PersonCut] | None = None
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -73,28 +72,20 @@ class GroupGenerator(Viewed):
             self._view,
             margin_faces=AROUND,
         )
-        heads = [decompose(canvas.face) for canvas in canvases]
-        frames = [
-            face_frame(canvas.face.landmarks_px, head)
-            for canvas, head in zip(canvases, heads, strict=True)
-        ]
+        if self._cuts is None:
+            self._cuts = cut_photo(self._photo, self._faces, self._settings.mattes)
         self._layers: list[Layers] = []
         # What each person stands in: the picture without those nearer than them.
         self._rests: list[Picture] = []
-        mattes = mattes_for(self._settings, self._view)
-        wide = canvases[0]
-        for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
-            standing = replace(canvas, image=wide.image)
-            others = frames[k + 1 :]
-            wide, whole = split_wide(
-                standing, mattes, others, first=k == 0, apart=background.another
-            )
-            canvas, layers = wide.inner(), whole.inner(wide.margin_px)
-            person.lay_on(canvas, layers)
+        picture, margin, apart = None, canvases[0].margin_px, background.another
+        for person, canvas, cut in zip(self._people, canvases, self._cuts, strict=True):
+            wide, layers = split_wide(canvas, cut, picture, apart=apart)
+            picture = layers.plate
+            layers, narrow = layers.inner(margin), wide.inner()
+            person.lay_on(narrow, layers)
             self._layers.append(layers)
-            self._rests.append(canvas.image)
-            wide = replace(wide, image=whole.plate)
-        self._behind = background.behind(wide.inner().image)
+            self._rests.append(narrow.image)
+        self._behind = background.behind(self._layers[-1].plate)
         if not background.own:
             self._rests = self._on(self._behind)
 

@@ -25,7 +25,7 @@ from avatar.core.face.topology import (
 )
 from avatar.core.frames import Float32
 from avatar.stages.generate.deform import Pose
-from avatar.stages.generate.matte import face_frame
+from avatar.stages.generate.face_frame import face_frame
 from avatar.stages.generate.raster import draw_triangles, sample
 from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
 
@@ -271,10 +271,10 @@ def _close_pinholes(coarse: Float32, colour: Float32, still: NDArray[Any]) -> No
     import cv2
 
     wide = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    alone = cv2.findNonZero(cv2.subtract(still, wide)[1:-1, 1:-1])
-    if alone is None:
+    alone = cv2.subtract(still, wide)[1:-1, 1:-1]
+    if not cv2.countNonZero(alone):
         return
-    x, y = alone.reshape(-1, 2).T + 1
+    y, x = np.add(np.nonzero(alone), 1)
     for values in (coarse, colour):
         around = [values[y - 1, x], values[y + 1, x], values[y, x - 1], values[y, x + 1]]
         values[y, x] = np.median(around, axis=0)

@@ -13,11 +13,12 @@ from avatar.core.options import Options
 from avatar.stages.generate.background import PHOTO, Background
 from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
 from avatar.stages.generate.eyes import EyeLayer
-from avatar.stages.generate.framing import Canvas, View, make_canvases
+from avatar.stages.generate.framing import Canvas, make_canvases
 from avatar.stages.generate.matte import Layers, face_frame
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.mesh import Box, HeadMesh
 from avatar.stages.generate.mouth import MouthInside, MouthLayer
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.raster import fixed_point
 from avatar.stages.generate.room import Room
 from avatar.stages.generate.shading import FineShading
@@ -47,11 +48,6 @@ class PortraitSettings:
     background: Background = PHOTO
 
 
-def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
-    """Return where outlines are kept: only those of the view that every start begins with."""
-    return settings.mattes if view == View() else None
-
-
 class PortraitGenerator(Viewed):
     """Animates one photograph.
 
@@ -71,6 +67,7 @@ class PortraitGenerator(Viewed):
         super().__init__(photo, framing, size_px)
         self._settings = settings
         self._photo, self._face = photo, face
+        self._cut: PersonCut | None = None
 
     @property
     def canvas(self) -> Canvas:
@@ -87,8 +84,9 @@ class PortraitGenerator(Viewed):
             self._view,
             margin_faces=AROUND,
         )
-        mattes = mattes_for(self._settings, self._view)
-        wide, layers = split_wide(wide, mattes, apart=background.another)
+        if self._cut is None:
+            self._cut = cut_photo(self._photo, [self._face], self._settings.mattes)[0]
+        wide, layers = split_wide(wide, self._cut, apart=background.another)
         canvas, layers = wide.inner(), layers.inner(wide.margin_px)
         self.lay_on(canvas, layers)
         self._behind = background.behind(layers.plate)

@@ -15,7 +15,8 @@ from avatar.core.face.head import HeadShape, compose, shape_of
 from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.core.frames import Float32
 from avatar.stages.generate.deform import Pose
-from avatar.stages.generate.matte import FaceFrame, Layers
+from avatar.stages.generate.face_frame import FaceFrame
+from avatar.stages.generate.matte import Layers
 from avatar.stages.generate.mesh import head_share
 
 # So much of what was continued may come into the picture, half faces; up to this share of it a

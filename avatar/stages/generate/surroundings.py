@@ -7,19 +7,24 @@ shoulders fall, a neck stands on a body) and the background in its own texture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.face.head import HeadShape, decompose
+from avatar.core.face.head import decompose
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.cutout import Rect
+from avatar.stages.generate.face_frame import FaceFrame, face_frame, pixel_places
 from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.framing import Canvas
-from avatar.stages.generate.matte import FaceFrame, Layers, coverage, face_frame, split_layers
-from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.matte import (
+    Layers,
+    placed_coverage,
+    placed_plate,
+    two_layers,
+)
+from avatar.stages.generate.person_cut import PersonCut
 from avatar.stages.generate.texture import copied, texture_places
 
 AROUND = 0.45
@@ -32,119 +37,74 @@ _HAIR, _ROUND, _TIP = (1.45, 1.9), 0.45, 0.08
 # faces.
 _SHOULDER, _LEAST = 3.0, 0.6
 # What an edge cuts so far below the face's middle, half faces, is no head.
-_BODY = -1.2
-# A head with its hair: half its width and height, and where its middle is; half faces.
-_HEAD, _HEAD_MIDDLE = (1.35, 1.6), 0.25
+_BODY = -1.1
 # Background nearer to the person than this is not taken for texture, half faces; nor are pixels at
 # the photograph's own edge, which scanning and scaling darken.
 _APART, _RIM_PX = 0.06, 2
 # Beyond an edge goes on what is so near to it in the photograph; a chin begins below the mouth;
 # half faces.
 _BESIDE, _CHIN = 0.6, -0.75
+# With less background than this share of a photograph, all of it counts as such.
+_LEAST_AWAY = 0.005
 # So many pixels are matched, at whatever size.
 _MATCHED = 30_000
 
 
 def split_wide(
-    canvas: Canvas,
-    mattes: MatteCache | None = None,
-    others: Sequence[FaceFrame] = (),
-    *,
-    first: bool = True,
-    apart: bool = False,
+    canvas: Canvas, cut: PersonCut, standing: UInt8Image | None = None, *, apart: bool = False
 ) -> tuple[Canvas, Layers]:
     """Complete a canvas that is wider than its output, and split it.
 
-    ``mattes`` and ``others`` as for ``split_layers``. ``first``: nothing was continued yet around
-    the photograph. ``apart``: the person is to stand before another background. Returns the canvas
-    with everything around the photograph continued, and its layers.
+    ``cut``: the person in the photograph. ``standing``: uint8 (H, W, 3), the canvas's picture
+    without the people who stand nearer, where there are such: complete within the output.
+    ``apart``: the person is to stand before another background. Returns the canvas with everything
+    around the photograph continued, and its layers.
     """
-    landmarks, head = canvas.face.landmarks_px, decompose(canvas.face)
-    alpha = wide_coverage(canvas.image, canvas.photo_rect, landmarks, head, others, mattes)
-    image = completed(canvas, alpha, face_frame(landmarks, head)) if first else canvas.image
-    within = whole(image) if apart else None
-    layers = split_layers(image, landmarks, head, apart_within=within, alpha=alpha)
-    left, top, right, bottom = canvas.photo_rect
+    frame = face_frame(canvas.face.landmarks_px, decompose(canvas.face))
+    left, top = canvas.offset_px
+    matrix = np.array([[canvas.scale, 0, left], [0, canvas.scale, top]], np.float32)
+    rect = canvas.photo_rect
+    if standing is not None:
+        canvas = replace(canvas, image=standing)
+    alpha = placed_coverage(cut, canvas.image, matrix)
+    inside = _photograph(canvas, rim=standing is None)
+    _continue_person(alpha, rect, frame)
+    if standing is not None:
+        # Who stands behind does not go on where that would be seen: others may stand there.
+        alpha[_output(canvas) & ~inside] = 0
+    image, behind = completed(canvas, inside, alpha, frame)
+    if standing is not None:
+        shown = _output(canvas)[..., None]
+        image, behind = np.where(shown, standing, image), np.where(shown, standing, behind)
+    plate = np.where(inside[..., None], placed_plate(cut, image, matrix), behind)
+    layers = two_layers(image, plate, alpha, frame, apart=apart)
     crown = layers.crown_px
-    layers = replace(layers, photo_rect=(left, top + crown, right, bottom + crown))
-    return replace(canvas, image=image), layers
+    photo_rect = (rect[0], rect[1] + crown, rect[2], rect[3] + crown)
+    return replace(canvas, image=image), replace(layers, photo_rect=photo_rect)
 
 
-def whole(image: UInt8Image) -> Rect:
-    """Return the rectangle of all of ``image``."""
-    return 0, 0, image.shape[1], image.shape[0]
-
-
-def wide_coverage(
-    image: UInt8Image,
-    rect: Rect,
-    landmarks_px: Float32,
-    head: HeadShape,
-    others: Sequence[FaceFrame],
-    mattes: MatteCache | None,
-) -> Float32:
-    """Return the person's coverage, float32 (H, W), as cut in ``rect`` and continued around it."""
-    left, top, right, bottom = rect
-    origin = np.array([left, top, 0], np.float32)
-    moved = replace(head, centre_px=head.centre_px - origin)
-    elsewhere = [face.scaled(1.0, origin[:2]) for face in others]
-    part = np.ascontiguousarray(image[top:bottom, left:right])
-    theirs = _heads_of_others(part.shape, face_frame(landmarks_px - origin, moved), elsewhere)
-    if theirs is not None:
-        part = _without(part, *theirs)
-    cut = coverage(part, landmarks_px - origin, moved, elsewhere, mattes)
-    alpha = np.zeros(image.shape[:2], np.float32)
-    alpha[top:bottom, left:right] = cut
-    _continue_person(alpha, rect, face_frame(landmarks_px, head))
-    return alpha
-
-
-def _heads_of_others(
-    shape: tuple[int, ...], frame: FaceFrame, others: Sequence[FaceFrame]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Return where other people's heads are, and where any head is; None without others."""
-    if not others:
-        return None
-    own = _from_head(shape, frame)
-    nearest = np.min([_from_head(shape, other) for other in others], axis=0)
-    return (nearest < 1) & (nearest < own), np.minimum(nearest, own) < 1
-
-
-def _from_head(shape: tuple[int, ...], frame: FaceFrame) -> Float32:
-    """Return how far pixels are from the middle of a head, float32 (H, W); 1 is its edge."""
-    uv = _coordinates(shape, frame)
-    u, v = uv[..., 0] / _HEAD[0], (uv[..., 1] - _HEAD_MIDDLE) / _HEAD[1]
-    return np.asarray(np.hypot(u, v), np.float32)
-
-
-def _without(image: UInt8Image, theirs: NDArray[np.bool_], heads: NDArray[np.bool_]) -> UInt8Image:
-    """Return ``image`` with other people's heads painted over by what is between heads.
-
-    Hair and skin are of much the same colours in everybody: left in, they would be the background's
-    colours, and everybody's hair would be taken for background.
-    """
-    between = fill_unknown(image, (~heads).astype(np.float32))
-    return np.where(theirs[..., None], between, image)
-
-
-def completed(canvas: Canvas, alpha: Float32, frame: FaceFrame) -> UInt8Image:
+def completed(
+    canvas: Canvas, inside: NDArray[np.bool_], alpha: Float32, frame: FaceFrame
+) -> tuple[UInt8Image, UInt8Image]:
     """Return the canvas's picture with person and background continued around the photograph.
 
-    ``alpha``: float32 (H, W), the person's coverage. ``frame``: the face's.
+    ``inside``: bool (H, W), where the photograph is. ``alpha``: float32 (H, W), the person's
+    coverage. ``frame``: the face's. Returns it with the person and, around it, without.
     """
     image = canvas.image
-    inside = _photograph(canvas)
     if inside.all():
-        return image
-    beside_px = _APART * float(frame.half_px[1])
-    away = inside & ~_within(alpha, beside_px)
+        return image, image
+    away = inside & ~_within(alpha, _APART * float(frame.half_px[1]))
+    if np.count_nonzero(away) < _LEAST_AWAY * np.count_nonzero(inside):
+        # A photograph full of one person: better their colours than none.
+        away = inside
     # Nothing of the background is ever seen outside the output: there it only must not disturb.
     smooth = np.where(inside[..., None], image, fill_unknown(image, away.astype(np.float32)))
     behind = _continued(smooth, ~inside & _output(canvas), away)
     person = _person(image, alpha, inside, frame, canvas.photo_rect)
     cover = alpha[..., None]
     around = person * cover + behind * (1 - cover)
-    return np.where(inside[..., None], image, np.asarray(around + 0.5, np.uint8))
+    return np.where(inside[..., None], image, np.asarray(around + 0.5, np.uint8)), behind
 
 
 def _person(
@@ -157,7 +117,7 @@ def _person(
     """
     left, top, right, bottom = rect
     beyond, own = ~inside & (alpha > 0), inside & (alpha > 0.95)
-    uv = _coordinates(alpha.shape, frame)
+    uv = frame.coordinates(pixel_places(alpha.shape))
     face = (uv[..., 0] / 1.1) ** 2 + uv[..., 1] ** 2 < 1
     near = round(_BESIDE * float(frame.half_px[1]))
     chin = uv[..., 1] < _CHIN
@@ -192,21 +152,19 @@ def _within(alpha: Float32, by_px: float) -> NDArray[np.bool_]:
     return np.asarray(cv2.dilate(alpha, np.ones((size, size), np.uint8)) > 0.02)
 
 
-def _coordinates(shape: tuple[int, ...], frame: FaceFrame) -> Float32:
-    """Return each pixel's face coordinates, float32 (H, W, 2)."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32) + np.float32(0.5)
-    return frame.coordinates(np.stack([x, y], axis=-1))
+def _photograph(canvas: Canvas, *, rim: bool) -> NDArray[np.bool_]:
+    """Return where the canvas shows the photograph, bool (H, W).
 
-
-def _photograph(canvas: Canvas) -> NDArray[np.bool_]:
-    """Return where the canvas shows the photograph, bool (H, W), but for its rim where seen."""
+    ``rim``: but for its rim, where that is in the output.
+    """
+    rim_px = _RIM_PX if rim else 0
     margin = canvas.margin_px
     height, width = canvas.image.shape[:2]
     limits = (margin, margin, width - margin, height - margin)
     left, top, right, bottom = canvas.photo_rect
-    x0, y0 = (low + _RIM_PX * (low > edge) for low, edge in zip((left, top), limits, strict=False))
+    x0, y0 = (low + rim_px * (low > edge) for low, edge in zip((left, top), limits, strict=False))
     x1, y1 = (
-        high - _RIM_PX * (high < edge)
+        high - rim_px * (high < edge)
         for high, edge in zip((right, bottom), limits[2:], strict=True)
     )
     inside = np.zeros((height, width), bool)
@@ -266,16 +224,19 @@ def _beside(
     """Continue what the column at a side of ``rect`` cuts over the columns ``beyond`` it."""
     _, top, _, bottom = rect
     edge = alpha[top:bottom, column].copy()
-    pieces = []
+    places = np.full((len(edge), 2), column, np.float32)
+    places[:, 1] = np.arange(top, bottom)
+    uv = frame.coordinates(places)
+    aside, half = float(np.abs(uv[:, 0]).min()), float(frame.half_px[0])
+    pieces: list[tuple[int, int, float]] = []
     for first, last in _pieces(edge):
-        uv = frame.coordinates(np.array([column, top + (first + last) / 2], np.float32))
-        length = last - first
-        if last == len(edge) or uv[1] < _BODY:
+        body = np.flatnonzero(uv[first:last, 1] < _BODY)
+        neck = first + int(body[0]) if len(body) else last
+        if neck > first:
+            pieces.append((first, neck, _hair((first, neck), aside, frame, 0)))
+        if neck < last:
             # A shoulder: it falls to the side, and what is below it stays.
-            room = max(_SHOULDER - abs(float(uv[0])), _LEAST) * float(frame.half_px[0])
-            pieces.append((first, last + length, room))
-        else:
-            pieces.append((first, last, _hair((first, last), abs(float(uv[0])), frame, 0)))
+            pieces.append((neck, 2 * last - neck, max(_SHOULDER - aside, _LEAST) * half))
     away = np.arange(1, len(beyond) + 1, dtype=np.float32)
     alpha[top:bottom, beyond] = (edge * _rounded(edge, away, pieces)).T
 
