@@ -17,18 +17,19 @@ import numpy as np
 from avatar.core.choices import Framing
 from avatar.core.face.head import decompose, iris_offset, shape_of
 from avatar.core.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
-from avatar.stages.generate.album_layers import first_source, further_source
+from avatar.stages.generate.album_layers import LayeredPhoto, further_source
 from avatar.stages.generate.choice import SourceChooser, features
 from avatar.stages.generate.deform import Pose, usable_or_still
-from avatar.stages.generate.framing import make_canvas
+from avatar.stages.generate.framing import make_canvases
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
     Picture,
     PortraitGenerator,
     PortraitSettings,
     at_rest,
     generated,
-    mattes_for,
 )
+from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
 
 _USUAL = PortraitSettings()
@@ -57,6 +58,7 @@ class AlbumGenerator(Viewed):
     ) -> None:
         super().__init__(photos[0][0], framing, size_px)
         self._photos, self._settings = photos, settings
+        self._cuts: list[PersonCut] = []
         plain = replace(settings, shading=0.0)
         self._drawers = [
             PortraitGenerator(photo, face, framing, self._size_px, plain if k else settings)
@@ -74,18 +76,23 @@ class AlbumGenerator(Viewed):
     def _lay_out(self) -> None:
         photo, face = self._photos[0]
         background = self._settings.background
-        canvas = make_canvas(
-            photo, face, self._framing, self._size_px, self._view, standing=background.another
+        (wide,) = make_canvases(
+            photo, [face], self._framing, self._size_px, self._view, margin_faces=AROUND
         )
-        mattes = mattes_for(self._settings, self._view)
+        if not self._cuts:
+            mattes = self._settings.mattes
+            self._cuts = [cut_photo(photo, [face], mattes)[0] for photo, face in self._photos]
         apart = background.another
-        first = first_source(canvas, mattes, apart=apart)
-        further = [further_source(first, *more, mattes, apart=apart) for more in self._photos[1:]]
-        self.sources = [first, *further]
+        first = LayeredPhoto(*split_wide(wide, self._cuts[0], apart=apart))
+        further = [
+            further_source(first, *more, cut, apart=apart)
+            for more, cut in zip(self._photos[1:], self._cuts[1:], strict=True)
+        ]
+        self.sources = [source.inner() for source in (first, *further)]
         heads = [decompose(source.canvas.face) for source in self.sources]
         for drawer, source in zip(self._drawers, self.sources, strict=True):
             drawer.lay_on(source.canvas, source.layers)
-        self._behind = background.behind(first.layers.plate)
+        self._behind = background.behind(self.sources[0].layers.plate)
         self._rests = [
             source.canvas.image if background.own else at_rest(self._behind, source.layers)
             for source in self.sources

@@ -17,8 +17,8 @@ from avatar.core.face.head import HeadShape, decompose
 from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.framing import Canvas
-from avatar.stages.generate.matte import FaceFrame, Layers, face_frame, split_layers
-from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.matte import FaceFrame, Layers, face_frame, lay_out
+from avatar.stages.generate.person_cut import PersonCut
 from avatar.stages.generate.portrait import lay_over
 
 # Below the chin the new head fades into the first one's neck, in half face heights.
@@ -36,33 +36,24 @@ class LayeredPhoto:
     canvas: Canvas
     layers: Layers
 
-
-def first_source(
-    canvas: Canvas, mattes: MatteCache | None = None, *, apart: bool = False
-) -> LayeredPhoto:
-    """Return the photograph whose place, body and background all share.
-
-    ``mattes``: where outlines are kept. ``apart``: people are to stand before another background.
-    """
-    landmarks = canvas.face.landmarks_px
-    within = canvas.photo_rect if apart else None
-    head = decompose(canvas.face)
-    layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
-    return LayeredPhoto(canvas, layers)
+    def inner(self) -> LayeredPhoto:
+        """Return the photograph on the output's own canvas, without the margin around it."""
+        margin = self.canvas.margin_px
+        return LayeredPhoto(self.canvas.inner(), self.layers.inner(margin))
 
 
 def further_source(
     first: LayeredPhoto,
     photo: UInt8Image,
     face: Face,
-    mattes: MatteCache | None = None,
+    cut: PersonCut,
     *,
     apart: bool = False,
 ) -> LayeredPhoto:
     """Return another photograph of the same person with its head in the first one's place.
 
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``mattes`` and ``apart`` as for
-    ``first_source``.
+    ``photo``: uint8 (H, W, 3) RGB; ``face``: in its pixels. ``cut``: the person in it. ``apart``:
+    people are to stand before another background.
     """
     main = decompose(first.canvas.face)
     size_px = first.canvas.image.shape[1], first.canvas.image.shape[0]
@@ -75,14 +66,15 @@ def further_source(
     image = _warped(photo, matrix, taller)
     gain = _skin(first.canvas.image, first.canvas.face.landmarks_px) / _skin(image, landmarks)
     # What the photograph does not reach is taken away below.
-    within = (0, 0, *taller) if apart else None
     lit = _in_light(image, gain)
-    cut = split_layers(lit, landmarks, decompose(placed), mattes=mattes, apart_within=within)
-    crown = cut.crown_px + above
+    in_light = replace(cut, plate=_in_light(cut.plate, gain))
+    frame = face_frame(landmarks, decompose(placed))
+    layers = lay_out(in_light, lit, matrix, frame, apart=apart)
+    crown = layers.crown_px + above
     inside = _covered(photo, matrix, taller)
-    inside = np.concatenate([np.repeat(inside[:1], cut.crown_px, axis=0), inside])
+    inside = np.concatenate([np.repeat(inside[:1], layers.crown_px, axis=0), inside])
     inside *= _within(size_px[0])
-    head = cut.person * inside[..., None]
+    head = layers.person * inside[..., None]
     person = _on_body(head, inside, crown, first, placed)
     shown = np.empty_like(first.canvas.image)
     lay_over(shown, first.layers.plate, np.ascontiguousarray(person[crown:]))
@@ -202,8 +194,7 @@ def _on_body(
     of_body = np.maximum(of_body, smooth_step((-0.6 - uv[..., 1]) / 0.2) * ended)
     head = head * of_head[..., None]
     body = np.zeros_like(head)
-    own = first.layers.person[first.layers.crown_px :]
-    body[crown_px:] = own * of_body[crown_px:, :, None]
+    body[crown_px:] = first.layers.shown * of_body[crown_px:, :, None]
     whole = head + body * (1 - head[..., 3:] / 255)
     return np.asarray(np.clip(whole + 0.5, 0, 255), np.uint8)
 

@@ -19,6 +19,8 @@ _FACE_CENTRE = 0.44
 _CLOSER = 1.3
 # The whole head with hair and chin, from the face's centre, in face heights (x, y).
 _HEAD_LOW, _HEAD_HIGH = (0.65, 0.95), (0.65, 0.65)
+# A picture is made wider than the output by so many outputs at the most.
+_WIDEST = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Canvas:
     ``image``: uint8 (H, W, 3) RGB, the output's size. ``face``: its landmarks in this picture.
     ``scale``: output pixels of one photo pixel. ``offset_px``: where the photo's top-left corner
     stands. ``photo_rect``: (left, top, right, bottom) of the photo in the canvas, clipped to it.
+    ``margin_px``: how much wider than the output the picture is on every side.
     """
 
     image: UInt8Image
@@ -56,6 +59,19 @@ class Canvas:
     scale: float
     offset_px: tuple[float, float]
     photo_rect: tuple[int, int, int, int]
+    margin_px: int = 0
+
+    def inner(self) -> Canvas:
+        """Return the output's own canvas, without the margin."""
+        margin = self.margin_px
+        height, width = (length - 2 * margin for length in self.image.shape[:2])
+        image = np.ascontiguousarray(self.image[margin : margin + height, margin : margin + width])
+        landmarks = self.face.landmarks_px - np.array([margin, margin, 0], np.float32)
+        face = Face(landmarks, self.face.blendshapes, self.face.pose, (width, height))
+        left, top, right, bottom = (edge - margin for edge in self.photo_rect)
+        rect = (max(0, left), max(0, top), min(width, right), min(height, bottom))
+        offset = (self.offset_px[0] - margin, self.offset_px[1] - margin)
+        return Canvas(image, face, self.scale, offset, rect)
 
 
 def even_size(size_px: tuple[int, int]) -> tuple[int, int]:
@@ -76,16 +92,14 @@ def make_canvas(
     framing: Framing,
     size_px: tuple[int, int],
     view: View,
-    *,
-    standing: bool = False,
 ) -> Canvas:
     """Lay the photograph out in the output's size.
 
     ``portrait`` cuts head and shoulders; ``photo`` shows the whole picture. What the photo does
-    not reach is filled with its own blurred enlargement, never left empty. ``standing``: there is
-    nothing below the photo, so that a person cut out of it does not hover.
+    not reach is filled with its own blurred enlargement, never left empty. There is nothing below
+    the photo, so that nobody ends in the air.
     """
-    return make_canvases(photo, [face], framing, size_px, view, standing=standing)[0]
+    return make_canvases(photo, [face], framing, size_px, view)[0]
 
 
 def make_canvases(
@@ -95,13 +109,34 @@ def make_canvases(
     size_px: tuple[int, int],
     view: View,
     *,
-    standing: bool = False,
+    margin_faces: float = 0.0,
 ) -> list[Canvas]:
     """Lay the photograph out once for several of its faces; the canvases share one picture.
 
-    ``portrait`` shows all their heads. ``standing`` as for ``make_canvas``. Raises ``UsageError``
-    where these stand too far apart for the output's shape.
+    ``portrait`` shows all their heads. ``margin_faces``: how much wider than the output the
+    picture is made on every side, in heights of the largest face. Raises ``UsageError`` where the
+    heads stand too far apart for the output's shape.
     """
+    scale, left, top = _placement(photo, faces, framing, size_px, view)
+    face_px = scale * max(_head_extent(face)[2] for face in faces)
+    margin_px = round(min(margin_faces * face_px, _WIDEST * max(size_px)))
+    wide = (size_px[0] + 2 * margin_px, size_px[1] + 2 * margin_px)
+    left, top = left + margin_px, top + margin_px
+    image, rect = _paint(photo, scale, left, top, wide)
+    return [
+        Canvas(image, _placed(face, scale, left, top, wide), scale, (left, top), rect, margin_px)
+        for face in faces
+    ]
+
+
+def _placement(
+    photo: UInt8Image,
+    faces: Sequence[Face],
+    framing: Framing,
+    size_px: tuple[int, int],
+    view: View,
+) -> tuple[float, float, float]:
+    """Return the photograph's scale, left and top in the output."""
     width, height = size_px
     photo_h, photo_w = photo.shape[:2]
     if framing == "photo":
@@ -111,20 +146,9 @@ def make_canvases(
         scale, left, top = _portrait_placement(faces[0], (photo_w, photo_h), size_px)
     else:
         scale, left, top = _group_placement(faces, (photo_w, photo_h), size_px)
-    if standing:
-        top = max(top, height - photo_h * scale)
-    scale, left, top = _apply_view(view, scale, left, top, size_px)
-    image = _paint(photo, scale, left, top, size_px)
-    rect = (
-        max(0, round(left)),
-        max(0, round(top)),
-        min(width, round(left + photo_w * scale)),
-        min(height, round(top + photo_h * scale)),
-    )
-    return [
-        Canvas(image, _placed(face, scale, left, top, size_px), scale, (left, top), rect)
-        for face in faces
-    ]
+    # Whoever a photograph cuts off below stands on the output's lower edge.
+    top = max(top, height - photo_h * scale)
+    return _apply_view(view, scale, left, top, size_px)
 
 
 def _placed(face: Face, scale: float, left: float, top: float, size_px: tuple[int, int]) -> Face:
@@ -224,8 +248,11 @@ def _apply_view(
 
 def _paint(
     photo: UInt8Image, scale: float, left: float, top: float, size_px: tuple[int, int]
-) -> UInt8Image:
-    """Draw the photo at its place, over its own blurred enlargement where it does not reach."""
+) -> tuple[UInt8Image, tuple[int, int, int, int]]:
+    """Draw the photo at its place, over its own blurred enlargement where it does not reach.
+
+    Returns the picture and the photo's (left, top, right, bottom) in it.
+    """
     import cv2
 
     width, height = size_px
@@ -242,15 +269,15 @@ def _paint(
     method = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_LINEAR
     picture = cv2.warpAffine(shrunk, matrix, size_px, flags=method, borderMode=cv2.BORDER_REPLICATE)
     photo_h, photo_w = photo.shape[:2]
-    x0, y0 = max(0, round(left)), max(0, round(top))
-    x1 = min(width, round(left + photo_w * scale))
-    y1 = min(height, round(top + photo_h * scale))
-    if x0 == 0 and y0 == 0 and x1 == width and y1 == height:
-        return np.asarray(picture, np.uint8)
+    x0, y0 = min(width, max(0, round(left))), min(height, max(0, round(top)))
+    x1 = max(x0, min(width, round(left + photo_w * scale)))
+    y1 = max(y0, min(height, round(top + photo_h * scale)))
+    rect = (x0, y0, x1, y1)
+    if rect == (0, 0, width, height):
+        return np.asarray(picture, np.uint8), rect
     filled = _blurred_cover(photo, size_px)
-    if x1 > x0 and y1 > y0:
-        filled[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
-    return filled
+    filled[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
+    return filled, rect
 
 
 def _blurred_cover(photo: UInt8Image, size_px: tuple[int, int]) -> UInt8Image:

@@ -9,21 +9,20 @@ head that moves uncovers the people behind it, not a hole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
 from avatar.core.face.bounds import face_px
-from avatar.core.face.head import decompose
 from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
-from avatar.stages.generate.matte import Layers, face_frame, split_layers
+from avatar.stages.generate.matte import Layers
 from avatar.stages.generate.mesh import Box
 from avatar.stages.generate.overlay import box_around
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
     Picture,
     PortraitGenerator,
@@ -31,8 +30,8 @@ from avatar.stages.generate.portrait import (
     at_rest,
     generated,
     lay_over,
-    mattes_for,
 )
+from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
 
 _USUAL = PortraitSettings()
@@ -61,6 +60,7 @@ class GroupGenerator(Viewed):
         self._people = [
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
+        self._cuts: list[PersonCut] | None = None
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -70,27 +70,22 @@ class GroupGenerator(Viewed):
             self._framing,
             self._size_px,
             self._view,
-            standing=background.another,
+            margin_faces=AROUND,
         )
-        within = canvases[0].photo_rect if background.another else None
-        heads = [decompose(canvas.face) for canvas in canvases]
-        frames = [
-            face_frame(canvas.face.landmarks_px, head)
-            for canvas, head in zip(canvases, heads, strict=True)
-        ]
+        if self._cuts is None:
+            self._cuts = cut_photo(self._photo, self._faces, self._settings.mattes)
         self._layers: list[Layers] = []
         # What each person stands in: the picture without those nearer than them.
         self._rests: list[Picture] = []
-        picture = canvases[0].image
-        mattes = mattes_for(self._settings, self._view)
-        for k, (person, canvas) in enumerate(zip(self._people, canvases, strict=True)):
-            landmarks = canvas.face.landmarks_px
-            layers = split_layers(picture, landmarks, heads[k], frames[k + 1 :], mattes, within)
-            person.lay_on(replace(canvas, image=picture), layers)
-            self._layers.append(layers)
-            self._rests.append(picture)
+        picture, margin, apart = None, canvases[0].margin_px, background.another
+        for person, canvas, cut in zip(self._people, canvases, self._cuts, strict=True):
+            wide, layers = split_wide(canvas, cut, picture, apart=apart)
             picture = layers.plate
-        self._behind = background.behind(picture)
+            layers, narrow = layers.inner(margin), wide.inner()
+            person.lay_on(narrow, layers)
+            self._layers.append(layers)
+            self._rests.append(narrow.image)
+        self._behind = background.behind(self._layers[-1].plate)
         if not background.own:
             self._rests = self._on(self._behind)
 
@@ -123,7 +118,7 @@ class GroupGenerator(Viewed):
 def _lay_rest(picture: Picture, below: Picture, layers: Layers, box: Box) -> None:
     """Lay a person at rest over ``below`` into the box of ``picture``."""
     x0, y0, x1, y1 = box
-    person: NDArray[np.uint8] = layers.person[y0 + layers.crown_px : y1 + layers.crown_px, x0:x1]
+    person: NDArray[np.uint8] = layers.shown[y0:y1, x0:x1]
     if person[..., 3].any():
         lay_over(picture[y0:y1, x0:x1], below[y0:y1, x0:x1], person)
     else:

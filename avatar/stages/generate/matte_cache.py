@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +14,71 @@ from numpy.typing import NDArray
 
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32
+from avatar.stages.generate.texture import Places
 
 # One more whenever `split_layers` comes to cut the same picture otherwise.
-_CUT = 2
+_CUT = 3
 _KEPT = 64
 
 
 class MatteCache:
     """Keeps mattes in ``root``/KEY.npz, the key being the hash of all that decides a matte.
 
-    A matte is the coverage alone, without a colour of the photograph. Of the entries the newest 64
-    are kept. ``say`` is told when one cannot be written.
+    A matte is the coverage, and from where in the photograph what is behind is copied: numbers,
+    without a colour of the photograph. Of the entries the newest 64 are kept. ``say`` is told when
+    one cannot be written.
     """
 
     def __init__(self, root: Path, say: Callable[[str], None] = lambda line: None) -> None:
         self._root, self._say = root, say
 
-    def matte(self, made_of: Iterable[NDArray[Any]], cut: Callable[[], Float32]) -> Float32:
-        """Return the kept matte, float32 (H, W), else what ``cut`` gives, which is then kept.
+    def matte(
+        self, made_of: Sequence[NDArray[Any]], cut: Callable[[], tuple[Float32, Places]]
+    ) -> tuple[Float32, Places]:
+        """Return the kept matte and places, float32 (H, W) and int32 (H, W, 2), else ``cut``'s.
 
-        ``made_of``: arrays that decide the result. What is kept is given back bit for bit.
+        These are then kept. ``made_of``: arrays that decide the result, the picture first. What is
+        kept is given back bit for bit.
         """
         path = self._root / f"{_key(made_of)}.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                return np.asarray(kept["matte"], np.float32)
+                return _checked(kept["matte"], kept["places"], made_of[0].shape[:2])
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             self._say(f"the outline kept in {path} cannot be read ({error}): cutting again")
-        matte = cut()
+        matte, places = cut()
         try:
-            self._keep(path, matte)
+            self._keep(path, matte, places)
         except OSError as error:
             self._say(
                 f"the outline cannot be kept in {path} ({error.strerror or error}): "
                 "the next start cuts again"
             )
-        return matte
+        return matte, places
 
-    def _keep(self, path: Path, matte: Float32) -> None:
+    def _keep(self, path: Path, matte: Float32, places: Places) -> None:
         """Write a matte whole or not at all, and delete what is too old."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with whole_file(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, matte=matte)
+            np.savez_compressed(file, matte=matte, places=places.astype(np.int16))
         newest_last = sorted(self._root.glob("*.npz"), key=lambda kept: kept.stat().st_mtime_ns)
         for old in newest_last[:-_KEPT]:
             old.unlink(missing_ok=True)
+
+
+def _checked(
+    matte: NDArray[Any], places: NDArray[Any], shape: tuple[int, ...]
+) -> tuple[Float32, Places]:
+    """Return what was kept; raises ``ValueError`` where it does not belong to the picture."""
+    if matte.dtype != np.float32 or matte.shape != shape or not np.isfinite(matte).all():
+        raise ValueError(f"expected a matte of {shape}, found {matte.dtype} {matte.shape}")
+    if places.dtype != np.int16 or places.shape != (*shape, 2):
+        raise ValueError(f"expected places of {shape}, found {places.dtype} {places.shape}")
+    if (places < -1).any() or (places >= np.array(shape)).any():
+        raise ValueError("expected places within the picture")
+    return np.asarray(matte, np.float32), places.astype(np.int32)
 
 
 def _key(arrays: Iterable[NDArray[Any]]) -> str:

@@ -25,8 +25,7 @@ from avatar.core.face.topology import (
 )
 from avatar.core.frames import Float32
 from avatar.stages.generate.deform import Pose
-from avatar.stages.generate.floor import Floor
-from avatar.stages.generate.matte import face_frame
+from avatar.stages.generate.face_frame import face_frame
 from avatar.stages.generate.raster import draw_triangles, sample
 from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
 
@@ -38,13 +37,17 @@ _RINGS = (
     (1.25, 0.60, 0.45),
     (1.50, 0.90, 0.15),
     (1.85, 1.05, 0.0),
-    (2.40, 1.05, 0.0),
-    (3.20, 1.05, 0.0),
+    (2.45, 1.05, 0.0),
+    (3.40, 1.05, 0.0),
 )
+# A hull that is farther out than the face's oval by less of its radius hides nothing.
+_HOLLOW = 0.03
 # The neck: where along the face (the chin is at −1) the head's motion begins and ends to fade.
+# Beside it that begins higher up: what a tilt moves farther fades over a longer way, or it folds.
 _NECK_TOP, _NECK_END = -0.95, -2.1
+_SIDE_TOP, _SIDE_FROM, _SIDE_TO = -0.2, 0.8, 1.9
 # Far from the face nothing moves, so that what the cut took for the person stays in place.
-_FAR_FROM, _FAR_TO = 2.3, 3.1
+_FAR_FROM, _FAR_TO = 2.2, 3.3
 # Where nothing moves more than this the photograph stays: less cannot be seen.
 _STILL_PX = 0.2
 # Lashes and lid line above the eye's edge, in eye widths.
@@ -61,9 +64,8 @@ class HeadMesh:
 
     ``landmarks_px``: float32 (478, 3), the photograph's own, canvas pixels. ``head``: the same
     taken apart. ``size_px``: the canvas's size. ``step``: output pixels of one map cell.
-    ``alpha``: uint8 (H, W), where on the canvas the person is. ``crown_px``: rows
-    that the person's layer has above the canvas; maps point into that layer. ``floor_px``: where
-    the photo ends below; the body stands on it and must not leave it.
+    ``alpha``: uint8 (H, W), where on the canvas the person is. ``origin_px``: columns and rows
+    that the person's layer has left of the canvas and above it; maps point into that layer.
     """
 
     def __init__(
@@ -73,20 +75,16 @@ class HeadMesh:
         size_px: tuple[int, int],
         step: int,
         alpha: NDArray[np.uint8],
-        crown_px: int,
-        floor_px: float,
+        origin_px: tuple[int, int],
     ) -> None:
         self._head = head
         surface = landmarks_px[:SURFACE_COUNT]
         frame = face_frame(landmarks_px, head)
-        ends = np.array([[0, floor_px], [size_px[0], floor_px]], np.float32)
-        # A tilted head sees the photo's lower edge rise to one side; the higher end counts.
-        floor = float(frame.coordinates(ends)[:, 1].max())
         outline = _outline(surface)
-        self._floor = Floor(frame, floor, outline, _rings(outline, head.scale_px))
-        self._rings = self._floor.standing
-        reach = frame.coordinates(self._rings[:, :2])
-        self._ring_weight = _head_share(reach, max(_NECK_END, floor))
+        self._rings = _rings(outline, head.scale_px)
+        self._ring_weight = head_share(frame.coordinates(self._rings[:, :2]))
+        # Whatever a face's shape: beyond the last ring nothing moves, so nor does the ring.
+        self._ring_weight[-len(FACE_OVAL) :] = 0
         # Each ring vertex in the head frame, so that it turns with the skull.
         self._ring_shape = shape_of(self._rings, head.rotation, head.centre_px, head.scale_px)
         self._lash_shape = _lash_offsets(head.shape)
@@ -108,7 +106,7 @@ class HeadMesh:
         eyes = np.concatenate(EYE_RINGS)
         self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
         self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
-        self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, crown_px)
+        self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, origin_px)
 
     def vertices(self, pose: Pose) -> Float32:
         """Return where the vertices go, float32 (N, 3), canvas pixels."""
@@ -117,7 +115,6 @@ class HeadMesh:
         change = oval - self._posed(self._head.shape[FACE_OVAL], pose)
         posed += np.tile(change, (len(_RINGS), 1)) * self._ring_pull
         moved = self._rings + (posed - self._rings) * self._ring_weight
-        self._floor.give_way(moved, oval)
         surface = pose.landmarks_px[:SURFACE_COUNT]
         lashes = surface[_LASHED] + self._turned(self._lash_shape, pose.rotation, pose.scale_px)
         vertices = np.concatenate([surface, lashes, oval, moved]).astype(np.float32)
@@ -170,6 +167,8 @@ def _outline(surface: Float32) -> Float32:
     t = (to_corner[..., 0] * edges[None, :, 1] - to_corner[..., 1] * edges[None, :, 0]) / across
     s = (to_corner[..., 0] * rays[:, None, 1] - to_corner[..., 1] * rays[:, None, 0]) / across
     met = np.where((t > 0) & (s >= 0) & (s <= 1), t, 1.0).max(axis=1)
+    # A hull cuts across hollows of a face's edge, too, by a little.
+    met = 1 + (met - 1) * smooth_step((met - 1) / _HOLLOW - 1)
     oval[:, :2] = middle + rays * np.clip(met, 1.0, 3.0)[:, None]
     return oval.astype(np.float32)
 
@@ -188,14 +187,18 @@ def _rings(outline: Float32, scale_px: float) -> Float32:
     return np.concatenate(rings).astype(np.float32)
 
 
-def _head_share(uv: Float32, neck_end: float) -> Float32:
-    """Return how much of the head's motion points at face coordinates take, float32 (N, 1)."""
-    v, far = uv[:, 1], np.linalg.norm(uv, axis=1)
-    down = (v - neck_end) / max(_NECK_TOP - neck_end, 0.05)
+def head_share(uv: Float32) -> Float32:
+    """Return how much of the head's motion points at face coordinates take, float32 (N, 1).
+
+    ``uv``: float32 (N, 2), as ``FaceFrame`` has them. The same whatever part of the body the
+    photograph shows: where it ends at the chin, the neck below would go along all the same.
+    """
+    aside, v, far = np.abs(uv[:, 0]), uv[:, 1], np.linalg.norm(uv, axis=1)
+    beside = smooth_step((aside - _SIDE_FROM) / (_SIDE_TO - _SIDE_FROM))
+    top = _NECK_TOP + (_SIDE_TOP - _NECK_TOP) * beside
+    down = (v - _NECK_END) / (top - _NECK_END)
     near = (_FAR_TO - far) / (_FAR_TO - _FAR_FROM)
-    # Beside the neck are shoulders, which stay; hair that falls on them goes half the way.
-    beside = np.clip((np.abs(uv[:, 0]) - 0.9) / 1.0, 0, 1) * np.clip((-1.0 - v) / 0.5, 0, 1)
-    share = smooth_step(down) * smooth_step(near) * (1 - beside)
+    share = smooth_step(down) * smooth_step(near)
     return np.asarray(share[:, None], np.float32)
 
 
@@ -259,6 +262,25 @@ def _ring_triangles(rings: int) -> NDArray[np.int32]:
     return np.concatenate(triangles).astype(np.int32)
 
 
+def _close_pinholes(coarse: Float32, colour: Float32, still: NDArray[Any]) -> None:
+    """Give single cells that are ``still``, uint8 (h, w), what their neighbours have, in place.
+
+    ``coarse``, ``colour``: float32 (h, w, …). Where many triangles meet in one point, rounding
+    leaves a cell to none of them.
+    """
+    import cv2
+
+    wide = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    alone = cv2.subtract(still, wide)[1:-1, 1:-1]
+    if not cv2.countNonZero(alone):
+        return
+    y, x = np.add(np.nonzero(alone), 1)
+    for values in (coarse, colour):
+        around = [values[y - 1, x], values[y + 1, x], values[y, x - 1], values[y, x + 1]]
+        values[y, x] = np.median(around, axis=0)
+    still[y, x] = 0
+
+
 class _BackwardMap:
     """Draws source coordinates as colours, coarsely, and refines them."""
 
@@ -269,7 +291,7 @@ class _BackwardMap:
         size_px: tuple[int, int],
         step: int,
         alpha: NDArray[np.uint8],
-        crown_px: int,
+        origin_px: tuple[int, int],
     ) -> None:
         import cv2
 
@@ -294,7 +316,7 @@ class _BackwardMap:
         self._to_pixels = np.zeros((2, 3), np.float32)
         self._to_pixels[[0, 1], [0, 1]] = self._span
         self._to_pixels[:, 2] = self._low - 0.5
-        self._to_pixels[1, 2] += crown_px
+        self._to_pixels[:, 2] += origin_px
         self._still_px = cv2.transform(self._identity, self._to_pixels)
         self._to_cells = self._to_pixels / np.float32(step)
         self._to_cells[:, 2] = (self._low - self._origin) / step - 0.5
@@ -334,6 +356,7 @@ class _BackwardMap:
         coarse = np.asarray(cv2.transform(self._colour, self._to_pixels), np.float32)
         shift = cv2.subtract(coarse, self._still_px)
         still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
+        _close_pinholes(coarse, self._colour, still)
         # Where nobody was and nobody comes, background moves onto the same background.
         at = cv2.transform(self._colour, self._to_cells)
         comes = sample(self._person, np.asarray(at, np.float32))

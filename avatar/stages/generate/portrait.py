@@ -8,19 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
-from avatar.core.face.head import decompose
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
 from avatar.core.options import Options
 from avatar.stages.generate.background import PHOTO, Background
 from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
 from avatar.stages.generate.eyes import EyeLayer
-from avatar.stages.generate.framing import Canvas, View, make_canvas
-from avatar.stages.generate.matte import Layers, split_layers
+from avatar.stages.generate.framing import Canvas, make_canvases
+from avatar.stages.generate.matte import Layers, face_frame
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.mesh import Box, HeadMesh
 from avatar.stages.generate.mouth import MouthInside, MouthLayer
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.raster import fixed_point
+from avatar.stages.generate.room import Room
 from avatar.stages.generate.shading import FineShading
+from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
 
 # Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
@@ -46,11 +48,6 @@ class PortraitSettings:
     background: Background = PHOTO
 
 
-def mattes_for(settings: PortraitSettings, view: View) -> MatteCache | None:
-    """Return where outlines are kept: only those of the view that every start begins with."""
-    return settings.mattes if view == View() else None
-
-
 class PortraitGenerator(Viewed):
     """Animates one photograph.
 
@@ -70,6 +67,7 @@ class PortraitGenerator(Viewed):
         super().__init__(photo, framing, size_px)
         self._settings = settings
         self._photo, self._face = photo, face
+        self._cut: PersonCut | None = None
 
     @property
     def canvas(self) -> Canvas:
@@ -78,19 +76,18 @@ class PortraitGenerator(Viewed):
 
     def _lay_out(self) -> None:
         background = self._settings.background
-        canvas = make_canvas(
+        (wide,) = make_canvases(
             self._photo,
-            self._face,
+            [self._face],
             self._framing,
             self._size_px,
             self._view,
-            standing=background.another,
+            margin_faces=AROUND,
         )
-        head = decompose(canvas.face)
-        landmarks = canvas.face.landmarks_px
-        mattes = mattes_for(self._settings, self._view)
-        within = canvas.photo_rect if background.another else None
-        layers = split_layers(canvas.image, landmarks, head, mattes=mattes, apart_within=within)
+        if self._cut is None:
+            self._cut = cut_photo(self._photo, [self._face], self._settings.mattes)[0]
+        wide, layers = split_wide(wide, self._cut, apart=background.another)
+        canvas, layers = wide.inner(), layers.inner(wide.margin_px)
         self.lay_on(canvas, layers)
         self._behind = background.behind(layers.plate)
         self._rest = canvas.image if background.own else at_rest(self._behind, layers)
@@ -102,24 +99,21 @@ class PortraitGenerator(Viewed):
         """
         step = max(1, round(max(self._size_px) / _MAP_CELLS))
         self._canvas, self._layers = canvas, layers
+        origin_px = layers.side_px, layers.crown_px
         self._deformer = FaceDeformer(canvas)
-        landmarks = canvas.face.landmarks_px
+        landmarks, head = canvas.face.landmarks_px, self._deformer.head
+        self._room = Room(head, face_frame(landmarks, head), layers)
         self._mesh = HeadMesh(
             landmarks,
-            self._deformer.head,
+            head,
             self._size_px,
             step,
-            layers.person[layers.crown_px :, :, 3],
-            layers.crown_px,
-            canvas.photo_rect[3],
+            layers.shown[..., 3],
+            origin_px,
         )
-        self._shading = FineShading(
-            layers.person, layers.crown_px, landmarks, self._settings.shading
-        )
-        self._eyes = [
-            EyeLayer(canvas.image, landmarks, self._deformer.head, side) for side in (0, 1)
-        ]
-        self._mouth = MouthLayer(canvas.image, landmarks, self._deformer.head, self._settings.mouth)
+        self._shading = FineShading(layers.person, origin_px, landmarks, self._settings.shading)
+        self._eyes = [EyeLayer(canvas.image, landmarks, head, side) for side in (0, 1)]
+        self._mouth = MouthLayer(canvas.image, landmarks, head, self._settings.mouth)
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the avatar; the picture is new each time and belongs to the caller."""
@@ -133,8 +127,12 @@ class PortraitGenerator(Viewed):
         return generated(image, motion)
 
     def pose(self, motion: Motion) -> Pose:
-        """Return where a motion that is ``usable`` puts the head."""
-        return self._deformer.pose(motion)
+        """Return where a motion that is ``usable`` puts the head.
+
+        Relative motion keeps within what the photograph has room for.
+        """
+        pose = self._deformer.pose(motion)
+        return pose if motion.absolute else self._room.kept(pose)
 
     def folded(self, motion: Motion) -> int:
         """Return how many of the mesh's triangles ``motion`` turns inside out."""
@@ -157,7 +155,7 @@ class PortraitGenerator(Viewed):
         import cv2
 
         person = self._shading.apply(motion)
-        layer = person[self._layers.crown_px :]
+        layer = person[self._layers.crown_px :, self._layers.side_px :]
         kept = [eye.cover(layer, pose) for eye in self._eyes]
         maps = self._mesh.backward_maps(pose)
         for (x0, y0, x1, y1), source_px in maps:
@@ -188,7 +186,7 @@ def lay_over(image: Picture, plate: Picture, person: NDArray[np.uint8]) -> None:
 def at_rest(behind: Picture, layers: Layers) -> Picture:
     """Return the person of ``layers`` as photographed, over ``behind``."""
     rest = behind.copy()
-    lay_over(rest, behind, np.ascontiguousarray(layers.person[layers.crown_px :]))
+    lay_over(rest, behind, np.ascontiguousarray(layers.shown))
     return rest
 
 

@@ -42,29 +42,31 @@ _TURN_FULL, _TURN_NONE = math.radians(30), math.radians(60)
 class FineShading:
     """Shades one avatar's person layer.
 
-    ``person``: uint8 (H, W, 4) premultiplied, the layer at rest, ``crown_px`` rows above the
-    canvas. ``landmarks_px``: float32 (478, 3), canvas pixels. ``strength``: 0 none, 1 the
-    driver's own.
+    ``person``: uint8 (H, W, 4) premultiplied, the layer at rest; ``origin_px``: its columns and
+    rows left of the canvas and above it. ``landmarks_px``: float32 (478, 3), canvas pixels.
+    ``strength``: 0 none, 1 the driver's own.
     """
 
     def __init__(
         self,
         person: NDArray[np.uint8],
-        crown_px: int,
+        origin_px: tuple[int, int],
         landmarks_px: Float32,
         strength: float,
     ) -> None:
         self._person, self._strength = person, strength
         self._shaded = person.copy()
-        surface = landmarks_px[:SURFACE_COUNT, :2]
-        height, width = person.shape[0] - crown_px, person.shape[1]
+        # From here on all is in the layer's pixels.
+        placed = landmarks_px + np.array([*origin_px, 0], np.float32)
+        surface = placed[:SURFACE_COUNT, :2]
+        height, width = person.shape[:2]
         low = np.clip(np.floor(surface[FACE_OVAL].min(axis=0)), 0, (width - 2, height - 2))
         high = np.clip(np.ceil(surface[FACE_OVAL].max(axis=0)), low + 2, (width, height))
         self._box: Box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-        self._rows = slice(self._box[1] + crown_px, self._box[3] + crown_px)
+        self._rows = slice(self._box[1], self._box[3])
         self._columns = slice(self._box[0], self._box[2])
         self._places = ((surface - low) / (high - low)).astype(np.float32)
-        self._landmarks_px = landmarks_px
+        self._landmarks_px = placed
         self._cells = 0
         self._reference: Float32 | None = None
         self._reference_shape: Float32 | None = None

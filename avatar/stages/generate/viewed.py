@@ -45,7 +45,8 @@ class Viewed(ABC):
     def set_view(self, view: View) -> None:
         """Cut the picture anew, from the generating thread.
 
-        It takes some hundredths of a second for a face, some tenths for a group or an album.
+        People are not cut out again: it takes about a tenth of a second, for a group or an album
+        some tenths.
         """
         self._view = view
         self._lay_out()

@@ -10,9 +10,11 @@ from avatar.core.face.head import decompose
 from avatar.core.face.rotation import rotation_from_vector
 from avatar.core.frames import Face, Float32, Motion, Presence, UInt8Image, still
 from avatar.stages.generate.album import AlbumGenerator
-from avatar.stages.generate.album_layers import first_source, further_source
+from avatar.stages.generate.album_layers import LayeredPhoto, further_source
 from avatar.stages.generate.framing import View, make_canvas
+from avatar.stages.generate.person_cut import cut_photo
 from avatar.stages.generate.portrait import PortraitGenerator
+from avatar.stages.generate.surroundings import split_wide
 
 SIZE_PX = (384, 384)
 YAW = 0.4
@@ -80,8 +82,14 @@ def test_a_photograph_that_was_turned_scaled_and_moved_comes_back_to_its_place(
     # Pixel centres are at halves.
     matrix[:, 2] = matrix[:, :2] @ [0.5, 0.5] - 0.5 + shift
     image = cv2.warpAffine(portrait, matrix, (900, 900), flags=cv2.INTER_AREA)
-    first = first_source(make_canvas(portrait, portrait_face, "portrait", SIZE_PX, View()))
-    other = further_source(first, np.asarray(image, np.uint8), moved)
+    canvas = make_canvas(portrait, portrait_face, "portrait", SIZE_PX, View())
+    picture = np.asarray(image, np.uint8)
+    own, other_cut = (
+        cut_photo(photo, [face], None)[0]
+        for photo, face in ((portrait, portrait_face), (picture, moved))
+    )
+    first = LayeredPhoto(*split_wide(canvas, own))
+    other = further_source(first, picture, moved, other_cut)
     wanted, found = first.canvas.face.landmarks_px, other.canvas.face.landmarks_px
     assert np.abs(found - wanted).max() < 0.05
     x, y = wanted[[6, 197, 50, 280, 13, 151], :2].astype(int).T

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avatar.core.frames import Face, UInt8Image
-from avatar.stages.generate.framing import View, default_size, make_canvas
+from avatar.stages.generate.framing import View, default_size, make_canvas, make_canvases
 
 SIZES = [(1280, 720), (720, 1280), (512, 512), (640, 480)]
 
@@ -64,13 +64,25 @@ def test_views_keep_within_limits() -> None:
 
 
 @pytest.mark.parametrize("framing", ["portrait", "photo"])
-def test_one_who_is_cut_out_stands_on_the_lower_edge(
+def test_one_whom_the_photograph_cuts_off_stands_on_the_lower_edge(
     portrait: UInt8Image, portrait_face: Face, framing: str
 ) -> None:
     low = np.ascontiguousarray(portrait[: int(portrait_face.landmarks_px[152, 1]) + 20])
-    plain, standing = (
-        make_canvas(low, portrait_face, framing, (300, 400), View(), standing=standing)  # type: ignore[arg-type]
-        for standing in (False, True)
-    )
-    assert plain.photo_rect[3] < 400
-    assert standing.photo_rect[3] == 400
+    canvas = make_canvas(low, portrait_face, framing, (300, 400), View())  # type: ignore[arg-type]
+    assert canvas.photo_rect[3] == 400
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_wider_canvas_is_the_output_with_more_around(
+    portrait: UInt8Image, portrait_face: Face, size: tuple[int, int]
+) -> None:
+    plain = make_canvas(portrait, portrait_face, "portrait", size, View())
+    (wide,) = make_canvases(portrait, [portrait_face], "portrait", size, View(), margin_faces=0.4)
+    inner = wide.inner()
+    left, top, right, bottom = plain.photo_rect
+    assert wide.margin_px > 0.05 * min(size)
+    assert inner.photo_rect == plain.photo_rect
+    assert inner.offset_px == pytest.approx(plain.offset_px)
+    assert np.allclose(inner.face.landmarks_px, plain.face.landmarks_px, atol=1e-3)
+    apart = np.abs(inner.image.astype(int) - plain.image)[top:bottom, left:right]
+    assert apart.max() <= 2

@@ -6,13 +6,15 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face, Float32, UInt8Image
-from avatar.stages.generate import matte
+from avatar.stages.generate import person_cut
 from avatar.stages.generate.framing import View
 from avatar.stages.generate.matte import Layers, split_layers
 from avatar.stages.generate.matte_cache import MatteCache
@@ -23,13 +25,13 @@ from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A list that grows with every cut that is really made."""
     made: list[int] = []
-    cut = matte._alpha
+    cut = person_cut._coverage
 
     def counted(*given: object) -> Float32:
         made.append(1)
         return cut(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(matte, "_alpha", counted)
+    monkeypatch.setattr(person_cut, "_coverage", counted)
     return made
 
 
@@ -63,14 +65,15 @@ def test_another_picture_or_face_is_cut_anew(
     assert len(list(tmp_path.glob("*.npz"))) == 3
 
 
-def test_nothing_but_the_outline_is_kept_and_for_the_owner_alone(
+def test_no_colour_is_kept_and_the_outline_for_the_owner_alone(
     portrait: UInt8Image, portrait_face: Face, tmp_path: Path
 ) -> None:
     split(portrait, portrait_face, MatteCache(tmp_path / "m"))
     (kept,) = (tmp_path / "m").iterdir()
     with np.load(kept) as content:
-        assert list(content) == ["matte"]
+        assert sorted(content) == ["matte", "places"]
         assert content["matte"].shape == portrait.shape[:2]
+        assert content["places"].shape == (*portrait.shape[:2], 2)
     if sys.platform != "win32":
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
@@ -106,16 +109,48 @@ def test_old_entries_give_way(tmp_path: Path) -> None:
     cache = MatteCache(tmp_path)
     flat = np.zeros((2, 2), np.float32)
     for k in range(70):
-        cache.matte([np.array([k])], lambda: flat)
+        cache.matte([np.full((2, 2), k)], lambda: (flat, np.zeros((2, 2, 2), np.int32)))
         for age, path in enumerate(sorted(tmp_path.glob("*.npz"), key=os.path.getmtime)):
             os.utime(path, ns=(age, age))
     assert len(list(tmp_path.glob("*.npz"))) == 64
 
 
-def test_zooming_leaves_nothing_behind(
-    portrait: UInt8Image, portrait_face: Face, tmp_path: Path
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"matte": np.zeros((3, 3), np.float32)},
+        {"matte": np.array(["x"])},
+        {"places": np.zeros((3, 3, 2), np.int16)},
+        {"places": np.full((600, 512, 2), 700, np.int16)},
+        {"places": np.full((600, 512, 2), -9, np.int16)},
+    ],
+)
+def test_an_entry_that_does_not_fit_the_picture_is_told_and_replaced(
+    portrait: UInt8Image,
+    portrait_face: Face,
+    tmp_path: Path,
+    cuts: list[int],
+    broken: dict[str, NDArray[Any]],
+) -> None:
+    said: list[str] = []
+    cache = MatteCache(tmp_path, said.append)
+    first = split(portrait, portrait_face, cache)
+    (kept,) = tmp_path.iterdir()
+    with np.load(kept) as content:
+        entries = {**content, **broken}
+    with kept.open("wb") as file:
+        np.savez_compressed(file, **entries)
+    assert np.array_equal(split(portrait, portrait_face, cache).person, first.person)
+    assert len(said) == 1
+    assert "cutting again" in said[0]
+    assert len(cuts) == 2
+
+
+def test_zooming_cuts_nobody_again(
+    portrait: UInt8Image, portrait_face: Face, tmp_path: Path, cuts: list[int]
 ) -> None:
     settings = PortraitSettings(mattes=MatteCache(tmp_path))
     with PortraitGenerator(portrait, portrait_face, "portrait", (128, 128), settings) as generator:
         generator.set_view(View(zoom=1.2))
     assert len(list(tmp_path.iterdir())) == 1
+    assert len(cuts) == 1

@@ -1,0 +1,210 @@
+"""Where about a person is in a photograph: the solid part, and how wide its rim is in doubt.
+
+GrabCut (Rother, Kolmogorov, Blake 2004), seeded by where the landmarks put face, skull, neck and
+shoulders. No learned weights: nothing to download, and the licence of nothing to mind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avatar.core.face.topology import FACE_OVAL
+from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.face_frame import FaceFrame, pixel_places
+from avatar.stages.generate.raster import sample
+
+# The face's height while cutting, and the picture's largest area: enough for hair, small enough
+# for a second or two.
+_FACE_PX, _AREA_PX = 90.0, 330_000
+_ROUNDS = 5
+# Hair that the cut may have lost: rays it is looked for along; L*a*b* distances (8 bits a channel)
+# that are no edge, that are still skin, and by which hair is darker than skin.
+_RAYS = 72
+_UNSEEN, _SKIN_LIKE, _DARKER = 14.0, 40.0, 60.0
+# A colour histogram's bins, along L* and along a* and b*, which are so wide.
+_LIGHTS, _TINTS, _TINT_STEP = 10, 32, 4
+# Pixels that a histogram needs; how much a colour can say at most, and how much it must,
+# natural logarithms of odds.
+_ENOUGH = 200
+_SURE, _MORE_ODDS = 3.0, 0.7
+
+
+def rough_cut(
+    image: UInt8Image, landmarks_px: Float32, frame: FaceFrame, others: Sequence[FaceFrame]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return 1 where the person is, uint8 (h, w), coarsely, and 1 where the person may also be.
+
+    Both are of the whole picture, smaller.
+
+    ``image``: uint8 (H, W, 3) RGB. ``landmarks_px``: float32 (478, 3) in it. ``others``: further
+    faces, which count as background.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    ratio = min(
+        1.0, _FACE_PX / (2 * float(frame.half_px[1])), float(np.sqrt(_AREA_PX / (height * width)))
+    )
+    size = max(1, round(width * ratio)), max(1, round(height * ratio))
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    corner = np.zeros(2, np.float32)
+    local = frame.scaled(ratio, corner)
+    elsewhere = [other.scaled(ratio, corner) for other in others]
+    oval = landmarks_px[FACE_OVAL, :2] * np.float32(ratio)
+    return _grab_cut(small, local, oval, elsewhere)
+
+
+def _grab_cut(
+    image: UInt8Image, frame: FaceFrame, oval_px: Float32, others: Sequence[FaceFrame]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return 1 where the person is, uint8 (h, w), and 1 where the person may also be."""
+    import cv2
+
+    seeds = _seeds(image.shape[:2], frame, oval_px, others)
+    never = seeds == cv2.GC_BGD
+    background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(1)  # k-means inside starts at random; the same photo must give the same cut
+    cv2.grabCut(
+        image, seeds, (0, 0, 0, 0), background, foreground, _ROUNDS, cv2.GC_INIT_WITH_MASK
+    )  # fmt: skip
+    person = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    person = _with_more(person, image, frame, never)
+    _, parts = cv2.connectedComponents(person)
+    x, y = np.clip(frame.centre_px, 0, np.array(image.shape[1::-1]) - 1).astype(int)
+    person = (parts == parts[y, x]).astype(np.uint8)
+    for operation, size in ((cv2.MORPH_CLOSE, 7), (cv2.MORPH_OPEN, 3)):
+        ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        person = np.asarray(cv2.morphologyEx(person, operation, ball), np.uint8)
+    return person, _with_hair(person.copy(), image, frame)
+
+
+def _with_more(
+    person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame, background: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Add what has the hair's or the clothes' colours and not the background's, to 0 and 1.
+
+    Hair that hangs beside the face is background by its place; taken into the background's
+    colours, GrabCut never finds it again. Here ``background``, bool (h, w), is what must be that.
+    """
+    import cv2
+
+    uv = frame.coordinates(pixel_places(image.shape))
+    u, v = np.abs(uv[..., 0]), uv[..., 1]
+    index, held = _binned(image), person > 0
+    hairy = _with_hair(person.copy(), image, frame) > 0
+    face = (u / 0.95) ** 2 + (v / 0.98) ** 2 < 1
+    away = cv2.distanceTransform(1 - person, cv2.DIST_L2, 5) / float(frame.half_px[1])
+    wall, skin = background & ~held, face & (v < 0.5)
+    added = held.copy()
+    # Hair seldom stands far off above; it hangs far down.
+    hair_cost = away * np.where(v > 0.6, 3.0, 1.0)
+    kinds = (
+        (hairy & ~face & (v > -0.4) & (v < 1.35), hair_cost, (u < 2.3) & (v > -3.2)),
+        (held & (u < 1.5) & (v < -1.5), away * 1.5, v < -1.1),
+    )
+    guide = image.astype(np.float32) / 255
+    for own, cost, reached in kinds:
+        if min(int(each.sum()) for each in (own, skin, wall)) < _ENOUGH:
+            continue
+        shares = [_histogram(index[each]) for each in (own, skin, wall)]
+        odds = np.log(shares[0] / np.maximum(shares[2], 0.3 * shares[1]))[index]
+        clipped = np.clip(odds, -_SURE, _SURE).astype(np.float32)
+        soft = cv2.ximgproc.guidedFilter(guide, clipped, 4, 1e-3)
+        added |= reached & ~background & (soft - cost > _MORE_ODDS)
+    return added.astype(np.uint8)
+
+
+def _binned(image: UInt8Image) -> NDArray[np.int32]:
+    """Return each pixel's bin in a histogram of L*a*b* colours, int32 (h, w)."""
+    import cv2
+
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.int32)
+    light = lab[..., 0] * _LIGHTS // 256
+    tint = np.clip((lab[..., 1:] - 128) // _TINT_STEP + _TINTS // 2, 0, _TINTS - 1)
+    return np.asarray((light * _TINTS + tint[..., 0]) * _TINTS + tint[..., 1], np.int32)
+
+
+def _histogram(index: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the share of each bin among ``index``, smoothed, never 0."""
+    shape = (_LIGHTS, _TINTS, _TINTS)
+    counts = np.bincount(index, minlength=int(np.prod(shape))).reshape(shape) / len(index)
+    for axis in (0, 1, 2, 0, 1, 2):
+        padded = np.pad(counts, [(1, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
+        low, high = (np.take(padded, np.arange(k, k + shape[axis]), axis=axis) for k in (0, 2))
+        counts = 0.5 * counts + 0.25 * (low + high)
+    return np.asarray(counts.reshape(-1) + 1e-5)
+
+
+def _seeds(
+    shape: tuple[int, ...], frame: FaceFrame, oval_px: Float32, others: Sequence[FaceFrame]
+) -> NDArray[np.uint8]:
+    """Return GrabCut's seeds: where a person must, may, and cannot be around a face."""
+    import cv2
+
+    places = pixel_places(shape)
+    uv = frame.coordinates(places)
+    u, v = np.abs(uv[..., 0]), uv[..., 1]
+    seeds = np.full(shape[:2], cv2.GC_PR_BGD, np.uint8)
+    hair = (u / 1.5) ** 2 + ((v - 0.2) / 1.8) ** 2 < 1
+    below = np.maximum(-1.1 - v, 0)
+    body = (v < -0.8) & (u < 0.65 + 3.0 * below)
+    seeds[hair | body] = cv2.GC_PR_FGD
+    seeds[((u / 2.3) ** 2 + ((v - 0.3) / 2.4) ** 2 > 1) & (v > -1.2)] = cv2.GC_BGD
+    skull = (u / 1.04) ** 2 + ((v - 0.1) / 1.35) ** 2 < 1
+    neck = (u < 0.45) & (v < -0.7) & (v > -1.45)
+    chest = u < np.clip((-1.2 - v) * 2.2, 0, 1.2)
+    seeds[(skull & (v > -0.2)) | neck | chest] = cv2.GC_FGD
+    for other in others:
+        theirs = other.coordinates(places)
+        seeds[(theirs[..., 0] / 1.1) ** 2 + ((theirs[..., 1] - 0.15) / 1.3) ** 2 < 1] = cv2.GC_BGD
+        # Bodies side by side meet halfway.
+        seeds[(theirs[..., 1] < -0.9) & (v < 0.9) & (np.abs(theirs[..., 0]) < u)] = cv2.GC_BGD
+    shrunk = oval_px.mean(axis=0) + (oval_px - oval_px.mean(axis=0)) * np.float32(0.97)
+    cv2.fillPoly(seeds, [np.round(shrunk).astype(np.int32)], cv2.GC_FGD)
+    return seeds
+
+
+def _with_hair(person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame) -> NDArray[np.uint8]:
+    """Add the hair that a cut by colour lost, to uint8 (h, w) of 0 and 1.
+
+    Dark hair before a dark wall is cut where nothing is to be seen. Along rays from the face
+    over the upper half of the head, a cut with the same colour on both sides is not believed,
+    nor one where skin ends at something dark: there hair is taken to reach as far as it usually
+    does. What is wrongly added has the wall's own colour, so its moving does not show.
+    """
+    import cv2
+
+    angles = np.linspace(np.radians(-15), np.radians(195), _RAYS)
+    rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+
+    def along(picture: NDArray[np.float32], reach: NDArray[np.floating]) -> NDArray[np.float32]:
+        points = frame.pixels((rays[:, None] * reach[..., None]).astype(np.float32)) - 0.5
+        return np.asarray(sample(picture, points.astype(np.float32)), np.float32)
+
+    reaches = np.arange(0.3, 2.6, 0.03)
+    outside = along(person.astype(np.float32), np.tile(reaches, (_RAYS, 1))) < 0.5
+    outside[:, -1] = True
+    cut = reaches[np.argmax(outside, axis=1)]
+    usual = 1 / np.hypot(rays[:, 0] / 1.4, rays[:, 1] / 1.85)
+    within = along(lab, cut[:, None] - np.linspace(0.06, 0.2, 5)).mean(axis=1)
+    beyond = along(lab, cut[:, None] + np.linspace(0.08, 0.25, 5)).mean(axis=1)
+    same = np.linalg.norm(within - beyond, axis=1) < _UNSEEN
+    skin = np.median(along(lab, np.full((_RAYS, 1), 0.4))[:, 0], axis=0)
+    hairline = np.linalg.norm(within - skin, axis=1) < _SKIN_LIKE
+    hairline &= (skin[0] - beyond[:, 0] > _DARKER) & (rays[:, 1] > 0.5)
+    # Beyond the picture's edge there is nothing to compare.
+    ends = frame.pixels((rays * (cut + 0.25)[:, None]).astype(np.float32))
+    seen = ((ends > 0) & (ends < np.array(image.shape[1::-1]))).all(axis=1)
+    same, hairline = same & seen, hairline & seen
+    doubted = np.convolve((same | hairline) & (cut < usual), np.full(9, 1 / 9), "same")
+    reach = np.where(doubted > 0.4, np.maximum(cut, usual), cut)
+    reach = np.convolve(np.pad(reach, 3, "edge"), np.full(7, 1 / 7), "valid")
+    rim = frame.pixels((rays * reach[:, None]).astype(np.float32)).round().astype(np.int32)
+    middle = frame.centre_px.round().astype(np.int32)
+    for k in np.flatnonzero((doubted[:-1] > 0.3) & (doubted[1:] > 0.3)):
+        cv2.fillConvexPoly(person, np.stack([middle, rim[k], rim[k + 1]]), (1,))
+    return person
