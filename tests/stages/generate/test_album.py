@@ -12,6 +12,7 @@ from avatar.core.frames import Face, Float32, Motion, Presence, UInt8Image, stil
 from avatar.stages.generate.album import AlbumGenerator
 from avatar.stages.generate.album_layers import first_source, further_source
 from avatar.stages.generate.framing import View, make_canvas
+from avatar.stages.generate.person_cut import cut_photo
 from avatar.stages.generate.portrait import PortraitGenerator
 
 SIZE_PX = (384, 384)
@@ -80,8 +81,10 @@ def test_a_photograph_that_was_turned_scaled_and_moved_comes_back_to_its_place(
     # Pixel centres are at halves.
     matrix[:, 2] = matrix[:, :2] @ [0.5, 0.5] - 0.5 + shift
     image = cv2.warpAffine(portrait, matrix, (900, 900), flags=cv2.INTER_AREA)
-    first = first_source(make_canvas(portrait, portrait_face, "portrait", SIZE_PX, View()))
-    other = further_source(first, np.asarray(image, np.uint8), moved)
+    canvas = make_canvas(portrait, portrait_face, "portrait", SIZE_PX, View())
+    first = first_source(canvas, cut_photo(portrait, [portrait_face], None)[0])
+    taken = np.asarray(image, np.uint8)
+    other = further_source(first, taken, moved, cut_photo(taken, [moved], None)[0])
     wanted, found = first.canvas.face.landmarks_px, other.canvas.face.landmarks_px
     assert np.abs(found - wanted).max() < 0.05
     x, y = wanted[[6, 197, 50, 280, 13, 151], :2].astype(int).T
