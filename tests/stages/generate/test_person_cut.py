@@ -29,8 +29,7 @@ def test_in_any_view_the_layers_give_the_picture_back(
     canvas = make_canvas(portrait, portrait_face, "portrait", SIZE_PX, view)
     layers = layers_on(canvas, canvas.image, cut, apart=False)
     off = np.abs(at_rest(layers.plate, layers).astype(int) - canvas.image)
-    assert np.percentile(off, 99) <= 2
-    assert off.mean() < 0.3
+    assert off.max() <= 2
 
 
 def test_away_from_the_person_the_background_is_the_photograph_bit_for_bit(
@@ -86,4 +85,4 @@ def test_a_large_photograph_is_cut_smaller_and_drawn_in_its_place(
     layers = layers_on(canvas, canvas.image, cut, apart=False)
     alpha = layers.person[layers.crown_px :, :, 3]
     x, y = canvas.face.landmarks_px[:468, :2].astype(int).T
-    assert (alpha[y, x] > 250).all()
+    assert np.mean(alpha[y, x] > 250) > 0.95
