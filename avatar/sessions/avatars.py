@@ -5,19 +5,21 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
-from avatar.core.frames import Face, UInt8Image
+from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
-from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_photo
+from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_own_matte, load_photo
 from avatar.stages.track.landmarker import detect_faces
 
 MIN_FACE_PX = 64
@@ -25,6 +27,8 @@ MIN_FACE_PX = 64
 MAX_PHOTOS = 5
 # A face enlarged more than twice looks soft beside the others.
 SOFT_SHARE = 0.5
+# A file whose alpha leaves less of the face than this uses it for something else.
+_SHOWN = 0.5
 FaceChoice = int | Literal["all"]
 
 
@@ -35,7 +39,8 @@ class AvatarPhoto:
     ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
     faces of the photograph that move with it. ``more``: further photographs of the same person,
     each with their face in its pixels. ``folder``: that of a stored avatar, and ``photo_sha256``
-    its photograph's hash.
+    its photograph's hash. ``matte``: float32 (H, W), where the file itself says what of the
+    photograph is the person.
     """
 
     name: str
@@ -45,6 +50,7 @@ class AvatarPhoto:
     more: tuple[tuple[UInt8Image, Face], ...] = ()
     folder: Path | None = None
     photo_sha256: str = ""
+    matte: Float32 | None = None
 
 
 def open_avatar(
@@ -76,7 +82,17 @@ def open_avatar(
         return _stored_photo(found, number)
     if found.is_dir():
         return _album(found.name, photos_in(found), face_model, say, number, cache)
-    return _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+    chosen = _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+    return replace(chosen, matte=_own_matte(found, chosen.face))
+
+
+def _own_matte(path: Path, face: Face) -> Float32 | None:
+    """Return the file's own alpha, unless it hides the face, whatever it may be for then."""
+    matte = load_own_matte(path)
+    if matte is None:
+        return None
+    x, y = np.clip(face.landmarks_px[:, :2], 0, np.array(matte.shape[::-1]) - 1).astype(int).T
+    return matte if float(np.median(matte[y, x])) > _SHOWN else None
 
 
 def _with_faces(
@@ -250,8 +266,9 @@ def _stored_photo(stored: StoredAvatar, number: FaceChoice) -> AvatarPhoto:
                 f"found {size_px}. Find its face again: {again} --face {stored.face_number}"
             )
     return AvatarPhoto(
-        stored.name, photo, stored.face, more=more, folder=stored.folder, photo_sha256=stored.sha256
-    )
+        stored.name, photo, stored.face, more=more, folder=stored.folder,
+        photo_sha256=stored.sha256, matte=_own_matte(stored.photo, stored.face),
+    )  # fmt: skip
 
 
 def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number: int = 1) -> Face:

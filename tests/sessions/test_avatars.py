@@ -8,6 +8,7 @@ from PIL import Image
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
+from avatar.library.avatars import AvatarStore
 from avatar.sessions.avatars import MIN_FACE_PX, choose_all, open_avatar
 
 
@@ -19,6 +20,31 @@ def test_the_built_in_portrait_has_a_face(face_model: Path, home: Home) -> None:
     opened = open_avatar("builtin", face_model, home, _silent)
     assert opened.name == "grace_hopper"
     assert 100 < np.ptp(opened.face.landmarks_px[:, 1]) < 400
+
+
+def test_a_cut_out_portrait_keeps_its_own_outline_in_the_store_too(
+    portrait: UInt8Image, face_model: Path, home: Home, tmp_path: Path
+) -> None:
+    alpha = np.full(portrait.shape[:2], 255, np.uint8)
+    alpha[:, :60] = 0
+    path = tmp_path / "cut.png"
+    Image.fromarray(np.dstack([portrait, alpha])).save(path)
+    opened = open_avatar(path, face_model, home, lambda line: None)
+    AvatarStore(home.avatars).add("Cut", path, opened.face)
+    stored = open_avatar("Cut", face_model, home, lambda line: None)
+    for avatar in (opened, stored):
+        assert avatar.matte is not None
+        assert np.array_equal(avatar.matte > 0.5, alpha > 127)
+
+
+def test_alpha_that_hides_the_face_is_no_outline(
+    portrait: UInt8Image, face_model: Path, home: Home, tmp_path: Path
+) -> None:
+    alpha = np.full(portrait.shape[:2], 255, np.uint8)
+    alpha[150:400] = 60
+    path = tmp_path / "veiled.png"
+    Image.fromarray(np.dstack([portrait, alpha])).save(path)
+    assert open_avatar(path, face_model, home, lambda line: None).matte is None
 
 
 def test_a_picture_of_nobody_is_an_error_that_says_what_to_choose(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from avatar.core.errors import AvatarError
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
@@ -14,6 +16,14 @@ from avatar.measure.outline.truth import known_portraits
 
 def main() -> int:
     """Draw, measure and print; return the exit status."""
+    try:
+        return _measure()
+    except AvatarError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _measure() -> int:
     parser = argparse.ArgumentParser("python -m avatar.measure.outline", description=__doc__)
     parser.add_argument("--side", type=int, default=512, help="pixels of a portrait's side")
     parser.add_argument("--seed", type=int, default=7)

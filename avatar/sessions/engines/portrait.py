@@ -43,7 +43,7 @@ class OpenPortrait(OpenEngine):
             return AlbumGenerator([(photo, face), *avatar.more], framing, size_px, settings)
         if avatar.others:
             return GroupGenerator(photo, [face, *avatar.others], framing, size_px, settings)
-        return PortraitGenerator(photo, face, framing, size_px, settings)
+        return PortraitGenerator(photo, face, framing, size_px, settings, avatar.matte)
 
 
 def portrait_settings(options: Options, home: Home) -> PortraitSettings:

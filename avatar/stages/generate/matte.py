@@ -142,6 +142,8 @@ def two_layers(
     if apart:
         within = (0, 0, image.shape[1], image.shape[0])
         return _crowned(cut_out(image, alpha, within), plate, frame)
+    alpha = np.round(alpha * 255) / np.float32(255)
+    plate = _possible(plate, image, alpha)
     # What is left of the picture once the background's share is taken away: laid over each other
     # again, both give the photograph back exactly, whatever the cut.
     own = image - plate * (1 - alpha[..., None])
@@ -149,6 +151,21 @@ def two_layers(
     person[..., :3] = np.clip(own + 0.5, 0, alpha[..., None] * 255 + 0.5)
     person[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
     return _crowned(person, plate, frame)
+
+
+def _possible(plate: UInt8Image, image: UInt8Image, alpha: Float32) -> UInt8Image:
+    """Return ``plate`` with colours through which the picture can be seen as it is.
+
+    Behind a dark pixel that is half person there cannot be a bright wall.
+    """
+    rows, columns = np.nonzero((alpha < 1) & (plate != image).any(axis=2))
+    cover = alpha[rows, columns, None]
+    seen, through = image[rows, columns].astype(np.float32), 1 - cover
+    lowest, highest = (seen - 255 * cover) / through, seen / through
+    behind = np.clip(plate[rows, columns], lowest, highest)
+    possible = plate.copy()
+    possible[rows, columns] = np.clip(behind + 0.5, 0, 255).astype(np.uint8)
+    return possible
 
 
 def _crowned(person: NDArray[np.uint8], plate: UInt8Image, frame: FaceFrame) -> Layers:

@@ -22,9 +22,9 @@ _NOISE = 3e-5
 # Steps of the solver at each scale, and how exact is exact enough.
 _STEPS = 60
 _TOLERANCE = 2e-3
-# Sampled colours: how many of either kind, how far off their line a pixel may lie, and how far
-# apart they must be to say anything; distances in 8-bit RGB.
-_SAMPLES = 7
+# Sampled colours: how many of either kind are paired, and looked at alone; how far off their line a
+# pixel may lie, and how far apart they must be to say anything; distances in 8-bit RGB.
+_SAMPLES, _LOOKED_AT = 7, 16
 _OFF_LINE, _APART = 12.0, 40.0
 # Smaller than this, a picture is not halved.
 _SMALLEST_PX = 48
@@ -209,23 +209,31 @@ def _summed(values: Float32) -> Float32:
 
 def sampled_coverage(
     image: UInt8Image, person: NDArray[np.bool_], wall: NDArray[np.bool_], reach_px: float
-) -> tuple[Float32, Float32]:
-    """Return what coverage colours nearby suggest, float32 (H, W), and how surely, 0 to 1.
+) -> tuple[Float32, Float32, Float32]:
+    """Return what coverage colours nearby suggest, how surely, and how alike both kinds are.
+
+    Float32 (H, W) each, 0 to 1: where a pixel could as well be all person as all wall, its colour
+    says nothing.
 
     A pixel that is neither ``person`` nor ``wall``, bool (H, W), is explained as a mixture of a
     colour of each, taken within about ``reach_px``; the pairs that explain it best count (Wang,
     Cohen, "Optimized color sampling for robust matting", 2007).
     """
-    coverage, sure = person.astype(np.float32), np.zeros(person.shape, np.float32)
+    coverage = person.astype(np.float32)
+    sure, alike = np.zeros_like(coverage), np.zeros_like(coverage)
     rows, columns = np.nonzero(~person & ~wall)
     if not (len(rows) and person.any() and wall.any()):
-        return coverage, sure
+        return coverage, sure, alike
     pixels = image.astype(np.float32)
     seen = pixels[rows, columns]
     chance = np.random.default_rng(1)
     own, behind = (
         _samples(pixels, known, rows, columns, reach_px, chance) for known in (person, wall)
     )
+    near = [np.min([np.sum((seen - c) ** 2, axis=1) for c in each], axis=0) for each in
+            (own, behind)]  # fmt: skip
+    both = np.exp(-np.maximum(*near) / (2 * _OFF_LINE**2))
+    own, behind = own[:_SAMPLES], behind[:_SAMPLES]
     best = np.full((3, len(rows)), np.inf, np.float32)
     shares, apart = np.zeros_like(best), np.zeros_like(best)
     for one in own:
@@ -240,8 +248,9 @@ def sampled_coverage(
     total = np.maximum(trust.sum(axis=0), 1e-6)
     coverage[rows, columns] = (trust * shares).sum(axis=0) / total
     spread = np.sqrt((trust * (shares - coverage[rows, columns]) ** 2).sum(axis=0) / total)
-    sure[rows, columns] = trust.mean(axis=0) * np.exp(-((spread / 0.2) ** 2))
-    return coverage, sure
+    sure[rows, columns] = trust.mean(axis=0) * np.exp(-((spread / 0.2) ** 2)) * (1 - both)
+    alike[rows, columns] = both
+    return coverage, sure, alike
 
 
 def _samples(
@@ -262,8 +271,8 @@ def _samples(
     table = np.zeros((int(labels.max()) + 1, 3), np.float32)
     table[labels[known]] = smooth[known]
     found = []
-    for k in range(_SAMPLES):
-        far = reach_px * k / (_SAMPLES - 1)
+    for k in range(_LOOKED_AT):
+        far = reach_px * (k % _SAMPLES) / (_SAMPLES - 1)
         at = np.rint(chance.normal(0, max(far, 0.1), (2, len(rows)))).astype(np.int64)
         y = np.clip(rows + at[0], 0, known.shape[0] - 1)
         x = np.clip(columns + at[1], 0, known.shape[1] - 1)

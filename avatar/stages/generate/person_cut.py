@@ -37,6 +37,8 @@ _BODY_IN, _BODY_OUT = 0.06, 0.08
 # believed against a pixel's windows.
 _SAMPLED = 0.25
 _TOLD, _GUESSED = 0.1, 2e-4
+# Hair that may be there counts so far: rather a wall that moves than hair that is gone.
+_DOUBTED = 0.8
 # The matte's own noise at either end.
 _LEAST, _MOST = 0.02, 0.98
 # How far in from its rim movement can uncover what is behind a person, half face heights.
@@ -77,23 +79,37 @@ def working_size(photo: UInt8Image, half_face_px: float) -> tuple[UInt8Image, fl
 
 
 def cut_photo(
-    photo: UInt8Image, faces: Sequence[Face], mattes: MatteCache | None
+    photo: UInt8Image,
+    faces: Sequence[Face],
+    mattes: MatteCache | None,
+    matte: Float32 | None = None,
 ) -> list[PersonCut]:
     """Cut the people with these ``faces`` from ``photo``, the nearest (the first) one first.
 
     ``photo``: uint8 (H, W, 3) RGB; ``faces``: in its pixels. Each is cut from what is left without
-    those before. ``mattes``: where outlines are kept from one start to the next.
+    those before. ``mattes``: where outlines are kept from one start to the next. ``matte``:
+    float32 (H, W), where the photograph itself says what of it is the one person in it.
     """
     heads = [decompose(face) for face in faces]
     whole = [face_frame(face.landmarks_px, head) for face, head in zip(faces, heads, strict=True)]
     picture, ratio = working_size(photo, max(float(frame.half_px[1]) for frame in whole))
+    own = None if matte is None else _resized(matte, picture.shape)
     frames = [frame.scaled(ratio, np.zeros(2, np.float32)) for frame in whole]
     cuts: list[PersonCut] = []
     for k, (face, head) in enumerate(zip(faces, heads, strict=True)):
         landmarks = face.landmarks_px * np.float32(ratio)
-        cuts.append(cut_person(picture, landmarks, head, frames[k + 1 :], mattes, ratio=ratio))
+        cuts.append(
+            cut_person(picture, landmarks, head, frames[k + 1 :], mattes, ratio=ratio, coverage=own)
+        )
         picture = cuts[-1].plate
     return cuts
+
+
+def _resized(matte: Float32, shape: tuple[int, ...]) -> Float32:
+    import cv2
+
+    size = shape[1], shape[0]
+    return np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def cut_person(
@@ -116,15 +132,15 @@ def cut_person(
 
     def cut() -> tuple[Float32, Places]:
         found = coverage if coverage is not None else _coverage(image, landmarks_px, frame, others)
-        _, band, usable = _uncovered(found, frame, others)
-        return found, texture_places(image, band, usable)
+        held, band, usable = _uncovered(found, frame, others)
+        return found, texture_places(image, band, usable, ~held)
 
     frames = [part for face in (frame, *others) for part in face.arrays]
     given = [] if coverage is None else [coverage]
     made_of: list[NDArray[Any]] = [image, landmarks_px, *frames, *given]
     found, places = cut() if mattes is None else mattes.matte(made_of, cut)
-    held, band, usable = _uncovered(found, frame, others)
-    textured = copied(image, band, usable, places)
+    held, band, _ = _uncovered(found, frame, others)
+    textured = copied(image, band, ~held, places)
     plate = fill_unknown(textured, (~held | band).astype(np.float32))
     return PersonCut(image, plate, found, held, ratio)
 
@@ -143,12 +159,13 @@ def _coverage(
         for part in rough_cut(image, landmarks_px, frame, others)
     )
     unknown = _band(guess > 0.5, frame) | ((doubted > 0.1) & (guess < 0.5))
-    guess = np.maximum(guess, 0.5 * doubted)
+    guess = np.maximum(guess, _DOUBTED * doubted)
     person = (guess > 0.5) & ~unknown
-    likely, trust = sampled_coverage(image, person, ~unknown & ~person, _SAMPLED * half)
+    likely, trust, alike = sampled_coverage(image, person, ~unknown & ~person, _SAMPLED * half)
     told = _TOLD * trust
-    pull = told + _GUESSED
-    wanted = np.where(unknown, (told * likely + _GUESSED * guess) / pull, person)
+    guessed = _GUESSED + _TOLD * alike
+    pull = told + guessed
+    wanted = np.where(unknown, (told * likely + guessed * guess) / pull, person)
     alpha = solve_coverage(image, wanted.astype(np.float32), pull.astype(np.float32), unknown)
     return np.asarray(np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1), np.float32)
 

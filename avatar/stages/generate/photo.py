@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from avatar.core.errors import MissingDependencyError, PhotoError
-from avatar.core.frames import UInt8Image
+from avatar.core.frames import Float32, UInt8Image
 
 BUILTIN = "builtin"
 # Beyond this a photo carries no more detail than any output shows; enrolment stays quick.
 MAX_SIDE_PX = 4096
 _NEUTRAL_BACKDROP = (200, 200, 200)
+# A picture whose alpha is nowhere lower than this, of 255, cuts nobody out.
+_OPAQUE = 250
 
 
 def builtin_photo() -> Path:
@@ -41,6 +44,21 @@ def load_photo(path: Path) -> UInt8Image:
     pictures are converted. The first frame of an animation is taken.
     Raises ``PhotoError`` when the file is absent or is not a picture.
     """
+    return np.ascontiguousarray(np.asarray(_read(path, _to_rgb), np.uint8))
+
+
+def load_own_matte(path: Path) -> Float32 | None:
+    """Return what the picture at ``path`` itself says is not transparent: float32 (H, W), 0 to 1.
+
+    It lies over what ``load_photo`` gives. None for a picture without alpha, or opaque all over.
+    Raises ``PhotoError`` as ``load_photo`` does.
+    """
+    alpha = np.asarray(_read(path, _to_alpha), np.uint8)
+    return None if alpha.min() > _OPAQUE else np.asarray(alpha / 255, np.float32)
+
+
+def _read(path: Path, convert: Callable[[Any], Any]) -> Any:
+    """Return the picture at ``path`` upright, converted and no larger than a photograph may be."""
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
         raise PhotoError(
@@ -55,7 +73,7 @@ def load_photo(path: Path) -> UInt8Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 upright = ImageOps.exif_transpose(opened)
-                picture = _to_rgb(upright)
+                picture = convert(upright)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise PhotoError(
             f"expected a photograph (JPEG, PNG, WebP, TIFF, …), found something else in {path}: "
@@ -67,7 +85,7 @@ def load_photo(path: Path) -> UInt8Image:
             "unreadable for you: copy it again, or check its permissions."
         ) from error
     picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-    return np.ascontiguousarray(np.asarray(picture, np.uint8))
+    return picture
 
 
 def _to_rgb(picture: Any) -> Any:
@@ -76,11 +94,25 @@ def _to_rgb(picture: Any) -> Any:
 
     if picture.mode.startswith("I") or picture.mode == "F":
         return Image.fromarray(_eight_bit(np.asarray(picture))).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if _has_alpha(picture):
         over = picture.convert("RGBA")
         backdrop = Image.new("RGBA", over.size, (*_NEUTRAL_BACKDROP, 255))
         return Image.alpha_composite(backdrop, over).convert("RGB")
     return picture.convert("RGB")
+
+
+def _to_alpha(picture: Any) -> Any:
+    """Return the alpha of any Pillow picture, opaque where it has none."""
+    from PIL import Image
+
+    if _has_alpha(picture) and not (picture.mode.startswith("I") or picture.mode == "F"):
+        return picture.convert("RGBA").getchannel("A")
+    return Image.new("L", picture.size, 255)
+
+
+def _has_alpha(picture: Any) -> bool:
+    modes = ("RGBA", "LA", "PA", "La", "RGBa")
+    return picture.mode in modes or "transparency" in picture.info
 
 
 def _eight_bit(values: Any) -> UInt8Image:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
-from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.core.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.core.options import Options
 from avatar.stages.generate.background import PHOTO, Background
 from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
@@ -54,6 +54,7 @@ class PortraitGenerator(Viewed):
     ``photo``: uint8 (H, W, 3) RGB. ``face``: the face to animate, in the photo's pixels.
     ``framing``: ``portrait`` cuts head and shoulders, ``photo`` keeps the whole picture.
     ``size_px``: the output's (width, height); None takes the photo's own or 512×512.
+    ``matte``: float32 (H, W), what of the photo is the person, where that is known.
     """
 
     def __init__(
@@ -63,9 +64,10 @@ class PortraitGenerator(Viewed):
         framing: Framing = "portrait",
         size_px: tuple[int, int] | None = None,
         settings: PortraitSettings = PortraitSettings(),
+        matte: Float32 | None = None,
     ) -> None:
         super().__init__(photo, framing, size_px)
-        self._settings = settings
+        self._settings, self._matte = settings, matte
         self._photo, self._face = photo, face
         self._cut: PersonCut | None = None
 
@@ -85,7 +87,8 @@ class PortraitGenerator(Viewed):
             margin_faces=AROUND,
         )
         if self._cut is None:
-            self._cut = cut_photo(self._photo, [self._face], self._settings.mattes)[0]
+            mattes = self._settings.mattes
+            self._cut = cut_photo(self._photo, [self._face], mattes, self._matte)[0]
         wide, layers = split_wide(wide, self._cut, apart=background.another)
         canvas, layers = wide.inner(), layers.inner(wide.margin_px)
         self.lay_on(canvas, layers)

@@ -24,6 +24,8 @@ _ROUNDS = 5
 # that are no edge, that are still skin, and by which hair is darker than skin.
 _RAYS = 72
 _UNSEEN, _SKIN_LIKE, _DARKER = 14.0, 40.0, 60.0
+# What of it is within this of its rim is in doubt, half face heights.
+_HAIR_RIM = 0.25
 # A colour histogram's bins, along L* and along a* and b*, which are so wide.
 _LIGHTS, _TINTS, _TINT_STEP = 10, 32, 4
 # Pixels that a histogram needs; how much a colour can say at most, and how much it must,
@@ -78,7 +80,7 @@ def _grab_cut(
     for operation, size in ((cv2.MORPH_CLOSE, 7), (cv2.MORPH_OPEN, 3)):
         ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
         person = np.asarray(cv2.morphologyEx(person, operation, ball), np.uint8)
-    return person, _with_hair(person.copy(), image, frame)
+    return _sure_hair(person, image, frame), _with_hair(person.copy(), image, frame)
 
 
 def _with_more(
@@ -94,7 +96,7 @@ def _with_more(
     uv = frame.coordinates(pixel_places(image.shape))
     u, v = np.abs(uv[..., 0]), uv[..., 1]
     index, held = _binned(image), person > 0
-    hairy = _with_hair(person.copy(), image, frame) > 0
+    hairy = _sure_hair(person, image, frame) > 0
     face = (u / 0.95) ** 2 + (v / 0.98) ** 2 < 1
     away = cv2.distanceTransform(1 - person, cv2.DIST_L2, 5) / float(frame.half_px[1])
     wall, skin = background & ~held, face & (v < 0.5)
@@ -102,7 +104,7 @@ def _with_more(
     # Hair seldom stands far off above; it hangs far down.
     hair_cost = away * np.where(v > 0.6, 3.0, 1.0)
     kinds = (
-        (hairy & ~face & (v > -0.4) & (v < 1.35), hair_cost, (u < 2.3) & (v > -3.2)),
+        (hairy & ~face & (v > -0.4), hair_cost, (u < 2.3) & (v > -3.2)),
         (held & (u < 1.5) & (v < -1.5), away * 1.5, v < -1.1),
     )
     guide = image.astype(np.float32) / 255
@@ -165,6 +167,16 @@ def _seeds(
     shrunk = oval_px.mean(axis=0) + (oval_px - oval_px.mean(axis=0)) * np.float32(0.97)
     cv2.fillPoly(seeds, [np.round(shrunk).astype(np.int32)], cv2.GC_FGD)
     return seeds
+
+
+def _sure_hair(person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame) -> NDArray[np.uint8]:
+    """Add the inner part of the hair that a cut by colour lost, to uint8 (h, w) of 0 and 1."""
+    import cv2
+
+    size = 2 * max(1, round(_HAIR_RIM * float(frame.half_px[1]))) + 1
+    ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    inner = cv2.erode(_with_hair(person.copy(), image, frame), ball, borderValue=0)
+    return np.asarray(cv2.max(person, inner), np.uint8)
 
 
 def _with_hair(person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame) -> NDArray[np.uint8]:

@@ -51,28 +51,32 @@ def continue_texture(
     unknown: NDArray[np.uint8],
     usable: NDArray[np.uint8] | None = None,
     *,
+    ignored: NDArray[np.uint8] | None = None,
     seed: int = 1,
 ) -> UInt8Image:
     """Return ``image`` with its texture continued over its unknown part.
 
     ``image``: uint8 (H, W, 3) RGB. ``unknown``: uint8 (H, W), not 0 where it is to be filled.
     ``usable``: uint8 (H, W), not 0 where texture may be taken from; without it, wherever the
-    picture is known. What is neither unknown nor usable is not looked at. All other pixels stay
-    bit for bit. Where there is nothing to copy from, the filling is smooth.
+    picture is known. ``ignored``: uint8 (H, W), not 0 where the picture is not even looked at.
+    What is not unknown stays bit for bit. Where there is nothing to copy from, the filling is
+    smooth.
     """
-    taken = np.asarray(unknown == 0 if usable is None else (usable > 0) & (unknown == 0), bool)
-    places = texture_places(image, np.asarray(unknown > 0, bool), taken, seed=seed)
-    return copied(image, np.asarray(unknown > 0, bool), taken, places)
+    hole = np.asarray(unknown > 0, bool)
+    known = ~hole if ignored is None else ~hole & (ignored == 0)
+    taken = known if usable is None else known & (usable > 0)
+    places = texture_places(image, hole, taken, known, seed=seed)
+    return copied(image, hole, known, places)
 
 
 def copied(
-    image: UInt8Image, unknown: NDArray[np.bool_], usable: NDArray[np.bool_], places: Places
+    image: UInt8Image, unknown: NDArray[np.bool_], known: NDArray[np.bool_], places: Places
 ) -> UInt8Image:
     """Return ``image`` with ``unknown`` copied from ``places``, as ``texture_places`` gives them.
 
-    Where there is no place (negative), the filling is smooth.
+    Where there is no place (negative), the filling is smooth, from what is ``known``.
     """
-    filled = fill_unknown(image, usable.astype(np.float32))
+    filled = fill_unknown(image, known.astype(np.float32))
     filled[~unknown] = image[~unknown]
     if not unknown.any():
         return filled
@@ -85,22 +89,28 @@ def copied(
 
 
 def texture_places(
-    image: UInt8Image, unknown: NDArray[np.bool_], usable: NDArray[np.bool_], *, seed: int = 1
+    image: UInt8Image,
+    unknown: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    *,
+    seed: int = 1,
 ) -> Places:
     """Return where each pixel is to be copied from: int32 (H, W, 2) of (row, column).
 
-    ``unknown``, ``usable``: bool (H, W), as for ``continue_texture``. Pixels that are not unknown,
+    Bool (H, W) each: ``unknown``; ``usable``, where texture may be taken from; ``known``, what it
+    has to fit on to. Pixels that are not unknown,
     nor beside such, have (-1, -1), as have all where nothing is usable.
     """
     chance = np.random.default_rng(seed)
-    levels = list(_pyramid(image, unknown, usable))
+    levels = list(_pyramid(image, unknown, usable, known))
     places: Places | None = None
     for level in reversed(levels):
         if not level.sources.any():
             continue
         if places is None:
             picture = fill_unknown(
-                np.clip(level.picture, 0, 255).astype(np.uint8), level.usable.astype(np.float32)
+                np.clip(level.picture, 0, 255).astype(np.uint8), level.known.astype(np.float32)
             ).astype(np.float32)
             picture = np.where(level.unknown[..., None], picture, level.picture)
             places = _first_places(level, chance)
@@ -120,15 +130,15 @@ def texture_places(
 
 @dataclass(frozen=True, eq=False)
 class _Level:
-    """One scale: the picture, what of it is unknown, usable, and where patches may come from.
+    """One scale: the picture, what of it is unknown, known, and where patches may come from.
 
     ``rows``, ``columns``: the pixels whose patches are matched. ``weight``: float32 (H, W), how
-    much a pixel counts in them. ``whole``: bool (H, W), what is known or to be filled.
+    much a pixel counts in them.
     """
 
     picture: Float32
     unknown: NDArray[np.bool_]
-    usable: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     sources: NDArray[np.bool_]
     weight: Float32
     rows: NDArray[np.int64]
@@ -136,23 +146,27 @@ class _Level:
 
 
 def _pyramid(
-    image: UInt8Image, unknown: NDArray[np.bool_], usable: NDArray[np.bool_]
+    image: UInt8Image,
+    unknown: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    known: NDArray[np.bool_],
 ) -> Iterator[_Level]:
     """Give the picture at its own scale, then at halves of it."""
     import cv2
 
     picture = image.astype(np.float32)
     while True:
-        yield _level(picture, unknown, usable)
+        yield _level(picture, unknown, usable, known)
         depth = cv2.distanceTransform(unknown.astype(np.uint8), cv2.DIST_L2, 3)
         if float(depth.max()) <= _COARSEST_PX or min(unknown.shape) < 8 * _RADIUS:
             return
-        held = usable.astype(np.float32)
+        held = known.astype(np.float32)
         share = _halved(held)
         means = _halved(picture * held[..., None]) / np.maximum(share, 1e-3)[..., None]
         picture = np.asarray(means, np.float32)
         unknown = np.asarray(_halved(unknown.astype(np.float32)) > 0, bool)
-        usable = np.asarray((share > 0.99) & ~unknown, bool)
+        usable = np.asarray((_halved(usable.astype(np.float32)) > 0.99) & ~unknown, bool)
+        known = np.asarray((share > 0.49) & ~unknown, bool)
 
 
 def _halved(values: Float32) -> Float32:
@@ -165,7 +179,12 @@ def _halved(values: Float32) -> Float32:
     return np.asarray((rows[:, ::2] + rows[:, 1::2]) / 4, np.float32)
 
 
-def _level(picture: Float32, unknown: NDArray[np.bool_], usable: NDArray[np.bool_]) -> _Level:
+def _level(
+    picture: Float32,
+    unknown: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> _Level:
     import cv2
 
     size = 2 * _RADIUS + 1
@@ -174,10 +193,10 @@ def _level(picture: Float32, unknown: NDArray[np.bool_], usable: NDArray[np.bool
     inner[:_RADIUS] = inner[-_RADIUS:] = False
     inner[:, :_RADIUS] = inner[:, -_RADIUS:] = False
     depth = cv2.distanceTransform(unknown.astype(np.uint8), cv2.DIST_L2, 3)
-    weight = np.where(unknown | usable, _FADING**depth, 0).astype(np.float32)
+    weight = np.where(unknown | known, _FADING**depth, 0).astype(np.float32)
     near = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rows, columns = np.nonzero(near)
-    return _Level(picture, unknown, usable, inner, weight, rows, columns)
+    return _Level(picture, unknown, known, inner, weight, rows, columns)
 
 
 def _first_places(level: _Level, chance: np.random.Generator) -> Places:

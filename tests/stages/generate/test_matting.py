@@ -62,7 +62,7 @@ def test_strands_before_a_busy_background_are_found() -> None:
     wall = np.zeros(truth.shape, bool)
     wall[:25] = True
     unknown = ~person & ~wall
-    likely, sure = sampled_coverage(image, person, wall, 12.0)
+    likely, sure, _ = sampled_coverage(image, person, wall, 12.0)
     guess = np.where(unknown, likely, person).astype(np.float32)
     solved = solve_coverage(image, guess, 0.1 * sure + np.float32(1e-4), unknown)
     blob = cv2.GaussianBlur(person.astype(np.float32), (0, 0), 2.0)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from avatar.core.errors import PhotoError
-from avatar.stages.generate.photo import MAX_SIDE_PX, builtin_photo, load_photo
+from avatar.stages.generate.photo import MAX_SIDE_PX, builtin_photo, load_own_matte, load_photo
 
 RAMP = np.zeros((40, 60, 3), np.uint8)
 RAMP[..., 0] = np.linspace(0, 255, 60)[None, :]
@@ -29,6 +29,26 @@ def test_exif_rotation_is_applied(tmp_path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(turned)).save(tmp_path / "turned.png", exif=exif)
     assert np.array_equal(load_photo(tmp_path / "turned.png"), RAMP)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_a_files_own_alpha_is_its_matte(tmp_path: Path, suffix: str) -> None:
+    alpha = np.broadcast_to(np.linspace(0, 255, 60).astype(np.uint8), (40, 60))
+    path = tmp_path / f"cut.{suffix}"
+    Image.fromarray(np.dstack([RAMP, alpha])).save(path, lossless=True)
+    matte = load_own_matte(path)
+    assert matte is not None
+    assert matte.shape == load_photo(path).shape[:2]
+    assert np.abs(matte * 255 - alpha).max() < 1
+
+
+def test_without_transparency_there_is_no_matte(tmp_path: Path) -> None:
+    Image.fromarray(RAMP).save(tmp_path / "plain.png")
+    opaque = np.dstack([RAMP, np.full((40, 60), 255, np.uint8)])
+    Image.fromarray(opaque).save(tmp_path / "opaque.png")
+    Image.fromarray(RAMP[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    for name in ("plain", "opaque", "deep"):
+        assert load_own_matte(tmp_path / f"{name}.png") is None
 
 
 def test_alpha_is_laid_on_light_grey(tmp_path: Path) -> None:
