@@ -44,6 +44,8 @@ _PARTING_SURE = np.array(list(_PARTING.values()), np.float32)
 # Gaps in mouth widths from which on lips begin to count as parted, and over which span they come
 # to count fully: without and with such a score.
 _APART_FROM, _APART_SPAN = (0.06, 0.02), (0.06, 0.04)
+# Lips at the reference with a smaller gap are shut: that they come nearer says nothing.
+_NOT_QUITE = 0.06
 # Rolled and pressed lips show less of their red, and no gap.
 _ROLLS = (
     [BLENDSHAPE_INDEX[name] for name in ("mouthRollUpper", "mouthPressLeft", "mouthPressRight")],
@@ -66,12 +68,14 @@ class Parting:
 
     ``share``: 0 they touch, 1 they are apart. ``more``: how much farther than at the reference,
     in mouth widths; negative where they came together. ``false``: what of the gap between the
-    landmarks is none, in head units.
+    landmarks is none, in head units. ``kept``: what lips that do not quite meet keep of their gap,
+    0 where the driver presses his together.
     """
 
     share: float
     more: float
     false: float
+    kept: float = 1.0
 
 
 def parting(motion: Motion) -> Parting:
@@ -85,7 +89,9 @@ def parting(motion: Motion) -> Parting:
     share = _apart(seen, motion.blendshapes)
     more = share * seen - _apart(before, then) * before
     false = (openness(shape) - share * seen) * mouth_width(shape)
-    return Parting(share, more, max(false, 0.0))
+    nearer = max(rest - max(openness(shape), 0.0), 0.0) / max(rest, _NOT_QUITE)
+    pressed = max(_rise(motion.blendshapes, then, rolls) for rolls in _ROLLS)
+    return Parting(share, more, max(false, 0.0), (1 - min(nearer, 1.0)) * (1 - pressed))
 
 
 def _apart(gap: float, scores: Float32 | None) -> float:

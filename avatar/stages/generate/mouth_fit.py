@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from avatar.core.curves import smooth_step
+from avatar.core.face.fields import smile_field
 from avatar.core.face.head import lips_gap, mouth_width
 from avatar.core.face.topology import (
     LIPS_MIDDLE,
@@ -30,9 +31,6 @@ _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight
 _CORNERS = list(MOUTH_CORNERS)
 _ALL_CORNERS = [*MOUTH_CORNERS, 76, 306, 62, 292, 78, 308]
 _EARS, _JAW_JOINTS = [*SIDES, 93, 323], [93, 323]
-# A full smile moves each corner outwards and up by these shares of the mouth's width. On six
-# drivers the width follows the score within 2 %.
-_SMILE_OUT, _SMILE_UP, _SMILE_REACH = 0.125, 0.16, 0.6
 
 
 class MouthFit:
@@ -87,6 +85,7 @@ class MouthFit:
     def _gap(self, expression: Float32, driver: Parting) -> float:
         """Return how far the lips' middle is to stand apart, head units."""
         rest = lips_gap(self._shape)
+        rest = rest * driver.kept if rest > 0 else rest
         more = driver.more * mouth_width(self._shape + expression)
         return max(rest + more, min(rest, 0.0))
 
@@ -113,20 +112,6 @@ def jaw_field(shape: Float32) -> Float32:
     field = np.zeros_like(shape)
     field[:, 1] = -share * np.clip((z - joint_z) / length, 0, 1.3)
     field[:, 2] = share * np.clip((y - joint_y) / length, -1.5, 0)
-    field[SURFACE_COUNT:] = 0
-    return field.astype(np.float32)
-
-
-def smile_field(shape: Float32) -> Float32:
-    """Return how a full smile moves a mouth, float32 (478, 3), head units; lips stay together."""
-    width = mouth_width(shape)
-    x, y = ((shape[:, :2] - shape[_CORNERS, :2].mean(axis=0)) / max(width / 2, 1e-3)).T
-    beyond = np.maximum(np.abs(x) - 1, 0) ** 2 + y**2
-    near = np.exp(-beyond / (2 * _SMILE_REACH**2))
-    out = np.clip(x, -1, 1)
-    field = np.zeros_like(shape)
-    field[:, 0] = _SMILE_OUT * width * out * near
-    field[:, 1] = _SMILE_UP * width * np.abs(out) ** 1.5 * near
     field[SURFACE_COUNT:] = 0
     return field.astype(np.float32)
 

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avatar.core.face.fields import smile_field
 from avatar.core.face.topology import LOWER_LIP_RINGS, UPPER_LIP_RINGS
 from avatar.core.frames import Face, Float32
 from avatar.stages.generate.lips import openness, parting
-from avatar.stages.generate.mouth_fit import MouthFit, jaw_field, smile_field
+from avatar.stages.generate.mouth_fit import MouthFit, jaw_field
 from tests.stages.generate.expressions import expression
 from tests.stages.generate.test_mouth_fit import Driven, scored
 

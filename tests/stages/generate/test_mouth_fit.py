@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar.core.face.fields import smile_field
 from avatar.core.face.head import decompose
 from avatar.core.face.topology import LOWER_LIP, UPPER_LIP
 from avatar.core.frames import BLENDSHAPE_INDEX, Face, FaceTrack, Float32, Motion, Presence, still
 from avatar.stages.generate.lips import openness
-from avatar.stages.generate.mouth_fit import MouthFit, jaw_field, smile_field
+from avatar.stages.generate.mouth_fit import MouthFit, jaw_field
 
 
 def scored(face: Face, **scores: float) -> Face:
