@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avatar.core.face.fields import brow_field, pucker_field, smile_field
-from avatar.core.face.head import decompose, mouth_width
+from avatar.core.face.head import decompose, iris_offset, mouth_width
 from avatar.core.frames import BLENDSHAPE_INDEX, Face
 from avatar.stages.motion.rest import relaxed
 from tests.stages.motion.faces import posed
@@ -41,3 +41,11 @@ def test_fields_leave_lids_and_irises_alone(portrait_face: Face) -> None:
     for field in (brow_field, pucker_field, smile_field):
         assert not field(shape)[468:].any()
         assert np.abs(field(shape)[[159, 386, 145, 374]]).max() < 0.02
+
+
+def test_eyes_that_look_aside_look_ahead(portrait_face: Face) -> None:
+    face = posed(portrait_face, eyeLookOutLeft=0.9, eyeLookInRight=0.9)
+    head, _ = relaxed(decompose(face), face)
+    change = iris_offset(head.shape) - iris_offset(decompose(face).shape)
+    assert (change[:, 0] < -0.1).all()
+    assert change[0, 0] == pytest.approx(change[1, 0], abs=1e-3)
