@@ -21,7 +21,9 @@ _STILL, _OWN_LOOK = 0.012, 0.012
 _FADES, _GONE = 0.7, 0.92
 # White is at least as light as this share of the skin around it, and evenly so: what is darker
 # are lashes, shadows and what is left of an iris.
-_LIGHT_AS_SKIN, _EVEN = 0.8, 0.82
+_LIGHT_AS_SKIN, _EVEN = 0.85, 0.82
+# The shadow of lids and lashes on a white: how dark at its edge, and its reach in eye widths.
+_EDGE_SHADOW, _SHADOW_REACH = 0.3, 0.07
 
 
 class EyeLayer:
@@ -48,7 +50,7 @@ class EyeLayer:
         box = box_around(landmarks_px[self._ring], 0.35 * width_px + 2, canvas)
         self._box = box
         if box is not None:
-            self._cut(canvas, landmarks_px)
+            self._cut(canvas, landmarks_px, head.scale_px)
 
     def _frame(
         self,
@@ -63,7 +65,7 @@ class EyeLayer:
         outer, inner = landmarks_px[self._outer, :2], landmarks_px[self._inner, :2]
         return np.stack([outer, inner, (outer + inner) / 2 + pair[1] - pair[0]]).astype(np.float32)
 
-    def _cut(self, canvas: UInt8Image, landmarks_px: Float32) -> None:
+    def _cut(self, canvas: UInt8Image, landmarks_px: Float32, scale_px: float) -> None:
         """Cut the eye from the photo and separate white and iris."""
         import cv2
 
@@ -77,6 +79,8 @@ class EyeLayer:
         kernel = np.ones((3, 3), np.uint8)
         white = (cv2.erode(inside.astype(np.uint8), kernel) > 0) & ~disc
         self._white = _spread(patch, white, _skin_light(canvas, landmarks_px[self._ring]))
+        reach = _SHADOW_REACH * self._width_rest * scale_px
+        self._white = _shadowed(self._white, inside, white, max(reach, 0.5))
         ring_px = landmarks_px[self._ring]
         self._cover = LidCover(canvas, self._box, ring_px, self._iris_px, self._radius_px)
         self._iris_patch = _whole_iris(
@@ -188,9 +192,9 @@ def _spread(patch: UInt8Image, known: NDArray[np.bool_], skin_light: float) -> U
 
     least = _LIGHT_AS_SKIN * skin_light
     light = patch.astype(np.float32).mean(axis=2)
-    bright = known & (light >= (np.percentile(light[known], 50) if known.any() else 0))
+    bright = known & (light >= (np.percentile(light[known], 60) if known.any() else 0))
     enough = int(bright.sum()) >= 8
-    white = np.median(patch[bright], axis=0) if enough else np.full(3, 0.9 * skin_light)
+    white = np.percentile(patch[bright], 70, axis=0) if enough else np.full(3, 0.9 * skin_light)
     white = np.asarray(white, np.float32)
     # Whites in the shadow of lashes are grey, not dark: lifted, with less of the shadow's hue.
     lacking = float(np.clip(1 - white.mean() / max(least, 1), 0, 1))
@@ -203,6 +207,18 @@ def _spread(patch: UInt8Image, known: NDArray[np.bool_], skin_light: float) -> U
     even = known & (light >= _EVEN * white.mean())
     own = cv2.GaussianBlur(even.astype(np.float32), (3, 3), 0)[..., None] * even[..., None]
     return np.asarray(np.clip(patch * own + filled * (1 - own) + 0.5, 0, 255), np.uint8)
+
+
+def _shadowed(
+    white: UInt8Image, inside: NDArray[np.bool_], known: NDArray[np.bool_], reach_px: float
+) -> UInt8Image:
+    """Darken what was filled towards the eye's edge; what is ``known`` has its own shadow."""
+    import cv2
+
+    deep = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    shadow = _EDGE_SHADOW * np.exp(-deep / reach_px) * ~known
+    shadow = cv2.GaussianBlur(shadow.astype(np.float32), (3, 3), 0)[..., None]
+    return np.asarray(white * (1 - shadow) + 0.5, np.uint8)
 
 
 def _whole_iris(patch: UInt8Image, inside: NDArray[np.bool_], centre: Float32) -> UInt8Image:
