@@ -103,7 +103,7 @@ def _apart(gap: float, scores: Float32 | None) -> float:
     return float(smooth_step(np.array((gap - begin) / span)))
 
 
-class Lips:
+class LipLayout:
     """Lays one avatar's lips around the seam that a motion gives them.
 
     ``shape``: float32 (478, 3), the avatar's own in the head frame.

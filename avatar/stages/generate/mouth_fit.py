@@ -25,7 +25,7 @@ from avatar.core.face.topology import (
     UPPER_LIP,
 )
 from avatar.core.frames import BLENDSHAPE_INDEX, Face, Float32, Motion
-from avatar.stages.generate.lips import Lips, Parting, parting
+from avatar.stages.generate.lips import LipLayout, Parting, parting
 
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]
 _CORNERS = list(MOUTH_CORNERS)
@@ -44,7 +44,7 @@ class MouthFit:
     def __init__(self, face: Face, shape: Float32) -> None:
         self._shape = shape
         self._jaw, self._smile = jaw_field(shape), smile_field(shape)
-        self._lips = Lips(shape)
+        self._lips = LipLayout(shape)
         self._smiling = _smile_score(face.blendshapes)
         way = self._smile[_CORNERS, :2]
         self._unit = way / max(float((way * way).sum()), 1e-9)
