@@ -32,6 +32,15 @@ LOWER_LIP: Indices = np.array(
     [14, 15, 16, 17, 77, 84, 85, 86, 87, 88, 89, 90, 91, 95, 96, 146, 178, 179, 180, 181, 307, 314,
      315, 316, 317, 318, 319, 320, 321, 324, 325, 375, 402, 403, 404, 405]
 )  # fmt: skip
+UPPER_LIP_RINGS: Indices = np.array(
+    [[185, 40, 39, 37, 0, 267, 269, 270, 409], [184, 74, 73, 72, 11, 302, 303, 304, 408],
+     [183, 42, 41, 38, 12, 268, 271, 272, 407], [191, 80, 81, 82, 13, 312, 311, 310, 415]]
+)  # fmt: skip
+"""A lip's rings without the corners, from its outer edge to its inner one, the right first."""
+LOWER_LIP_RINGS: Indices = np.array(
+    [[146, 91, 181, 84, 17, 314, 405, 321, 375], [77, 90, 180, 85, 16, 315, 404, 320, 307],
+     [96, 89, 179, 86, 15, 316, 403, 319, 325], [95, 88, 178, 87, 14, 317, 402, 318, 324]]
+)  # fmt: skip
 # Each eye's edge from the outer corner over the upper lid to the inner corner and back.
 LEFT_EYE: Indices = np.array(
     [263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249]
@@ -88,6 +97,14 @@ def surface_triangles() -> NDArray[np.int32]:
     triangles = [[edge.start for edge in edges[k : k + 3]] for k in range(0, len(edges), 3)]
     holes = [ring[ring_triangles(len(ring))] for ring in (LEFT_EYE, RIGHT_EYE, INNER_LIPS)]
     return np.concatenate([np.array(triangles, np.int32), *holes]).astype(np.int32)
+
+
+@lru_cache(maxsize=1)
+def skin_triangles() -> NDArray[np.int32]:
+    """Return ``surface_triangles`` without those that fill the eyes and the mouth."""
+    triangles = surface_triangles()
+    inside = [np.isin(triangles, ring).all(axis=1) for ring in (*EYE_RINGS, INNER_LIPS)]
+    return np.asarray(triangles[~np.any(inside, axis=0)], np.int32)
 
 
 def ring_triangles(count: int) -> NDArray[np.int32]:

@@ -19,10 +19,12 @@ from avatar.core.face.topology import (
     MOUTH_CORNERS,
     NOSE_BASE,
     SIDES,
+    SURFACE_COUNT,
 )
 from avatar.core.frames import Float32, Motion, still
 from avatar.stages.generate.framing import Canvas, driver_to_canvas
 from avatar.stages.generate.mouth_fit import MouthFit
+from avatar.stages.generate.transfer import Transfer
 
 # Beyond these a single photograph shows what it never saw; radians about x, y, z.
 _TURN_LIMIT = np.radians(np.array([25.0, 35.0, 40.0], np.float32))
@@ -38,10 +40,10 @@ _LOWER_LID_SHARE = 0.15
 # Lids open wider than in the photograph by this share at the most: what they would bare, white all
 # around the iris, no photograph shows.
 _WIDEST_LID = -0.15
-# Shares of the driver's expression for relative motion: full below the nose; brows and lids on
-# another person's bones look like another person; temples and the bridge of the nose are bone,
-# and what moves there is the tracker's error on a turned head.
-_UPPER_FACE, _TEMPLES, _BRIDGE = 0.5, 0.2, 0.3
+# Temples and the bridge of the nose are bone: what moves there is the tracker's error on a turned
+# head. How strongly skin and bone hold the place that a landmark's own movement asks for.
+_TEMPLES, _BRIDGE = 0.1, 0.15
+_SKIN_HOLDS, _BONE_HOLDS = 4.0, 400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,8 @@ class FaceDeformer:
         self.head: HeadShape = decompose(canvas.face)
         shape = self.head.shape
         self._expressive = _expressiveness(shape)
+        firm = 1 - self._expressive[:SURFACE_COUNT, 0]
+        self._transfer = Transfer(shape, _SKIN_HOLDS + (_BONE_HOLDS - _SKIN_HOLDS) * firm**2)
         self._mouth_weight = _nearness(shape, shape[list(MOUTH_CORNERS)].mean(axis=0), 0.8)
         self._eye_weights = [
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
@@ -144,7 +148,8 @@ class FaceDeformer:
         gain = gain * (1 + self._mouth_weight * (stretch - 1))
         for weight, corners in zip(self._eye_weights, _EYE_CORNERS, strict=True):
             gain *= 1 + weight * (self._ratio(motion.neutral, corners) - 1)
-        return (expression * gain).astype(np.float32)
+        asked = (expression * gain).astype(np.float32)
+        return self._transfer(expression, motion.neutral, asked)
 
     def _ratio(self, neutral: Float32, ends: tuple[int, int]) -> np.float32:
         """Return the avatar's distance between two landmarks over the driver's, within limits."""
@@ -206,14 +211,12 @@ def _expressiveness(shape: Float32) -> Float32:
     nose, brow_y = shape[1, 1], shape[168, 1]
     eyes_y = shape[list(EYE_CORNERS), 1].mean()
     half = float(np.abs(shape[list(SIDES), 0]).mean())
-    below_nose = np.clip((nose + 0.1 - y) / 0.3, 0, 1)
-    upper = _UPPER_FACE + (1 - _UPPER_FACE) * below_nose
     above_cheeks = np.clip((y - (eyes_y - 0.5)) / 0.6, 0, 1)
     temple = np.clip((np.abs(x) / half - 0.6) / 0.35, 0, 1) * above_cheeks
     along = np.clip((y - nose + 0.2) / 0.3, 0, 1) * np.clip((brow_y + 0.15 - y) / 0.2, 0, 1)
     bridge = np.exp(-((x / 0.25) ** 2)) * along
     firm = 1 - (1 - _TEMPLES) * temple - (1 - _BRIDGE) * bridge
-    return np.asarray(upper * np.clip(firm, 0.1, 1), np.float32)[:, None]
+    return np.asarray(np.clip(firm, _TEMPLES, 1), np.float32)[:, None]
 
 
 def _nearness(shape: Float32, centre: Float32, reach: float) -> Float32:

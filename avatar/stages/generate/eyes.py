@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.head import HeadShape, compose, iris_offset
 from avatar.core.face.topology import EYE_RINGS, IRISES
 from avatar.core.frames import Float32, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose
@@ -13,9 +13,17 @@ from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.lid_cover import LidCover
 from avatar.stages.generate.overlay import blend_into, box_around, polygon_mask
 
-# Beyond this share of the eye's width an iris would leave its socket.
-_OWN_LOOK = 0.07
-_GAZE_LIMIT = np.array([0.22, 0.14], np.float32)
+# In eye widths: how far an iris may be from the middle of its eye, beyond which it would leave its
+# socket; what is noise of a gaze that stays; and from which shift on the eye is drawn anew.
+_FARTHEST = np.array([0.27, 0.17], np.float32)
+_STILL, _OWN_LOOK = 0.012, 0.012
+# How far lids are shut when what lies between them begins to fade, and when it is gone.
+_FADES, _GONE = 0.7, 0.92
+# White is at least as light as this share of the skin around it, and evenly so: what is darker
+# are lashes, shadows and what is left of an iris.
+_LIGHT_AS_SKIN, _EVEN = 0.85, 0.82
+# The shadow of lids and lashes on a white: how dark at its edge, and its reach in eye widths.
+_EDGE_SHADOW, _SHADOW_REACH = 0.3, 0.07
 
 
 class EyeLayer:
@@ -35,13 +43,14 @@ class EyeLayer:
         self._width_rest = float(np.linalg.norm(outer - inner))
         self._rest_points = self._frame(landmarks_px, head.rotation, head.centre_px, head.scale_px)
         self._iris_px = landmarks_px[self._iris[0], :2].copy()
+        self._looks = iris_offset(head.shape)[side]
         rim = landmarks_px[self._iris[1:], :2]
         self._radius_px = float(np.linalg.norm(rim - self._iris_px, axis=1).mean())
         width_px = self._width_rest * head.scale_px
         box = box_around(landmarks_px[self._ring], 0.35 * width_px + 2, canvas)
         self._box = box
         if box is not None:
-            self._cut(canvas, landmarks_px)
+            self._cut(canvas, landmarks_px, head.scale_px)
 
     def _frame(
         self,
@@ -56,7 +65,7 @@ class EyeLayer:
         outer, inner = landmarks_px[self._outer, :2], landmarks_px[self._inner, :2]
         return np.stack([outer, inner, (outer + inner) / 2 + pair[1] - pair[0]]).astype(np.float32)
 
-    def _cut(self, canvas: UInt8Image, landmarks_px: Float32) -> None:
+    def _cut(self, canvas: UInt8Image, landmarks_px: Float32, scale_px: float) -> None:
         """Cut the eye from the photo and separate white and iris."""
         import cv2
 
@@ -69,7 +78,9 @@ class EyeLayer:
         disc = distance < self._radius_px * 1.18 + 1.0
         kernel = np.ones((3, 3), np.uint8)
         white = (cv2.erode(inside.astype(np.uint8), kernel) > 0) & ~disc
-        self._white = _spread(patch, white)
+        self._white = _spread(patch, white, _skin_light(canvas, landmarks_px[self._ring]))
+        reach = _SHADOW_REACH * self._width_rest * scale_px
+        self._white = _shadowed(self._white, inside, white, max(reach, 0.5))
         ring_px = landmarks_px[self._ring]
         self._cover = LidCover(canvas, self._box, ring_px, self._iris_px, self._radius_px)
         self._iris_patch = _whole_iris(
@@ -98,7 +109,9 @@ class EyeLayer:
 
         ring_px = pose.landmarks_px[self._ring]
         box = box_around(ring_px, 2, image)
-        if self._box is None or box is None or pose.eye_closure[self._side] > 0.97:
+        shut = float(pose.eye_closure[self._side])
+        open_share = float(np.clip((_GONE - shut) / (_GONE - _FADES), 0, 1))
+        if self._box is None or box is None or open_share <= 0:
             return
         here = np.array(box[:2], np.float32)
         rest = self._rest_points - np.array(self._box[:2], np.float32)
@@ -108,7 +121,8 @@ class EyeLayer:
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
         shift = self._look(place, pose, motion, here)
         # An eye that looks where it looks in the photo is the photo's own, as the mesh drew it.
-        drawn = float(np.clip(np.hypot(*shift) / (_OWN_LOOK * _width(now)) - 0.2, 0, 1))
+        # Anything between would show two irises.
+        drawn = open_share * float(np.clip(np.hypot(*shift) / (_OWN_LOOK * _width(now)), 0, 1))
         if drawn <= 0:
             return
         eye = np.asarray(
@@ -134,11 +148,34 @@ class EyeLayer:
             home = self._iris_px - np.array(self._box[:2] if self._box else (0, 0)) - 0.5
             shift = wanted - (place[:, :2] @ home + place[:, 2])
         else:
-            gaze = np.clip(motion.gaze[self._side], -_GAZE_LIMIT, _GAZE_LIMIT)
+            gaze = self._within_socket(_calm(motion.gaze[self._side]))
             width = self._width_rest * pose.scale_px
             turned = pose.rotation @ np.array([gaze[0], -gaze[1], 0], np.float32)
             shift = np.array([turned[0], -turned[1]]) * width
         return np.asarray(shift, np.float64)
+
+    def _within_socket(self, gaze: Float32) -> Float32:
+        """Return how far the iris goes, float32 (2,), eye widths, so that it stays in its eye."""
+        low = np.minimum(-_FARTHEST - self._looks, 0)
+        high = np.maximum(_FARTHEST - self._looks, 0)
+        room = np.maximum(np.where(gaze > 0, high, -low), 1e-3)
+        bent = np.sign(gaze) * room * np.tanh((np.abs(gaze) / room) ** 3) ** (1 / 3)
+        return np.asarray(bent, np.float32)
+
+
+def _calm(gaze: Float32) -> Float32:
+    """Return ``gaze`` with what is noise taken out: small shifts ever less."""
+    square = float(gaze @ gaze)
+    return np.asarray(gaze * np.float32(square / (square + _STILL**2)), np.float32)
+
+
+def _skin_light(canvas: UInt8Image, ring_px: Float32) -> float:
+    """Return how light the skin below the eye is, 0 to 255."""
+    width = float(np.linalg.norm(ring_px[0, :2] - ring_px[8, :2]))
+    below = ring_px[9:16, :2] + np.array([0, 0.3 * width], np.float32)
+    height, across = canvas.shape[:2]
+    x, y = np.clip(below[:, 0], 0, across - 1), np.clip(below[:, 1], 0, height - 1)
+    return float(np.median(canvas[y.astype(int), x.astype(int)].mean(axis=1)))
 
 
 def _width(points: Float32) -> float:
@@ -146,20 +183,42 @@ def _width(points: Float32) -> float:
     return max(float(np.linalg.norm(points[0] - points[1])), 1.0)
 
 
-def _spread(patch: UInt8Image, known: NDArray[np.bool_]) -> UInt8Image:
-    """Fill everything but ``known`` from it, smoothly."""
+def _spread(patch: UInt8Image, known: NDArray[np.bool_], skin_light: float) -> UInt8Image:
+    """Fill everything but ``known`` from it, smoothly, with what a white of an eye may look like.
+
+    ``skin_light``: how light the skin beside the eye is, 0 to 255.
+    """
     import cv2
 
-    if int(known.sum()) < 8:
-        # An eye that is all iris, as in small pictures: a plain white, in the eye's own light.
-        bright = np.percentile(patch.reshape(-1, 3), 85, axis=0)
-        return np.broadcast_to(bright.astype(np.uint8), patch.shape).copy()
-    # Lashes, shadows and what is left of the iris are darker than the white they border on.
+    least = _LIGHT_AS_SKIN * skin_light
     light = patch.astype(np.float32).mean(axis=2)
-    bright = known & (light >= np.percentile(light[known], 35))
-    filled = fill_unknown(patch, np.asarray(bright, np.float32))
-    own = cv2.GaussianBlur(known.astype(np.float32), (3, 3), 0)[..., None] * known[..., None]
-    return np.asarray(patch * own + filled * (1 - own) + 0.5, np.uint8)
+    bright = known & (light >= (np.percentile(light[known], 60) if known.any() else 0))
+    enough = int(bright.sum()) >= 8
+    white = np.percentile(patch[bright], 70, axis=0) if enough else np.full(3, 0.9 * skin_light)
+    white = np.asarray(white, np.float32)
+    # Whites in the shadow of lashes are grey, not dark: lifted, with less of the shadow's hue.
+    lacking = float(np.clip(1 - white.mean() / max(least, 1), 0, 1))
+    white = white + lacking * (np.float32(least) - white)
+    filled = np.broadcast_to(white, patch.shape).astype(np.float32)
+    if enough and lacking < 0.1:
+        filled = fill_unknown(patch, np.asarray(bright, np.float32)).astype(np.float32)
+    dark = filled.mean(axis=2, keepdims=True)
+    filled = filled * np.maximum(1, _EVEN * white.mean() / np.maximum(dark, 1))
+    even = known & (light >= _EVEN * white.mean())
+    own = cv2.GaussianBlur(even.astype(np.float32), (3, 3), 0)[..., None] * even[..., None]
+    return np.asarray(np.clip(patch * own + filled * (1 - own) + 0.5, 0, 255), np.uint8)
+
+
+def _shadowed(
+    white: UInt8Image, inside: NDArray[np.bool_], known: NDArray[np.bool_], reach_px: float
+) -> UInt8Image:
+    """Darken what was filled towards the eye's edge; what is ``known`` has its own shadow."""
+    import cv2
+
+    deep = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    shadow = _EDGE_SHADOW * np.exp(-deep / reach_px) * ~known
+    shadow = cv2.GaussianBlur(shadow.astype(np.float32), (3, 3), 0)[..., None]
+    return np.asarray(white * (1 - shadow) + 0.5, np.uint8)
 
 
 def _whole_iris(patch: UInt8Image, inside: NDArray[np.bool_], centre: Float32) -> UInt8Image:

@@ -1,4 +1,4 @@
-"""What shows of an eye when its lids are shut: skin beyond the lids' landmarks, and a dark line.
+"""What shows of an eye when its lids are shut: skin beyond the lids' landmarks, and their edges.
 
 The tracker lays a human eye's outline into the large eyes of drawings: white and iris reach beyond
 its lower lid, where the mesh never shuts them. And what the mesh squeezes between shut lids would
@@ -21,10 +21,10 @@ _BLUER, _DARKER, _APART = 10.0, 12.0, 30.0
 # Less than this share of the eye outside its outline is the lid's moist edge.
 _LEAST = 0.05
 # How far the lids are shut when the skin begins to cover what lies beyond, and when it is whole;
-# the same for the line between the lids.
+# the same for what the lids' edges close over.
 _BEYOND, _BETWEEN = (0.4, 0.8), (0.75, 0.95)
-# The darkest part of the eye's edge is lashes.
-_LASHES = 20
+# How much darker it is where lids meet, and how far from their edges, eye widths.
+_SHADOW, _DEEP = np.float32(0.45), 0.06
 
 
 class LidCover:
@@ -50,9 +50,13 @@ class LidCover:
         beyond = _beyond(patch, skin, inside, around, disc) & _below(ring_px, box)
         if beyond.sum() <= _LEAST * inside.sum():
             beyond[:] = False
-        edge = _grown(inside, 1) & ~_shrunk(inside, 1)
-        line = np.percentile(patch[edge], _LASHES, axis=0) if edge.any() else np.zeros(3)
-        self._paint = np.where(inside[..., None], line, skin).astype(np.float32)
+        # Between the lids their own edges meet, lashes above, the lower lid below, in their shadow.
+        # It is soft towards the edges: squeezed to a line, a hard one would have steps.
+        edge = _grown(inside, 2) & ~_grown(inside, 1)
+        lids = fill_unknown(patch, edge.astype(np.float32)) if edge.any() else skin
+        deep = _soft(inside, max(0.6, _DEEP * width_px))
+        between = lids * (1 - _SHADOW * np.clip(2 * deep - 1, 0, 1))
+        self._paint = np.where(inside[..., None], between, skin).astype(np.float32)
         soft_px = max(0.6, _SOFT * width_px)
         # Soft only towards the skin: at the lid's own edge the cover is whole.
         whole = _grown(beyond, 2 * soft_px)
@@ -123,12 +127,6 @@ def _grown(mask: NDArray[np.bool_], by_px: float) -> NDArray[np.bool_]:
     import cv2
 
     return np.asarray(cv2.dilate(mask.astype(np.uint8), _disc(by_px)) > 0)
-
-
-def _shrunk(mask: NDArray[np.bool_], by_px: float) -> NDArray[np.bool_]:
-    import cv2
-
-    return np.asarray(cv2.erode(mask.astype(np.uint8), _disc(by_px)) > 0)
 
 
 def _disc(radius_px: float) -> NDArray[np.uint8]:

@@ -1,12 +1,12 @@
 """What the avatar's mouth makes of the driver's: how far it opens, and what it cannot undo.
 
-A driver's displacements, carried over as they are, do not look alike on every mouth. A wide smile
-with teeth opens a narrow mouth visibly less than a wide one, and a painted mouth of thin lips less
-than a photographed one. So the jaw follows two sources: the displacements, and how open the
-driver's mouth looks (MediaPipe's jawOpen); the mouth opens further where it would look less open.
+A driver's displacements, carried over as they are, do not look alike on every mouth: the same drop
+of the jaw opens a narrow mouth wide and a wide one little. What is seen is the gap against the
+mouth's width, and that is what the jaw follows; the lips are laid around it (``lips.py``).
 
-Relative motion also undoes whatever expression the driver had at the reference. A face that did
-not smile in its photograph has no smile to undo: relaxing the driver's would turn into a pout.
+Relative motion also undoes whatever expression the driver had at the reference. A face that
+did not smile in its photograph has no smile to undo: relaxing the driver's would turn into a pout.
+Once a driver has been seen to relax, his relaxed mouth is what the photograph's stands for.
 """
 
 from __future__ import annotations
@@ -14,86 +14,80 @@ from __future__ import annotations
 import numpy as np
 
 from avatar.core.curves import smooth_step
+from avatar.core.face.fields import smile_field
 from avatar.core.face.head import lips_gap, mouth_width
 from avatar.core.face.topology import (
     LIPS_MIDDLE,
     LOWER_LIP,
     MOUTH_CORNERS,
-    NOSE_BASE,
     SIDES,
     SURFACE_COUNT,
     UPPER_LIP,
 )
 from avatar.core.frames import BLENDSHAPE_INDEX, Face, Float32, Motion
+from avatar.stages.generate.lips import LipLayout, Parting, parting
 
-_JAW_OPEN = BLENDSHAPE_INDEX["jawOpen"]
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]
 _CORNERS = list(MOUTH_CORNERS)
 _ALL_CORNERS = [*MOUTH_CORNERS, 76, 306, 62, 292, 78, 308]
 _EARS, _JAW_JOINTS = [*SIDES, 93, 323], [93, 323]
-_UPPER_EDGE = 0
-
-# How jawOpen (its logit) rises with the jaw's drop (head units): on 13 faces, photographed and
-# painted, MediaPipe's scores of dropped jaws lie on this one curve, moved along the drop by what
-# each face has at rest, within 0.25 logits (median; 0.37 at the most).
-_LOGITS = np.array([-8.0, -6.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.5])
-_DROPS = np.array([-0.136, -0.039, 0.030, 0.061, 0.095, 0.152, 0.254, 0.373, 0.556])
-# A mouth widened by one head unit, or an upper lip that much nearer to the nose, looks open as one
-# that is opened so much less, and more.
-_WIDTH_SHARE, _RAISED_SHARE = 0.5, 1.0
-# What is asked for, of the driver's own rise; how much of what lacks is added, and the most of it.
-_RISE, _ADDED, _MOST = 1.6, 0.8, 0.2
-# Lips nearer than the first, in head units, are shut and stay so; from the second on, all counts.
-_SHUT, _PARTED = 0.01, 0.06
-# A full smile moves each corner outwards and up by these shares of the mouth's width. On six
-# drivers the width follows the score within 2 %.
-_SMILE_OUT, _SMILE_UP, _SMILE_REACH = 0.125, 0.16, 0.6
 
 
 class MouthFit:
     """Fits expressions to one avatar's mouth.
 
     ``face``: the photograph's face, whose scores tell how it looks at rest. ``shape``: float32
-    (478, 3), its shape in the head frame.
+    (478, 3), its shape in the head frame. Remembers, for each reference, how far the driver's smile
+    was seen to relax.
     """
 
     def __init__(self, face: Face, shape: Float32) -> None:
         self._shape = shape
         self._jaw, self._smile = jaw_field(shape), smile_field(shape)
-        self._open = float(np.clip(face.blendshapes[_JAW_OPEN], 0, 1))
+        self._lips = LipLayout(shape)
         self._smiling = _smile_score(face.blendshapes)
-        self._rest_drop = _drop(self._open)
         way = self._smile[_CORNERS, :2]
         self._unit = way / max(float((way * way).sum()), 1e-9)
+        self._neutral: Float32 | None = None
+        self._relaxed = 0.0
 
     def __call__(self, expression: Float32, motion: Motion) -> Float32:
         """Return ``expression``, float32 (478, 3), head units, fitted; relative motion only."""
-        if motion.reference is None or motion.reference.face is None or not motion.neutral.any():
+        if not motion.neutral.any():
             return expression
-        then = motion.reference.face.blendshapes
-        undone = self._undone_smile(expression, motion.blendshapes, then)
-        expression = expression + np.float32(undone) * self._smile
-        lacking = self._lacking_drop(expression, motion.blendshapes, then)
-        added = np.clip(_ADDED * lacking, 0, _MOST) * _parted(motion)
-        return (expression + np.float32(added) * self._jaw).astype(np.float32)
+        expression = expression + np.float32(self._undone_smile(expression, motion)) * self._smile
+        if not expression.any():
+            return expression
+        driver = parting(motion)
+        gap = self._gap(expression, driver)
+        lacking = gap - lips_gap(self._shape + expression)
+        # Lips that only seem to part move by themselves, without the jaw.
+        expression = expression + np.float32(driver.share * lacking) * self._jaw
+        laid = self._lips(self._shape + expression, motion, driver, gap)
+        return (laid - self._shape).astype(np.float32)
 
-    def _undone_smile(self, expression: Float32, now: Float32, then: Float32) -> float:
+    def _undone_smile(self, expression: Float32, motion: Motion) -> float:
         """Return how much of a smile the driver lost that the photograph never had, 0 to 1.
 
-        No more than the displacements show: whoever weighs them less wants less of this too.
+        No more than the displacements show: whoever weighs them less wants less of this too. The
+        most that was seen since the reference counts.
         """
-        lost = _smile_score(then) - max(_smile_score(now), self._smiling)
+        if motion.reference is None or motion.reference.face is None:
+            return 0.0
+        if motion.neutral is not self._neutral:
+            self._neutral, self._relaxed = motion.neutral, 0.0
+        now = max(_smile_score(motion.blendshapes), self._smiling)
+        lost = _smile_score(motion.reference.face.blendshapes) - now
         shown = -float((expression[_CORNERS, :2] * self._unit).sum())
-        return float(np.clip(lost, 0, max(shown, 0)))
+        self._relaxed = max(self._relaxed, float(np.clip(lost, 0, max(shown, 0))))
+        return self._relaxed
 
-    def _lacking_drop(self, expression: Float32, now: Float32, then: Float32) -> float:
-        """Return how far the jaw had to drop to look as open as the driver's, head units."""
-        rise = _RISE * max(float(now[_JAW_OPEN] - then[_JAW_OPEN]), 0.0)
-        wanted = _drop(self._open + rise * (1 - self._open)) - self._rest_drop
-        moved = self._shape + expression
-        wider = mouth_width(moved) - mouth_width(self._shape)
-        wanted += _WIDTH_SHARE * wider - _RAISED_SHARE * (_lip(moved) - _lip(self._shape))
-        return float(wanted - (lips_gap(moved) - lips_gap(self._shape)))
+    def _gap(self, expression: Float32, driver: Parting) -> float:
+        """Return how far the lips' middle is to stand apart, head units."""
+        rest = lips_gap(self._shape)
+        rest = rest * driver.kept if rest > 0 else rest
+        more = driver.more * mouth_width(self._shape + expression)
+        return max(rest + more, min(rest, 0.0))
 
 
 def jaw_field(shape: Float32) -> Float32:
@@ -120,37 +114,6 @@ def jaw_field(shape: Float32) -> Float32:
     field[:, 2] = share * np.clip((y - joint_y) / length, -1.5, 0)
     field[SURFACE_COUNT:] = 0
     return field.astype(np.float32)
-
-
-def smile_field(shape: Float32) -> Float32:
-    """Return how a full smile moves a mouth, float32 (478, 3), head units; lips stay together."""
-    width = mouth_width(shape)
-    x, y = ((shape[:, :2] - shape[_CORNERS, :2].mean(axis=0)) / max(width / 2, 1e-3)).T
-    beyond = np.maximum(np.abs(x) - 1, 0) ** 2 + y**2
-    near = np.exp(-beyond / (2 * _SMILE_REACH**2))
-    out = np.clip(x, -1, 1)
-    field = np.zeros_like(shape)
-    field[:, 0] = _SMILE_OUT * width * out * near
-    field[:, 1] = _SMILE_UP * width * np.abs(out) ** 1.5 * near
-    field[SURFACE_COUNT:] = 0
-    return field.astype(np.float32)
-
-
-def _drop(score: float) -> float:
-    """Return where on the common curve a face with this jawOpen is, head units."""
-    safe = float(np.clip(score, 1e-4, 1 - 1e-4))
-    return float(np.interp(np.log(safe / (1 - safe)), _LOGITS, _DROPS))
-
-
-def _parted(motion: Motion) -> float:
-    """Return 0 where the driver's lips touch, 1 where they stand apart."""
-    apart = lips_gap(motion.neutral + motion.expression)
-    return float(smooth_step(np.array((apart - _SHUT) / (_PARTED - _SHUT))))
-
-
-def _lip(shape: Float32) -> float:
-    """Return the distance from the nose's base to the upper lip."""
-    return float(shape[NOSE_BASE, 1] - shape[_UPPER_EDGE, 1])
 
 
 def _smile_score(scores: Float32) -> float:

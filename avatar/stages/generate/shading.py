@@ -33,7 +33,7 @@ _NEW_SHARE = 0.9
 _EVERY = 3
 _SOFT_SHARE = 0.012  # of the face's width: how softly skin ends
 _DARK = 10.0  # levels added to both pictures, so that noise in shadows is not amplified
-_RELATIVE_SHARE = 0.2
+_RELATIVE_SHARE = 0.4
 _UNITY = 128  # a ratio of 1 in 8 bits
 # Skin that turns away is seen at too few pixels; radians.
 _TURN_FULL, _TURN_NONE = math.radians(30), math.radians(60)

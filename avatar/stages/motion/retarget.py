@@ -33,6 +33,7 @@ from avatar.core.person import Person
 from avatar.stages.motion.driving import UNCHANGED, Driven, Driving
 from avatar.stages.motion.expression import KnownPerson, LearningEyes, usual_closure
 from avatar.stages.motion.idle import idle_blink, idle_rotation, idle_translation
+from avatar.stages.motion.rest import relaxed
 from avatar.stages.motion.smooth import HeadSmoother
 
 HOLD_NS = 500_000_000
@@ -45,6 +46,9 @@ _LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDow
 _LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
 # An iris looking all the way up or down moves by this share of the eye's width.
 _LOOK_REACH = np.float32(0.1)
+# Sine of a turn at which one eye alone is believed; what is kept of a difference between the eyes,
+# and the most of it, eye widths.
+_ASIDE, _APART_SHARE, _MOST_APART = 0.5, 0.3, 0.015
 _BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 # Expressions count against a neutral face; looking somewhere does not.
 _EXPRESSIVE = [
@@ -182,7 +186,7 @@ class FaceRetargeter:
         For recordings, whose most neutral face can be looked for before anything is drawn.
         """
         if track.face is not None and plausible(track.face):
-            self._reference = _Reference(decompose(track.face), _look_down(track.face), track)
+            self._reference = self._relaxed_reference(track, track.face)
             self._reference_score = 0.0
 
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
@@ -289,11 +293,19 @@ class FaceRetargeter:
     def _made_reference(self, track: FaceTrack, face: Face, asked: bool) -> _Reference:
         head = decompose(face)
         if self._person is None or not self._rests or asked:
+            # Who asks for a moment wants it as it is.
+            if self._searches and not asked and not self._absolute:
+                return self._relaxed_reference(track, face)
             return _Reference(head, _look_down(face), track)
         rest = HeadShape(
             self._person.neutral, self._person.rest_rotation, head.centre_px, head.scale_px
         )
         return _Reference(rest, self._person.rest_look_down, track)
+
+    def _relaxed_reference(self, track: FaceTrack, face: Face) -> _Reference:
+        """Return the face as a reference, without what its scores say it does."""
+        head, rested = relaxed(decompose(face), face)
+        return _Reference(head, _look_down(face), replace(track, face=rested))
 
     def _is_better_match(self, face: Face) -> bool:
         """Return whether ``face`` looks more like the wanted one than any before."""
@@ -333,7 +345,7 @@ class FaceRetargeter:
             scale=head.scale_px / reference.scale_px,
             blendshapes=blendshapes,
             eye_closure=shut,
-            gaze=_gaze_change(face, head.shape, self._reference),
+            gaze=_yoked(_gaze_change(face, head.shape, self._reference), head.rotation, shut),
             track=track,
             reference=self._reference.track,
         )
@@ -391,6 +403,21 @@ def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:
     down = _look_down(face) - reference.look_down
     gaze[:, 1] = 0.5 * gaze[:, 1] + 0.5 * _LOOK_REACH * down
     return gaze.astype(np.float32)
+
+
+def _yoked(gaze: Float32, rotation: Float32, shut: Float32) -> Float32:
+    """Return ``gaze`` with both eyes looking the same way.
+
+    Eyes turn together; apart from looking at something near, which a camera never is, what they
+    differ by is the tracker's error (the farther eye of a turned head, an eye that is shut). So
+    the eye that is seen better counts more, and little of the difference is kept.
+    """
+    # A head turned to the right of the picture (positive about y) shows its right eye.
+    aside = float(np.clip(rotation[0, 2] / _ASIDE, -1, 1))
+    seen = np.array([1 - aside, 1 + aside], np.float32) * np.clip(1 - shut, 0, 1) + 1e-3
+    both = (seen @ gaze) / seen.sum()
+    apart = (gaze - both) * np.array([_APART_SHARE, 0], np.float32)
+    return np.asarray(both + np.clip(apart, -_MOST_APART, _MOST_APART), np.float32)
 
 
 def _look_down(face: Face) -> Float32:

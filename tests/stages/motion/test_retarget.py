@@ -7,7 +7,7 @@ from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import Face, Motion, Presence, still
 from avatar.stages.motion.driving import Driving
 from avatar.stages.motion.idle import idle_blink
-from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, blend
+from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, _yoked, blend
 from tests.stages.motion.faces import posed, track, with_jaw_open
 
 FRAME_NS = round(1e9 / 30)
@@ -159,3 +159,29 @@ def test_blending_reaches_both_ends() -> None:
     assert np.array_equal(blend(a, b, 0).translation, a.translation)
     assert np.array_equal(blend(a, b, 1).translation, b.translation)
     assert blend(a, b, 0.5).scale == 1.5
+
+
+def test_eyes_look_the_same_way() -> None:
+    """Whatever the tracker says of each eye, both move together."""
+    level = np.eye(3, dtype=np.float32)
+    apart = np.array([[0.2, 0.1], [-0.2, -0.1]], np.float32)
+    left, right = _yoked(apart, level, np.zeros(2, np.float32))
+    assert abs(left - right)[0] <= 0.031
+    assert left[1] == right[1]
+
+
+def test_an_eye_that_is_shut_does_not_lead_the_other() -> None:
+    level = np.eye(3, dtype=np.float32)
+    gaze = np.array([[0.15, 0.0], [-0.3, 0.2]], np.float32)
+    left, right = _yoked(gaze, level, np.array([0.0, 1.0], np.float32))
+    assert left[0] == pytest.approx(0.15, abs=0.03)
+    assert right[0] == pytest.approx(0.15, abs=0.03)
+
+
+def test_a_smile_at_the_reference_is_still_one(portrait_face: Face) -> None:
+    retargeter = FaceRetargeter(smoothing="off")
+    face = posed(portrait_face, mouthSmileLeft=0.8, mouthSmileRight=0.8)
+    motion = retargeter.retarget(track(face, 0), 0)
+    assert motion.expression[291, 0] > 0.03 > -0.03 > motion.expression[61, 0]
+    asked = FaceRetargeter(smoothing="off", reference="first")
+    assert np.abs(asked.retarget(track(face, 0), 0).expression).max() < 1e-4
