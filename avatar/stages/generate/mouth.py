@@ -12,9 +12,12 @@ from avatar.core.face.head import HeadShape, compose
 from avatar.core.face.topology import INNER_LIPS
 from avatar.core.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, lips_gap_px
-from avatar.stages.generate.driver_mouth import DriverMouth, skin_colour
+from avatar.stages.generate.driver_mouth import DriverMouth
 from avatar.stages.generate.grain import Grain
+from avatar.stages.generate.mouth_light import mouth_light, skin_colour
 from avatar.stages.generate.overlay import Box, blend_into, box_around, polygon_mask
+from avatar.stages.generate.sharpness import blur_px
+from avatar.stages.generate.toning import Toning
 
 # The drawn mouth's own picture: 240 units across the corners.
 _PATCH_W, _PATCH_H = 240, 130
@@ -27,10 +30,13 @@ _TEETH_LIGHT = 0.85
 _OWN_REACH = 1.6
 # The shadow of lips on what lies behind them: how far it reaches, in mouth widths, its light at
 # the lips' very edge and how fast that grows inwards; red light passes through lips.
-_RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.04, -0.1, 1.3
+_RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.035, -0.03, 1.2
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
-_DARK = (52, 18, 18)
+# How much of the drawn dark and tongue shines through a driver's mouth.
+_VEIL = 0.8
+
+_IVORY, _DARK = np.array([232, 222, 206], np.float32), (60, 24, 23)
 
 MouthInside = Mouth | Literal["empty"]
 
@@ -60,11 +66,13 @@ class MouthLayer:
         self._own = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
         self._empty = inside == "empty"
         drawn = inside in ("teeth", "empty")
-        self._driver = None if drawn else DriverMouth(skin_colour(canvas, landmarks_px))
+        photo = mouth_light(canvas, landmarks_px)
+        self._driver = None if drawn else DriverMouth(photo, blur_px(canvas, landmarks_px))
+        self._toning = Toning(canvas, landmarks_px)
         self._skull = corners.mean(axis=0).astype(np.float32)
         self._skull[1] = head.shape[13, 1]
         self._grain = Grain(canvas, landmarks_px)
-        light = _light(canvas, landmarks_px)
+        light = photo.teeth / _IVORY
         self._dark = np.rint(np.array(_DARK, np.float32) * light).astype(np.uint8)
         self._cavity = _draw_cavity(light)
         self._upper, self._upper_alpha = _draw_teeth(light, _TEETH_LENGTH, 1.0)
@@ -86,21 +94,39 @@ class MouthLayer:
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
             return
-        patch = None
-        if self._driver is not None and motion.track is not None:
-            # The driver's own lips, reproduced, have their own shadow.
-            exact = motion.absolute
-            patch = self._driver.draw(motion.track, lips_px, box, exact=exact)
-            if patch is not None:
-                strength *= _parted(motion.track)
         mask = polygon_mask(lips_px, box, feather_px=max(0.6, 0.012 * unit))
+        patch = self._taken(pose, motion, box, mask)
         if patch is None:
             patch = self._drawn(pose, box)
             _shade_edges(patch, mask)
-        elif not motion.absolute:
-            patch = _with_rim(patch, mask, unit)
+        else:
+            assert motion.track is not None
+            strength *= _parted(motion.track)
+        patch = self._toning.apply(patch)
         patch = self._grain.lay_on(patch, lips_px[0, :2] - np.array(box[:2], np.float32))
         blend_into(image, box, patch, (mask * strength).astype(np.uint8))
+
+    def _taken(
+        self, pose: Pose, motion: Motion, box: Box, mask: NDArray[np.uint8]
+    ) -> UInt8Image | None:
+        """Return the box's pixels with the driver's mouth; None where it is to be drawn."""
+        if self._driver is None or motion.track is None:
+            return None
+        lips_px = pose.landmarks_px[INNER_LIPS]
+        taken = self._driver.draw(motion.track, lips_px, box, pose.lip_shares)
+        if taken is None or motion.absolute:
+            # The driver's own lips, reproduced, have their own shadow.
+            return taken
+        return _with_rim(_veiled(taken, self._inmost(pose, box)), mask, self._width * pose.scale_px)
+
+    def _inmost(self, pose: Pose, box: Box) -> UInt8Image:
+        """Return the box's pixels with the drawn dark and tongue."""
+        origin = np.array(box[:2], np.float32)
+        upper_at, lower_at = self._anchors(pose)
+        middle = (upper_at + lower_at) * np.float32(0.5)
+        return self._warp(
+            self._cavity, middle, pose, origin, (box[2] - box[0], box[3] - box[1]), 0.5
+        )
 
     def _drawn(self, pose: Pose, box: Box) -> UInt8Image:
         """Return the box's pixels with the drawn cavity, tongue and teeth."""
@@ -109,8 +135,7 @@ class MouthLayer:
         if self._empty:
             return np.full((*size[::-1], 3), self._dark, np.uint8)
         upper_at, lower_at = self._anchors(pose)
-        middle = (upper_at + lower_at) * np.float32(0.5)
-        patch = self._warp(self._cavity, middle, pose, origin, size, 0.5)
+        patch = self._inmost(pose, box)
         for teeth, alpha, at, up in (
             (self._lower, self._lower_alpha, lower_at, 1.0),
             (self._upper, self._upper_alpha, upper_at, 0.0),
@@ -185,21 +210,6 @@ def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
     )
 
 
-def _light(canvas: UInt8Image, landmarks_px: Float32) -> Float32:
-    """Return the light on the face, float32 (3,), 0 to 1, RGB: what white would look like there.
-
-    From the skin of both cheeks, taken as reflecting (0.80, 0.62, 0.52).
-    """
-    height, width = canvas.shape[:2]
-    points = landmarks_px[[50, 280, 205, 425, 101, 330], :2]
-    x = np.clip(points[:, 0].astype(int), 0, width - 1)
-    y = np.clip(points[:, 1].astype(int), 0, height - 1)
-    skin = np.median(canvas[y, x].astype(np.float32), axis=0) / 255
-    light = skin / np.array([0.80, 0.62, 0.52], np.float32)
-    grey = float(light.mean())
-    return np.asarray(np.clip(0.6 * light + 0.4 * grey, 0.15, 1.05), np.float32)
-
-
 def _draw_cavity(light: Float32) -> UInt8Image:
     """Draw the dark of the mouth with a tongue below."""
     y, x = np.mgrid[0:_PATCH_H, 0:_PATCH_W].astype(np.float32)
@@ -224,10 +234,22 @@ def _draw_teeth(light: Float32, length: float, width: float) -> tuple[UInt8Image
     alpha = np.clip((bottom - y) / 2.5, 0, 1) * np.clip((0.80 - np.abs(u)) / 0.10, 0, 1)
     shade = (1 - 0.55 * np.clip(np.abs(u), 0, 1) ** 2) * (1 - 0.16 * np.exp(-((gap / 0.012) ** 2)))
     gum = np.clip((_TEETH_TOP + 2 - y) / 6, 0, 1)
-    ivory, pink = np.array([232, 222, 206], np.float32), np.array([170, 92, 92], np.float32)
-    colour = ivory * (1 - gum[..., None]) + pink * gum[..., None]
+    pink = np.array([170, 92, 92], np.float32)
+    colour = _IVORY * (1 - gum[..., None]) + pink * gum[..., None]
     colour = colour * shade[..., None] * light
     return np.clip(colour, 0, 255).astype(np.uint8), (alpha * 255).astype(np.uint8)
+
+
+def _veiled(patch: UInt8Image, dark: UInt8Image) -> UInt8Image:
+    """Return a mouth whose darkest places are no darker than ``dark``, uint8 (h, w, 3).
+
+    A dim room leaves nothing but black between a driver's lips. Both add as light does that is
+    spread, by their squares: what is bright stays.
+    """
+    import cv2
+
+    veil = dark.astype(np.float32) * np.float32(_VEIL)
+    return np.asarray(cv2.magnitude(patch.astype(np.float32), veil).clip(0, 255), np.uint8)
 
 
 def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UInt8Image:

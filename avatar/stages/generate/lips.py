@@ -1,0 +1,78 @@
+"""The avatar's lips where the driver's landmarks alone would thin them away.
+
+MediaPipe's inner landmarks lie on a driver's lips, more so the less his lips stand out; moved by
+them, the avatar's lips would open where his touch. And a wide smile draws thin lips to a line:
+lips are soft, but not without volume.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avatar.core.face.head import mouth_width
+from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
+from avatar.core.frames import Float32, Motion
+from avatar.stages.generate.inner_edge import InnerEdge
+from avatar.stages.generate.mouth_light import skin_colour, teeth_colour
+
+# Rings of lips between outer and inner edge, and their share of what the inner edge moves.
+_MIDDLE = np.array(
+    [76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306, 307, 320, 404, 315, 16, 85, 180, 90, 77]
+)
+_INMOST = np.array(
+    [62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292, 325, 319, 403, 316, 15, 86, 179, 89, 96]
+)
+_RINGS = ((INNER_LIPS, 1.0), (_INMOST, 0.65), (_MIDDLE, 0.25))
+_UPPER, _LOWER = slice(1, 10), slice(19, 10, -1)
+# A lip keeps this share of its height in the photograph, divided by how much wider the mouth grew;
+# no more of the opening than this is given up for it.
+_KEPT_HEIGHT, _MOST_OF_GAP = 0.8, 0.3
+
+
+class Lips:
+    """Corrects one avatar's lips. ``rest``: float32 (478, 3), its shape, head frame."""
+
+    def __init__(self, rest: Float32) -> None:
+        self._edge = InnerEdge()
+        self._heights = _heights(rest)
+        self._width = mouth_width(rest)
+        self._last: tuple[Motion, Float32] | None = None
+
+    def shares(self, motion: Motion) -> Float32 | None:
+        """Return how much of the driver's opening is lip, as ``InnerEdge.find``; None unseen."""
+        track = motion.track
+        if track is None or track.face is None or track.camera is None:
+            return None
+        if self._last is None or self._last[0] is not motion:
+            image, landmarks_px = track.camera.image, track.face.landmarks_px
+            teeth = teeth_colour(skin_colour(image, landmarks_px), None)
+            self._last = motion, self._edge.find(image, landmarks_px, teeth)
+        return self._last[1]
+
+    def __call__(self, shape: Float32, shares: Float32 | None) -> Float32:
+        """Return ``shape``, float32 (478, 3), head frame, with lips of their own height.
+
+        ``shares``: how much of the opening is lip, float32 (2, 9).
+        """
+        across = shape[INNER_LIPS[_LOWER]] - shape[INNER_LIPS[_UPPER]]
+        gap = np.linalg.norm(across, axis=1)
+        own = self._lacking(shape) / np.maximum(gap, 1e-4)
+        moved = np.clip(own, 0, _MOST_OF_GAP).astype(np.float32)
+        if shares is not None:
+            moved = np.maximum(moved, shares)
+        out = shape.copy()
+        for ring, share in _RINGS:
+            out[ring[_UPPER]] += across * (moved[0] * np.float32(share))[:, None]
+            out[ring[_LOWER]] -= across * (moved[1] * np.float32(share))[:, None]
+        return out
+
+    def _lacking(self, shape: Float32) -> Float32:
+        """Return how much height each lip lost beyond what it may, float32 (2, 9), head units."""
+        wider = max(mouth_width(shape) / max(self._width, 1e-3), 1.0)
+        return np.asarray(self._heights * (_KEPT_HEIGHT / wider) - _heights(shape), np.float32)
+
+
+def _heights(shape: Float32) -> Float32:
+    """Return how high the upper and the lower lip are at nine places, float32 (2, 9)."""
+    apart = np.linalg.norm(shape[OUTER_LIPS] - shape[INNER_LIPS], axis=1)
+    return np.stack([apart[_UPPER], apart[_LOWER]]).astype(np.float32)
