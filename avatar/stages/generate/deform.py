@@ -103,8 +103,7 @@ class FaceDeformer:
         head = self.head
         shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
-        shares = self._lips.shares(motion)
-        shape = self._lips(shape, shares)
+        shape = self._lips(shape, motion)
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
@@ -112,7 +111,9 @@ class FaceDeformer:
         centre[:2] += shift * np.float32(head.scale_px)
         scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
         landmarks = compose(shape, rotation, centre, scale)
-        return Pose(landmarks, rotation, centre, scale, motion.eye_closure, shares)
+        return Pose(
+            landmarks, rotation, centre, scale, motion.eye_closure, self._lips.shares(motion)
+        )
 
     def _absolute(self, motion: Motion) -> Pose:
         """Reproduce the driver's own landmarks, carried from the camera's picture to the canvas."""

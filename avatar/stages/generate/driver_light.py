@@ -43,7 +43,7 @@ _EYE_OPEN = 0.2
 # photographed, whose teeth are right as they are.
 _SAME = 0.06
 # How far tongue and gums follow the redness of the photograph's lips, which may be painted.
-_FLESH_POWER, _FLESH_LIMITS = 0.7, (0.75, 1.35)
+_FLESH_POWER, _FLESH_LIMITS = 0.5, (0.8, 1.2)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -127,7 +127,7 @@ class DriverLight:
         theirs, slope = light.teeth, light.slope.copy()
         if self._teeth is not None:
             seen = to_rgb(self._teeth[None])[0]
-            theirs = _mixed(theirs, seen, _SEEN_SHARE * self._another())
+            theirs = _mixed(theirs, seen, _SEEN_SHARE * self.another)
         if self._slope is not None:
             # What teeth say of the hue; how light they are from side to side is the arch's too.
             share = min(self._seen / 3, 1.0) * 0.85
@@ -144,12 +144,13 @@ class DriverLight:
         assert self._light is not None
         ratio = max(self._photo.redness, 0.02) / max(self._light.redness, 0.02)
         factor = float(np.clip(ratio**_FLESH_POWER, *_FLESH_LIMITS))
-        factor = 1 + (factor - 1) * self._another()
+        factor = 1 + (factor - 1) * self.another
         hue = self._photo.teeth / max(float(self._photo.teeth @ _LUMA), 1.0)
         flesh = factor * np.eye(3) + (1 - factor) * np.outer(hue, _LUMA)
         return (flesh * gain[None, :]).astype(np.float32)
 
-    def _another(self) -> float:
+    @property
+    def another(self) -> float:
         """Return 0 where the driver's skin is the photograph's, 1 where it clearly is not."""
         assert self._light is not None
         ratio = np.log(np.maximum(self._photo.skin, 8) / np.maximum(self._light.skin, 8))

@@ -22,6 +22,8 @@ from avatar.stages.generate.sharpness import Softness
 _SHRUNK = 0.75
 # Both polygons are widened, so that the soft edge has colours on both sides.
 _WIDENED, _KEPT = np.float32(1.06), np.float32(1.0)
+# What is so much lighter than teeth are is gloss, of which this share stays.
+_BRIGHT, _GLOSS = np.float32(1.03), np.float32(0.4)
 # What is taken off another's mouth besides his lips: shares of the height and of the width.
 _MARGIN, _CORNERS = np.float32(0.03), 0.06
 
@@ -35,6 +37,7 @@ class DriverMouth:
     def __init__(self, photo: MouthLight, blur_px: float) -> None:
         self._light = DriverLight(photo)
         self._softness = Softness(blur_px)
+        self._shoulder = _shoulder(photo.teeth)
         self._triangles = ring_triangles(len(INNER_LIPS))
 
     def draw(
@@ -47,6 +50,8 @@ class DriverMouth:
         are his own, so that the rim of these belongs there. None when the track has no picture,
         as a replayed one.
         """
+        import cv2
+
         camera, face = track.camera, track.face
         if camera is None or face is None:
             return None
@@ -63,7 +68,10 @@ class DriverMouth:
         size = (box[3] - box[1], box[2] - box[0])
         taken = self._bent(mouth, inside, _scaled(ours, _WIDENED), size)
         taken = self._softness.apply(taken, image, landmarks_px, ratio)
-        return _lit(taken, matrix, slope, ours)
+        lit = _lit(taken, matrix, slope, ours)
+        if self._light.another < 0.5:
+            return lit
+        return np.asarray(cv2.LUT(lit, self._shoulder), np.uint8)
 
     def _bent(
         self, mouth: UInt8Image, inside: Float32, ours: Float32, size: tuple[int, int]
@@ -76,6 +84,16 @@ class DriverMouth:
         extent = np.array(mouth.shape[1::-1], np.float32)
         at = np.ascontiguousarray(buffer[..., :2]) * extent - np.float32(0.5)
         return np.asarray(sample(mouth, at), np.uint8)
+
+
+def _shoulder(teeth: Float32) -> UInt8Image:
+    """Return each channel's levels, uint8 (256, 1, 3): what shines is little lighter than teeth.
+
+    Gloss in a strong light is the driver's light, not his teeth.
+    """
+    levels, teeth = np.arange(256, dtype=np.float32)[:, None, None], teeth * _BRIGHT
+    over = np.maximum(levels - teeth, 0)
+    return np.asarray(np.rint(np.minimum(levels, teeth) + over * _GLOSS), np.uint8)
 
 
 def _lit(taken: UInt8Image, matrix: Float32, slope: Float32, lips_px: Float32) -> UInt8Image:

@@ -11,7 +11,7 @@ import numpy as np
 
 from avatar.core.face.head import mouth_width
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
-from avatar.core.frames import Float32, Motion
+from avatar.core.frames import FaceTrack, Float32, Motion
 from avatar.stages.generate.inner_edge import InnerEdge
 from avatar.stages.generate.mouth_light import skin_colour, teeth_colour
 
@@ -34,42 +34,73 @@ class Lips:
 
     def __init__(self, rest: Float32) -> None:
         self._edge = InnerEdge()
-        self._heights = _heights(rest)
+        self._heights, self._gaps = _heights(rest), _gaps(rest)
         self._width = mouth_width(rest)
         self._last: tuple[Motion, Float32] | None = None
+        self._reference: tuple[FaceTrack, Float32] | None = None
 
     def shares(self, motion: Motion) -> Float32 | None:
         """Return how much of the driver's opening is lip, as ``InnerEdge.find``; None unseen."""
-        track = motion.track
-        if track is None or track.face is None or track.camera is None:
-            return None
         if self._last is None or self._last[0] is not motion:
-            image, landmarks_px = track.camera.image, track.face.landmarks_px
-            teeth = teeth_colour(skin_colour(image, landmarks_px), None)
-            self._last = motion, self._edge.find(image, landmarks_px, teeth)
+            found = None if motion.track is None else _found(self._edge, motion.track)
+            if found is None:
+                return None
+            self._last = motion, found
         return self._last[1]
 
-    def __call__(self, shape: Float32, shares: Float32 | None) -> Float32:
-        """Return ``shape``, float32 (478, 3), head frame, with lips of their own height.
-
-        ``shares``: how much of the opening is lip, float32 (2, 9).
-        """
+    def __call__(self, shape: Float32, motion: Motion) -> Float32:
+        """Return ``shape``, float32 (478, 3), head frame, with lips of their own height."""
         across = shape[INNER_LIPS[_LOWER]] - shape[INNER_LIPS[_UPPER]]
-        gap = np.linalg.norm(across, axis=1)
-        own = self._lacking(shape) / np.maximum(gap, 1e-4)
-        moved = np.clip(own, 0, _MOST_OF_GAP).astype(np.float32)
-        if shares is not None:
-            moved = np.maximum(moved, shares)
+        gap = np.maximum(_gaps(shape), 1e-4)
+        # Lips that stood apart in the photograph do so where nothing moves them.
+        opened = np.clip(1 - self._gaps / gap, 0, 1)
+        moved = np.clip(self._lacking(shape) / gap, 0, _MOST_OF_GAP) * opened
+        moved = np.maximum(moved, np.minimum(self._overlap(motion) / gap, 0.5 * opened))
+        moved = moved.astype(np.float32)
         out = shape.copy()
         for ring, share in _RINGS:
             out[ring[_UPPER]] += across * (moved[0] * np.float32(share))[:, None]
             out[ring[_LOWER]] -= across * (moved[1] * np.float32(share))[:, None]
         return out
 
+    def _overlap(self, motion: Motion) -> Float32:
+        """Return by how much more the driver's landmarks lie on his lips than at the reference.
+
+        float32 (2, 9), the avatar's head units.
+        """
+        now = self.shares(motion)
+        if now is None or not motion.neutral.any():
+            return np.zeros((2, 9), np.float32)
+        then = self._at_reference(motion.reference)
+        more = now * _gaps(motion.neutral + motion.expression) - then * _gaps(motion.neutral)
+        scale = self._width / max(mouth_width(motion.neutral), 1e-3)
+        return np.asarray(np.maximum(more, 0) * scale, np.float32)
+
+    def _at_reference(self, reference: FaceTrack | None) -> Float32:
+        if reference is None:
+            return np.zeros((2, 9), np.float32)
+        if self._reference is None or self._reference[0] is not reference:
+            found = _found(InnerEdge(), reference)
+            self._reference = reference, np.zeros((2, 9), np.float32) if found is None else found
+        return self._reference[1]
+
     def _lacking(self, shape: Float32) -> Float32:
         """Return how much height each lip lost beyond what it may, float32 (2, 9), head units."""
         wider = max(mouth_width(shape) / max(self._width, 1e-3), 1.0)
         return np.asarray(self._heights * (_KEPT_HEIGHT / wider) - _heights(shape), np.float32)
+
+
+def _found(edge: InnerEdge, track: FaceTrack) -> Float32 | None:
+    if track.face is None or track.camera is None:
+        return None
+    image, landmarks_px = track.camera.image, track.face.landmarks_px
+    return edge.find(image, landmarks_px, teeth_colour(skin_colour(image, landmarks_px), None))
+
+
+def _gaps(shape: Float32) -> Float32:
+    """Return how far the lips stand apart at nine places, float32 (9,), head units."""
+    across = shape[INNER_LIPS[_LOWER]] - shape[INNER_LIPS[_UPPER]]
+    return np.asarray(np.linalg.norm(across, axis=1), np.float32)
 
 
 def _heights(shape: Float32) -> Float32:

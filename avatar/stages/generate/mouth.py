@@ -26,6 +26,8 @@ _TEETH_TOP, _TEETH_LENGTH = 6, 34
 # bright against skin.
 _PARTED_SHARE = 0.10
 _TEETH_LIGHT = 0.85
+# Lips that touch in a photograph still have landmarks apart by this share of its width.
+_SHUT_SHARE = 0.04
 # Up to so many times their distance in the photo, lips keep the teeth that show there.
 _OWN_REACH = 1.6
 # The shadow of lips on what lies behind them: how far it reaches, in mouth widths, its light at
@@ -83,8 +85,7 @@ class MouthLayer:
         """Draw what shows between the lips into ``image``, in place."""
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
-        # Lips that touch in the photo still have landmarks a little apart.
-        opened = gap - min(self._rest_gap, 0.04 * self._width) * pose.scale_px
+        opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
         strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
         if self._own:
             # Bent much wider than they were photographed, teeth would be stretched.
@@ -100,11 +101,27 @@ class MouthLayer:
             patch = self._drawn(pose, box)
             _shade_edges(patch, mask)
         else:
-            assert motion.track is not None
-            strength *= _parted(motion.track)
+            strength *= self._seen(pose, motion, gap / unit)
         patch = self._toning.apply(patch)
         patch = self._grain.lay_on(patch, lips_px[0, :2] - np.array(box[:2], np.float32))
         blend_into(image, box, patch, (mask * strength).astype(np.uint8))
+
+    def _seen(self, pose: Pose, motion: Motion, opening: float) -> float:
+        """Return how much of the driver's mouth is shown, 0 to 1.
+
+        Lips that touch have no inside: drawn between parted lips of a photograph they would be a
+        smear. And what is narrow there would be stretched beyond recognition, while the photograph
+        has something of its own between its lips. ``opening``: the avatar's, in mouth widths.
+        """
+        assert motion.track is not None
+        theirs = _opening(motion.track, pose.lip_shares)
+        parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
+        if self._rest_gap <= _SHUT_SHARE * self._width:
+            return parted
+        # The less stretched of both is shown.
+        own = opening * self._width / self._rest_gap
+        less = own * theirs / max(opening, 1e-3)
+        return parted * float(np.clip((less - 0.9) / 0.25, 0, 1))
 
     def _taken(
         self, pose: Pose, motion: Motion, box: Box, mask: NDArray[np.uint8]
@@ -180,15 +197,16 @@ class MouthLayer:
         return np.asarray(warped, np.uint8)
 
 
-def _parted(track: FaceTrack) -> float:
-    """Return 1 where the driver's lips stand apart, falling to 0 where they touch.
+def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
+    """Return how far a driver's lips stand apart at their middle, in mouth widths.
 
-    Lips that touch have no inside: drawn between parted lips of a photograph they would be a smear.
+    ``lip_shares``: what of that is lip, ``InnerEdge.find``.
     """
     assert track.face is not None
     points = track.face.landmarks_px
     width = max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1.0)
-    return float(np.clip(lips_gap_px(points) / (0.06 * width) - 0.25, 0, 1))
+    lip = 0.0 if lip_shares is None else float(lip_shares[:, 2:7].sum(axis=0).mean())
+    return lips_gap_px(points) / width * (1 - lip)
 
 
 def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:

@@ -25,9 +25,10 @@ _SKIN = np.concatenate([_RIGHT, _LEFT, [164], _BELOW])
 # In real mouths the bright teeth of an open smile reflect this much of what skin reflects in red,
 # where blood and melanin hardly absorb; in lightness (L*) they lie within these factors of the
 # skin, and over the whites, which lids and lashes shade, by that one. Whites that a brow shades
-# say little, whites brighter than skin (of a dark face) say much.
+# say little, whites as light as skin more, whites lighter than it (of a dark face) much.
 _OVER_RED, _OVER_SKIN, _OVER_WHITES = 1.05, (1.04, 1.13), 1.12
-_BRIGHTER_SHARE, _DARKER_SHARE = 0.7, 0.12
+_BRIGHTER_SHARE, _DARKER_SHARE = 0.7, (0.12, 0.5)
+_SHADED, _LIT = 0.66, 0.92
 _LIGHTEST, _DARKEST = 92.0, 8.0
 # Their a*, b* from the skin's, which melanin and blood tint, and from the whites': enamel over
 # dentine is yellower than these.
@@ -102,9 +103,12 @@ def teeth_colour(skin: Float32, whites: Float32 | None) -> Float32:
     light = _light_by_skin(skin, of_skin, hue)
     if of_whites is not None:
         more = _OVER_WHITES * float(of_whites[0]) - light
-        light += more * (_BRIGHTER_SHARE if more > 0 else _DARKER_SHARE)
+        lit = float(of_whites[0]) / max(float(of_skin[0]), 1.0)
+        darker = float(np.interp(lit, (_SHADED, _LIT), _DARKER_SHARE))
+        light += more * (_BRIGHTER_SHARE if more > 0 else darker)
     light = float(np.clip(light, _DARKEST, _LIGHTEST))
-    return to_rgb(np.array([[light, *hue]], np.float32))[0]
+    colour: Float32 = to_rgb(np.array([[light, *hue]], np.float32))[0]
+    return colour
 
 
 def _light_by_skin(skin: Float32, of_skin: Float32, hue: Float32) -> float:

@@ -55,7 +55,8 @@ def _face_colours(image: UInt8Image, landmarks_px: Float32) -> Float32:
     part = image[box[1] : box[3], box[0] : box[2]]
     size = (min(_SAMPLES, part.shape[1]), min(_SAMPLES, part.shape[0]))
     small = cv2.resize(cv2.blur(part, (3, 3)), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32).reshape(-1, 3)
+    colours: Float32 = small.reshape(-1, 3).astype(np.float32)
+    return colours
 
 
 def _tones(light: Float32, colours: Float32) -> NDArray[np.float32]:

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from unittest.mock import patch
+
 import cv2
 import numpy as np
 import pytest
@@ -6,13 +9,23 @@ from hypothesis import strategies as st
 
 from avatar.core.face.head import decompose, lips_gap
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
-from avatar.core.frames import Face, Float32, UInt8Image
+from avatar.core.frames import (
+    CameraFrame,
+    Face,
+    FaceTrack,
+    Float32,
+    Motion,
+    Presence,
+    UInt8Image,
+    still,
+)
 from avatar.stages.generate.inner_edge import InnerEdge, narrowed
 from avatar.stages.generate.lips import Lips, _heights
 from tests.stages.generate.expressions import expression
 from tests.stages.generate.test_driver_mouth import LIPS, SKIN, TEETH, opened
 
 SHARES = np.full((2, 9), 0.1, np.float32)
+UNSEEN = still(0, 0, Presence.TRACKED)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +34,7 @@ def rest(portrait_face: Face) -> Float32:
 
 
 def test_lips_at_rest_stay(rest: Float32) -> None:
-    np.testing.assert_allclose(Lips(rest)(rest, None), rest, atol=1e-6)
+    np.testing.assert_allclose(Lips(rest)(rest, UNSEEN), rest, atol=1e-6)
 
 
 def test_a_wide_smile_does_not_thin_lips_away(rest: Float32) -> None:
@@ -29,7 +42,7 @@ def test_a_wide_smile_does_not_thin_lips_away(rest: Float32) -> None:
     thinned = smile.copy()
     for inner, outer in ((INNER_LIPS[1:10], OUTER_LIPS[1:10]),):
         thinned[inner] = smile[outer] + (smile[inner] - smile[outer]) * np.float32(0.3)
-    kept = Lips(rest)(thinned, None)
+    kept = Lips(rest)(thinned, UNSEEN)
     assert (_heights(kept)[0] > 0.5 * _heights(rest)[0]).all()
     assert lips_gap(kept) > 0.5 * lips_gap(thinned)
 
@@ -46,7 +59,9 @@ def test_lips_never_cross(
     shape[INNER_LIPS] = shape[OUTER_LIPS] + (shape[INNER_LIPS] - shape[OUTER_LIPS]) * thin
     shape = shape.astype(np.float32)
     before = shape[INNER_LIPS[1:10], 1] - shape[INNER_LIPS[19:10:-1], 1]
-    moved = Lips(rest)(shape, np.full((2, 9), share, np.float32))
+    lips = Lips(rest)
+    with patch.object(lips, "shares", lambda _: np.full((2, 9), share, np.float32)):
+        moved = lips(shape, replace(UNSEEN, neutral=rest, expression=shape - rest))
     after = moved[INNER_LIPS[1:10], 1] - moved[INNER_LIPS[19:10:-1], 1]
     assert (after * np.sign(before) >= -1e-5).all()
     assert (np.abs(after) <= np.abs(before) + 1e-5).all()
@@ -80,6 +95,26 @@ def test_lips_that_touch_have_no_inside_though_their_landmarks_part(portrait_fac
     cv2.fillPoly(image, [np.rint(points[OUTER_LIPS, :2]).astype(np.int32)], LIPS)
     found = InnerEdge().find(image, points, np.float32(TEETH))
     assert found.sum(axis=0) == pytest.approx(np.ones(9), abs=0.02)
+
+
+def seen(face: Face, points: Float32, image: UInt8Image) -> FaceTrack:
+    moved = Face(points, face.blendshapes, face.pose, face.image_size_px)
+    return FaceTrack(0, 0, moved, CameraFrame(image, 0, 0))
+
+
+def test_lips_open_as_far_as_the_drivers_truly_do(portrait_face: Face, rest: Float32) -> None:
+    """Half of what his landmarks open is lip; a photograph whose lips are parted stays so."""
+    image, points = picture(portrait_face, 0.25)
+    before = seen(portrait_face, points, image)
+    shape = rest.copy()
+    shape[INNER_LIPS[1:10], 1] += 0.12
+    shape[INNER_LIPS[11:20], 1] -= 0.12
+    motion: Motion = replace(UNSEEN, neutral=rest, expression=shape - rest, track=before)
+    opened_by = lips_gap(shape) - lips_gap(rest)
+    moved = Lips(rest)(shape, motion)
+    assert lips_gap(moved) - lips_gap(rest) == pytest.approx(0.5 * opened_by, rel=0.35)
+    parted = Lips(shape)(shape, replace(motion, expression=0 * rest, reference=before))
+    np.testing.assert_allclose(parted, shape, atol=1e-6)
 
 
 def test_the_edge_does_not_jump(portrait_face: Face) -> None:
