@@ -68,7 +68,7 @@ class DriverMouth:
         size = (box[3] - box[1], box[2] - box[0])
         taken = self._bent(mouth, inside, _scaled(ours, _WIDENED), size)
         taken = self._softness.apply(taken, image, landmarks_px, ratio)
-        lit = _lit(taken, matrix, slope, ours)
+        lit = in_light(np.asarray(cv2.transform(taken, matrix), np.uint8), slope, ours)
         if self._light.another < 0.5:
             return lit
         return np.asarray(cv2.LUT(lit, self._shoulder), np.uint8)
@@ -96,11 +96,12 @@ def _shoulder(teeth: Float32) -> UInt8Image:
     return np.asarray(np.rint(np.minimum(levels, teeth) + over * _GLOSS), np.uint8)
 
 
-def _lit(taken: UInt8Image, matrix: Float32, slope: Float32, lips_px: Float32) -> UInt8Image:
-    """Return ``taken`` in a field of light: ``matrix``, float32 (3, 3), at the lips' middle.
+def in_light(patch: UInt8Image, slope: Float32, lips_px: Float32) -> UInt8Image:
+    """Return ``patch``, uint8 (h, w, 3), multiplied by a field that is 1 at the lips' middle.
 
-    ``slope``: float32 (2, 3), as in ``MouthLight``. A plane in the logarithm is a product of what
-    depends on the column and what depends on the row.
+    ``slope``: float32 (2, 3), as in ``MouthLight``; ``lips_px``: float32 (20, 2), inner lips on
+    the patch. A plane in the logarithm is a product of what depends on the column and what depends
+    on the row.
     """
     import cv2
 
@@ -108,14 +109,14 @@ def _lit(taken: UInt8Image, matrix: Float32, slope: Float32, lips_px: Float32) -
     across = (left - right) / max(float((left - right) @ (left - right)), 1.0)
     down = np.array([-across[1], across[0]], np.float32)
     middle = lips_px.mean(axis=0)
-    height, width = taken.shape[:2]
+    height, width = patch.shape[:2]
     columns = np.arange(width, dtype=np.float32) + np.float32(0.5) - middle[0]
     rows = np.arange(height, dtype=np.float32) + np.float32(0.5) - middle[1]
     along_x = across[0] * slope[0] + down[0] * slope[1]
     along_y = across[1] * slope[0] + down[1] * slope[1]
     field = np.exp(columns[:, None] * along_x)[None] * np.exp(rows[:, None] * along_y)[:, None]
-    moved = np.asarray(cv2.transform(taken, matrix), np.float32)
-    return np.asarray(cv2.multiply(moved, field.astype(np.float32), dtype=cv2.CV_8U), np.uint8)
+    light = field.astype(np.float32)
+    return np.asarray(cv2.multiply(patch, light, dtype=cv2.CV_8U), np.uint8)
 
 
 def _cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, Float32]:

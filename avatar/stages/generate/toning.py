@@ -69,4 +69,4 @@ def _tones(light: Float32, colours: Float32) -> NDArray[np.float32]:
     # Beyond what the face has, a tint fades towards black and white as it does in prints.
     at, tint = np.array([0, *at, 255]), np.array([0 * tint[0], *tint, 0 * tint[0]])
     tinted = np.stack([np.interp(levels, at, tint[:, k]) for k in range(3)], axis=1)
-    return (levels[:, None] + tinted).astype(np.float32)
+    return np.asarray(levels[:, None] + tinted, np.float32)
