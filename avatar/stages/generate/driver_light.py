@@ -17,6 +17,7 @@ from avatar.stages.generate.mouth_light import (
     MouthLight,
     mouth_axis,
     mouth_light,
+    mouth_opening,
     teeth_colour,
     to_lab,
     to_rgb,
@@ -72,7 +73,7 @@ class DriverLight:
 
         ``image``: uint8 (H, W, 3) RGB, the driver; his ``face``.
         """
-        gap = _gap(face.landmarks_px)
+        gap = mouth_opening(face.landmarks_px)
         if self._light is None or self._calls % _EVERY == 0 or (self._shut and gap > _SHUT):
             self._look(image, face.landmarks_px, gap)
         self._calls += 1
@@ -155,12 +156,6 @@ class DriverLight:
         assert self._light is not None
         ratio = np.log(np.maximum(self._photo.skin, 8) / np.maximum(self._light.skin, 8))
         return float(np.clip(np.abs(ratio).max() / _SAME - 1, 0, 1))
-
-
-def _gap(landmarks_px: Float32) -> float:
-    """Return how far the lips' inner edges stand apart, in mouth widths."""
-    width = mouth_axis(landmarks_px)[2]
-    return float(np.linalg.norm(landmarks_px[13, :2] - landmarks_px[14, :2])) / width
 
 
 def _eyes_open(landmarks_px: Float32) -> bool:

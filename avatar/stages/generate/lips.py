@@ -13,7 +13,7 @@ from avatar.core.face.head import mouth_width
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.core.frames import FaceTrack, Float32, Motion
 from avatar.stages.generate.inner_edge import InnerEdge
-from avatar.stages.generate.mouth_light import skin_colour, teeth_colour
+from avatar.stages.generate.mouth_light import mouth_opening, skin_colour, teeth_colour
 
 # Rings of lips between outer and inner edge, and their share of what the inner edge moves.
 _MIDDLE = np.array(
@@ -27,6 +27,9 @@ _UPPER, _LOWER = slice(1, 10), slice(19, 10, -1)
 # A lip keeps this share of its height in the photograph, divided by how much wider the mouth grew;
 # no more of the opening than this is given up for it.
 _KEPT_HEIGHT, _MOST_OF_GAP = 0.8, 0.3
+# Landmarks nearer than this, in mouth widths, have no opening to share out.
+_SHUT = 0.012
+_TEETH_EVERY = 8
 
 
 class Lips:
@@ -38,11 +41,13 @@ class Lips:
         self._width = mouth_width(rest)
         self._last: tuple[Motion, Float32] | None = None
         self._reference: tuple[FaceTrack, Float32] | None = None
+        self._teeth: Float32 | None = None
+        self._calls = 0
 
     def shares(self, motion: Motion) -> Float32 | None:
         """Return how much of the driver's opening is lip, as ``InnerEdge.find``; None unseen."""
         if self._last is None or self._last[0] is not motion:
-            found = None if motion.track is None else _found(self._edge, motion.track)
+            found = None if motion.track is None else self._found(self._edge, motion.track)
             if found is None:
                 return None
             self._last = motion, found
@@ -80,21 +85,25 @@ class Lips:
         if reference is None:
             return np.zeros((2, 9), np.float32)
         if self._reference is None or self._reference[0] is not reference:
-            found = _found(InnerEdge(), reference)
+            found = self._found(InnerEdge(), reference)
             self._reference = reference, np.zeros((2, 9), np.float32) if found is None else found
         return self._reference[1]
+
+    def _found(self, edge: InnerEdge, track: FaceTrack) -> Float32 | None:
+        if track.face is None or track.camera is None:
+            return None
+        image, landmarks_px = track.camera.image, track.face.landmarks_px
+        if mouth_opening(landmarks_px) < _SHUT:
+            return np.zeros((2, 9), np.float32)
+        if self._teeth is None or self._calls % _TEETH_EVERY == 0:
+            self._teeth = teeth_colour(skin_colour(image, landmarks_px), None)
+        self._calls += 1
+        return edge.find(image, landmarks_px, self._teeth)
 
     def _lacking(self, shape: Float32) -> Float32:
         """Return how much height each lip lost beyond what it may, float32 (2, 9), head units."""
         wider = max(mouth_width(shape) / max(self._width, 1e-3), 1.0)
         return np.asarray(self._heights * (_KEPT_HEIGHT / wider) - _heights(shape), np.float32)
-
-
-def _found(edge: InnerEdge, track: FaceTrack) -> Float32 | None:
-    if track.face is None or track.camera is None:
-        return None
-    image, landmarks_px = track.camera.image, track.face.landmarks_px
-    return edge.find(image, landmarks_px, teeth_colour(skin_colour(image, landmarks_px), None))
 
 
 def _gaps(shape: Float32) -> Float32:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avatar.core.face.topology import EYE_RINGS, INNER_LIPS, IRISES, MOUTH_CORNERS, OUTER_LIPS
+from avatar.core.face.topology import (
+    EYE_RINGS,
+    INNER_LIPS,
+    IRISES,
+    LIPS_MIDDLE,
+    MOUTH_CORNERS,
+    OUTER_LIPS,
+)
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.overlay import box_around, polygon_mask
 
@@ -145,6 +152,12 @@ def mouth_axis(landmarks_px: Float32) -> tuple[Float32, Float32, float]:
 def _redness(colour: Float32) -> float:
     safe = np.maximum(colour, 6)
     return float(np.log(safe[0] / safe[1]))
+
+
+def mouth_opening(landmarks_px: Float32) -> float:
+    """Return how far the lips' inner edges stand apart at their middle, in mouth widths."""
+    upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
+    return float(np.linalg.norm(lower - upper)) / mouth_axis(landmarks_px)[2]
 
 
 def _slope(image: UInt8Image, landmarks_px: Float32) -> Float32:
