@@ -21,8 +21,8 @@ from avatar.core.face.topology import (
     SIDES,
 )
 from avatar.core.frames import Float32, Motion, still
+from avatar.stages.generate.driver_lips import DriverLips
 from avatar.stages.generate.framing import Canvas, driver_to_canvas
-from avatar.stages.generate.lips import Lips
 from avatar.stages.generate.mouth_fit import MouthFit
 
 # Beyond these a single photograph shows what it never saw; radians about x, y, z.
@@ -80,7 +80,7 @@ class FaceDeformer:
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
         ]
         self._mouth_fit = MouthFit(canvas.face, shape)
-        self._lips = Lips(shape)
+        self._driver_lips = DriverLips(shape)
         self._turn_limit = _turn_limit(self.head.rotation)
         self._driver_map: tuple[float, Float32] | None = None
 
@@ -103,7 +103,7 @@ class FaceDeformer:
         head = self.head
         shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
-        shape = self._lips(shape, motion)
+        shape = self._driver_lips(shape, motion)
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
@@ -112,7 +112,7 @@ class FaceDeformer:
         scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
         landmarks = compose(shape, rotation, centre, scale)
         return Pose(
-            landmarks, rotation, centre, scale, motion.eye_closure, self._lips.shares(motion)
+            landmarks, rotation, centre, scale, motion.eye_closure, self._driver_lips.shares(motion)
         )
 
     def _absolute(self, motion: Motion) -> Pose:

@@ -19,8 +19,8 @@ from avatar.core.frames import (
     UInt8Image,
     still,
 )
+from avatar.stages.generate.driver_lips import DriverLips, _heights
 from avatar.stages.generate.inner_edge import InnerEdge, narrowed
-from avatar.stages.generate.lips import Lips, _heights
 from tests.stages.generate.expressions import expression
 from tests.stages.generate.test_driver_mouth import LIPS, SKIN, TEETH, opened
 
@@ -34,7 +34,7 @@ def rest(portrait_face: Face) -> Float32:
 
 
 def test_lips_at_rest_stay(rest: Float32) -> None:
-    np.testing.assert_allclose(Lips(rest)(rest, UNSEEN), rest, atol=1e-6)
+    np.testing.assert_allclose(DriverLips(rest)(rest, UNSEEN), rest, atol=1e-6)
 
 
 def test_a_wide_smile_does_not_thin_lips_away(rest: Float32) -> None:
@@ -42,7 +42,7 @@ def test_a_wide_smile_does_not_thin_lips_away(rest: Float32) -> None:
     thinned = smile.copy()
     for inner, outer in ((INNER_LIPS[1:10], OUTER_LIPS[1:10]),):
         thinned[inner] = smile[outer] + (smile[inner] - smile[outer]) * np.float32(0.3)
-    kept = Lips(rest)(thinned, UNSEEN)
+    kept = DriverLips(rest)(thinned, UNSEEN)
     assert (_heights(kept)[0] > 0.5 * _heights(rest)[0]).all()
     assert lips_gap(kept) > 0.5 * lips_gap(thinned)
 
@@ -59,7 +59,7 @@ def test_lips_never_cross(
     shape[INNER_LIPS] = shape[OUTER_LIPS] + (shape[INNER_LIPS] - shape[OUTER_LIPS]) * thin
     shape = shape.astype(np.float32)
     before = shape[INNER_LIPS[1:10], 1] - shape[INNER_LIPS[19:10:-1], 1]
-    lips = Lips(rest)
+    lips = DriverLips(rest)
     with patch.object(lips, "shares", lambda _: np.full((2, 9), share, np.float32)):
         moved = lips(shape, replace(UNSEEN, neutral=rest, expression=shape - rest))
     after = moved[INNER_LIPS[1:10], 1] - moved[INNER_LIPS[19:10:-1], 1]
@@ -111,9 +111,9 @@ def test_lips_open_as_far_as_the_drivers_truly_do(portrait_face: Face, rest: Flo
     shape[INNER_LIPS[11:20], 1] -= 0.12
     motion: Motion = replace(UNSEEN, neutral=rest, expression=shape - rest, track=before)
     opened_by = lips_gap(shape) - lips_gap(rest)
-    moved = Lips(rest)(shape, motion)
+    moved = DriverLips(rest)(shape, motion)
     assert lips_gap(moved) - lips_gap(rest) == pytest.approx(0.5 * opened_by, rel=0.35)
-    parted = Lips(shape)(shape, replace(motion, expression=0 * rest, reference=before))
+    parted = DriverLips(shape)(shape, replace(motion, expression=0 * rest, reference=before))
     np.testing.assert_allclose(parted, shape, atol=1e-6)
 
 

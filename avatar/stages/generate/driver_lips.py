@@ -32,7 +32,7 @@ _SHUT = 0.012
 _TEETH_EVERY = 8
 
 
-class Lips:
+class DriverLips:
     """Corrects one avatar's lips. ``rest``: float32 (478, 3), its shape, head frame."""
 
     def __init__(self, rest: Float32) -> None:
@@ -60,7 +60,7 @@ class Lips:
         # Lips that stood apart in the photograph do so where nothing moves them.
         opened = np.clip(1 - self._gaps / gap, 0, 1)
         moved = np.clip(self._lacking(shape) / gap, 0, _MOST_OF_GAP) * opened
-        moved = np.maximum(moved, np.minimum(self._overlap(motion) / gap, 0.5 * opened))
+        moved = np.maximum(moved, np.minimum(self._overlap(motion), 0.5) * opened)
         moved = moved.astype(np.float32)
         out = shape.copy()
         for ring, share in _RINGS:
@@ -69,17 +69,16 @@ class Lips:
         return out
 
     def _overlap(self, motion: Motion) -> Float32:
-        """Return by how much more the driver's landmarks lie on his lips than at the reference.
+        """Return how much of the driver's opening is lip that was none at the reference.
 
-        float32 (2, 9), the avatar's head units.
+        float32 (2, 9), shares of it.
         """
         now = self.shares(motion)
         if now is None or not motion.neutral.any():
             return np.zeros((2, 9), np.float32)
         then = self._at_reference(motion.reference)
-        more = now * _gaps(motion.neutral + motion.expression) - then * _gaps(motion.neutral)
-        scale = self._width / max(mouth_width(motion.neutral), 1e-3)
-        return np.asarray(np.maximum(more, 0) * scale, np.float32)
+        gap = np.maximum(_gaps(motion.neutral + motion.expression), 1e-4)
+        return np.asarray(np.maximum(now - then * _gaps(motion.neutral) / gap, 0), np.float32)
 
     def _at_reference(self, reference: FaceTrack | None) -> Float32:
         if reference is None:
