@@ -34,7 +34,7 @@ _SKIN = np.concatenate([_RIGHT, _LEFT, [164], _BELOW])
 # skin, and over the whites, which lids and lashes shade, by that one. Whites that a brow shades
 # say little, whites as light as skin more, whites lighter than it (of a dark face) much.
 _OVER_RED, _OVER_SKIN, _OVER_WHITES = 1.05, (1.04, 1.13), 1.12
-_BRIGHTER_SHARE, _DARKER_SHARE = 0.7, (0.12, 0.5)
+_BRIGHTER_SHARE, _DARKER_SHARE = 0.7, (0.17, 0.5)
 _SHADED, _LIT = 0.66, 0.92
 _LIGHTEST, _DARKEST = 92.0, 8.0
 # Their a*, b* from the skin's, which melanin and blood tint, and from the whites': enamel over
