@@ -22,6 +22,7 @@ from avatar.core.face.topology import (
     SURFACE_COUNT,
 )
 from avatar.core.frames import Float32, Motion, still
+from avatar.stages.generate.driver_lips import DriverLips
 from avatar.stages.generate.framing import Canvas, driver_to_canvas
 from avatar.stages.generate.mouth_fit import MouthFit
 from avatar.stages.generate.transfer import Transfer
@@ -52,7 +53,8 @@ class Pose:
 
     ``landmarks_px``: float32 (478, 3), canvas pixels. ``rotation``: float32 (3, 3), head frame to
     camera; ``centre_px``: float32 (3,); ``scale_px``: pixels of a head unit.
-    ``eye_closure``: float32 (2,), (left, right), 1 is shut.
+    ``eye_closure``: float32 (2,), (left, right), 1 is shut. ``lip_shares``: how much of what lies
+    between the driver's inner lip landmarks is lip (``InnerEdge.find``), None where unknown.
     """
 
     landmarks_px: Float32
@@ -60,6 +62,7 @@ class Pose:
     centre_px: Float32
     scale_px: float
     eye_closure: Float32
+    lip_shares: Float32 | None = None
 
 
 class FaceDeformer:
@@ -81,6 +84,7 @@ class FaceDeformer:
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
         ]
         self._mouth_fit = MouthFit(canvas.face, shape)
+        self._driver_lips = DriverLips(shape)
         self._turn_limit = _turn_limit(self.head.rotation)
         self._driver_map: tuple[float, Float32] | None = None
 
@@ -103,6 +107,7 @@ class FaceDeformer:
         head = self.head
         shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
+        shape = self._driver_lips(shape, motion)
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
@@ -110,7 +115,9 @@ class FaceDeformer:
         centre[:2] += shift * np.float32(head.scale_px)
         scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
         landmarks = compose(shape, rotation, centre, scale)
-        return Pose(landmarks, rotation, centre, scale, motion.eye_closure)
+        return Pose(
+            landmarks, rotation, centre, scale, motion.eye_closure, self._driver_lips.shares(motion)
+        )
 
     def _absolute(self, motion: Motion) -> Pose:
         """Reproduce the driver's own landmarks, carried from the camera's picture to the canvas."""

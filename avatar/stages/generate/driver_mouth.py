@@ -2,7 +2,7 @@
 
 After "Bringing Portraits to Life" (Averbuch-Elor et al. 2017): what a photograph with closed lips
 never saw is taken from the driver. Only what lies between the lips is taken; it is bent from the
-driver's lips onto the avatar's and its colours are scaled by the ratio of both faces' light.
+driver's lips onto the avatar's, and his light is replaced by the photograph's.
 """
 
 from __future__ import annotations
@@ -11,86 +11,112 @@ import numpy as np
 
 from avatar.core.face.topology import INNER_LIPS, ring_triangles
 from avatar.core.frames import FaceTrack, Float32, UInt8Image
+from avatar.stages.generate.driver_light import DriverLight
+from avatar.stages.generate.inner_edge import narrowed
+from avatar.stages.generate.mouth_light import MouthLight
 from avatar.stages.generate.overlay import Box
 from avatar.stages.generate.raster import draw_triangles, sample
+from avatar.stages.generate.sharpness import Softness
 
-# Cheeks, upper lip and chin: skin beside the mouth, lit as the mouth is.
-_SKIN = np.array([50, 280, 205, 425, 206, 426, 203, 423, 164, 18, 200, 199])
-_GAIN_LIMITS = (0.35, 2.2)
-_HUE_SHARE, _LIGHT_POWER = 0.4, 0.6
-_GAIN_MEMORY = 0.7
-_LIGHT_EVERY = 4
 # A mouth drawn smaller than this share of its size is averaged first.
 _SHRUNK = 0.75
 # Both polygons are widened, so that the soft edge has colours on both sides.
-_WIDENED = np.float32(1.06)
-# MediaPipe's inner lips lie on the lips: on another face a rim of the driver's would show.
-_NARROWED = np.float32(0.9)
-
-
-def skin_colour(image: UInt8Image, landmarks_px: Float32) -> Float32:
-    """Return the colour of the skin around the mouth, float32 (3,), 0 to 255, RGB.
-
-    The median over twelve places, so that a shadow or a beard on some does not count.
-    """
-    height, width = image.shape[:2]
-    points = landmarks_px[_SKIN, :2].astype(int)
-    x, y = np.clip(points[:, 0], 1, width - 2), np.clip(points[:, 1], 1, height - 2)
-    around = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    return np.median(np.mean(around, axis=0), axis=0).astype(np.float32)
+_WIDENED, _KEPT = np.float32(1.06), np.float32(1.0)
+# What is so much lighter than teeth are is gloss, of which this share stays.
+_BRIGHT, _GLOSS = np.float32(1.03), np.float32(0.4)
+# What is taken off another's mouth besides his lips: shares of the height and of the width.
+_MARGIN, _CORNERS = np.float32(0.03), 0.06
 
 
 class DriverMouth:
     """Takes the mouth's inside from the driver's pictures.
 
-    ``skin``: float32 (3,), the avatar's skin colour, as ``skin_colour`` gives it.
+    ``photo``: the light on the avatar's mouth. ``blur_px``: how soft its picture is, pixels.
     """
 
-    def __init__(self, skin: Float32) -> None:
-        self._skin = skin
-        self._gain: Float32 | None = None
-        self._calls = 0
+    def __init__(self, photo: MouthLight, blur_px: float) -> None:
+        self._light = DriverLight(photo)
+        self._softness = Softness(blur_px)
+        self._shoulder = _shoulder(photo.teeth)
         self._triangles = ring_triangles(len(INNER_LIPS))
 
     def draw(
-        self, track: FaceTrack, lips_px: Float32, box: Box, *, exact: bool
+        self, track: FaceTrack, lips_px: Float32, box: Box, lip_shares: Float32 | None
     ) -> UInt8Image | None:
         """Return the box's pixels with the driver's mouth bent into ``lips_px``.
 
-        ``lips_px``: float32 (20, 2 or 3), the avatar's inner lips on the canvas. ``exact``: they
-        are the driver's own, so that the rim of these belongs there. None when the track has no
-        picture, as a replayed one.
+        ``lips_px``: float32 (20, 2 or 3), the avatar's inner lips on the canvas. ``lip_shares``:
+        float32 (2, 9), what of the driver's opening is lip (``InnerEdge.find``); None where they
+        are his own, so that the rim of these belongs there. None when the track has no picture,
+        as a replayed one.
         """
+        import cv2
+
         camera, face = track.camera, track.face
         if camera is None or face is None:
             return None
-        theirs = _scaled(face.landmarks_px[INNER_LIPS, :2], _WIDENED if exact else _NARROWED)
-        ours = _scaled(lips_px[:, :2], _WIDENED) - np.array(box[:2], np.float32)
-        mouth, inside = _cut(camera.image, theirs, _width(ours) / _width(theirs))
+        image, landmarks_px = camera.image, face.landmarks_px
+        matrix, slope = self._light.change(image, face)
+        theirs = landmarks_px[INNER_LIPS, :2]
+        if lip_shares is None:
+            theirs = _scaled(theirs, _WIDENED)
+        else:
+            theirs = _scaled(narrowed(theirs, lip_shares + _MARGIN, _CORNERS), _KEPT)
+        ours = lips_px[:, :2].astype(np.float32) - np.array(box[:2], np.float32)
+        ratio = _width(ours) / _width(theirs)
+        mouth, inside = _cut(image, theirs, ratio)
+        size = (box[3] - box[1], box[2] - box[0])
+        taken = self._bent(mouth, inside, _scaled(ours, _WIDENED), size)
+        taken = self._softness.apply(taken, image, landmarks_px, ratio)
+        lit = in_light(np.asarray(cv2.transform(taken, matrix), np.uint8), slope, ours)
+        if self._light.another < 0.5:
+            return lit
+        return np.asarray(cv2.LUT(lit, self._shoulder), np.uint8)
+
+    def _bent(
+        self, mouth: UInt8Image, inside: Float32, ours: Float32, size: tuple[int, int]
+    ) -> UInt8Image:
+        """Return ``mouth`` bent from its ring ``inside``, in shares of it, to ``ours``."""
         colours = np.ones((len(INNER_LIPS), 3), np.float32)
         colours[:, :2] = inside
-        buffer = np.zeros((box[3] - box[1], box[2] - box[0], 3), np.float32)
+        buffer = np.zeros((*size, 3), np.float32)
         draw_triangles(buffer, ours, self._triangles, colours)
-        size = np.array(mouth.shape[1::-1], np.float32)
-        taken = sample(mouth, np.ascontiguousarray(buffer[..., :2]) * size - np.float32(0.5))
-        light = self._light(camera.image, face.landmarks_px)
-        return np.asarray(np.clip(taken * light, 0, 255), np.uint8)
+        extent = np.array(mouth.shape[1::-1], np.float32)
+        at = np.ascontiguousarray(buffer[..., :2]) * extent - np.float32(0.5)
+        return np.asarray(sample(mouth, at), np.uint8)
 
-    def _light(self, source: UInt8Image, landmarks_px: Float32) -> Float32:
-        """Return what the driver's colours are multiplied by, float32 (3,); changes slowly."""
-        self._calls += 1
-        if self._gain is not None and self._calls % _LIGHT_EVERY:
-            return self._gain
-        ratio = self._skin / np.maximum(skin_colour(source, landmarks_px), 8.0)
-        # Not all of the hue: teeth in warm light are warm, but not the colour of skin. Not all of
-        # the brightness: a dark painting's teeth are its brightest spot all the same.
-        grey = float(ratio.mean())
-        tint = _HUE_SHARE * (ratio / grey - 1) + 1
-        gain = np.asarray(np.clip(grey**_LIGHT_POWER * tint, *_GAIN_LIMITS), np.float32)
-        if self._gain is not None:
-            gain = self._gain * np.float32(_GAIN_MEMORY) + gain * np.float32(1 - _GAIN_MEMORY)
-        self._gain = gain
-        return gain
+
+def _shoulder(teeth: Float32) -> UInt8Image:
+    """Return each channel's levels, uint8 (256, 1, 3): what shines is little lighter than teeth.
+
+    Gloss in a strong light is the driver's light, not his teeth.
+    """
+    levels, teeth = np.arange(256, dtype=np.float32)[:, None, None], teeth * _BRIGHT
+    over = np.maximum(levels - teeth, 0)
+    return np.asarray(np.rint(np.minimum(levels, teeth) + over * _GLOSS), np.uint8)
+
+
+def in_light(patch: UInt8Image, slope: Float32, lips_px: Float32) -> UInt8Image:
+    """Return ``patch``, uint8 (h, w, 3), multiplied by a field that is 1 at the lips' middle.
+
+    ``slope``: float32 (2, 3), as in ``MouthLight``; ``lips_px``: float32 (20, 2), inner lips on
+    the patch. A plane in the logarithm is a product of what depends on the column and what depends
+    on the row.
+    """
+    import cv2
+
+    right, left = lips_px[0], lips_px[len(lips_px) // 2]
+    across = (left - right) / max(float((left - right) @ (left - right)), 1.0)
+    down = np.array([-across[1], across[0]], np.float32)
+    middle = lips_px.mean(axis=0)
+    height, width = patch.shape[:2]
+    columns = np.arange(width, dtype=np.float32) + np.float32(0.5) - middle[0]
+    rows = np.arange(height, dtype=np.float32) + np.float32(0.5) - middle[1]
+    along_x = across[0] * slope[0] + down[0] * slope[1]
+    along_y = across[1] * slope[0] + down[1] * slope[1]
+    field = np.exp(columns[:, None] * along_x)[None] * np.exp(rows[:, None] * along_y)[:, None]
+    light = field.astype(np.float32)
+    return np.asarray(cv2.multiply(patch, light, dtype=cv2.CV_8U), np.uint8)
 
 
 def _cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, Float32]:

@@ -8,29 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Mouth
-from avatar.core.face.head import HeadShape, compose
+from avatar.core.face.head import HeadShape
 from avatar.core.face.topology import INNER_LIPS
 from avatar.core.frames import FaceTrack, Float32, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose, lips_gap_px
-from avatar.stages.generate.driver_mouth import DriverMouth, skin_colour
+from avatar.stages.generate.driver_mouth import DriverMouth, in_light
 from avatar.stages.generate.grain import Grain
+from avatar.stages.generate.mouth_drawn import DrawnMouth
+from avatar.stages.generate.mouth_light import mouth_light, skin_colour
 from avatar.stages.generate.overlay import Box, blend_into, box_around, polygon_mask
+from avatar.stages.generate.sharpness import blur_px
+from avatar.stages.generate.toning import Toning
 
-# The drawn mouth's own picture: 240 units across the corners.
-_PATCH_W, _PATCH_H = 240, 130
-_TEETH_TOP, _TEETH_LENGTH = 6, 34
 # Lips parted by this share of the mouth's width show what is behind them; teeth are at least this
 # bright against skin.
 _PARTED_SHARE = 0.10
 _TEETH_LIGHT = 0.85
+# Lips that touch in a photograph still have landmarks apart by this share of its width.
+_SHUT_SHARE = 0.04
 # Up to so many times their distance in the photo, lips keep the teeth that show there.
 _OWN_REACH = 1.6
 # The shadow of lips on what lies behind them: how far it reaches, in mouth widths, its light at
 # the lips' very edge and how fast that grows inwards; red light passes through lips.
-_RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.04, -0.1, 1.3
+_RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.035, -0.03, 1.2
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
-_DARK = (52, 18, 18)
+# How much of the drawn dark and tongue shines through a driver's mouth.
+_VEIL = 0.8
+
+# How far the upper lip's shadow reaches down, in mouth widths.
+_OVERHANG = 0.03
 
 MouthInside = Mouth | Literal["empty"]
 
@@ -58,25 +65,18 @@ class MouthLayer:
         # A photo whose own teeth show keeps them: the mesh bends what lies between its lips.
         parted = self._rest_gap > _PARTED_SHARE * self._width
         self._own = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
-        self._empty = inside == "empty"
-        drawn = inside in ("teeth", "empty")
-        self._driver = None if drawn else DriverMouth(skin_colour(canvas, landmarks_px))
-        self._skull = corners.mean(axis=0).astype(np.float32)
-        self._skull[1] = head.shape[13, 1]
+        photo, blur = mouth_light(canvas, landmarks_px), blur_px(canvas, landmarks_px)
+        self._driver = DriverMouth(photo, blur) if inside in ("auto", "driver") else None
+        self._drawn = DrawnMouth(photo, blur, head, empty=inside == "empty")
+        self._slope = photo.slope
+        self._toning = Toning(canvas, landmarks_px)
         self._grain = Grain(canvas, landmarks_px)
-        light = _light(canvas, landmarks_px)
-        self._dark = np.rint(np.array(_DARK, np.float32) * light).astype(np.uint8)
-        self._cavity = _draw_cavity(light)
-        self._upper, self._upper_alpha = _draw_teeth(light, _TEETH_LENGTH, 1.0)
-        lower, alpha = _draw_teeth(light * 0.82, _TEETH_LENGTH * 0.7, 0.92)
-        self._lower, self._lower_alpha = lower[::-1].copy(), alpha[::-1].copy()
 
     def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
         """Draw what shows between the lips into ``image``, in place."""
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
-        # Lips that touch in the photo still have landmarks a little apart.
-        opened = gap - min(self._rest_gap, 0.04 * self._width) * pose.scale_px
+        opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
         strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
         if self._own:
             # Bent much wider than they were photographed, teeth would be stretched.
@@ -86,84 +86,61 @@ class MouthLayer:
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
             return
-        patch = None
-        if self._driver is not None and motion.track is not None:
-            # The driver's own lips, reproduced, have their own shadow.
-            exact = motion.absolute
-            patch = self._driver.draw(motion.track, lips_px, box, exact=exact)
-            if patch is not None:
-                strength *= _parted(motion.track)
         mask = polygon_mask(lips_px, box, feather_px=max(0.6, 0.012 * unit))
+        patch = self._taken(pose, motion, box, mask)
         if patch is None:
-            patch = self._drawn(pose, box)
-            _shade_edges(patch, mask)
-        elif not motion.absolute:
-            patch = _with_rim(patch, mask, unit)
+            lips = lips_px[:, :2] - np.array(box[:2], np.float32)
+            patch = in_light(self._drawn.draw(pose, box), self._slope, lips)
+            patch = _with_rim(patch, _under_upper_lip(mask, unit), unit)
+        else:
+            strength *= self._seen(pose, motion, gap / unit)
+        patch = self._toning.apply(patch)
         patch = self._grain.lay_on(patch, lips_px[0, :2] - np.array(box[:2], np.float32))
         blend_into(image, box, patch, (mask * strength).astype(np.uint8))
 
-    def _drawn(self, pose: Pose, box: Box) -> UInt8Image:
-        """Return the box's pixels with the drawn cavity, tongue and teeth."""
-        origin = np.array(box[:2], np.float32)
-        size = (box[2] - box[0], box[3] - box[1])
-        if self._empty:
-            return np.full((*size[::-1], 3), self._dark, np.uint8)
-        upper_at, lower_at = self._anchors(pose)
-        middle = (upper_at + lower_at) * np.float32(0.5)
-        patch = self._warp(self._cavity, middle, pose, origin, size, 0.5)
-        for teeth, alpha, at, up in (
-            (self._lower, self._lower_alpha, lower_at, 1.0),
-            (self._upper, self._upper_alpha, upper_at, 0.0),
-        ):
-            drawn = self._warp(teeth, at, pose, origin, size, up)
-            shown = self._warp(alpha, at, pose, origin, size, up)
-            blend_into(patch, (0, 0, *size), drawn, shown)
-        return patch
+    def _seen(self, pose: Pose, motion: Motion, opening: float) -> float:
+        """Return how much of the driver's mouth is shown, 0 to 1.
 
-    def _anchors(self, pose: Pose) -> tuple[Float32, Float32]:
-        """Return where the teeth are rooted, float32 (2,) each: in the skull and in the jaw."""
-        skull = compose(self._skull[None], pose.rotation, pose.centre_px, pose.scale_px)[0, :2]
-        lower_lip = pose.landmarks_px[14, :2]
-        upper_lip = pose.landmarks_px[13, :2]
-        # A raised lip bares the teeth; a lowered one never leaves them floating below it.
-        down = pose.rotation @ np.array([0, -1, 0], np.float32)
-        axis = np.array([down[0], -down[1]], np.float32)
-        sunk = float((skull - upper_lip) @ axis)
-        skull = skull - axis * np.float32(max(0.0, sunk - 0.03 * self._width * pose.scale_px))
-        return skull.astype(np.float32), lower_lip.astype(np.float32)
+        Lips that touch have no inside: drawn between parted lips of a photograph they would be a
+        smear. And what is narrow there would be stretched beyond recognition, while the photograph
+        has something of its own between its lips. ``opening``: the avatar's, in mouth widths.
+        """
+        assert motion.track is not None
+        theirs = _opening(motion.track, pose.lip_shares)
+        parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
+        if self._rest_gap <= _SHUT_SHARE * self._width:
+            return parted
+        # The less stretched of both is shown.
+        own = opening * self._width / self._rest_gap
+        less = own * theirs / max(opening, 1e-3)
+        return parted * float(np.clip((less - 0.9) / 0.25, 0, 1))
 
-    def _warp(
-        self,
-        picture: UInt8Image,
-        at: Float32,
-        pose: Pose,
-        origin: Float32,
-        size: tuple[int, int],
-        rooted: float,
-    ) -> UInt8Image:
-        """Draw ``picture`` at the mouth's size and turn; ``rooted``: its height put at ``at``."""
-        import cv2
-
-        unit = np.float32(self._width * pose.scale_px / _PATCH_W)
-        right, down = pose.rotation[:, 0] * unit, -pose.rotation[:, 1] * unit
-        columns = np.array([[right[0], down[0]], [-right[1], -down[1]]], np.float64)
-        home = np.array([_PATCH_W / 2, _PATCH_H * rooted])
-        shift = at - origin - 0.5 - columns @ home
-        matrix = np.hstack([columns, shift[:, None]])
-        border = cv2.BORDER_REPLICATE if picture.ndim == 3 else cv2.BORDER_CONSTANT
-        warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
-        return np.asarray(warped, np.uint8)
+    def _taken(
+        self, pose: Pose, motion: Motion, box: Box, mask: NDArray[np.uint8]
+    ) -> UInt8Image | None:
+        """Return the box's pixels with the driver's mouth; None where it is to be drawn."""
+        if self._driver is None or motion.track is None:
+            return None
+        lips_px = pose.landmarks_px[INNER_LIPS]
+        taken = self._driver.draw(motion.track, lips_px, box, pose.lip_shares)
+        if taken is None or motion.absolute:
+            # The driver's own lips, reproduced, have their own shadow.
+            return taken
+        return _with_rim(
+            _veiled(taken, self._drawn.inmost(pose, box)), mask, self._width * pose.scale_px
+        )
 
 
-def _parted(track: FaceTrack) -> float:
-    """Return 1 where the driver's lips stand apart, falling to 0 where they touch.
+def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
+    """Return how far a driver's lips stand apart at their middle, in mouth widths.
 
-    Lips that touch have no inside: drawn between parted lips of a photograph they would be a smear.
+    ``lip_shares``: what of that is lip, ``InnerEdge.find``.
     """
     assert track.face is not None
     points = track.face.landmarks_px
     width = max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1.0)
-    return float(np.clip(lips_gap_px(points) / (0.06 * width) - 0.25, 0, 1))
+    lip = 0.0 if lip_shares is None else float(lip_shares[:, 2:7].sum(axis=0).mean())
+    return lips_gap_px(points) / width * (1 - lip)
 
 
 def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
@@ -185,49 +162,16 @@ def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
     )
 
 
-def _light(canvas: UInt8Image, landmarks_px: Float32) -> Float32:
-    """Return the light on the face, float32 (3,), 0 to 1, RGB: what white would look like there.
+def _veiled(patch: UInt8Image, dark: UInt8Image) -> UInt8Image:
+    """Return a mouth whose darkest places are no darker than ``dark``, uint8 (h, w, 3).
 
-    From the skin of both cheeks, taken as reflecting (0.80, 0.62, 0.52).
+    A dim room leaves nothing but black between a driver's lips. Both add as light does that is
+    spread, by their squares: what is bright stays.
     """
-    height, width = canvas.shape[:2]
-    points = landmarks_px[[50, 280, 205, 425, 101, 330], :2]
-    x = np.clip(points[:, 0].astype(int), 0, width - 1)
-    y = np.clip(points[:, 1].astype(int), 0, height - 1)
-    skin = np.median(canvas[y, x].astype(np.float32), axis=0) / 255
-    light = skin / np.array([0.80, 0.62, 0.52], np.float32)
-    grey = float(light.mean())
-    return np.asarray(np.clip(0.6 * light + 0.4 * grey, 0.15, 1.05), np.float32)
+    import cv2
 
-
-def _draw_cavity(light: Float32) -> UInt8Image:
-    """Draw the dark of the mouth with a tongue below."""
-    y, x = np.mgrid[0:_PATCH_H, 0:_PATCH_W].astype(np.float32)
-    v, u = y / _PATCH_H, (x - _PATCH_W / 2) / (_PATCH_W / 2)
-    dark = np.array(_DARK, np.float32)
-    tongue = np.array([158, 78, 78], np.float32)
-    rise = np.clip((v - 0.52 - 0.10 * u * u) / 0.22, 0, 1) * np.clip(1.15 - np.abs(u) * 1.3, 0, 1)
-    groove = 1 - 0.18 * np.exp(-((u / 0.06) ** 2))
-    colour = dark + (tongue - dark) * (rise * 0.75 * groove)[..., None]
-    return np.asarray(np.clip(colour * light, 0, 255), np.uint8)
-
-
-def _draw_teeth(light: Float32, length: float, width: float) -> tuple[UInt8Image, UInt8Image]:
-    """Draw a row of teeth hanging from the picture's top; returns colours and alpha."""
-    y, x = np.mgrid[0:_PATCH_H, 0:_PATCH_W].astype(np.float32)
-    u = (x - _PATCH_W / 2) / (_PATCH_W / 2 * width)
-    # Teeth seen round the arch: narrower and darker to the sides.
-    edges = np.array([0, 0.20, 0.37, 0.52, 0.64, 0.74])
-    gap = np.min([np.abs(np.abs(u) - edge) for edge in edges], axis=0)
-    scallop = 5.0 * np.clip(1 - gap / 0.06, 0, 1) ** 2
-    bottom = _TEETH_TOP + length * (1 - 0.30 * u * u) - scallop
-    alpha = np.clip((bottom - y) / 2.5, 0, 1) * np.clip((0.80 - np.abs(u)) / 0.10, 0, 1)
-    shade = (1 - 0.55 * np.clip(np.abs(u), 0, 1) ** 2) * (1 - 0.16 * np.exp(-((gap / 0.012) ** 2)))
-    gum = np.clip((_TEETH_TOP + 2 - y) / 6, 0, 1)
-    ivory, pink = np.array([232, 222, 206], np.float32), np.array([170, 92, 92], np.float32)
-    colour = ivory * (1 - gum[..., None]) + pink * gum[..., None]
-    colour = colour * shade[..., None] * light
-    return np.clip(colour, 0, 255).astype(np.uint8), (alpha * 255).astype(np.uint8)
+    veil = dark.astype(np.float32) * np.float32(_VEIL)
+    return np.asarray(cv2.magnitude(patch.astype(np.float32), veil).clip(0, 255), np.uint8)
 
 
 def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UInt8Image:
@@ -243,11 +187,9 @@ def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UI
     return np.asarray(patch * light, np.uint8)
 
 
-def _shade_edges(patch: UInt8Image, mask: UInt8Image) -> None:
-    """Darken the inside towards the lips, which shade it, in place."""
-    import cv2
-
-    reach = max(1.0, 0.10 * max(mask.shape))
-    depth = cv2.GaussianBlur(mask, (0, 0), reach).astype(np.float32) / 255
-    light = np.clip(0.25 + 0.95 * depth, 0, 1)
-    np.copyto(patch, (patch * light[..., None]).astype(np.uint8))
+def _under_upper_lip(mask: NDArray[np.uint8], width_px: float) -> NDArray[np.uint8]:
+    """Return ``mask`` without the strip that the upper lip shades most: light comes from above."""
+    down = min(max(1, round(_OVERHANG * width_px)), mask.shape[0] - 1)
+    below = np.zeros_like(mask)
+    below[down:] = mask[:-down]
+    return np.asarray(np.minimum(mask, below // 4 + mask // 4 * 3), np.uint8)
