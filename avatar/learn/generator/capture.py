@@ -123,8 +123,9 @@ def record(
     """Film the driver of ``request.camera`` for the avatar ``name``; None when they paused it.
 
     A recording that was begun goes on, and one that has ended is returned as it is; with
-    ``request.force`` one that an avatar was trained from is deleted first. ``source`` replaces what the camera's name stands for; ``cancel`` ends it when set. Raises ``UsageError``
-    and the errors of source and tracker; what was recorded until then is kept.
+    ``request.force`` one that an avatar was trained from is deleted first. ``source`` replaces
+    what the camera's name stands for; ``cancel`` ends it when set. Raises ``UsageError`` and the
+    errors of source and tracker; what was recorded until then is kept.
     """
     recording = SelfRecording(home, name)
     if recording.used and request.force:
