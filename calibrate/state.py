@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from enum import Enum
 
 from avatar.core.messages import Message
+
+# Characters that fit beside each other in the window.
+_LINE = 60
 
 
 class Problem(Enum):
@@ -32,8 +36,8 @@ class State:
 
     @property
     def line(self) -> str:
-        """Return it as it stands in a window."""
+        """Return it as it stands in a window, long sentences in several lines."""
         if self.done:
             return self.text
         bar = "●" * round(5 * self.progress) + "○" * (5 - round(5 * self.progress))
-        return f"{self.step}/{self.steps}  {self.text}\n{bar}"
+        return f"{textwrap.fill(f'{self.step}/{self.steps}  {self.text}', _LINE)}\n{bar}"

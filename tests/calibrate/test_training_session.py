@@ -6,7 +6,7 @@ import pytest
 
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face
-from calibrate import SPEECH, TRAINING_STEPS, Session
+from calibrate import SPEECH, TRAINING_STEPS, Session, State
 from tests.calibrate.training_people import (
     FRAME_NS,
     TrainingPerson,
@@ -137,3 +137,27 @@ def test_lips_that_smile_apart_are_not_shut(person: TrainingPerson) -> None:
             now_ns = sample.timestamp_ns + FRAME_NS
     watched.finish()
     assert watched.seen == ["smile with teeth"]
+
+
+def test_an_open_mouth_is_no_rest_however_still(person: TrainingPerson) -> None:
+    """The scores of a mouth that is held open may be those of a shut one."""
+    watched = Session((*TRAINING_STEPS, *SPEECH), any_order=True)
+    now_ns = 0
+    for apart in (0.34, 0.0, 0.34):
+        for _ in range(60):
+            sample = person.act(now_ns, ({}, apart, (0.0, 0.0)))
+            watched.see(sample, None, now_ns)
+            now_ns += FRAME_NS
+    watched.finish()
+    samples, marks = watched.samples
+    resting = [sample for sample, of in zip(samples, marks, strict=True) if "rest" in of]
+    assert resting
+    assert max(sample.lip_gap for sample in resting) == 0
+
+
+def test_long_prompts_fit_the_window() -> None:
+    for step in (*TRAINING_STEPS, *SPEECH):
+        for text in (step.ask, f"Still missing, so once more. {step.again}"):
+            lines = State(text, 12, 16, 0.4, False).line.splitlines()
+            assert max(map(len, lines)) <= 60
+            assert lines[-1] == "●●○○○"
