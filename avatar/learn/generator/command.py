@@ -221,7 +221,12 @@ def _begun(
     )  # fmt: skip
     stored = _stored(store, name, takes[0].source, request.force)
     shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
-    prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
+    try:
+        prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
+    except KeyboardInterrupt:
+        # Half of the pairs cannot be gone on with; what was recorded is as it was.
+        say("interrupted before the training began. The same command with --force begins again")
+        return None
     if recording is not None:
         recording.note_used()
     return stored, given

@@ -18,7 +18,7 @@ from avatar.core.home import Home
 from avatar.learn.generator import camera_film
 from avatar.learn.generator.camera_film import CameraFilm, film_size, join_films
 from avatar.learn.generator.capture import Company, FilmingCapture, record
-from avatar.learn.generator.command import train
+from avatar.learn.generator.command import INTERRUPTED, train
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.self_recording import SelfRecording
 from avatar.learn.generator.shown import advice, check_enough, lacking, shown_in
@@ -340,6 +340,13 @@ def test_a_film_as_the_camera_is_searched_for_what_it_shows(
     assert "mouth wide open" not in said
     # The film is used where it lies.
     assert not home.recordings.exists()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("avatar.learn.generator.command.prepare", interrupted)
+    assert train(replace(request, anyway=True, force=True), home) == INTERRUPTED
+    assert "The same command with --force begins again" in capsys.readouterr().err
 
 
 @pytest.mark.slow
