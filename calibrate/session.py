@@ -278,6 +278,8 @@ class Session:
 
     def _next(self, now_ns: int) -> None:
         self._at += 1
+        while not self.done and self._turns[self._at].done:
+            self._at += 1  # asked for once more, and done meanwhile by going back
         self._begin_turn(now_ns)
 
     def _begin_turn(self, now_ns: int) -> None:

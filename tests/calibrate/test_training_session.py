@@ -116,6 +116,24 @@ def test_a_step_can_be_left_out_and_the_one_before_asked_for_again(
     assert guided.skipped == [ALL[0]]
 
 
+def test_what_was_done_by_going_back_is_not_asked_for_once_more(person: TrainingPerson) -> None:
+    guided = session()
+    now_ns, texts, went_back = 0, [""], False
+    while not guided.done:
+        wanted = asked_for(texts[-1])
+        if wanted == "smile with teeth" and not went_back:
+            went_back = True
+            guided.repeat()
+            wanted = "smile with shut lips"
+        elif wanted == "smile with shut lips" and not went_back:
+            wanted = "rest"
+        for sample in person.frames(wanted, now_ns):
+            texts.append(guided.see(sample, None, sample.timestamp_ns).text)
+            now_ns = sample.timestamp_ns + FRAME_NS
+    assert guided.missing == []
+    assert not any(text.startswith("Still missing") for text in texts)
+
+
 def test_a_recording_shows_its_steps_in_any_order(person: TrainingPerson) -> None:
     watched = Session((*TRAINING_STEPS, *SPEECH), any_order=True)
     now_ns = 0

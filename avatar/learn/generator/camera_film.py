@@ -45,7 +45,7 @@ class CameraFilm:
         self._path = path
         self._size_px = (size_px[0] & ~1, size_px[1] & ~1)
         self._frames: queue.Queue[CameraFrame | None] = queue.Queue(_AHEAD)
-        self._error: UsageError | None = None
+        self._error: Exception | None = None
         self._first_ns: int | None = None
         self._last_ticks = -1
         self._container, self._video = self._open()
@@ -56,10 +56,17 @@ class CameraFilm:
     def write(self, frame: CameraFrame) -> None:
         """Hand a frame over; one that the encoder has no time for is left out.
 
-        Raises ``UsageError`` when the disk failed.
+        Raises ``UsageError`` when the disk failed, and for a frame of another size.
         """
         if self._error is not None:
             raise self._error
+        height, width = frame.image.shape[:2]
+        if (width & ~1, height & ~1) != self._size_px:
+            expected = "x".join(map(str, self._size_px))
+            raise UsageError(
+                f"expected pictures of {expected} from the camera, found {width}x{height}: its size changed. What was recorded before is kept; the same "
+                "command goes on with it once the camera is as it was"
+            )
         if not self._frames.full():
             self._frames.put(frame)
 
@@ -105,6 +112,8 @@ class CameraFilm:
                 self._encode(frame)
         except ffmpeg_failures() as error:
             self._error = self._error or self._failed(error)
+        except Exception as error:  # raised where frames are handed over
+            self._error = self._error or error
 
     def _encode(self, frame: CameraFrame) -> None:
         import av

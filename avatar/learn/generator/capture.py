@@ -19,6 +19,7 @@ from avatar.core.terminal import say
 from avatar.learn.generator.camera_film import CameraFilm
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.self_recording import SelfRecording, remove_recording
+from avatar.learn.generator.shown import lacking, needed
 from avatar.learn.generator.watch import MIN_FACE_PX, SECOND_FACE_SHARE
 from avatar.learn.person.guide import GuidedCapture, OnState, Prompts, guide
 from avatar.learn.person.watch import Watcher
@@ -132,7 +133,7 @@ def record(
         say(f"deleting the recording that {name} was trained from: {recording.folder}")
         remove_recording(home, name)
         recording = SelfRecording(home, name)
-    if recording.ended and (request.anyway or not _asks(recording)):
+    if recording.ended and (request.anyway or recording.seen.issuperset(needed())):
         say(f"the recording is there already: {recording.film}")
         return recording
     face_model = find_face_model(request.face_model, home)
@@ -161,14 +162,10 @@ def record(
     return recording
 
 
-def _asks(recording: SelfRecording) -> list[str]:
-    return [step.name for step in (*TRAINING_STEPS, *SPEECH) if step.name not in recording.seen]
-
-
 def _introduce(capture: FilmingCapture, recording: SelfRecording) -> None:
     if recording.begun:
         say(f"going on with the recording in {recording.folder}")
-        say(f"it still lacks: {', '.join(_asks(recording)) or 'nothing but its end'}")
+        say(f"it still lacks: {', '.join(lacking(recording.seen)) or 'nothing but its end'}")
     say(
         f"{capture.state.steps} things to do, about {capture.seconds:.0f} seconds. You are filmed, "
         f"without sound, into {recording.folder}, which only you can read. Sit well lit, alone, "

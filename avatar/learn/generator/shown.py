@@ -27,6 +27,11 @@ def lacking(shown: Collection[str]) -> list[str]:
     return [step.name for step in _ALL if step.name not in shown]
 
 
+def needed() -> list[str]:
+    """Return what no avatar can do without."""
+    return [step.name for step in _ALL if step.needed]
+
+
 def advice(shown: Collection[str]) -> str | None:
     """Return a line about what recordings never show; None where they show all."""
     missing = lacking(shown)
@@ -40,13 +45,12 @@ def advice(shown: Collection[str]) -> str | None:
 
 def check_enough(shown: Collection[str], what: str, name: str) -> None:
     """Raise ``UsageError`` where ``what`` lacks something that no avatar can do without."""
-    needed = [step.name for step in _ALL if step.needed]
-    missing = [step for step in needed if step not in shown]
+    missing = [step for step in needed() if step not in shown]
     if not missing:
         return
     others = [step for step in lacking(shown) if step not in missing]
     raise UsageError(
-        f"expected a recording that shows at least {', '.join(needed)}; never seen in {what}: "
+        f"expected a recording that shows at least {', '.join(needed())}; never seen in {what}: "
         f"{', '.join(missing)}{' (nor ' + ', '.join(others) + ')' if others else ''}. Record what "
         f'is missing: `avatar train --record --name "{name}"` asks for it. Or train with what '
         "there is: --anyway"

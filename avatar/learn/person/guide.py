@@ -145,8 +145,8 @@ class _Ends:
 
     def see(self, track: FaceTrack) -> None:
         """Take one frame in; called from the tracker's thread."""
-        state = self._capture.see(track)
-        if state.done or self._cancel.is_set():
+        self._capture.see(track)
+        if self._capture.done or self._cancel.is_set():
             self.stop()
 
 

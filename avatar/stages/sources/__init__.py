@@ -77,6 +77,8 @@ def _kind(spec: str) -> str:
 def local_film(spec: str) -> Path | None:
     """Return the path of the film on this machine that ``spec`` names, None for another source."""
     spec = spec.strip()
+    if spec == "demo" or spec.isdigit():
+        return None
     path = Path(_locate(spec))
     return (
         path

@@ -225,6 +225,26 @@ def test_a_full_disk_ends_it_and_keeps_what_there_is(
     assert len(pictures(recording.folder / "part-1.mp4")) == 20
 
 
+@pytest.mark.slow
+def test_a_full_disk_ends_the_live_session(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CameraFilm, "_encode", refuse)
+    request = TrainRequest("Zoë", record=True, rights="self", camera="demo", window=False)
+    with pytest.raises(UsageError, match=r"No space left(.|\n)*the same command goes on"):
+        record(request, "Zoë", home)
+
+
+def test_a_camera_whose_size_changes_ends_it(tmp_path: Path) -> None:
+    film = CameraFilm(tmp_path / "film.mp4", SIZE_PX)
+    film.write(CameraFrame(picture(), 0, 0))
+    with pytest.raises(UsageError, match="expected pictures of 64x48 from the camera, found 32x48"):
+        film.write(CameraFrame(picture()[:, :32], FRAME_NS, 1))
+    film.close()
+    assert len(pictures(tmp_path / "film.mp4")) == 1
+
+
 def test_a_record_that_is_broken_says_what_to_do(recording: SelfRecording, home: Home) -> None:
     recording.begin(SIZE_PX)
     (recording.folder / "recording.json").write_text("{", encoding="utf-8")
