@@ -64,8 +64,9 @@ class CameraFilm:
         if (width & ~1, height & ~1) != self._size_px:
             expected = "x".join(map(str, self._size_px))
             raise UsageError(
-                f"expected pictures of {expected} from the camera, found {width}x{height}: its size changed. What was recorded before is kept; the same "
-                "command goes on with it once the camera is as it was"
+                f"expected pictures of {expected} from the camera, found {width}x{height}: its "
+                "size changed. What was recorded before is kept; the same command goes on with it "
+                "once the camera is as it was"
             )
         if not self._frames.full():
             self._frames.put(frame)
