@@ -37,7 +37,7 @@ def calibrate(
     face_model: Path | None = None,
     home: Home,
 ) -> int:
-    """Make the profile ``name`` and say what was learnt; return the exit status.
+    """Make the profile ``name`` and say what was learned; return the exit status.
 
     ``unattended``: ask for nothing, watch for everything. ``window``: show the avatar and the
     prompts; without one they stand in the terminal. ``html``: a page to write. ``force``: replace
@@ -53,18 +53,18 @@ def calibrate(
     if html is not None:
         check_writable(html, "--html")
     prompts = Prompts()
-    learnt = learn(
+    result = learn(
         camera, unattended=unattended, window=window, face_model=face_model, home=home,
         on_state=(lambda state: None) if unattended else prompts.see,
     )  # fmt: skip
     delay_ms = _sound_delay_ms(store, name)
     if delay_ms is not None:
-        learnt = replace(learnt, profile=learnt.profile.with_sound_delay(delay_ms))
+        result = replace(result, profile=result.profile.with_sound_delay(delay_ms))
         say(
             f"kept from before: the camera is {delay_ms:.0f} ms later than the microphone. With "
             f"another camera or microphone: avatar calibrate --av --name {name}"
         )
-    return _keep(store, name, learnt, html)
+    return _keep(store, name, result, html)
 
 
 def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
@@ -75,15 +75,15 @@ def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
         return None
 
 
-def _keep(store: ProfileStore, name: str, learnt: CalibrationResult, html: Path | None) -> int:
-    path = store.save(name, learnt.profile)
-    seen = ", ".join(learnt.seen) or "the resting face alone"
-    say(f"learned from {len(learnt.recording)} frames: {seen}")
-    if learnt.partly:
-        say(f"seen in part: {', '.join(learnt.partly)}")
-    if learnt.missing:
-        say(f"not seen, the usual values stay: {', '.join(learnt.missing)}")
-    if learnt.profile.lips.closed > _PARTED_LIPS:
+def _keep(store: ProfileStore, name: str, result: CalibrationResult, html: Path | None) -> int:
+    path = store.save(name, result.profile)
+    seen = ", ".join(result.seen) or "the resting face alone"
+    say(f"learned from {len(result.recording)} frames: {seen}")
+    if result.partly:
+        say(f"seen in part: {', '.join(result.partly)}")
+    if result.missing:
+        say(f"not seen, the usual values stay: {', '.join(result.missing)}")
+    if result.profile.lips.closed > _PARTED_LIPS:
         say(
             "the lips were parted even in the calmest moment: the avatar will press its own "
             "together. Calibrate again with a moment of rest, or use --reference first"
@@ -93,7 +93,7 @@ def _keep(store: ProfileStore, name: str, learnt: CalibrationResult, html: Path 
         from avatar.measure.calibration import write_report
 
         write_report(
-            html, name, learnt.profile, learnt.tracks, learnt.recording, learnt.missing
+            html, name, result.profile, result.tracks, result.recording, result.missing
         )  # fmt: skip
         say(f"{html} shows what it changes")
     return 0

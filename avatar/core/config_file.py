@@ -13,6 +13,7 @@ from avatar.core.options import (
     LIVE,
     Options,
     check_bound,
+    declared,
     flag_of,
     options_on,
     takes_several,
@@ -132,14 +133,13 @@ def _by_name(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ``ConfigError`` for an option that is given twice.
     """
-    flags = {flag_of(name)[2:].replace("-", "_"): name for name in options_on(None)}
+    flags = {flag_of(name)[2:].replace("-", "_"): name for name in declared()}
     normal: dict[str, Any] = {}
     for key, value in values.items():
         plain = key.replace("-", "_")
-        name = plain if plain in options_on(None) else flags.get(plain, plain)
+        name = plain if plain in declared() else flags.get(plain, plain)
         if name in normal:
             raise ConfigError(f"{path}: expected each option once, found `{name}` again as `{key}`")
-        if plain == "no_label":  # the one flag that says the opposite of its option
-            value = not value if isinstance(value, bool) else value
-        normal[name] = value
+        opposite = plain in flags and plain != name and declared()[name].negative
+        normal[name] = not value if opposite and isinstance(value, bool) else value
     return normal

@@ -30,85 +30,25 @@ from avatar.core.choices import (
     StreamPreset,
 )
 from avatar.core.errors import UsageError
+from avatar.core.option import ANIMATE, BENCH, DRAWING, DRIVER, RUN, STUDIO, Change, Option
+from avatar.core.option_values import parse_size, parse_weights
 
 F = TypeVar("F", bound=Callable[..., Any])
-Group = Literal["camera", "picture", "movement", "label"]
-Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
-"""What is made again when an option changes while running; ``restart``: it cannot change."""
-
-WEIGHTED_REGIONS = ("pose", "mouth", "eyes", "brows")
-WEIGHT_BOUNDS = (0.0, 2.0, 0.05)
 PORTRAIT, TRAINED = "portrait", "neural"
 PUBLISHED: tuple[PublishedEngineName, ...] = get_args(PublishedEngineName)
 """Names of the engines; ``sessions.engines`` has one object for each."""
 ENGINE_NAMES = (PORTRAIT, TRAINED, *PUBLISHED)
 
-RUN, ANIMATE, BENCH, STUDIO, DRIVER = "run", "animate", "bench", "studio", "Driver"
 GREEN = "#00b140"
 """The green that programs such as OBS key out by default."""
 LIVE = (RUN, STUDIO)
 """Commands that hold a live session: they use every option that a config file may have."""
-_DRAWING = (RUN, ANIMATE, BENCH, DRIVER)
 PANELS = {
     "driving": "Driving",
     "networks": "Neural engines",
     "sound": "Sound",
     "streams": "Streams",
 }
-
-
-@dataclass(frozen=True)
-class Option:
-    """What is known of an option beside its name, type and default.
-
-    ``help``: what it does, for the command line and the documented table; what ``bounds`` and
-    ``engines`` say is added to it. ``on``: the commands, and ``Driver``, that have it. ``panel``: a
-    key of ``PANELS``, empty for the general one. ``flag``: its name on the command line where that
-    is not the field's. ``choices``: the values, where the type does not say; ``sessions.engines``
-    checks those of ``engine``. ``offered``: the few
-    of many that the studio's page offers. ``bounds``: (least, most, step), checked wherever the
-    option is given; ``unit`` for messages. ``page``: the studio's group, empty where the page does
-    not show it. ``change``: see ``Change``. ``engines``: which
-    engines use it; empty: all of them. ``main``: README shows it.
-    """
-
-    help: str
-    on: tuple[str, ...] = _DRAWING
-    panel: str = ""
-    metavar: str | None = None
-    flag: str = ""
-    choices: tuple[str, ...] = ()
-    offered: tuple[str, ...] = ()
-    bounds: tuple[float, float, float] | None = None
-    unit: str = ""
-    page: Group | Literal[""] = ""
-    change: Change = "restart"
-    engines: tuple[str, ...] = ()
-    main: bool = False
-
-    @property
-    def sentence(self) -> str:
-        """Return ``help`` with the bounds."""
-        if self.bounds is None:
-            return self.help
-        return f"{self.help.removesuffix('.')}, {_span(self, '–')}."
-
-    @property
-    def text(self) -> str:
-        """Return ``help`` with bounds and engines."""
-        if not self.engines:
-            return self.sentence
-        *most, last = self.engines
-        return f"{self.sentence} Only for {', '.join(most)}{' and ' if most else ''}{last}."
-
-
-def _span(option: Option, between: str) -> str:
-    """Return the bounds in words, such as ``0 to 90 degrees``."""
-    assert option.bounds is not None
-    low, high, _ = option.bounds
-    if low < 0:
-        between = " to "
-    return f"{low:g}{between}{high:g} {option.unit}".rstrip().replace("-", "−")
 
 
 _OWN = (PORTRAIT, TRAINED)
@@ -159,7 +99,7 @@ class Options:
     engine: Annotated[str, Option(
         "What draws the avatar: portrait needs nothing else; neural uses an avatar that `avatar "
         f"train` made; {' and '.join(PUBLISHED)} run published networks, see `avatar models`.",
-        metavar="NAME", on=(*_DRAWING, STUDIO), choices=ENGINE_NAMES, main=True, **_PICTURE,
+        metavar="NAME", on=(*DRAWING, STUDIO), choices=ENGINE_NAMES, main=True, **_PICTURE,
     )] = PORTRAIT
     motion: Annotated[MotionMode, Option(
         "relative: your movements, applied to the face in the photo; absolute: your features and "
@@ -317,7 +257,7 @@ class Options:
     )] = None
     face_model: Annotated[Path | None, Option(
         "MediaPipe's face_landmarker.task (default: the installed one).",
-        metavar="FILE", on=(*_DRAWING, STUDIO),
+        metavar="FILE", on=(*DRAWING, STUDIO),
     )] = None
     force: Annotated[bool, Option(
         "Overwrite an existing output file.", on=(RUN, ANIMATE), flag="--force",
@@ -434,9 +374,7 @@ def check_bound(name: str, value: Any, table: type = Options) -> None:
         return
     low, high, _ = option.bounds
     if not low <= value <= high:
-        raise UsageError(
-            f"{flag_of(name, table)}: expected {_span(option, ' to ')}, found {value:g}"
-        )
+        raise UsageError(f"{flag_of(name, table)}: expected {option.span(' to ')}, found {value:g}")
 
 
 def options_on(command: str | None, table: type = Options) -> tuple[str, ...]:
@@ -505,57 +443,3 @@ def schema(name: str) -> dict[str, Any]:
         bounds = {"min": low, "max": high, "step": step, "unit": option.unit}
         return described | {"kind": "number"} | bounds
     return described | {"kind": "number" if {int, float} & {plain, *get_args(plain)} else "text"}
-
-
-def parse_size(text: str, option: str = "--size") -> tuple[int, int]:
-    """Return (width, height) of ``WIDTHxHEIGHT``; both even, 64 to 4096 pixels.
-
-    ``option``: what the user calls it.
-
-    Raises ``UsageError``.
-    """
-    width, _, height = text.lower().replace("×", "x").partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"{option}: expected WIDTHxHEIGHT such as 1280x720, found {text!r}")
-    size = int(width), int(height)
-    if any(side % 2 or not 64 <= side <= 4096 for side in size):
-        raise UsageError(
-            f"{option}: expected even numbers from 64 to 4096 (video stores colour for 2×2 "
-            f"pixels), found {text!r}"
-        )
-    return size
-
-
-def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
-    """Return the regions' weights of ``REGION=NUMBER``: pose, mouth, eyes, brows; 0 to 2.
-
-    Raises ``UsageError``.
-    """
-    weights: dict[str, float] = {}
-    for text in texts:
-        region, _, number = text.partition("=")
-        try:
-            value = float(number)
-        except ValueError:
-            value = float("nan")
-        if region not in WEIGHTED_REGIONS or not WEIGHT_BOUNDS[0] <= value <= WEIGHT_BOUNDS[1]:
-            raise UsageError(
-                f"--weight: expected REGION=NUMBER with one of {', '.join(WEIGHTED_REGIONS)} and a "
-                f"number from 0 to 2, such as mouth=1.3; found {text!r}"
-            )
-        if region in weights:
-            raise UsageError(f"--weight: each region only once, found {region} again")
-        weights[region] = value
-    return weights
-
-
-def parse_face(text: str) -> int | Literal["all"]:
-    """Return which face ``--face`` asks for: a number from 1, the largest, or all of them.
-
-    Raises ``UsageError``.
-    """
-    if text.lower() == "all":
-        return "all"
-    if not (text.isdecimal() and int(text) >= 1):
-        raise UsageError(f"--face: expected a number from 1 (the largest), or all, found {text!r}")
-    return int(text)

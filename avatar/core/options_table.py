@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avatar.core.errors import UsageError
-from avatar.core.options import Option, choices_of, declared, default_of, flag_of, type_of
+from avatar.core.option import Option
+from avatar.core.options import choices_of, declared, default_of, flag_of, type_of
 
 
 def options_table() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 Inner = TypeVar("Inner", bound=AbstractContextManager[Any, Any])
@@ -20,11 +19,6 @@ class Wrapped(Generic[Inner]):
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """Leave the inner stage."""
-        self._inner.__exit__(kind, error, trace)
+        self._inner.__exit__(*raised)

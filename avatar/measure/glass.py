@@ -13,6 +13,7 @@ what is left is the program's own delay, and both ways of measuring must agree.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -98,7 +99,7 @@ class Screen(Wrapped[FrameSource]):
         return CameraFrame(image, drawn_ns, frame.index)
 
 
-class CameraCopier(Wrapped[Generator]):
+class CameraCopier(Wrapped[Generator], ABC):
     """A generator that copies something from the camera's picture into the avatar's."""
 
     @property
@@ -114,9 +115,9 @@ class CameraCopier(Wrapped[Generator]):
             self.copy(camera.image, frame.image)
         return frame
 
+    @abstractmethod
     def copy(self, camera: UInt8Image, avatar: UInt8Image) -> None:
         """Change ``avatar``, uint8 (H, W, 3) RGB, by what ``camera`` of another size shows."""
-        raise NotImplementedError
 
 
 class CodeCopier(CameraCopier):

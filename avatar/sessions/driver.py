@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from avatar.core.choices import Framing, MotionMode, Smoothing
@@ -14,7 +13,8 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import CameraFrame, GeneratedFrame, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
-from avatar.core.options import DRIVER, PORTRAIT, Options, default_of, options_on, takes_options
+from avatar.core.option import DRIVER
+from avatar.core.options import PORTRAIT, Options, default_of, options_on, takes_options
 from avatar.core.stages import Generator
 from avatar.core.terminal import say as _say
 from avatar.library.face_model import find_face_model
@@ -84,12 +84,7 @@ class Driver:
             self._open = opening.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._tracker = self._generator = None
         self._open.close()
 

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from avatar.core.errors import MissingDependencyError, UsageError
@@ -130,12 +129,7 @@ class Hotkeys:
         self._say(described(self._keys))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         listener, self._listener = self._listener, None
         # A key may be what ended the session: its thread cannot wait for itself.
         if listener is not None:

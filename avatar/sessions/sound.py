@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face
@@ -114,13 +113,8 @@ class LiveSound:
         self._process.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._process.__exit__(*raised)
 
 
 def _camera_delay_s(config: Options, home: Home) -> float:

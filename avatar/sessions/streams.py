@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from avatar.core.errors import UsageError
-from avatar.core.options import Options, parse_size
+from avatar.core.option_values import parse_size
+from avatar.core.options import Options
 from avatar.stages.sinks import is_stream
 from avatar.stages.sinks.streaming.settings import KEY_VARIABLE, StreamSettings, stream_key
 

@@ -15,20 +15,20 @@ import pytest
 from typer.main import get_command
 
 from avatar.app.cli import app
+from avatar.app.cli.machine import BenchRequest
 from avatar.app.studio.options import changed, describe
 from avatar.core.config_file import checked, load_options, read_options
 from avatar.core.errors import ConfigError, UsageError
+from avatar.core.option import DRIVER, Change
+from avatar.core.option_values import parse_size
 from avatar.core.options import (
-    DRIVER,
     ENGINE_NAMES,
-    Change,
     Options,
     changeable,
     declared,
     default_of,
     flag_of,
     options_on,
-    parse_size,
     schema,
 )
 from avatar.core.options_table import main, with_tables
@@ -320,3 +320,30 @@ def test_what_a_library_would_guess_is_an_error(text: bytes, words: str, tmp_pat
     with pytest.raises(ConfigError, match=re.escape(words)) as caught:
         load_options(path)
     assert str(path) in str(caught.value)
+
+
+# --- what a measurement does not use
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"html": Path("a.html")},
+            "--html is for bench --quality or bench --looks; found it with bench alone",
+        ),
+        (
+            {"clips": Path("c")},
+            "--clips is for bench --motion or bench --quality or bench --looks; found it with",
+        ),
+        ({"quality": True, "plot": Path("a.png")}, "--plot is for bench or bench --motion; found"),
+        ({"quality": True, "steadiness": True}, "--motion and --quality are two measurements"),
+        (
+            {"glass": True, "out": "udp://127.0.0.1:1"},
+            "--out is for bench; found it with bench --g",
+        ),
+    ],
+)
+def test_bench_refuses_what_its_measurement_does_not_use(given: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        BenchRequest(**given)

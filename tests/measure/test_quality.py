@@ -25,7 +25,7 @@ from avatar.measure.quality.measure import (
     SelfRun,
     StillRun,
 )
-from avatar.measure.quality.media import Picture, driving_clips, find_clips, find_pictures
+from avatar.measure.quality.media import Picture, find_clips, find_pictures
 from avatar.measure.quality.probe import Probe
 from avatar.measure.quality.report import page, rows, summary, table
 from tests.measure.pages import Page
@@ -199,14 +199,6 @@ def test_frames_are_taken_evenly(tmp_path: Path) -> None:
     assert [number_of(shot.image) for shot in shots] == [0, 3, 9]
     assert [shot.timestamp_ns for shot in shots] == pytest.approx([0, 120e6, 360e6], abs=1e6)
     assert shots[0].image.shape == (512, 512, 3)
-
-
-def test_clips_drive_by_name_or_all(tmp_path: Path) -> None:
-    for name in ("d3", "d10", "x"):
-        (tmp_path / f"{name}.mp4").touch()
-    clips = find_clips(tmp_path)
-    assert [clip.name for clip in driving_clips(clips)] == ["d10", "d3"]
-    assert [clip.name for clip in driving_clips(clips[2:])] == ["x"]
 
 
 def test_pictures_without_a_face_are_left_out(tmp_path: Path, face_model: Path, home: Home) -> None:

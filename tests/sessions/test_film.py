@@ -18,7 +18,8 @@ import pytest
 from avatar.core.errors import AvatarError, PhotoError, SourceError, SourceNotFoundError, UsageError
 from avatar.core.frames import BLENDSHAPE_INDEX, UInt8Image
 from avatar.core.home import Home
-from avatar.core.options import Options, parse_face
+from avatar.core.option_values import parse_face
+from avatar.core.options import Options
 from avatar.sessions.driver import Driver
 from avatar.sessions.film import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.stages.label import VisibleLabel

@@ -11,7 +11,8 @@ import typer
 from avatar.app.cli.session_command import session_command, table_command
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
-from avatar.core.options import PANELS, Options, parse_face
+from avatar.core.option_values import parse_face
+from avatar.core.options import PANELS, Options
 from avatar.learn.generator.request import TrainRequest
 
 

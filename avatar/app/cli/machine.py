@@ -12,7 +12,8 @@ from avatar.app.cli.session_command import session_command, shared
 from avatar.core.choices import MotionMode
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
-from avatar.core.options import PUBLISHED, Option, Options
+from avatar.core.option import Option
+from avatar.core.options import PUBLISHED, Options, declared, default_of, flag_of
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,50 @@ class BenchRequest:
     quality: Annotated[bool, Option(
         "Measure the pictures instead; needs --clips and --avatars.", flag="--quality",
     )] = False
+    looks: Annotated[bool, Option(
+        "How real teeth, smiles and brows look on every picture of --avatars, driven by every "
+        "one of --clips.",
+        flag="--looks",
+    )] = False
     clips: Annotated[Path | None, Option("Videos of faces.", metavar="FOLDER")] = None
     avatars: Annotated[Path | None, Option("Pictures of faces.", metavar="FOLDER")] = None
     quick: Annotated[bool, Option(
-        "With --quality: fewer frames and pairs; with --motion: no clip.", flag="--quick",
+        "With --quality or --looks: fewer frames and pairs; with --motion: no clip.",
+        flag="--quick",
     )] = False
     html: Annotated[Path | None, Option(
-        "With --quality: a page with all pictures.", metavar="FILE",
+        "With --quality or --looks: a page with all pictures.", metavar="FILE",
     )] = None
     json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
     plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
     # fmt: on
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` for two measurements at once, and for what this one does not use."""
+        asked = [name for name in _USED if name and getattr(self, name)]
+        flags = [flag_of(name, BenchRequest) for name in asked]
+        if len(asked) > 1:
+            raise UsageError(f"bench {' and '.join(flags)} are two measurements; ask for one")
+        mode = asked[0] if asked else ""
+        for name in declared(BenchRequest):
+            used = name in _USED or name in _USED[mode]
+            if not used and getattr(self, name) != default_of(name, BenchRequest):
+                users = [flag_of(m, BenchRequest) if m else "" for m in _USED if name in _USED[m]]
+                where = " or ".join(f"bench {user}".rstrip() for user in users)
+                raise UsageError(
+                    f"{flag_of(name, BenchRequest)} is for {where}; found it with "
+                    f"{f'bench {flags[0]}' if flags else 'bench alone'}. Leave it out"
+                )
+
+
+_USED = {
+    "": ("camera", "out", "seconds", "unpaced", "json", "plot"),
+    "glass": ("camera", "seconds", "json"),
+    "steadiness": ("camera", "clips", "quick", "json", "plot"),
+    "quality": ("clips", "avatars", "quick", "html", "json"),
+    "looks": ("clips", "avatars", "quick", "html", "json"),
+}
+"""What each measurement of ``avatar bench`` uses, by the option that asks for it; "": none does."""
 
 
 @session_command
@@ -73,6 +107,14 @@ def bench(
         return quality(
             options.engine, request.clips, request.avatars, home, quick=request.quick,
             html_path=request.html, json_path=request.json, face_model=options.face_model,
+        )  # fmt: skip
+    if request.looks:
+        from avatar.measure.looks import looks
+
+        return looks(
+            options.engine, request.clips, request.avatars, home, mouth=options.mouth,
+            quick=request.quick, html_path=request.html, json_path=request.json,
+            face_model=options.face_model,
         )  # fmt: skip
     if request.steadiness:
         from avatar.measure.motion import motion as measure_motion

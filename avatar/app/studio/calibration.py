@@ -83,12 +83,12 @@ class PageCalibration:
 
     def _finish(self, lesson: Lesson) -> None:
         try:
-            learnt = lesson.result()
-            self._profiles.save(self._name, learnt.profile)
+            result = lesson.result()
+            self._profiles.save(self._name, result.profile)
         except AvatarError as error:
             self._result = {"error": words_of(error)}
         else:
-            self._result = _summary(self._name, learnt)
+            self._result = _summary(self._name, result)
             self._say(
                 Message(
                     "said.profileKept",
@@ -109,11 +109,11 @@ class PageCalibration:
         }
 
 
-def _summary(name: str, learnt: CalibrationResult) -> dict[str, Any]:
+def _summary(name: str, result: CalibrationResult) -> dict[str, Any]:
     return {
         "name": name,
-        "frames": len(learnt.recording),
-        "seen": list(learnt.seen),
-        "partly": list(learnt.partly),
-        "missing": list(learnt.missing),
+        "frames": len(result.recording),
+        "seen": list(result.seen),
+        "partly": list(result.partly),
+        "missing": list(result.missing),
     }

@@ -8,15 +8,9 @@ from typing import Any, get_args
 
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
-from avatar.core.options import (
-    WEIGHT_BOUNDS,
-    WEIGHTED_REGIONS,
-    Group,
-    Options,
-    declared,
-    schema,
-    used_by,
-)
+from avatar.core.option import Group
+from avatar.core.option_values import WEIGHT_BOUNDS, WEIGHTED_REGIONS
+from avatar.core.options import Options, declared, schema, used_by
 from avatar.sessions.engines import find_engine
 
 _LABEL_TEXT_LENGTH = 40

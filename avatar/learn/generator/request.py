@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from avatar.core.choices import Precision, PublishedEngineName
 from avatar.core.errors import UsageError
-from avatar.core.options import Option, Options, declared, default_of, flag_of
+from avatar.core.option import Option
+from avatar.core.options import Options, declared, default_of, flag_of
 
 TRAIN = "train"
 _TEACHER: Any = {"on": (TRAIN,), "panel": "networks"}

@@ -8,10 +8,12 @@ The protocol, the same for every engine:
   and of face descriptors (AED). The true frame's face box serves both. Means over clips.
 - Other identity: 30 frames of a clip, in equal steps of whole frames, drive a picture's face
   square, 256×256, in motion relative to the first frame, with the default smoothing. The
-  descriptor's distance to the picture (median over frames); Pearson's correlation of MediaPipe's
-  jawOpen and eyeBlink (both eyes' mean) in driver and drawn picture, each detected as a still
-  picture (mean over pairs); frames in which MediaPipe no longer finds a face (mean over pairs);
-  PSNR of the background (least of the pairs; see ``metrics.background``).
+  descriptor's distance to the picture, less the driver's own distance from his first frame: a
+  smile takes anybody away from his neutral face (median over frames); Pearson's correlation of
+  MediaPipe's jawOpen and eyeBlink (both eyes' mean) in driver and drawn picture, each detected as
+  a still picture, where the driver moves (mean over pairs; see ``measure.FLOORS``); frames in
+  which MediaPipe no longer finds a face (mean over pairs); PSNR of the background (least of the
+  pairs; see ``metrics.background``).
 - Still driver: a clip's middle frame, each time with new Gaussian noise of 2 levels, drives a
   picture at 512×512 with light smoothing. The tracker settles for a second, then 60 pictures
   count; see ``metrics.jitter_px``. Root mean square over pictures.
@@ -30,7 +32,7 @@ from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import machine
 from avatar.measure.quality.measure import FULL, QUICK, Measurement, QualityBench
-from avatar.measure.quality.media import driving_clips, find_clips, find_pictures
+from avatar.measure.quality.media import find_clips, find_pictures
 from avatar.measure.quality.report import page, summary, table
 from avatar.sessions.engines import ENGINES
 
@@ -80,7 +82,7 @@ def _measure(
 
     films = find_clips(clips)
     effort = QUICK if quick else FULL
-    driving = driving_clips(films)[: effort.drivers]
+    driving = films[: effort.drivers]
     pictures = find_pictures(avatars, face_model, home, say)[: effort.pictures]
     columns = TextColumn("measuring"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as progress:

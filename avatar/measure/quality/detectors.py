@@ -47,7 +47,7 @@ class FaceMeter:
             import dlib
         except ImportError as error:
             raise MissingDependencyError(
-                "`avatar bench --quality` measures with the Python packages dlib-bin and "
+                "what `avatar bench` measures of pictures needs the Python packages dlib-bin and "
                 f"{MODELS}, found no dlib ({error}). {_INSTALL}"
             ) from error
         self._dlib: Any = dlib
@@ -72,6 +72,17 @@ class FaceMeter:
         low, high = surface_bounds(face)
         (left, top), (right, bottom) = (low + _BOX * (high - low)).round().astype(int).tolist()
         return self._dlib.rectangle(left, top, right, bottom)
+
+    def face(self, image: UInt8Image) -> MeasuredFace | None:
+        """Return what dlib alone makes of the largest face in ``image``, RGB; None without one.
+
+        It is looked for at the picture's own size, then in the picture enlarged twice.
+        """
+        for enlarged in (0, 1):
+            found = self._boxes(image, enlarged)
+            if len(found) > 0:
+                return self.measure(image, max(found, key=lambda box: box.area()))
+        return None
 
     def measure(self, image: UInt8Image, box: Any) -> MeasuredFace:
         """Return landmarks and descriptor of the face in ``box`` of ``image``, RGB."""

@@ -41,6 +41,9 @@ _SETTLING_FRAMES = 30
 _NOISE_LEVELS = 2.0
 _FRAME_NS = 33_333_333
 _KEPT_SAMPLES = 8
+# Drivers whose score varies less (standard deviation) do not open their mouth or do not blink:
+# what is left is the detector's noise, and noise has no correlation.
+FLOORS = {"jaw": 0.03, "blink": 0.08}
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ class SelfRun:
 class OtherRun:
     """A clip that drives another person's picture.
 
-    ``identity``: one distance for each frame whose face was found. ``lost``: frames without.
+    ``identity``: for each frame whose face was found, the distance to the picture less the
+    driver's own from his first frame. ``lost``: frames without. ``jaw``, ``blink``: None where
+    the driver does not move so.
     ``background_db``: None where the picture shows no background.
     """
 
@@ -141,10 +146,14 @@ class Measurement:
 
 @dataclass(eq=False)
 class _Watched:
-    """A frame of the driving clip as the detectors see it."""
+    """A frame of the driving clip as the detectors see it.
+
+    ``apart``: the distance of its face's descriptor from that of the first frame.
+    """
 
     shot: Shot
     face: Face | None
+    apart: float | None
 
 
 class QualityBench:
@@ -238,13 +247,21 @@ class QualityBench:
 
     def _other_runs(self, clip: Clip, pictures: list[Picture]) -> list[OtherRun]:
         first, *later = clip.shots([0, *clip.strided(self._effort.other_frames)])
-        watched = [_Watched(shot, self._find(shot.image)) for shot in later]
+        neutral = self._measured(first.image)
+        watched = [self._watch(shot, neutral) for shot in later]
         runs = []
         for picture in pictures:
             run = self._other_run(clip, first, watched, picture)
             if run is not None:
                 runs.append(run)
         return runs
+
+    def _watch(self, shot: Shot, neutral: MeasuredFace | None) -> _Watched:
+        face = self._find(shot.image)
+        measured = None if neutral is None else self._measured(shot.image, face)
+        if neutral is None or measured is None:
+            return _Watched(shot, face, None)
+        return _Watched(shot, face, descriptor_distance(neutral.descriptor, measured.descriptor))
 
     def _other_run(
         self, clip: Clip, first: Shot, watched: list[_Watched], picture: Picture
@@ -281,10 +298,10 @@ class QualityBench:
         else:
             look.add(drawn.image, face, seen.face)
             measured = self._measured(drawn.image, face)
-            if measured is not None:
+            if measured is not None and seen.apart is not None:
                 distance = descriptor_distance(look.own.descriptor, measured.descriptor)
-                run.identity.append(distance)
-                caption = f"identity {distance:.2f}"
+                run.identity.append(distance - seen.apart)
+                caption = f"identity {distance:.2f} - {seen.apart:.2f}"
         if shown:
             driver = _scaled(seen.shot.image, COMPARED_PX)
             run.samples.append(SampleFrame(driver, drawn.image, caption))
@@ -364,11 +381,14 @@ class _Look:
         self._values += apart.size
 
     def correlations(self) -> tuple[float | None, float | None]:
-        """Return how jawOpen and eyeBlink of driver and avatar correlate."""
-        pairs = [
-            correlation([d[k] for d in self._driver], [a[k] for a in self._avatar]) for k in (0, 1)
-        ]
-        return pairs[0], pairs[1]
+        """Return how jawOpen and eyeBlink of driver and avatar correlate, where he moves so."""
+        return self._correlation(0, FLOORS["jaw"]), self._correlation(1, FLOORS["blink"])
+
+    def _correlation(self, score: int, floor: float) -> float | None:
+        driver = [values[score] for values in self._driver]
+        if not driver or np.std(driver) < floor:
+            return None
+        return correlation(driver, [values[score] for values in self._avatar])
 
     def background_db(self) -> float | None:
         """Return the PSNR of the background over all pictures; None where there is none."""

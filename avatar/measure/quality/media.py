@@ -21,8 +21,6 @@ from avatar.stages.sources.video import film_frames
 
 CLIP_PX = 512
 SQUARE_RATIO = 2.6
-# The clips that drive other people's pictures in the published figures.
-_DRIVING = ("d10", "d14", "d3")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +104,6 @@ def find_clips(folder: Path | None) -> list[Clip]:
     return [Clip(path) for path in _files("--clips", folder, films_in, FILM_SUFFIXES, "videos")]
 
 
-def driving_clips(clips: list[Clip]) -> list[Clip]:
-    """Return the clips that drive other people's pictures: the published ones, else all."""
-    return [clip for clip in clips if clip.name in _DRIVING] or clips
-
-
 def find_pictures(
     folder: Path | None, face_model: Path, home: Home, say: Callable[[str], None]
 ) -> list[Picture]:
@@ -140,7 +133,7 @@ def _files(
 ) -> list[Path]:
     if folder is None:
         raise UsageError(
-            f"--quality: expected {option} FOLDER with {kind} of people, found none. They are not "
+            f"expected {option} FOLDER with {kind} of people, found none. They are not "
             "part of the program, since they show real people: give your own."
         )
     if not folder.is_dir():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from avatar.core.frames import GeneratedFrame, Motion
+from avatar.core.frames import FaceTrack, GeneratedFrame, Motion, Presence, UInt8Image, still
 from avatar.core.stages import Generator
 from avatar.sessions.driver import Driver
 
@@ -24,7 +23,8 @@ class Probe:
     """A generator that draws as ``inner`` does and keeps count.
 
     ``times_ms``: the duration of each ``generate``. ``folded``: triangles folded so far, over
-    all pictures; None for an engine that does not count them.
+    all pictures; None for an engine that does not count them. ``reference``: the driver's frame
+    that the newest motion is relative to; None before there is one.
     """
 
     def __init__(self, inner: Generator) -> None:
@@ -32,6 +32,7 @@ class Probe:
         self._folds = inner if isinstance(inner, CountsFolds) else None
         self.times_ms: list[float] = []
         self.folded: int | None = None if self._folds is None else 0
+        self.reference: FaceTrack | None = None
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -41,16 +42,12 @@ class Probe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Hold nothing: whoever entered ``inner`` leaves it."""
 
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the avatar; see ``Generator.generate``."""
+        self.reference = motion.reference
         begin = time.perf_counter()
         frame = self._inner.generate(motion)
         self.times_ms.append((time.perf_counter() - begin) * 1e3)
@@ -70,3 +67,7 @@ class ProbedDriver(Driver):
         self.probe = Probe(self._generator)
         self._generator = self.probe
         return self
+
+    def at_rest(self) -> UInt8Image:
+        """Return the avatar as photographed, in the size and cut of every picture."""
+        return self.probe.generate(still(0, 0, Presence.IDLE)).image

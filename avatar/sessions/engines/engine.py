@@ -13,7 +13,8 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
-from avatar.core.options import PORTRAIT, Option, Options, declared, default_of, flag_of, used_by
+from avatar.core.option import Option
+from avatar.core.options import PORTRAIT, Options, declared, default_of, flag_of, used_by
 from avatar.core.stages import Generator
 from avatar.sessions.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.stages.generate.deck import ViewedGenerator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -67,13 +67,8 @@ class _Painter:
         self.teacher.entered += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.portrait.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self.portrait.__exit__(*raised)
 
     @property
     def size_px(self) -> tuple[int, int]:
