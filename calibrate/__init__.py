@@ -7,10 +7,12 @@ Numbers in, numbers out: the package sees neither cameras nor pictures. ``avatar
 from calibrate.fit import CalibrationError, fit
 from calibrate.profile import SCHEMA_VERSION, Profile
 from calibrate.samples import Recording, Sample
-from calibrate.session import Problem, Session, State
-from calibrate.steps import STEPS, Step
+from calibrate.session import Session
+from calibrate.state import Problem, State
+from calibrate.steps import REST, STEPS, Step
+from calibrate.training_steps import SPEECH, TRAINING_STEPS
 
 __all__ = [
     "CalibrationError", "fit", "SCHEMA_VERSION", "Profile", "Recording", "Sample", "Problem",
-    "Session", "State", "STEPS", "Step",
+    "Session", "State", "REST", "STEPS", "Step", "SPEECH", "TRAINING_STEPS",
 ]  # fmt: skip

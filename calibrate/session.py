@@ -5,6 +5,9 @@ is to be shown can be read. ::
 
     REST ──resting face held──► STEP ──done, or given up after asking again──► … ──► DONE
 
+``closing`` steps come last, in any case; what was given up before them is asked for once more then.
+The driver may ``skip`` a step and ``repeat`` one.
+
 A frame that cannot be used (no face, too dark, too far, blurred) is no sample; after a second of
 them the state says so. A step that is not seen is asked for again in other words, then left out:
 nobody has to be able to wink.
@@ -17,22 +20,20 @@ for every step everywhere.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from avatar.core.frames import BLENDSHAPE_INDEX
 from avatar.core.messages import Message
+from calibrate.rest import middle_of, stillest, unrest
 from calibrate.samples import Sample
+from calibrate.state import Problem, State
 from calibrate.steps import REST, STEPS, Change, Step, Watch
 
 _REST_S = 1.2
 # A longer gap between two frames is none of the driver's.
 _GAP_S = 1.0
-# What a resting face may do meanwhile: spread of the rotation (radians) and of the scores.
-_REST_TURN, _REST_SCORE = 0.035, 0.06
 # After so long a face that is never quite still is taken as it is at its stillest.
 _REST_PATIENCE_S = 10.0
 _PROBLEM_S = 1.0
@@ -40,8 +41,6 @@ _PROBLEM_S = 1.0
 _LINGER_S = 0.7
 # A resting face smiles, speaks and blinks no more than this (scores), plus its turn in radians.
 _REST_EXPRESSION = 0.9
-# Recorded people rest more briefly.
-_RECORDED_REST_S, _LEAST_WINDOW = 0.7, 6
 # In any order, what belongs to an act begins and ends so much before and after it.
 _AROUND_S = 0.4
 
@@ -50,52 +49,14 @@ _HOLD_STILL = Message("ask.still", "Hold still for a moment, face relaxed, mouth
 _WATCHING = Message("ask.nothing", "Watching.")
 _DONE = Message("ask.done", "Done, thank you.")
 
-# The scores of a face that rests are small; those of looking and squinting say nothing of it.
-_TELLING = [
-    BLENDSHAPE_INDEX[name]
-    for name in (
-        "jawOpen", "mouthSmileLeft", "mouthSmileRight", "mouthPucker", "mouthFunnel",
-        "eyeBlinkLeft", "eyeBlinkRight", "browInnerUp",
-    )
-]  # fmt: skip
-
-
-class Problem(Enum):
-    """Why a frame cannot be used, in the words that help."""
-
-    NO_FACE = Message("ask.face", "I cannot see your face: please look into the camera.")
-    DARK = Message("ask.light", "It is too dark: please turn a light towards your face.")
-    FAR = Message("ask.closer", "You are a little far away: please come closer.")
-    BLURRED = Message(
-        "ask.slower", "The picture is blurred: please move more slowly, or turn on a light."
-    )
-
-
-@dataclass(frozen=True)
-class State:
-    """What to show. ``step`` of ``steps``, from 1; ``progress`` of this step, 0 to 1."""
-
-    text: str
-    step: int
-    steps: int
-    progress: float
-    done: bool
-
-    @property
-    def line(self) -> str:
-        """Return it as it stands in a window."""
-        if self.done:
-            return self.text
-        bar = "●" * round(5 * self.progress) + "○" * (5 - round(5 * self.progress))
-        return f"{self.step}/{self.steps}  {self.text}\n{bar}"
-
 
 class Session:
     """One calibration.
 
     ``steps``: what is asked for after the resting face. ``patience_s``: how long a step is waited
     for before it is asked again; ``asks``: how often it is asked at all. ``any_order``: watch all
-    at once and ask for nothing.
+    at once and ask for nothing. ``closing``: what is asked for at the end, after what was given up
+    was asked for once more. ``count_in_s``: how long it counts down once somebody is seen.
     """
 
     def __init__(
@@ -105,11 +66,18 @@ class Session:
         patience_s: float = 9.0,
         asks: int = 2,
         any_order: bool = False,
+        closing: Sequence[Step] = (),
+        count_in_s: float = 0.0,
     ) -> None:
-        self._steps = list(steps)
         self._patience_ns = round(patience_s * 1e9)
         self._asks, self._any_order = asks, any_order
-        self._watches = [Watch(step) for step in steps]
+        self._watches = [Watch(step) for step in (*steps, *closing)]
+        # Each step as it is asked for, what is asked for once more a second time.
+        self._turns = list(self._watches)
+        self._closing = len(closing)
+        self._count_in_ns = round(count_in_s * 1e9)
+        self._begins_ns: int | None = None
+        self._wishes: deque[Callable[[int], None]] = deque()
         self._at = 0
         self._asked = 1
         self._step_since_ns: int | None = None
@@ -129,7 +97,18 @@ class Session:
         """Return whether there is nothing left to ask for."""
         if self._any_order:
             return False
-        return self._at >= len(self._steps)
+        return self._at >= len(self._turns)
+
+    @property
+    def begun(self) -> bool:
+        """Return whether somebody was seen and the counting in is over."""
+        last_ns = self._last_ns or 0
+        return self._begins_ns is not None and last_ns >= self._begins_ns
+
+    @property
+    def seen(self) -> list[str]:
+        """Return the steps that were seen whole, without the resting face."""
+        return [w.step.name for w in self._watches if w.done]
 
     @property
     def partly(self) -> list[str]:
@@ -153,7 +132,11 @@ class Session:
             problem = Problem.NO_FACE
         self._forgive_jump(now_ns)
         self._note(problem, now_ns)
-        if sample is not None and problem is None and self._any_order:
+        while self._wishes:
+            self._wishes.popleft()(now_ns)
+        if self._counts_in(sample, now_ns):
+            pass
+        elif sample is not None and problem is None and self._any_order:
             self._samples.append(sample)
             self._marks.append(set())
         elif sample is not None and problem is None and not self.done:
@@ -166,6 +149,39 @@ class Session:
             self._step_since_ns += max(now_ns - self._last_ns, 0)
         self._last_ns = now_ns
         return self.state(now_ns)
+
+    def skip(self) -> None:
+        """Leave out what is asked for, with the next frame; from any thread."""
+        self._wishes.append(self._skip)
+
+    def repeat(self) -> None:
+        """Ask for the step again, or for the one before if nothing of it was seen; as ``skip``."""
+        self._wishes.append(self._repeat)
+
+    def _skip(self, now_ns: int) -> None:
+        if self._resting is None or self.done:
+            return
+        watch = self._turns[self._at]
+        if not watch.done:
+            self.skipped.append(watch.step.name)
+        self._next(now_ns)
+
+    def _repeat(self, now_ns: int) -> None:
+        if self._resting is None or self.done:
+            return
+        if self._at > 0 and self._turns[self._at].progress == 0:
+            self._at -= 1
+        watch = self._turns[self._at]
+        watch.restart()
+        if watch.step.name in self.skipped:
+            self.skipped.remove(watch.step.name)
+        self._begin_turn(now_ns)
+
+    def _counts_in(self, sample: Sample | None, now_ns: int) -> bool:
+        """Return whether it has not begun yet; the count begins with the first face."""
+        if self._begins_ns is None and sample is not None:
+            self._begins_ns = now_ns + self._count_in_ns
+        return self._count_in_ns > 0 and (self._begins_ns is None or now_ns < self._begins_ns)
 
     def _forgive_jump(self, now_ns: int) -> None:
         """Let a clock that jumps, or frames that were lost, count as no time at all."""
@@ -180,6 +196,8 @@ class Session:
             self._problem_since_ns += gap_ns
         if self._rest_since_ns is not None:
             self._rest_since_ns += gap_ns
+        if self._begins_ns is not None:
+            self._begins_ns += gap_ns
         # What was seen before and after is not one stretch of stillness.
         self._rest.clear()
         self._last_ns = now_ns
@@ -201,35 +219,23 @@ class Session:
         )
         waited_s = (now_ns - self._rest_since_ns) / 1e9
         slack = 1.0 + 3.0 * max(0.0, waited_s / _REST_PATIENCE_S)
-        restless, expression = _unrest(self._rest)
+        restless, expression = unrest(self._rest)
         if not long_enough or restless > slack or expression > slack * _REST_EXPRESSION:
             return
         for kept in self._rest:
             self._samples.append(kept)
             self._marks.append({REST})
-        self._take_rest(list(self._rest))
+        self._resting = middle_of(self._rest)
         self._step_since_ns = now_ns
-
-    def _take_rest(self, window: Sequence[Sample]) -> None:
-        middle = {
-            name: np.median([getattr(kept, name) for kept in window], axis=0)
-            for name in ("turn", "scores", "opening", "lip_gap")
-        }
-        last = window[-1]
-        self._resting = Sample(
-            last.timestamp_ns, last.shape, last.rotation, middle["turn"].astype(np.float32),
-            last.centre_px, last.scale_px, middle["scores"].astype(np.float32),
-            middle["opening"].astype(np.float32), float(middle["lip_gap"]),
-        )  # fmt: skip
 
     def finish(self) -> None:
         """Look through all that was gathered in any order; to be called at the end of it."""
         if not self._any_order or self._resting is not None:
             return
-        window = self._best_rest()
+        window = stillest(self._samples)
         if window is None:
             return
-        self._take_rest(self._samples[window])
+        self._resting = middle_of(self._samples[window])
         for marks in self._marks[window]:
             marks.add(REST)
         active: dict[str, list[int]] = {watch.step.name: [] for watch in self._watches}
@@ -239,37 +245,16 @@ class Session:
                 if watch.see(change):
                     active[watch.step.name].append(sample.timestamp_ns)
         times = np.array([sample.timestamp_ns for sample in self._samples])
-        for name, moments in active.items():
-            for moment in moments if name not in self.missing else []:
-                near = np.abs(times - moment) <= _AROUND_S * 1e9
-                for k in np.flatnonzero(near):
-                    self._marks[k].add(name)
-
-    def _best_rest(self) -> slice | None:
-        """Return the still window with the least expression, eyes open; None without any face."""
-        times = np.array([sample.timestamp_ns for sample in self._samples], np.int64)
-        if not len(times):
-            return None
-        openings = np.array([sample.opening for sample in self._samples])
-        usual = np.percentile(openings, 70, axis=0)
-        best, least = None, np.inf
-        for first in range(0, len(times), 3):
-            last = int(np.searchsorted(times, times[first] + _RECORDED_REST_S * 1e9, "right"))
-            if last - first < _LEAST_WINDOW:
-                break
-            restless, expression = _unrest(self._samples[first:last])
-            narrow = float(np.maximum(usual - openings[first:last].mean(axis=0), 0).sum())
-            cost = restless + expression + 10 * narrow
-            if cost < least:
-                best, least = slice(first, last), cost
-        return best if best is not None else slice(0, len(times))
+        for name in active.keys() - set(self.missing):
+            for k in np.flatnonzero(_near(times, np.sort(active[name]), _AROUND_S * 1e9)):
+                self._marks[k].add(name)
 
     def _see_step(self, sample: Sample, now_ns: int) -> None:
         change = self._change(sample)
         self._samples.append(sample)
         marks: set[str] = set()
         self._marks.append(marks)
-        watch = self._watches[self._at]
+        watch = self._turns[self._at]
         marks.add(watch.step.name)
         watch.see(change)
         if watch.done:
@@ -288,10 +273,16 @@ class Session:
             sample.turn - rest.turn,
             (sample.opening / np.maximum(rest.opening, 0.05)).astype(np.float32),
             sample.lip_gap - rest.lip_gap,
+            sample.lip_gap,
         )
 
     def _next(self, now_ns: int) -> None:
         self._at += 1
+        while not self.done and self._turns[self._at].done:
+            self._at += 1  # asked for once more, and done meanwhile by going back
+        self._begin_turn(now_ns)
+
+    def _begin_turn(self, now_ns: int) -> None:
         self._asked = 1
         self._done_since_ns = None
         self._step_since_ns = now_ns
@@ -301,17 +292,29 @@ class Session:
             self._asked += 1
             self._step_since_ns = now_ns
             return
-        self.skipped.append(self._steps[self._at].name)
+        self._give_up()
         self._next(now_ns)
+
+    def _give_up(self) -> None:
+        """Leave a step out; the first time it is put before the closing steps instead."""
+        watch = self._turns[self._at]
+        last = len(self._turns) - self._closing
+        if self._closing and self._at < last and self._turns.count(watch) == 1:
+            self._turns.insert(last, watch)
+        else:
+            self.skipped.append(watch.step.name)
 
     def state(self, now_ns: int) -> State:
         """Return what to show."""
-        count = len(self._steps) + 1
+        count = len(self._turns) + 1
         if self.done:
             return State(_DONE, count, count, 1.0, True)
         since_ns = self._problem_since_ns
         if self._problem and since_ns is not None and now_ns - since_ns >= _PROBLEM_S * 1e9:
             return State(self._problem.value, self._number, count, 0.0, False)
+        if self._count_in_ns and self._begins_ns is not None and now_ns < self._begins_ns:
+            left_s = -(-(self._begins_ns - now_ns) // 1_000_000_000)
+            return State(f"Get ready: it begins in {left_s} …", 1, count, 0.0, False)
         if self._any_order:
             return State(_WATCHING, 1, count, 0.0, False)
         if self._resting is None:
@@ -319,8 +322,10 @@ class Session:
             if self._rest_since_ns is not None and now_ns - self._rest_since_ns > 5e9:
                 text = _HOLD_STILL
             return State(text, 1, count, 0.0, False)
-        watch = self._watches[self._at]
+        watch = self._turns[self._at]
         text = watch.step.ask if self._asked == 1 else watch.step.again
+        if watch in self._turns[: self._at]:
+            text = f"Still missing, so once more. {watch.step.again}"
         return State(text, self._number, count, watch.progress, False)
 
     @property
@@ -328,12 +333,9 @@ class Session:
         return 1 if self._resting is None else self._at + 2
 
 
-def _unrest(window: Sequence[Sample]) -> tuple[float, float]:
-    """Return how much a face moves, 1 as much as a resting one may, and how much it expresses."""
-    turns = np.array([kept.turn for kept in window])
-    scores = np.array([kept.scores for kept in window])
-    # A blink is nothing unrestful: the scores' spread is that of their middle.
-    low, high = np.percentile(scores, [15, 85], axis=0)
-    moves = max(turns.std(axis=0).max() / _REST_TURN, float((high - low).max()) / _REST_SCORE)
-    middle = np.median(scores, axis=0)[_TELLING]
-    return float(moves), float(middle.sum() + np.linalg.norm(turns.mean(axis=0)))
+def _near(times: NDArray[np.int64], moments: NDArray[np.int64], within: float) -> NDArray[np.bool_]:
+    """Return which of ``times`` lie within so much of one of ``moments``, which rise."""
+    after = np.searchsorted(moments, times).clip(0, len(moments) - 1)
+    before = (after - 1).clip(0)
+    apart = np.minimum(np.abs(moments[after] - times), np.abs(moments[before] - times))
+    return np.asarray(apart <= within)

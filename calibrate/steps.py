@@ -1,4 +1,4 @@
-"""The steps of a calibration: what to ask for, and when it was really done."""
+"""Steps of a guided capture, those of a calibration: what to ask for, when it was really done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Change:
 
     ``scores``: float32 (52,), blendshapes above rest. ``turn``: float32 (3,), radians: pitch (up
     is negative), yaw (to the picture's right), roll. ``opening``: float32 (2,), lids' distance as
-    a share of the resting one. ``lip_gap``: head units above rest.
+    a share of the resting one. ``lip_gap``: between the inner lips, head units above rest;
+    ``lips_apart``: the same as it is, for people who rest with parted lips.
     """
 
     timestamp_ns: int
@@ -25,6 +26,7 @@ class Change:
     turn: Float32
     opening: Float32
     lip_gap: float
+    lips_apart: float
 
     def score(self, *names: str) -> float:
         """Return the mean of blendshapes above rest."""
@@ -37,7 +39,8 @@ class Step:
 
     ``name``: also its label's key on a page. ``ask``: said first; ``again``: said when it was not
     seen. ``acts``: what must be seen, each
-    for ``hold_s`` in all and as often as ``times`` with something else in between.
+    for ``hold_s`` in all and as often as ``times`` with something else in between. ``needed``:
+    without it a recording is not enough.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Step:
     acts: tuple[Act, ...]
     hold_s: float = 0.3
     times: int = 1
+    needed: bool = False
 
 
 def _winks(shut: str, open_: str) -> Act:

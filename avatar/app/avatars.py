@@ -282,6 +282,19 @@ def _portrait(stored: StoredAvatar) -> LabelledFrame:
 
 def remove(name: str, home: Home) -> int:
     """Delete a stored avatar and say what is gone; return the exit status."""
-    folder = AvatarStore(home.avatars).remove(name)
+    folder, film = remove_stored(name, home)
     say(f"removed {folder.name}: {folder} with its copy of the photograph")
+    if film is not None:
+        say(f"removed what was recorded for it: {film}")
     return 0
+
+
+def remove_stored(name: str, home: Home) -> tuple[Path, Path | None]:
+    """Delete a stored avatar, and what its person recorded of themselves for it.
+
+    Returns the folders that are gone. Raises ``UsageError``.
+    """
+    from avatar.learn.generator.self_recording import remove_recording
+
+    folder = AvatarStore(home.avatars).remove(name)
+    return folder, remove_recording(home, folder.name)

@@ -15,9 +15,9 @@ from avatar.core.errors import UsageError
 from avatar.core.files import check_writable
 from avatar.core.home import Home
 from avatar.core.terminal import say
+from avatar.learn.person.guide import Prompts
 from avatar.learn.person.learn import CalibrationResult, Lesson, learn
 from avatar.library.profiles import ProfileStore
-from calibrate import State
 
 __all__ = ["CalibrationResult", "Lesson", "calibrate", "learn"]
 
@@ -52,7 +52,7 @@ def calibrate(
         )
     if html is not None:
         check_writable(html, "--html")
-    prompts = _Prompts()
+    prompts = Prompts()
     result = learn(
         camera, unattended=unattended, window=window, face_model=face_model, home=home,
         on_state=(lambda state: None) if unattended else prompts.see,
@@ -97,17 +97,3 @@ def _keep(store: ProfileStore, name: str, result: CalibrationResult, html: Path 
         )  # fmt: skip
         say(f"{html} shows what it changes")
     return 0
-
-
-class _Prompts:
-    """Shows a session's state on the terminal when it changes."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def see(self, state: State) -> None:
-        """Take a state in; called from the tracker's thread."""
-        line = f"{state.step}/{state.steps}  {state.text}"
-        if line != self._last:
-            self._last = line
-            say(line)

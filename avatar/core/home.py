@@ -82,6 +82,11 @@ class Home:
         return self.data / "profiles"
 
     @property
+    def recordings(self) -> Path:
+        """Return the folder of films that people made of themselves to train from."""
+        return self.data / "recordings"
+
+    @property
     def studio(self) -> Path:
         """Return the folder of the pages' secrets: the lasting token and the certificate."""
         return self.data / "studio"

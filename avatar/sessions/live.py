@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -56,6 +56,7 @@ class LiveSession:
     devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
     put something around the generator, ``wrap_tracker`` around the tracker: for programs that
     bring their own. ``overlay`` is what stands in the preview instead of the frame rate.
+    ``own_keys``: what keys of the preview do instead of what they usually do.
     ``home``: whose avatars, profiles and caches. ``machine``: what it shares with other sessions of
     the process; None: with all to which none was handed.
     """
@@ -74,12 +75,14 @@ class LiveSession:
         wrap_generator: Callable[[Generator], Generator] = lambda generator: generator,
         wrap_tracker: Callable[[Tracker], Tracker] = lambda tracker: tracker,
         overlay: Callable[[], str] | None = None,
+        own_keys: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self.config = config
         self.recorder = recorder or Recorder()
         self._say = say
         self._overlay = False
         self._overlay_of = overlay
+        self._own_keys = dict(own_keys or {})
         self._home, self._machine = home, machine or Machine.of_process()
         keep_one_opencv_thread()
         clock = clock or MonotonicClock()
@@ -312,6 +315,9 @@ class LiveSession:
 
     def press(self, key: str) -> None:
         """Do what a key of the preview window stands for; unknown keys do nothing."""
+        if key in self._own_keys:
+            self._own_keys[key]()
+            return
         if key.isdecimal():
             self._deck.select(int(key) - 1)
             return

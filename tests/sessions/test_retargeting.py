@@ -63,3 +63,16 @@ def test_the_key_r_begins_and_ends_the_search(face_model: Path, home: Home) -> N
     assert "looking for the moment" in said[-1]
     session.press("r")
     assert "kept as it is" in said[-1]
+
+
+@pytest.mark.slow
+def test_a_program_may_take_a_key_for_itself(face_model: Path, home: Home) -> None:
+    said: list[str] = []
+    pressed: list[str] = []
+    session = LiveSession(
+        Options(camera="demo", out=("none",), size="320x240"), said.append, home=home,
+        own_keys={"r": lambda: pressed.append("r")},
+    )  # fmt: skip
+    session.press("r")
+    assert pressed == ["r"]
+    assert not any("looking for the moment" in line for line in said)

@@ -129,12 +129,14 @@ def train(
         ),
     ] = None,
 ) -> int:
-    """Learn one person's teeth, eyes and wrinkles from a clip, for --engine neural."""
+    """Learn one person's teeth, eyes and wrinkles from a clip or --record, for --engine neural."""
     if request.teacher is not None and (evaluate or as_base is not None):
         raise UsageError(
             "--teacher is for a training: --evaluate asks the teacher that the avatar's card "
             "names, and --as-base learns from clips"
         )
+    if request.record and (evaluate or as_base is not None):
+        raise UsageError("--record films for a training: leave out --evaluate and --as-base")
     if evaluate:
         from avatar.measure.trained.comparison import compare
 

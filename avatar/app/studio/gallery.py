@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from avatar.app.avatars import add_photo
+from avatar.app.avatars import add_photo, remove_stored
 from avatar.core.errors import UsageError
 from avatar.core.face.bounds import face_box
 from avatar.core.files import file_sha256
@@ -81,7 +81,7 @@ class Gallery:
 
     def remove(self, name: str) -> None:
         """Delete a stored avatar."""
-        self._store.remove(name)
+        remove_stored(name, self._home)
         self._thumbnails.clear()
 
     def thumbnail(self, name: str) -> bytes:

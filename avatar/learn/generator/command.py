@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from avatar.core.options import check_bounds
 from avatar.core.pictures import png
 from avatar.core.terminal import say
 from avatar.learn.generator import distil
+from avatar.learn.generator.capture import record
 from avatar.learn.generator.devices import Devices, find_devices
 from avatar.learn.generator.finish import finish
 from avatar.learn.generator.inputs import base_hash, looked_through, prepare, recording_of
@@ -33,7 +35,8 @@ from avatar.learn.generator.record import TrainingRecord, read_given
 from avatar.learn.generator.request import TrainRequest
 from avatar.learn.generator.session import TrainingSession
 from avatar.learn.generator.several import train_on
-from avatar.learn.generator.watch import watch_photos
+from avatar.learn.generator.shown import advice, check_enough, shown_in
+from avatar.learn.generator.watch import WatchedClip, watch_photos
 from avatar.learn.generator.within import begin, train_within
 from avatar.library.avatars import AvatarStore, StoredAvatar
 from avatar.library.face_model import find_face_model
@@ -45,6 +48,7 @@ from avatar.library.generators.card import (
     pairs_folder,
     training_folder,
 )
+from avatar.stages.sources import local_film
 
 if TYPE_CHECKING:
     from engines.training.loop import Trainer
@@ -150,9 +154,22 @@ def _checked(request: TrainRequest) -> Rights:
             f"--resume goes on with the teacher that {request.name} was begun with: leave out "
             "--teacher"
         )
-    if not request.resume and not request.inputs and request.teacher is None:
-        raise UsageError("avatar train needs a clip of the person, or --resume")
+    if request.record:
+        _check_record(request)
+    elif not request.resume and not request.inputs and request.teacher is None:
+        raise UsageError("avatar train needs a clip of the person, --record, or --resume")
     return rights
+
+
+def _check_record(request: TrainRequest) -> None:
+    if request.inputs:
+        raise UsageError(
+            f"--record films the person: leave out {request.inputs[0]}, or leave out --record to "
+            "train from it"
+        )
+    for flag, given in (("--resume", request.resume), ("--teacher", request.teacher)):
+        if given:
+            raise UsageError(f"--record begins a training of its own: leave out {flag}")
 
 
 def ready_libraries() -> None:
@@ -172,12 +189,22 @@ def ready_libraries() -> None:
 
 def _begun(
     request: TrainRequest, rights: Rights, home: Home
-) -> tuple[StoredAvatar, TrainingRecord]:
-    """Prepare the pairs and store the avatar."""
+) -> tuple[StoredAvatar, TrainingRecord] | None:
+    """Prepare the pairs and store the avatar; None when the user paused the recording."""
     inputs, store = [path.expanduser() for path in request.inputs], AvatarStore(home.avatars)
     name = store.check_free(request.name, replace=request.force)
     base_sha256 = base_hash(request.base) if request.base is not None else None
     face_model = find_face_model(request.face_model, home)
+    recording = None
+    film = local_film(request.camera) if request.record else None
+    if film is not None:
+        inputs = [film]
+    elif request.record:
+        recording = record(request, name, home)
+        if recording is None:
+            return None
+        inputs = [recording.film]
+    shown = recording.seen if recording is not None else frozenset()
     if all(map(is_picture, inputs)):
         if request.base is None:
             raise UsageError(
@@ -187,31 +214,61 @@ def _begun(
         takes = photo_takes(watch_photos(inputs, face_model))
         recordings: list[TrainingClip] = []
     else:
-        takes, recordings = _clip_takes(inputs, request.share, face_model)
+        takes, recordings = _clip_takes(inputs, request, face_model, shown)
     given = TrainingRecord(
         size=request.size, rights=rights, share=request.share, seed=request.seed,
         base_sha256=base_sha256, recordings=recordings,
     )  # fmt: skip
     stored = _stored(store, name, takes[0].source, request.force)
     shutil.rmtree(neural_folder(stored.folder), ignore_errors=True)
-    prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
+    try:
+        prepare(training_folder(stored.folder), pairs_folder(stored.folder), takes, given)
+    except KeyboardInterrupt:
+        # Half of the pairs cannot be gone on with; what was recorded is as it was.
+        say("interrupted before the training began. The same command with --force begins again")
+        return None
+    if recording is not None:
+        recording.note_used()
     return stored, given
 
 
 def _clip_takes(
-    paths: list[Path], share: float, face_model: Path
+    paths: list[Path], request: TrainRequest, face_model: Path, shown: frozenset[str]
 ) -> tuple[list[Take], list[TrainingClip]]:
-    """Return what is drawn of the first clip's best frame: the moments of all clips."""
+    """Return what is drawn of the first clip's best frame: the moments of all clips.
+
+    ``shown``: what the clips are known to show already. Raises ``UsageError`` for a recording that
+    shows too little.
+    """
+    seen = [(watched, split(watched, request.share)) for watched in _looked_at(paths, face_model)]
+    _say_missing(seen, paths, request, shown)
     takes: list[Take] = []
-    recordings = []
-    for path in paths:
-        watched = looked_through(path, face_model)
-        chosen = split(watched, share)
-        _check_split(chosen, share)
+    for watched, chosen in seen:
+        _check_split(chosen, request.share)
         source = takes[0].source if takes else take_source(watched, chosen.train, face_model)
         takes += clip_takes(source, watched, chosen, face_model)
-        recordings.append(recording_of(watched))
-    return takes, recordings
+    return takes, [recording_of(watched) for watched, _ in seen]
+
+
+def _looked_at(paths: list[Path], face_model: Path) -> Iterator[WatchedClip]:
+    for path in paths:
+        yield looked_through(path, face_model)
+
+
+def _say_missing(
+    seen: list[tuple[WatchedClip, Split]], paths: list[Path], request: TrainRequest,
+    known: frozenset[str],
+) -> None:  # fmt: skip
+    """Say what no clip shows of the part that is learned from."""
+    shown = set(known)
+    for watched, chosen in seen:
+        rest = set(chosen.rest)
+        shown |= shown_in(watched.frames[i].track for i in watched.usable if i not in rest)
+    if request.record and not request.anyway:
+        check_enough(shown, str(paths[0]), request.name)
+    line = advice(shown)
+    if line is not None:
+        say(line)
 
 
 def _check_split(chosen: Split, share: float) -> None:

@@ -13,6 +13,7 @@ from avatar.core.options import Options, declared, default_of, flag_of
 
 TRAIN = "train"
 _TEACHER: Any = {"on": (TRAIN,), "panel": "networks"}
+_RECORDINGS_OWN = ("camera", "camera_size", "window", "anyway")
 _TEACHERS_OWN = ("moments", "stitching", "retarget_eyes", "retarget_lips")
 
 
@@ -28,7 +29,7 @@ class TrainRequest:
     ``inputs``: clips of one person, or three to five photographs; with ``teacher``, one photograph
     and the clips that move it. Of ``share``, the rest of each clip is never looked at.
 
-    Raises ``UsageError`` for options of a teacher without one.
+    Raises ``UsageError`` for options of a teacher or a recording without one.
     """
 
     # fmt: off
@@ -40,6 +41,24 @@ class TrainRequest:
         "self: the clip shows you; licensed: the person it shows has agreed.",
         metavar="self|licensed", on=(TRAIN,),
     )] = None
+    record: Annotated[bool, Option(
+        "Film yourself with --camera instead of naming a clip; you are asked for what is needed.",
+        on=(TRAIN,), flag="--record",
+    )] = False
+    camera: Annotated[str, replace(
+        _here("camera"),
+        help="With --record: camera number, device, address or `demo`; a video file is searched "
+        "for the same expressions, in any order.",
+    )] = Options.camera
+    camera_size: Annotated[str, replace(
+        _here("camera_size"), help="With --record: picture size to ask the camera for.",
+    )] = "1280x720"
+    window: Annotated[bool, Option(
+        "With --record: show the prompts in a window, too.", on=(TRAIN,),
+    )] = True
+    anyway: Annotated[bool, Option(
+        "With --record: train even if expressions are missing.", on=(TRAIN,), flag="--anyway",
+    )] = False
     size: Annotated[Literal["regions", "head"], Option(
         "regions: mouth and eyes; head: the whole head, slower.", on=(TRAIN,),
     )] = "regions"
@@ -82,12 +101,21 @@ class TrainRequest:
     # fmt: on
 
     def __post_init__(self) -> None:
-        changed = [name for name in _TEACHERS_OWN if getattr(self, name) != _usual(name)]
+        changed = self._changed(_TEACHERS_OWN)
         if self.teacher is None and changed:
             raise UsageError(
                 f"{flag_of(changed[0], TrainRequest)} is for train --teacher: leave it out, or "
                 "name a teacher"
             )
+        changed = self._changed(_RECORDINGS_OWN)
+        if not self.record and changed:
+            raise UsageError(
+                f"{flag_of(changed[0], TrainRequest)} is for train --record: leave it out, or add "
+                "--record"
+            )
+
+    def _changed(self, names: tuple[str, ...]) -> list[str]:
+        return [name for name in names if getattr(self, name) != _usual(name)]
 
     @property
     def networks(self) -> Options:

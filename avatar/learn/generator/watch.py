@@ -36,7 +36,7 @@ _COVERED_LEVELS, _COVERED_DEVIATIONS = 28.0, 8.0
 # Forehead, cheeks, chin: where skin shows unless something is before it.
 _SKIN = (151, 50, 280, 199)
 _FACES_LOOKED_FOR = 5
-_SECOND_FACE_SHARE = 0.4
+SECOND_FACE_SHARE = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +210,7 @@ def _check_alone(path: Path, pictures: list[UInt8Image], face_model: Path) -> No
     for picture in pictures:
         faces = detect_faces(picture, face_model, settle=False)
         sizes = [float(np.ptp(face.landmarks_px[:SURFACE_COUNT, 1])) for face in faces]
-        if len(sizes) > 1 and sizes[1] > _SECOND_FACE_SHARE * sizes[0]:
+        if len(sizes) > 1 and sizes[1] > SECOND_FACE_SHARE * sizes[0]:
             raise UsageError(
                 f"expected one person in {path}, found {len(sizes)} faces in one of its frames. "
                 "A network learns one person: cut the clip so that only they are in the picture."

@@ -9,36 +9,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from avatar import __version__
 from avatar.core import terminal
 from avatar.core.clock import ManualClock, MonotonicClock
-from avatar.core.errors import AvatarError, SourceEndedError, UsageError
+from avatar.core.errors import SourceEndedError, UsageError
 from avatar.core.frames import FaceTrack
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import Recorder
 from avatar.core.options import Options
-from avatar.core.stages import FrameSource, Tracker
-from avatar.learn.person.watch import Watcher
+from avatar.core.stages import FrameSource
+from avatar.learn.person.guide import GuidedCapture, OnState, Say, guide
 from avatar.library.face_model import find_face_model
-from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
-from avatar.sessions.observed_tracker import ObservedTracker
-from avatar.stages.sinks.display import check_display
+from avatar.sessions.live import CAMERA_SIZE_PX
 from avatar.stages.sources import create_source
 from avatar.stages.track.landmarker import FaceLandmarker
-from calibrate import Profile, Recording, Session, State, fit
-
-Say = Callable[[str], None]
-OnState = Callable[[State], None]
+from calibrate import Profile, Recording, Session, fit
 
 UNATTENDED_S = 90.0
 """A live camera that asks for nothing is watched so long."""
-_SIZE = "960x720"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +56,7 @@ class CalibrationResult:
         return [step for step in self.recording.steps if step not in left_out]
 
 
-class Lesson:
+class Lesson(GuidedCapture):
     """One calibration that is fed with tracks.
 
     ``unattended``: ask for nothing, watch for everything. ``on_state``: hears after every tracked
@@ -73,31 +67,8 @@ class Lesson:
         self, *, unattended: bool = False, on_state: OnState = lambda state: None,
         recorder: Recorder | None = None,
     ) -> None:  # fmt: skip
-        self._session = Session(any_order=unattended)
-        self._watcher = Watcher(self._session)
-        self._on_state, self._recorder = on_state, recorder
-
-    @property
-    def state(self) -> State:
-        """Return what to show."""
-        return self._watcher.state
-
-    @property
-    def done(self) -> bool:
-        """Return whether all was asked for; never with ``unattended``."""
-        return self._session.done
-
-    def see(self, track: FaceTrack, progress: float | None = None) -> State:
-        """Take one tracked frame in; ``progress`` replaces the state's own."""
-        state = self._watcher.see(track)
-        if progress is not None:
-            state = replace(state, progress=progress)
-        self._on_state(state)
-        return state
-
-    def wrap(self, tracker: Tracker) -> Tracker:
-        """Return a tracker that does as ``tracker`` and shows the lesson what it saw."""
-        return ObservedTracker(tracker, lambda _, track: self.see(track))
+        super().__init__(Session(any_order=unattended), on_state=on_state)
+        self._recorder = recorder
 
     def result(self) -> CalibrationResult:
         """Return what was learnt. Raises ``CalibrationError`` without a resting face."""
@@ -169,45 +140,14 @@ def _guide(
     camera: str, source: FrameSource | None, lesson: Lesson, recorder: Recorder, window: bool,
     face_model: Path | None, say: Say, cancel: threading.Event, home: Home,
 ) -> None:  # fmt: skip
-    """Run the live loop with prompts until all is done; raises when the driver ends it before."""
-    out = "preview" if window and _has_window(say) else "none"
-    config = Options(camera=camera, out=(out,), size=_SIZE, face_model=face_model)
-    ends = _Ends(lesson, cancel)
-    live = LiveSession(
-        config,
-        say,
-        home=home,
-        source=source,
-        recorder=recorder,
-        wrap_tracker=lambda tracker: ObservedTracker(tracker, lambda _, track: ends.see(track)),
-        overlay=lambda: lesson.state.line,
+    """Guide the driver through all steps; raises when they end it before."""
+    say(
+        "about a minute. Keys: N leaves out what is asked for, R asks again; Ctrl-C or Q ends it, "
+        "and nothing is kept then"
     )
-    ends.stop = live.stop
-    say("about a minute; Ctrl-C or Q ends it, and nothing is kept then")
-    with ended_by_signals(live.stop):
-        live.run()
+    guide(
+        lesson, Options(camera=camera, face_model=face_model),
+        window=window, say=say, home=home, cancel=cancel, source=source, recorder=recorder,
+    )  # fmt: skip
     if not lesson.done:
         raise UsageError("ended before it was finished: no profile was made")
-
-
-class _Ends:
-    """Stops the live loop when the lesson is done or cancelled."""
-
-    def __init__(self, lesson: Lesson, cancel: threading.Event) -> None:
-        self._lesson, self._cancel = lesson, cancel
-        self.stop: Callable[[], None] = lambda: None
-
-    def see(self, track: FaceTrack) -> None:
-        """Take one frame in; called from the tracker's thread."""
-        state = self._lesson.see(track)
-        if state.done or self._cancel.is_set():
-            self.stop()
-
-
-def _has_window(say: Say) -> bool:
-    try:
-        check_display()
-    except AvatarError as error:
-        say(f"no window, the prompts stand here: {error}")
-        return False
-    return True

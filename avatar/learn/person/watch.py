@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from avatar.core.face.bounds import bounds_of
 from avatar.core.face.head import decompose, decompose_like, eye_opening, lips_gap
 from avatar.core.face.regions import signal_groups
 from avatar.core.face.rotation import vector_from_rotation
-from avatar.core.frames import Face, FaceTrack, UInt8Image
+from avatar.core.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from avatar.core.observe import Recorder
 from avatar.stages.motion.retarget import plausible
 from calibrate import Problem, Recording, Sample, Session, State
@@ -45,10 +46,22 @@ def look_at(image: UInt8Image, face: Face) -> PictureQuality | None:
 
 
 class Watcher:
-    """Feeds a session with what the tracker sees; ``see`` is called from one thread."""
+    """Feeds a session with what the tracker sees; ``see`` is called from one thread.
 
-    def __init__(self, session: Session) -> None:
+    ``least_face_px``: how many pixels across a face must be. ``alone``: whether nobody else is in
+    a picture. ``usable`` says whether the last frame was.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        least_face_px: float = _LEAST_FACE_PX,
+        alone: Callable[[CameraFrame], bool] = lambda frame: True,
+    ) -> None:
         self._session = session
+        self._least_face_px, self._alone = least_face_px, alone
+        self.usable = False
         self._reference: np.ndarray | None = None
         self._sharpest = 0.0
         self._size_px = (640, 480)
@@ -62,10 +75,12 @@ class Watcher:
         if face is not None and plausible(face):
             self._size_px = face.image_size_px
             found = self._problem(track, face)
+            self.usable = found is None
             sample = self._sample(track, face)
             self.tracks.append(FaceTrack(track.timestamp_ns, track.index, face))
             self.state = self._session.see(sample, found, track.timestamp_ns)
             return self.state
+        self.usable = False
         self.state = self._session.see(sample, problem, track.timestamp_ns)
         return self.state
 
@@ -79,10 +94,12 @@ class Watcher:
         self._sharpest = max(self._sharpest * _FORGETS, look.sharpness)
         if look.light < _LEAST_LIGHT:
             return Problem.DARK
-        if look.face_px < _LEAST_FACE_PX:
+        if look.face_px < self._least_face_px:
             return Problem.FAR
         if look.sharpness < _LEAST_SHARP_SHARE * self._sharpest:
             return Problem.BLURRED
+        if not self._alone(track.camera):
+            return Problem.NOT_ALONE
         return None
 
     def _sample(self, track: FaceTrack, face: Face) -> Sample:

@@ -17,7 +17,7 @@ from avatar.core.clock import Clock
 from avatar.core.errors import SourceNotFoundError
 from avatar.core.stages import FrameSource
 
-__all__ = ["SCHEMES", "create_source"]
+__all__ = ["SCHEMES", "create_source", "local_film"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "file")
 """Addresses that are opened as videos."""
@@ -72,6 +72,19 @@ def _kind(spec: str) -> str:
     if path.is_char_device() or _is_camera_name(spec):
         return "camera"
     raise _unknown(spec, path)
+
+
+def local_film(spec: str) -> Path | None:
+    """Return the path of the film on this machine that ``spec`` names, None for another source."""
+    spec = spec.strip()
+    if spec == "demo" or spec.isdigit():
+        return None
+    path = Path(_locate(spec))
+    return (
+        path
+        if (spec.lower().startswith("file://") or "://" not in spec) and path.is_file()
+        else None
+    )
 
 
 def _check_scheme(spec: str) -> None:
