@@ -189,10 +189,12 @@ def _continued(
     cells = (len(rows) // step, step, len(columns) // step, step)
     padded = np.ix_(rows, columns)
     small = image[padded].reshape(*cells, 3).mean(axis=(1, 3)).astype(np.uint8)
+    taken = np.asarray(usable[padded].reshape(cells).all(axis=(1, 3)), bool)
     places = texture_places(
         small,
         np.asarray(unknown[padded].reshape(cells).any(axis=(1, 3)), bool),
-        np.asarray(usable[padded].reshape(cells).all(axis=(1, 3)), bool),
+        taken,
+        taken,
     )
     fine = np.repeat(np.repeat(places, step, axis=0), step, axis=1)[:height, :width]
     y, x = np.mgrid[0:height, 0:width]

@@ -99,8 +99,8 @@ def texture_places(
     """Return where each pixel is to be copied from: int32 (H, W, 2) of (row, column).
 
     Bool (H, W) each: ``unknown``; ``usable``, where texture may be taken from; ``known``, what it
-    has to fit on to. Pixels that are not unknown,
-    nor beside such, have (-1, -1), as have all where nothing is usable.
+    has to fit on to. Pixels that are not unknown, nor beside such, have (-1, -1), as have all
+    where nothing is usable.
     """
     chance = np.random.default_rng(seed)
     levels = list(_pyramid(image, unknown, usable, known))
