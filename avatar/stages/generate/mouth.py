@@ -33,6 +33,9 @@ _OWN_REACH = 1.6
 _RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.035, -0.03, 1.2
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
 
+# Drawn so many times as high as it is against its width, a driver's mouth still looks like one;
+# opened wider, teeth hang from the upper lip at that height, and below them it is dark.
+_STRETCHED = 1.4
 # How much of the drawn dark and tongue shines through a driver's mouth.
 _VEIL = 0.8
 
@@ -103,12 +106,12 @@ class MouthLayer:
 
         Lips that touch have no inside: drawn between parted lips of a photograph they would be a
         smear. And what is narrow there would be stretched beyond recognition, while the photograph
-        has something of its own between its lips. ``opening``: the avatar's, in mouth widths.
+        has teeth of its own between its lips. ``opening``: the avatar's, in mouth widths.
         """
         assert motion.track is not None
         theirs = _opening(motion.track, pose.lip_shares)
         parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
-        if self._rest_gap <= _SHUT_SHARE * self._width:
+        if not self._own:
             return parted
         # The less stretched of both is shown.
         own = opening * self._width / self._rest_gap
@@ -122,13 +125,37 @@ class MouthLayer:
         if self._driver is None or motion.track is None:
             return None
         lips_px = pose.landmarks_px[INNER_LIPS]
-        taken = self._driver.draw(motion.track, lips_px, box, pose.lip_shares)
-        if taken is None or motion.absolute:
+        if motion.absolute:
             # The driver's own lips, reproduced, have their own shadow.
-            return taken
-        return _with_rim(
-            _veiled(taken, self._drawn.inmost(pose, box)), mask, self._width * pose.scale_px
-        )
+            return self._driver.draw(motion.track, lips_px, box, pose.lip_shares)
+        unit = self._width * pose.scale_px
+        hanging = _hanging(lips_px, _opening(motion.track, pose.lip_shares))
+        taken = self._driver.draw(motion.track, hanging, box, pose.lip_shares)
+        if taken is None:
+            return None
+        inmost = self._drawn.inmost(pose, box)
+        taken = _veiled(taken, inmost)
+        if hanging is not lips_px:
+            seen = polygon_mask(hanging, box, feather_px=max(0.6, 0.012 * unit))
+            blend_into(inmost, (0, 0, inmost.shape[1], inmost.shape[0]), taken, seen)
+            taken = inmost
+        return _with_rim(taken, mask, unit)
+
+
+def _hanging(lips_px: Float32, opening: float) -> Float32:
+    """Return the ring of ``INNER_LIPS`` within which a driver's mouth is drawn.
+
+    ``lips_px``: float32 (20, 3), the avatar's. ``opening``: the driver's, in mouth widths. Where
+    the avatar's is much higher, the lower edge of the ring is raised.
+    """
+    upper, lower = lips_px[1:10], lips_px[19:10:-1]
+    width = max(float(np.linalg.norm(lips_px[0, :2] - lips_px[10, :2])), 1.0)
+    higher = float(np.linalg.norm(upper[4, :2] - lower[4, :2])) / width / max(opening, 1e-3)
+    if higher <= _STRETCHED:
+        return lips_px
+    ring = lips_px.copy()
+    ring[19:10:-1] = upper + (lower - upper) * np.float32(_STRETCHED / higher)
+    return ring
 
 
 def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
