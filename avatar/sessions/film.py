@@ -90,7 +90,7 @@ def animate(
         labeller = _labeller(config, photo, out, size_px, home)
         writer = _writer(config, out, size_px, timing)
         if sound is not None:
-            writer.take_sound(sound)
+            writer.take_sound(sound, timing.shifts_s)
         if template is None:
             tracker = stages.enter_context(FaceLandmarker(model))
         stages.enter_context(ended_by_signals(stop.set))
@@ -347,6 +347,9 @@ def _report(
         )
     elif slots.repeated:
         say(f"{slots.repeated} frames of the clip are damaged: the one before is shown longer")
+    if timing.missing_s:
+        said_s = timing.missing_s + timing.frames / rate
+        say(f"the clip is cut off: {timing.missing_s:.1f} s of its {said_s:.1f} s are missing")
     missing = animation.frames - animation.faces
     if missing:
         say(f"no face in {missing} of {animation.frames} frames: the avatar held still or idled")
