@@ -16,6 +16,7 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.core.clock import ManualClock
 from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.files import expanded
 from avatar.core.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
@@ -71,7 +72,7 @@ def animate(
     """
     _check(driving, out, audio, audio_track)
     _check_transparency(config, out)
-    driving = driving.expanduser()
+    driving = expanded(driving)
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
@@ -164,7 +165,7 @@ def _labeller(
 
 
 def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
-    path, rate = out.expanduser(), float(timing.rate)
+    path, rate = expanded(out), float(timing.rate)
     metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
     if config.background == "transparent":
         return AlphaFilmWriter(path, size_px, rate, metadata, overwrite=config.force)
