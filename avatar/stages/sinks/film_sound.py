@@ -107,7 +107,8 @@ def _decodes(path: Path, index: int) -> str:
             for packet in islice(source.demux(stream), _TRIED_PACKETS):
                 with suppress(OSError, FFmpegError, ValueError):
                     if packet.decode():
-                        return str(stream.codec_context.name)
+                        # Not the decoder's own name, such as mp3float.
+                        return str(stream.codec_context.codec.canonical_name)
     return ""
 
 
