@@ -100,7 +100,7 @@ def film(path: Path) -> str:
     sizes = {frame.image.shape for frame in frames}
     gaps = [(b.timestamp_ns - a.timestamp_ns) / 1e6 for a, b in pairwise(frames)]
     even = max(gaps) - min(gaps) < 3
-    missing = f"; {timing.missing_s:.0f} s are missing, and that is said" * (timing.missing_s > 0)
+    missing = f"; {timing.missing_s:.0f} s are missing, and a line says so" * (timing.missing_s > 0)
     evenly = "evenly" if even else f"the longest for {max(gaps):.0f} ms"
     return (
         f"{len(frames)} pictures of {size}, {float(timing.rate):.4g} a second, {evenly}{missing}"
@@ -142,9 +142,9 @@ def sound(path: Path) -> str:
     except AvatarError as error:
         return refused(error, path)
     if found is None:
-        return "a silent film; it is said"
+        return "a silent film, and a line"
     if not found.codec:
-        return "a silent film; it is said that no decoder knows the sound"
+        return "a silent film, and a line: no decoder knows the sound"
     out = path.with_name("out.mp4")
     writer = Mp4Writer(out, SIZE, FPS, file_metadata("test", "1"), low_latency=False)
     writer.take_sound(found)
@@ -153,7 +153,7 @@ def sound(path: Path) -> str:
             writer.write_rgb(np.full((SIZE[1], SIZE[0], 3), 90, np.uint8))
     codec, begins_s, ends_s, hz = heard(out)
     right = abs(begins_s - 1) < 0.07 and abs(ends_s - 2) < 0.07 and abs(hz - 440) < 8
-    how = "copied" if codec == found.codec and not re.search("ts$", path.name) else "encoded anew"
+    how = "copied" if codec == found.codec and not re.search("ts$", path.name) else "re-encoded"
     which = f"track {found.track} of {found.tracks}, " * (found.tracks > 1)
     return f"{which}{how} as {codec.upper()}" + ("" if right else ", at another time")
 
@@ -312,7 +312,7 @@ NO_DECODER = (
     "here. Convert it to H.264, or choose another video file or a camera.”"
 )
 EVEN = "12 pictures of 64×48, 25 a second, evenly"
-AAC, AC3 = "encoded anew as AAC", ("a.mkv", "ac3")
+AAC = "re-encoded as AAC"
 
 PHOTOGRAPHS = [
     Input("a phone's HEIC", phone, photograph, "read, 120×80", needs_heif=True),
@@ -342,7 +342,7 @@ PHOTOGRAPHS = [
     Input("a PostScript file called `.jpg`", holding("a.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n"),
           photograph,
           "refused: “expected a photograph (JPEG, PNG, WebP, AVIF, HEIC, TIFF, …), found a "
-          "PostScript file, which is a program in a.jpg. Open it in a viewer and save it as PNG or "
+          "PostScript file (a program) in a.jpg. Open it in a viewer and save it as PNG or "
           "JPEG.”"),
     Input("an empty file", holding("a.jpg", b""), photograph,
           "refused: “expected a photograph (JPEG, PNG, WebP, AVIF, HEIC, TIFF, …), found an empty "
@@ -381,7 +381,7 @@ FILMS = [
           lambda folder: in_one_size_then_another(folder / "a.mkv", (96, 64), (48, 32), 12),
           numbered, "12 pictures of 96×64, 25 a second, evenly"),
     Input("cut off in the middle", lambda folder: cut_off(folder / "a.mp4"), film,
-          "47 pictures of 128×96, 25 a second, evenly; 2 s are missing, and that is said"),
+          "47 pictures of 128×96, 25 a second, evenly; 2 s are missing, and a line says so"),
     Input("a codec that is not known here", unknown_pictures, film, NO_DECODER),
     Input("sound alone", lambda folder: make_sound(folder / "a.mp4"), film,
           "refused: “a.mp4: expected a video, found no video stream. Choose another video file or "
@@ -412,8 +412,8 @@ SOUNDS = [
     Input("a first track that nothing decodes", unknown_sound("ac3", "aac"), sound,
           "track 2 of 2, copied as AAC"),
     Input("sound that nothing decodes", unknown_sound("ac3"), sound,
-          "a silent film; it is said that no decoder knows the sound"),
-    Input("no sound", sounding("a.mp4"), sound, "a silent film; it is said"),
+          "a silent film, and a line: no decoder knows the sound"),
+    Input("no sound", sounding("a.mp4"), sound, "a silent film, and a line"),
 ]  # fmt: skip
 
 ROWS = [*PHOTOGRAPHS, *FILMS, *SOUNDS]

@@ -152,7 +152,7 @@ def _unknown(path: Path) -> PhotoError:
             "Camera, Formats, Most Compatible."
         )
     if head[:5] == b"%!PS-" or head[:4] == b"\xc5\xd0\xd3\xc6":
-        found = "a PostScript file, which is a program"
+        found = "a PostScript file (a program)"
     elif head[:4] == b"%PDF":
         found = "a PDF"
     elif not head:

@@ -32,7 +32,7 @@ class RateWatch(Wrapped[FrameSource]):
         return self._inner.name
 
     def __enter__(self) -> Self:
-        """Enter the inner source; it is measured anew."""
+        """Enter the inner source; it is measured again."""
         super().__enter__()
         self._begin()
         return self
