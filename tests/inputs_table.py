@@ -284,6 +284,13 @@ def browsers(folder: Path) -> Path:
     return path
 
 
+def foreign_title(folder: Path) -> Path:
+    """Write a film with a title in Latin-1."""
+    path = make_film(folder / "a.avi", codec="mpeg4", title="Gr\u00fc\u00dfe")
+    path.write_bytes(path.read_bytes().replace("Gr\u00fc\u00dfe".encode(), b"Gr\xfc\xdfe  "))
+    return path
+
+
 def unknown_pictures(folder: Path) -> Path:
     """Write a film in a codec that nobody has."""
     path = make_film(folder / "film.mkv", codec="mpeg4")
@@ -380,6 +387,7 @@ FILMS = [
     Input("a browser's camera that becomes smaller meanwhile",
           lambda folder: in_one_size_then_another(folder / "a.mkv", (96, 64), (48, 32), 12),
           numbered, "12 pictures of 96×64, 25 a second, evenly"),
+    Input("a title that is not in UTF-8, as old programs wrote", foreign_title, numbered, EVEN),
     Input("cut off in the middle", lambda folder: cut_off(folder / "a.mp4"), film,
           "47 pictures of 128×96, 25 a second, evenly; 2 s are missing, and a line says so"),
     Input("a codec that is not known here", unknown_pictures, film, NO_DECODER),

@@ -116,7 +116,8 @@ def _open_input(path: Path) -> InputContainer:
     import av
 
     try:
-        return av.open(f"file:{path}", "r")
+        # Titles of old films are in any encoding.
+        return av.open(f"file:{path}", "r", metadata_errors="replace")
     except (OSError, av.FFmpegError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
