@@ -38,6 +38,25 @@ def test_of_damaged_metadata_the_orientation_is_enough(tmp_path: Path, name: str
     assert apart(load_photo(tmp_path / "a.jpg"), SCENE) < 4
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "a.avif"])
+def test_every_kind_of_file_is_turned_once(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = Image.fromarray(SCENE)
+    for how in BACK.get(orientation, ()):
+        turned = turned.transpose(Image.Transpose[how])
+    turned.save(tmp_path / name, exif=exif, quality=95)
+    assert apart(load_photo(tmp_path / name), SCENE) < 6
+
+
+# From upright to how the camera was held (EXIF 2.32, section 4.6.4).
+BACK = {
+    2: ["FLIP_LEFT_RIGHT"], 3: ["ROTATE_180"], 4: ["FLIP_TOP_BOTTOM"], 5: ["TRANSPOSE"],
+    6: ["ROTATE_90"], 7: ["TRANSVERSE"], 8: ["ROTATE_270"],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("data", [b"", b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0XX", b"\xff" * 60])
 def test_metadata_that_says_nothing_turns_nothing(tmp_path: Path, data: bytes) -> None:
     Image.fromarray(SCENE).save(tmp_path / "a.jpg", exif=data, quality=100)
@@ -74,6 +93,17 @@ def test_a_profile_leaves_alpha_alone(tmp_path: Path) -> None:
     photo = load_photo(tmp_path / "a.png")
     assert (photo[:, :10] == 200).all()
     assert np.abs(photo[:, 10:].astype(int) - SCENE[:, 10:]).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["P", "LA", "PA"])
+def test_a_profile_counts_for_palettes_and_grey_with_alpha(tmp_path: Path, mode: str) -> None:
+    swapped = Image.fromarray(np.ascontiguousarray(SCENE[..., ::-1]))
+    if mode == "P":
+        swapped.convert("P").save(tmp_path / "a.png", icc_profile=exchanged_profile())
+        assert apart(load_photo(tmp_path / "a.png"), SCENE) < 25
+        return
+    swapped.convert("LA").convert(mode).save(tmp_path / "a.tif", icc_profile=exchanged_profile())
+    assert load_photo(tmp_path / "a.tif").shape == SCENE.shape
 
 
 def test_srgb_itself_changes_no_value(tmp_path: Path) -> None:
