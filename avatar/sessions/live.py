@@ -373,7 +373,8 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
     """
     size_px = config.camera_size_px
     source = create_source(config.camera, size_px=size_px, fps=config.fps, clock=clock)
-    if is_film_source(config.camera):
+    is_film = is_film_source(config.camera)
+    if is_film:
         say(
             Message(
                 "said.filmLoops",
@@ -381,7 +382,8 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
                 name=source.name,
             )
         )
-    return RateWatch(ReconnectingSource(source, clock, say), config.fps, say)
+    source = ReconnectingSource(source, clock, say)
+    return RateWatch(source, config.fps, say, is_film=is_film)
 
 
 def _own_movement(config: Options) -> frozenset[str]:

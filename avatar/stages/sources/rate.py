@@ -18,12 +18,18 @@ _ENOUGH = 0.7
 
 
 class RateWatch(Wrapped[FrameSource]):
-    """Wraps a source and says once when it gives far fewer pictures a second than ``fps``."""
+    """Wraps a source and says once when it gives far fewer pictures a second than ``fps``.
 
-    def __init__(self, source: FrameSource, fps: float, say: Callable[[str], None]) -> None:
+    ``is_film``: of a film nothing can be done about it.
+    """
+
+    def __init__(
+        self, source: FrameSource, fps: float, say: Callable[[str], None], *, is_film: bool = False
+    ) -> None:
         super().__init__(source)
         self._least = min(fps * _ENOUGH, SMOOTH_FPS)
         self._say = say
+        self._is_film = is_film
         self._begin()
 
     @property
@@ -64,12 +70,19 @@ class RateWatch(Wrapped[FrameSource]):
         self._done = True
         fps = (frame.index - self._from_index) * 1e9 / (at_ns - self._from_ns)
         if fps < self._least:
-            self._say(
-                Message(
-                    "said.slowCamera",
-                    "{name} gives {fps} pictures a second: the avatar cannot move more often than "
-                    "that. Cameras slow down in the dark, or at a large --camera-size: more light "
-                    "or a smaller one helps",
-                    name=self.name, fps=f"{fps:.0f}",
-                )
+            self._say(self._slow(f"{fps:.0f}"))
+
+    def _slow(self, fps: str) -> Message:
+        if self._is_film:
+            return Message(
+                "said.slowFilm",
+                "{name} has {fps} pictures a second: the avatar cannot move more often than that",
+                name=self.name, fps=fps,
             )  # fmt: skip
+        return Message(
+            "said.slowCamera",
+            "{name} gives {fps} pictures a second: the avatar cannot move more often than that. "
+            "Cameras slow down in the dark, or at a large --camera-size: more light or a smaller "
+            "one helps",
+            name=self.name, fps=fps,
+        )  # fmt: skip

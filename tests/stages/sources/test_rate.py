@@ -52,6 +52,14 @@ def test_a_slow_camera_is_said_once(fps: float, asked: float, is_said: bool) -> 
     assert all(f"camera 0 gives {fps} pictures a second" in line for line in said)
 
 
+def test_of_a_slow_film_nothing_is_advised() -> None:
+    said: list[str] = []
+    with RateWatch(Camera(5), 30, said.append, is_film=True) as film:
+        for _ in range(100):
+            film.read()
+    assert said == ["camera 0 has 5 pictures a second: the avatar cannot move more often than that"]
+
+
 def test_a_film_in_the_camera_s_place_says_that_it_begins_again(tmp_path: Path) -> None:
     film = make_film(tmp_path / "clip.mp4")
     said: list[str] = []
