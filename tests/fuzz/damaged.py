@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -196,12 +197,13 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
     make, read = KINDS[kind]
     seeds = make(folder)
     rng = np.random.default_rng(seed)
-    came = {"read": 0, "refused": 0, "failed": 0}
+    came = {"read": 0, "refused": 0, "failed": 0, "slowest_s": 0.0}
     for number in range(count):
         ending, data = seeds[number % len(seeds)]
         path = folder / f"damaged.{ending}"
         path.write_bytes(damaged(data, rng))
         _tell(str(number))
+        begun_s = time.process_time()
         try:
             read(path)
             came["read"] += 1
@@ -211,6 +213,7 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
             traceback.print_exc()
             path.rename(folder / f"failed-{number}.{ending}")
             came["failed"] += 1
+        came["slowest_s"] = max(came["slowest_s"], time.process_time() - begun_s)
     _tell(json.dumps(came | {"peak_mb": _peak_mb()}))
 
 
