@@ -13,7 +13,7 @@ import numpy as np
 
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.face.bounds import face_box, face_px
-from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
+from avatar.core.files import PICTURE_SUFFIXES, expanded, file_sha256, kind_of, pictures_in
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message
@@ -82,7 +82,9 @@ def open_avatar(
         return _stored_photo(found, number)
     if found.is_dir():
         return _album(found.name, photos_in(found), face_model, say, number, cache)
-    chosen = _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+    # Of the built-in portrait everything is known.
+    heard = _silent if str(avatar) == BUILTIN else say
+    chosen = _chosen(found.stem, *_with_faces(found, face_model, say, cache), heard, number)
     return replace(chosen, matte=_own_matte(found, chosen.face))
 
 
@@ -93,6 +95,10 @@ def _own_matte(path: Path, face: Face) -> Float32 | None:
         return None
     x, y = np.clip(face.landmarks_px[:, :2], 0, np.array(matte.shape[::-1]) - 1).astype(int).T
     return matte if float(np.median(matte[y, x])) > _SHOWN else None
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
 def _with_faces(
@@ -111,11 +117,11 @@ def _joined(avatar: str | Path) -> list[Path]:
     Raises ``UsageError`` for one that is not there.
     """
     parts = str(avatar).split("+")
-    if len(parts) < 2 or not all(parts) or Path(avatar).expanduser().exists():
+    if len(parts) < 2 or not all(parts) or kind_of(expanded(avatar)) != "nothing":
         return []
-    paths = [Path(part.strip()).expanduser() for part in parts]
+    paths = [expanded(part.strip()) for part in parts]
     for path in paths:
-        if not path.exists():
+        if kind_of(path) == "nothing":
             raise _unknown(str(path), path, None)
     return paths
 
@@ -203,19 +209,20 @@ def resolve(
     """
     if str(avatar) == BUILTIN:
         return builtin_photo()
-    path = Path(avatar).expanduser()
+    path = expanded(avatar)
     separators = os.sep + (os.altsep or "")
     a_path = isinstance(avatar, Path) or any(character in separators for character in avatar)
-    if a_path or (path.suffix and path.is_file()):
-        if not path.exists():
+    kind = kind_of(path)
+    if a_path or (path.suffix and kind == "file"):
+        if kind == "nothing":
             raise _unknown(str(avatar), path, None)
         return path
     name = store.find(str(avatar))
     if name is not None:
-        if path.exists():
+        if kind != "nothing":
             say(f"{name} is taken as the stored avatar; the file is --avatar .{os.sep}{avatar}")
         return store.load(name)
-    if not path.exists():
+    if kind == "nothing":
         raise _unknown(str(avatar), path, store)
     return path
 
@@ -307,9 +314,17 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
         say(
             Message(
                 "said.severalFaces",
-                "{count} faces in {name}: taking {which}, at x {left}–{right}, y {top}–{bottom}",
+                "{count} faces in {name}: {which} moves, at x {left}–{right}, y {top}–{bottom}; "
+                "the others stay still",
                 count=len(faces), name=name, which=_by_size(number),
                 left=round(left), right=round(right), top=round(top), bottom=round(bottom),
+            )
+        )  # fmt: skip
+    else:
+        say(
+            Message(
+                "said.oneFace", "one face in {name}, {size} pixels high",
+                name=name, size=round(size),
             )
         )  # fmt: skip
     return face

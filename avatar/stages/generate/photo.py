@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from avatar.core.errors import MissingDependencyError, PhotoError
+from avatar.core.errors import MissingDependencyError
 from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.picture_file import read_picture
 
 BUILTIN = "builtin"
 # Beyond this a photo carries no more detail than any output shows; enrolment stays quick.
@@ -38,13 +37,13 @@ def builtin_photo() -> Path:
 
 
 def load_photo(path: Path) -> UInt8Image:
-    """Return the picture at ``path`` upright, as uint8 (H, W, 3) RGB.
+    """Return the picture at ``path`` upright, as uint8 (H, W, 3) sRGB.
 
-    EXIF rotation is applied; alpha is laid on light grey; CMYK, palette, grey and 16-bit
-    pictures are converted. The first frame of an animation is taken.
-    Raises ``PhotoError`` when the file is absent or is not a picture.
+    EXIF rotation and colour profiles are applied; alpha is laid on light grey; CMYK, palette, grey
+    and 16-bit pictures are converted. The first frame of an animation is taken.
+    Raises ``PhotoError`` when the file is absent, is not a picture, is too large or damaged.
     """
-    return np.ascontiguousarray(np.asarray(_read(path, _to_rgb), np.uint8))
+    return _pixels(_to_rgb(read_picture(path, MAX_SIDE_PX)))
 
 
 def load_own_matte(path: Path) -> Float32 | None:
@@ -53,39 +52,14 @@ def load_own_matte(path: Path) -> Float32 | None:
     It lies over what ``load_photo`` gives. None for a picture without alpha, or opaque all over.
     Raises ``PhotoError`` as ``load_photo`` does.
     """
-    alpha = np.asarray(_read(path, _to_alpha), np.uint8)
+    alpha = _pixels(_to_alpha(read_picture(path, MAX_SIDE_PX)))
     return None if alpha.min() > _OPAQUE else np.asarray(alpha / 255, np.float32)
 
 
-def _read(path: Path, convert: Callable[[Any], Any]) -> Any:
-    """Return the picture at ``path`` upright, converted and no larger than a photograph may be."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise PhotoError(
-            f"expected a photograph at {path}, found {found} there. Check the spelling, or use "
-            f"`--avatar {BUILTIN}` for the built-in portrait."
-        )
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures; the decoder's own limit still refuses absurd ones.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                upright = ImageOps.exif_transpose(opened)
-                picture = convert(upright)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise PhotoError(
-            f"expected a photograph (JPEG, PNG, WebP, TIFF, …), found something else in {path}: "
-            f"{error}. Open it in a viewer and save it as PNG or JPEG."
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoError(
-            f"the picture {path} could not be read to its end ({error}). It may be cut short or "
-            "unreadable for you: copy it again, or check its permissions."
-        ) from error
+def _pixels(picture: Any) -> UInt8Image:
+    """Return a picture of Pillow's, no larger than a photograph may be."""
     picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-    return picture
+    return np.ascontiguousarray(np.asarray(picture, np.uint8))
 
 
 def _to_rgb(picture: Any) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from avatar.core.clock import Clock
 from avatar.core.errors import UsageError
+from avatar.core.files import expanded
 from avatar.core.stages import FrameSink, SoundTrack
 from avatar.stages.sinks.sound_encoder import SilentTrack
 from avatar.stages.sinks.streaming.address import parse_address, redacted
@@ -62,7 +62,7 @@ def _file(request: _Request) -> FrameSink:
     from avatar.stages.sinks.file import FileSink
 
     return FileSink(
-        Path(request.argument).expanduser(),
+        expanded(request.argument),
         size_px=request.size_px,
         fps=request.fps,
         metadata=request.metadata,

@@ -15,9 +15,10 @@ from urllib.request import url2pathname
 
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceNotFoundError
+from avatar.core.files import expanded, kind_of
 from avatar.core.stages import FrameSource
 
-__all__ = ["SCHEMES", "create_source", "local_film"]
+__all__ = ["SCHEMES", "create_source", "is_film_source", "local_film"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "file")
 """Addresses that are opened as videos."""
@@ -57,6 +58,13 @@ def create_source(
     return SOURCES[_kind(request.spec)](request)
 
 
+def is_film_source(spec: str) -> bool:
+    """Return whether ``spec`` names a film in a file; raises as ``create_source`` does."""
+    spec = spec.strip()
+    is_local = "://" not in spec or spec.lower().startswith("file://")
+    return is_local and _kind(spec) == "video"
+
+
 def _kind(spec: str) -> str:
     """Return the registry key of what ``spec`` names."""
     if spec == "demo":
@@ -66,8 +74,8 @@ def _kind(spec: str) -> str:
     if "://" in spec:
         _check_scheme(spec)
         return "video"
-    path = Path(spec).expanduser()
-    if spec and path.is_file():
+    path = expanded(spec)
+    if spec and kind_of(path) == "file":
         return "video"
     if path.is_char_device() or _is_camera_name(spec):
         return "camera"
@@ -151,7 +159,7 @@ def _locate(spec: str) -> str:
     """Return what FFmpeg opens: a plain path for files, the address otherwise."""
     if spec.lower().startswith("file://"):
         return url2pathname(urlsplit(spec).path)
-    return spec if "://" in spec else str(Path(spec).expanduser())
+    return spec if "://" in spec else str(expanded(spec))
 
 
 SOURCES: dict[str, Callable[[_Request], FrameSource]] = {
