@@ -11,10 +11,10 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import EngineError, SinkError, UsageError
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
-from avatar.core.files import check_writable
 from avatar.core.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.core.home import Home
 from avatar.core.messages import Message
+from avatar.core.outputs import check_writable
 from avatar.core.terminal import say
 from avatar.library.avatars import AvatarStore, StoredAvatar, name_of_file
 from avatar.library.face_model import find_face_model

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from avatar.core.errors import UsageError
-from avatar.core.files import check_writable
 from avatar.core.home import Home
+from avatar.core.outputs import check_writable
 from avatar.core.terminal import say
 from avatar.learn.person.learn import CalibrationResult, Lesson, learn
 from avatar.library.profiles import ProfileStore

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from avatar.core.files import check_writable, write_json
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import summarise
 from avatar.core.options import Options
+from avatar.core.outputs import check_writable, write_json
 from avatar.core.terminal import say
 from avatar.measure.process import age_s
 from avatar.sessions.live import LiveSession

@@ -20,12 +20,12 @@ import numpy as np
 
 from avatar.core.clock import Clock, ManualClock, MonotonicClock
 from avatar.core.errors import SourceEndedError, UsageError
-from avatar.core.files import check_writable, write_json
 from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import Recorder, summarise
 from avatar.core.options import Options
+from avatar.core.outputs import check_writable, write_json
 from avatar.core.pictures import jpeg
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model

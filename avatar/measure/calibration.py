@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.face.rotation import vector_from_rotation
-from avatar.core.files import write_output
 from avatar.core.frames import BLENDSHAPE_INDEX, FaceTrack, Motion, Presence
+from avatar.core.outputs import write_output
 from avatar.library.profiles import figures
 from avatar.measure.page import bullets, drawn, element, page, plot, table
 from avatar.stages.motion.retarget import FaceRetargeter

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from avatar import __version__
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.files import check_writable, write_output
 from avatar.core.options import PUBLISHED
+from avatar.core.outputs import check_writable, write_output
 from avatar.library.models.builds import SaidProgress, Target, choose_target, models_of, open_model
 from avatar.library.models.store import installed_states, model_folder
 from avatar.measure.process import machine

@@ -26,12 +26,12 @@ import numpy as np
 
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.files import check_writable, write_json
 from avatar.core.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import distribution, summarise
 from avatar.core.options import Options
+from avatar.core.outputs import check_writable, write_json
 from avatar.core.stages import FrameSource, Generator
 from avatar.core.terminal import say
 from avatar.core.wrapped import Wrapped

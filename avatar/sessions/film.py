@@ -66,9 +66,9 @@ def animate(
     face show the avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
     the errors of the stages.
     """
+    driving, out = driving.expanduser(), out.expanduser()
     _check(driving, out)
     _check_transparency(config, out)
-    driving = driving.expanduser()
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
@@ -88,7 +88,6 @@ def animate(
         if template is None:
             tracker = stages.enter_context(FaceLandmarker(model))
         stages.enter_context(ended_by_signals(stop.set))
-        # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)
         if template is None:
             look = _first_look(driving, tracker, config)
@@ -105,6 +104,9 @@ def animate(
                     break
                 slots.put(animation.draw(motion))
                 step()
+        if stop.is_set():
+            writer.close(cut=True)
+    out = writer.path  # elsewhere where an older film stays
     _report(out, timing, animation, slots, has_sound)
     if save_motion is not None:
         save(animation.recording, save_motion, say)
@@ -156,18 +158,19 @@ def _labeller(
 
 
 def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
-    path, rate = out.expanduser(), float(timing.rate)
+    rate = float(timing.rate)
     metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
     if config.background == "transparent":
-        return AlphaFilmWriter(path, size_px, rate, metadata, overwrite=config.force)
+        return AlphaFilmWriter(out, size_px, rate, metadata, overwrite=config.force, say=say)
     return Mp4Writer(
-        path,
+        out,
         size_px,
         rate,
         metadata,
         preset="veryfast",
         low_latency=False,
         overwrite=config.force,
+        say=say,
     )
 
 

@@ -305,7 +305,8 @@ def test_ctrl_c_leaves_what_was_done(acting: list[UInt8Image], tmp_path: Path) -
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
     ) as process:  # fmt: skip
         tick = threading.Event()
-        while process.poll() is None and not (out.exists() and out.stat().st_size > 20_000):
+        part = tmp_path / "a.part.mp4"
+        while process.poll() is None and not (part.exists() and part.stat().st_size > 20_000):
             tick.wait(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
@@ -313,6 +314,7 @@ def test_ctrl_c_leaves_what_was_done(acting: list[UInt8Image], tmp_path: Path) -
     assert "plays up to there" in said
     assert "Traceback" not in said
     assert 10 < len(read(out)[0]) < 1200
+    assert not part.exists()
 
 
 def test_the_command_line_reaches_it(clip: Path, tmp_path: Path) -> None:

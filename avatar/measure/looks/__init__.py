@@ -21,8 +21,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from avatar.core.files import write_json, write_output
 from avatar.core.home import Home
+from avatar.core.outputs import write_json, write_output
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.looks.measure import FULL, QUICK, Looks, LooksBench

@@ -15,8 +15,9 @@ import numpy as np
 
 from avatar.core.choices import Smoothing
 from avatar.core.errors import UsageError
-from avatar.core.files import check_writable, films_in, write_json
+from avatar.core.files import films_in
 from avatar.core.home import Home
+from avatar.core.outputs import check_writable, write_json
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.motion.measure import VARIANTS, Figures, MotionBench, Result

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from avatar.core.errors import UsageError
-from avatar.core.files import write_json, write_output
 from avatar.core.home import Home
+from avatar.core.outputs import write_json, write_output
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import machine

@@ -68,6 +68,7 @@ def _file(request: _Request) -> FrameSink:
         metadata=request.metadata,
         force=request.force,
         open_track=request.open_track,
+        say=request.say,
     )
 
 
