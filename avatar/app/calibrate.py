@@ -13,10 +13,10 @@ from pathlib import Path
 
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
-from avatar.core.outputs import check_writable
 from avatar.core.terminal import say
 from avatar.learn.person.learn import CalibrationResult, Lesson, learn
 from avatar.library.profiles import ProfileStore
+from avatar.measure.reports import check_reports
 from calibrate import State
 
 __all__ = ["CalibrationResult", "Lesson", "calibrate", "learn"]
@@ -50,8 +50,9 @@ def calibrate(
         raise UsageError(
             f"the profile {name} exists. Choose another --name, or --force to replace it."
         )
+    store.check_writable(name)
     if html is not None:
-        check_writable(html, "--html")
+        check_reports(html=html, force=force, read=(camera,))
     prompts = _Prompts()
     result = learn(
         camera, unattended=unattended, window=window, face_model=face_model, home=home,

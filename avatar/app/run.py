@@ -9,18 +9,22 @@ from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import summarise
 from avatar.core.options import Options
-from avatar.core.outputs import check_writable, write_json
+from avatar.core.outputs import check_output, write_json
 from avatar.core.terminal import say
 from avatar.measure.process import age_s
 from avatar.sessions.live import LiveSession
 from avatar.sessions.sound import sound_summary
+from avatar.stages.sinks import file_of
 from avatar.stages.sinks.streaming.address import redacted
 
 
 def run(config: Options, home: Home) -> int:
     """Run until the user ends it; print a summary; return the exit status."""
     if config.stats is not None:
-        check_writable(config.stats, "--stats")
+        others = [path for path in map(file_of, config.out) if path is not None]
+        check_output(
+            config.stats, "--stats", force=config.force, others=[*others, Path(config.camera)]
+        )
     session = LiveSession(config, say, home=home)
     moved_by = "no camera" if config.drive == "audio" else config.camera
     outputs = ", ".join(map(redacted, config.out))
@@ -39,6 +43,9 @@ def run(config: Options, home: Home) -> int:
             # What never began has nothing to report but its error.
             if session.first_frame_ns is not None:
                 _report(session, config.stats)
+    if session.lost_outputs:
+        say(f"lost, and not back at the end: {', '.join(session.lost_outputs)}")
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ class ProfileStore:
         except OSError as error:
             raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
         return path
+
+    def check_writable(self, name: str) -> None:
+        """Raise what ``save`` would for the name and the folder; before somebody's minute."""
+        path = self.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise SinkError(
+                f"{path} cannot be written: {error.strerror or error}. Make {path.parent} a folder "
+                "that you may write in"
+            ) from error
 
     def remove(self, name: str) -> Path:
         """Delete a profile, also one that cannot be read; return where it was."""

@@ -19,17 +19,18 @@ from typing import Any, overload
 import numpy as np
 
 from avatar.core.clock import Clock, ManualClock, MonotonicClock
-from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.errors import SinkError, SourceEndedError, UsageError
 from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import Recorder, summarise
 from avatar.core.options import Options
-from avatar.core.outputs import check_writable, write_json
+from avatar.core.outputs import write_json
 from avatar.core.pictures import jpeg
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import age_s, cpu_s, machine, memory_mb
+from avatar.measure.reports import check_reports
 from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
 from avatar.stages.sources import create_source
 from avatar.stages.sources.replay import ReplaySource
@@ -134,11 +135,11 @@ class _Window:
     """CPU, memory and time between two moments of a session, start-up left out."""
 
     def __init__(self, session: LiveSession, sink: str) -> None:
-        self._session, self._sink = session, sink
+        self._session, self.sink = session, sink
         self.begin = self.end = (0.0, 0.0, 0, 0)
 
     def _look(self) -> tuple[float, float, int, int]:
-        done = self._session.recorder.counts().get(f"delivered.{self._sink}", 0)
+        done = self._session.recorder.counts().get(f"delivered.{self.sink}", 0)
         return cpu_s(), memory_mb(), done, time.monotonic_ns()
 
     @contextmanager
@@ -167,15 +168,18 @@ def bench(
     """
     config = replace(config, out=(out,))
     seconds = config.seconds or 20.0
-    for path, option in ((json_path, "--json"), (plot, "--plot")):
-        if path is not None:
-            check_writable(path, option)
+    check_reports(json=json_path, plot=plot, force=True, read=(config.camera,))
     model = find_face_model(config.face_model, home)
     clock = MonotonicClock()
     say(f"reading {config.camera} …")
     frames = load_frames(config.camera, CAMERA_FPS)
     before = tracker_alone(frames, model, clock, _ALONE_S)
     recorder, window, first_s = _session(config, home, frames, clock, seconds, unpaced)
+    if not recorder.spans(f"capture→{window.sink}"):
+        raise SinkError(
+            f"nothing to measure: no picture reached {window.sink} after the first "
+            f"{_WARM_UP_S:g} s. Check --out, and measure for longer"
+        )
     after = tracker_alone(frames, model, clock, _ALONE_S)
     summary = _summary(config, recorder, window, (before, after), unpaced)
     summary["first_frame_s"] = first_s

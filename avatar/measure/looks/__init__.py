@@ -29,6 +29,7 @@ from avatar.measure.looks.measure import FULL, QUICK, Looks, LooksBench
 from avatar.measure.looks.report import page, summary, table
 from avatar.measure.process import machine
 from avatar.measure.quality.media import find_clips, find_pictures
+from avatar.measure.reports import check_reports
 
 
 def looks(
@@ -51,6 +52,7 @@ def looks(
     """
     from rich.console import Console
 
+    check_reports(json=json_path, html=html_path, force=True)
     result = _measure(
         engine, clips, avatars, find_face_model(face_model, home), home, quick, {"mouth": mouth}
     )

@@ -17,14 +17,14 @@ from avatar.core.choices import Smoothing
 from avatar.core.errors import UsageError
 from avatar.core.files import films_in
 from avatar.core.home import Home
-from avatar.core.outputs import check_writable, write_json
+from avatar.core.outputs import write_json
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.motion.measure import VARIANTS, Figures, MotionBench, Result
 from avatar.measure.motion.report import COLUMNS, plot_motion, row
 from avatar.measure.motion.tracks import ReplayedTrack, made_up, recorded, still_photograph
-from avatar.measure.page import check_plot
 from avatar.measure.process import machine
+from avatar.measure.reports import check_reports
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.track.landmarker import detect_faces
 
@@ -77,11 +77,7 @@ def motion(
 def _check(smoothing: Smoothing, json_path: Path | None, plot: Path | None) -> None:
     if smoothing == "off":
         raise UsageError("bench --motion compares filters with none: --smoothing light or strong")
-    for path, option in ((json_path, "--json"), (plot, "--plot")):
-        if path is not None:
-            check_writable(path, option)
-    if plot is not None:
-        check_plot(plot)
+    check_reports(json=json_path, plot=plot, force=True)
 
 
 def _cameras(camera: str, clips: Path | None, quick: bool) -> list[str]:

@@ -34,6 +34,7 @@ from avatar.measure.process import machine
 from avatar.measure.quality.measure import FULL, QUICK, Measurement, QualityBench
 from avatar.measure.quality.media import find_clips, find_pictures
 from avatar.measure.quality.report import page, summary, table
+from avatar.measure.reports import check_reports
 from avatar.sessions.engines import ENGINES
 
 
@@ -60,6 +61,7 @@ def quality(
     known = [name for name, found in ENGINES.items() if not found.extra]
     if engine not in known:
         raise UsageError(f"--engine: expected one of {', '.join(known)}, found {engine!r}")
+    check_reports(json=json_path, html=html_path, force=True)
     result = _measure(engine, clips, avatars, find_face_model(face_model, home), home, quick)
     Console(stderr=True, highlight=False).print(table(result))
     if json_path is not None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from avatar.core.errors import SinkError
 from avatar.core.frames import LabelledFrame
 from avatar.core.stages import SoundTrack
 from avatar.stages.sinks.checks import checked_image
 from avatar.stages.sinks.mp4 import Mp4Writer
-
-_log = logging.getLogger(__name__)
 
 
 class FileSink:
@@ -86,9 +82,7 @@ class FileSink:
         if writer is None:
             return
         try:
-            writer.close()
-        except SinkError as trouble:
-            _log.error("%s", trouble)
+            writer.__exit__(kind, error, trace)
         finally:
             self._path = writer.path
 

@@ -249,7 +249,7 @@ from avatar.core.errors import AvatarError
 from avatar.stages.label import file_metadata
 from avatar.stages.sinks.mp4 import Mp4Writer
 folder = Path(sys.argv[1])
-(folder / "filler").write_bytes(bytes(40_000))
+(folder / "filler").write_bytes(bytes(53_000))
 try:
     Mp4Writer(folder / "a.mp4", (160, 120), 30, file_metadata("t", "1")).__enter__()
 except AvatarError as error:
