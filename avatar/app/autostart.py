@@ -24,7 +24,7 @@ from typing import Literal
 
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
-from avatar.core.files import PUBLIC, write_whole
+from avatar.core.files import PUBLIC, expanded, write_whole
 from avatar.core.home import Home
 from avatar.core.terminal import say
 
@@ -61,7 +61,7 @@ def install(config: Path, by: By | None, home: Home, *, force: bool = False) -> 
     replaced. Raises ``UsageError`` and ``ConfigError``.
     """
     places = _places(home)
-    config = config.expanduser().absolute()
+    config = expanded(config).absolute()
     load_options(config, {})
     chosen: By = by or ("systemd" if manager_answers() else "desktop")
     text = unit(config) if chosen == "systemd" else desktop_entry(config)

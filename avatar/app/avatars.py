@@ -11,6 +11,7 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import EngineError, SinkError, UsageError
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
+from avatar.core.files import expanded, kind_of
 from avatar.core.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.core.home import Home
 from avatar.core.messages import Message
@@ -69,7 +70,7 @@ def add_photo(
     clock = MonotonicClock()
     start_ns = clock.now_ns()
     store = AvatarStore(home.avatars)
-    given = photo.expanduser()
+    given = expanded(photo)
     photo, *further = _all_photos([photo, *more], face)
     picture = load_photo(photo)
     # Before the slow part: a name that is taken is told at once.
@@ -126,8 +127,8 @@ def _added(stored: StoredAvatar, replaced: bool, seconds: str) -> Message:
 def _all_photos(given: list[Path], face: int) -> list[Path]:
     """Return the photographs that were named or lie in named folders. Raises ``UsageError``."""
     photos: list[Path] = []
-    for path in (path.expanduser() for path in given):
-        photos += photos_in(path) if path.is_dir() else [path]
+    for path in (expanded(path) for path in given):
+        photos += photos_in(path) if kind_of(path) == "folder" else [path]
     check_count(photos)
     if len(photos) > 1 and face != 1:
         raise UsageError(

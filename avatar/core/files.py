@@ -18,9 +18,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from stat import S_ISDIR, S_ISREG
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from avatar.core.errors import AvatarError
+from avatar.core.errors import AvatarError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -36,7 +37,12 @@ FILM_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
     ".wmv", ".ogv", ".flv", ".3gp",
 )  # fmt: skip
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp",
+)  # fmt: skip
+# ISO/IEC 23008-12, annex B: brands of still pictures in HEVC, as phones take them.
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
 
 # Within what every file system takes as one name, with what is put around it.
 _NAME_BYTES = 200
@@ -210,14 +216,67 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def expanded(path: Path | str) -> Path:
+    """Return a path whose `~` is the user's home; a file that is there is that file.
+
+    Raises ``UsageError`` where nothing says which folder is the home.
+    """
+    path = Path(path)
+    if not str(path).startswith("~"):
+        return path
+    with suppress(OSError):
+        if path.exists():
+            return path
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if path.parts[0] != "~":
+            return path  # a name that begins so: `~me.jpg` is nobody's home
+        raise UsageError(
+            f"{path}: ~ stands for your home folder, and nothing says which that is. Set HOME, or "
+            "write the whole path."
+        ) from None
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "other", "nothing"]:
+    """Return what lies at ``path``; what cannot be a path is nothing.
+
+    Raises ``UsageError`` where that may not be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except PermissionError as error:
+        raise UsageError(
+            f"{path} may not be looked at ({error.strerror}). Check the permissions of its folder."
+        ) from error
+    except (OSError, ValueError):
+        return "nothing"
+    return "file" if S_ISREG(mode) else "folder" if S_ISDIR(mode) else "other"
+
+
 def is_film(path: Path) -> bool:
     """Return whether a file is a film by its name."""
     return path.suffix.lower() in FILM_SUFFIXES
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a file is a picture by its name."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    """Return whether a file is a picture, by its name or by how it begins."""
+    return path.suffix.lower() in PICTURE_SUFFIXES or _begins_as_picture(path)
+
+
+def _begins_as_picture(path: Path) -> bool:
+    """Return whether a file of another name begins as photographs do: JPEG, PNG, WebP, HEIF."""
+    if is_film(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (*HEIF_BRANDS, *_AVIF_BRANDS)
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return webp or head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
 
 
 def films_in(folder: Path) -> list[Path]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from avatar.core.files import expanded
+
 APP = "webcam-avatar"
 MODELS_VARIABLE = "AVATAR_MODELS"
 FACE_MODEL_VARIABLE = "AVATAR_FACE_MODEL"
@@ -51,7 +53,7 @@ class Home:
             cache=platformdirs.user_cache_path(APP),
             config=platformdirs.user_config_path(),
             films=platformdirs.user_videos_path() / APP,
-            models=Path(models).expanduser() if models else data / "models",
+            models=expanded(models) if models else data / "models",
             # Without the author's folder that Windows would add: the log has always lain there.
             disclosure_log=platformdirs.user_data_path(APP, appauthor=False) / "disclosure.log",
             named_face_model=Path(face_model) if face_model else None,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.face.bounds import face_box, face_px
-from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
+from avatar.core.files import PICTURE_SUFFIXES, expanded, file_sha256, kind_of, pictures_in
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message
@@ -76,7 +76,13 @@ def open_avatar(
         return _stored_photo(found, number)
     if found.is_dir():
         return _album(found.name, photos_in(found), face_model, say, number, cache)
-    return _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+    # Of the built-in portrait everything is known.
+    heard = _silent if str(avatar) == BUILTIN else say
+    return _chosen(found.stem, *_with_faces(found, face_model, say, cache), heard, number)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
 
 
 def _with_faces(
@@ -95,11 +101,11 @@ def _joined(avatar: str | Path) -> list[Path]:
     Raises ``UsageError`` for one that is not there.
     """
     parts = str(avatar).split("+")
-    if len(parts) < 2 or not all(parts) or Path(avatar).expanduser().exists():
+    if len(parts) < 2 or not all(parts) or kind_of(expanded(avatar)) != "nothing":
         return []
-    paths = [Path(part.strip()).expanduser() for part in parts]
+    paths = [expanded(part.strip()) for part in parts]
     for path in paths:
-        if not path.exists():
+        if kind_of(path) == "nothing":
             raise _unknown(str(path), path, None)
     return paths
 
@@ -187,19 +193,20 @@ def resolve(
     """
     if str(avatar) == BUILTIN:
         return builtin_photo()
-    path = Path(avatar).expanduser()
+    path = expanded(avatar)
     separators = os.sep + (os.altsep or "")
     a_path = isinstance(avatar, Path) or any(character in separators for character in avatar)
-    if a_path or (path.suffix and path.is_file()):
-        if not path.exists():
+    kind = kind_of(path)
+    if a_path or (path.suffix and kind == "file"):
+        if kind == "nothing":
             raise _unknown(str(avatar), path, None)
         return path
     name = store.find(str(avatar))
     if name is not None:
-        if path.exists():
+        if kind != "nothing":
             say(f"{name} is taken as the stored avatar; the file is --avatar .{os.sep}{avatar}")
         return store.load(name)
-    if not path.exists():
+    if kind == "nothing":
         raise _unknown(str(avatar), path, store)
     return path
 
@@ -290,9 +297,17 @@ def choose_face(name: str, faces: list[Face], say: Callable[[str], None], number
         say(
             Message(
                 "said.severalFaces",
-                "{count} faces in {name}: taking {which}, at x {left}–{right}, y {top}–{bottom}",
+                "{count} faces in {name}: {which} moves, at x {left}–{right}, y {top}–{bottom}; "
+                "the others stay still",
                 count=len(faces), name=name, which=_by_size(number),
                 left=round(left), right=round(right), top=round(top), bottom=round(bottom),
+            )
+        )  # fmt: skip
+    else:
+        say(
+            Message(
+                "said.oneFace", "one face in {name}, {size} pixels high",
+                name=name, size=round(size),
             )
         )  # fmt: skip
     return face

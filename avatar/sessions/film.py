@@ -16,6 +16,7 @@ from uuid import uuid4
 from avatar import __version__
 from avatar.core.clock import ManualClock
 from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.files import expanded
 from avatar.core.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
@@ -32,8 +33,9 @@ from avatar.sessions.template import check_saving, open_template, recording_of, 
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
 from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.motion.template import Template, TemplateRecorder
+from avatar.stages.motion.template import Template, TemplateRecorder, is_template
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
+from avatar.stages.sinks.film_sound import FilmSound, find_sound
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sources.timing import FilmTiming, film_timing
 from avatar.stages.sources.video import VideoSource
@@ -56,6 +58,7 @@ def animate(
     size_px: tuple[int, int] | None,
     audio: Audio,
     face: FaceChoice,
+    audio_track: int | None = None,
     save_motion: Path | None = None,
 ) -> int:
     """Write ``out``: the photograph of ``config`` moved by every frame of ``driving``.
@@ -63,11 +66,12 @@ def animate(
     ``driving``: a clip, or a motion template. ``size_px``: None takes the photograph's own size, or
     720×720 for a portrait. ``face``: which face of the photograph, 1 the largest, or all of them.
     ``save_motion``: where to write what the networks saw, as a template. Frames before the first
-    face show the avatar idling. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
+    face show the avatar idling. ``audio_track``: which of the clip's sounds, from 1; None takes its
+    default one. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
     the errors of the stages.
     """
-    driving, out = driving.expanduser(), out.expanduser()
-    _check(driving, out)
+    driving, out = expanded(driving), expanded(out)
+    _check(driving, out, audio, audio_track)
     _check_transparency(config, out)
     template = open_template(driving, config.engine)
     if save_motion is not None:
@@ -77,6 +81,8 @@ def animate(
     with ExitStack() as stages:
         if template is None:
             source = stages.enter_context(_film(driving))
+        keeps = audio == "keep" and template is None
+        sound = _sound(driving, audio_track) if keeps else None
         timing = film_timing(driving) if template is None else _template_timing(template)
         model = find_face_model(config.face_model, home)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
@@ -84,7 +90,8 @@ def animate(
         generator = stages.enter_context(engine.make(photo, config.frame, size_px))
         labeller = _labeller(config, photo, out, size_px, home)
         writer = _writer(config, out, size_px, timing)
-        has_sound = audio == "keep" and template is None and writer.copy_audio_from(driving)
+        if sound is not None:
+            writer.take_sound(sound, timing.shifts_s)
         if template is None:
             tracker = stages.enter_context(FaceLandmarker(model))
         stages.enter_context(ended_by_signals(stop.set))
@@ -107,24 +114,26 @@ def animate(
         if stop.is_set():
             writer.close(cut=True)
     out = writer.path  # elsewhere where an older film stays
-    _report(out, timing, animation, slots, has_sound)
+    _report(out, timing, animation, slots, sound is not None)
     if save_motion is not None:
         save(animation.recording, save_motion, say)
-    if audio == "keep" and template is None and not has_sound:
-        say(f"{driving} has no sound to keep")
     if stop.is_set():
         say(f"stopped by you: {out} plays up to there")
         return INTERRUPTED
     return 0
 
 
-def _check(driving: Path, out: Path) -> None:
+def _check(driving: Path, out: Path, audio: Audio, track: int | None) -> None:
     """Raise ``UsageError`` for what would destroy the clip or cannot be intended."""
     if out.exists() and driving.exists() and out.samefile(driving):
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "
             "Name another --out."
         )
+    if track is not None and audio == "none":
+        raise UsageError("--audio-track chooses a sound and --audio none wants none: take one")
+    if track is not None and is_template(driving):
+        raise UsageError(f"--audio-track: {driving} is a motion template, which has no sound")
 
 
 def _check_transparency(config: Options, out: Path) -> None:
@@ -172,6 +181,23 @@ def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTi
         overwrite=config.force,
         say=say,
     )
+
+
+def _sound(driving: Path, track: int | None) -> FilmSound | None:
+    """Return the clip's sound that can be kept, and say what the user should know of it."""
+    sound = find_sound(driving, track)
+    if sound is None:
+        say(f"{driving} has no sound to keep")
+        return None
+    if not sound.codec:
+        say(f"no decoder here knows the sound of {driving}: the film will be silent")
+        return None
+    if sound.tracks > 1 and track is None:
+        say(
+            f"{driving} has {sound.tracks} sound tracks: taking number {sound.track}; "
+            "--audio-track N takes another one"
+        )
+    return sound
 
 
 def _template_timing(template: Template) -> FilmTiming:
@@ -325,6 +351,9 @@ def _report(
         )
     elif slots.repeated:
         say(f"{slots.repeated} frames of the clip are damaged: the one before is shown longer")
+    if timing.missing_s:
+        said_s = timing.missing_s + timing.frames / rate
+        say(f"the clip is cut off: {timing.missing_s:.1f} s of its {said_s:.1f} s are missing")
     missing = animation.frames - animation.faces
     if missing:
         say(f"no face in {missing} of {animation.frames} frames: the avatar held still or idled")

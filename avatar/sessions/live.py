@@ -15,6 +15,7 @@ from avatar import __version__
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
+from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
@@ -394,7 +395,7 @@ def _check_outputs(config: Options) -> None:
                 f"--out: each output only once, found one file twice: {first} and {second}"
             )
     for path in files:
-        if same_file(path, Path(config.camera).expanduser()):
+        if same_file(path, expanded(config.camera)):
             raise UsageError(
                 f"--out and --camera name the same file, {path}: writing would destroy the "
                 "recording. Name another --out"

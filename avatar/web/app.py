@@ -120,7 +120,9 @@ class _Studio:
 
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in UPLOAD_KINDS:
-            raise UsageError(f"expected a JPEG, PNG or WebP photograph, found {kind or 'no type'}")
+            raise UsageError(
+                f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
+            )
         with TemporaryDirectory(prefix="webcam-avatar-") as folder:
             path = Path(folder) / f"photo{UPLOAD_KINDS[kind]}"
             with path.open("wb") as file:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +26,10 @@ from avatar.core.files import (
     PUBLIC,
     NewerRecordError,
     UnfitRecordError,
+    expanded,
     file_sha256,
     films_in,
+    kind_of,
     left_overs,
     move,
     parse_record,
@@ -39,8 +42,10 @@ from avatar.core.files import (
     write_whole,
 )
 from avatar.stages.generate.photo import load_photo
+from avatar.stages.generate.picture_file import has_heif
 from avatar.stages.sources.video import VideoSource
 from tests.core.product import product
+from tests.stages.generate.heic import make_heic
 from tests.stages.sources.films import make_film
 
 PARTS = st.lists(st.binary(max_size=50), max_size=5)
@@ -269,6 +274,12 @@ def test_every_film_can_be_read(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", PICTURE_SUFFIXES)
 def test_every_picture_can_be_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"picture{suffix}"
+    if suffix in (".heic", ".heif"):
+        if not has_heif():
+            pytest.skip("pi-heif is not installed here")
+        make_heic(path, np.full((64, 80, 3), 120, np.uint8))
+        assert load_photo(path).shape == (64, 80, 3)
+        return
     Image.new("RGB", (8, 6), (200, 100, 50)).save(path)
     assert load_photo(path).shape == (6, 8, 3)
 
@@ -320,3 +331,57 @@ def test_files_have_one_home() -> None:
                 listers.add(name)
     assert writers == {HOME, "avatar.core.outputs"}
     assert listers == {HOME}
+
+
+def test_a_tilde_is_home_unless_a_file_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("USERPROFILE", "/home/somebody")
+    assert expanded("~/a.jpg") == Path("/home/somebody/a.jpg")
+    assert expanded("~nobody-called-so.jpg") == Path("~nobody-called-so.jpg")
+    (tmp_path / "~me.jpg").touch()
+    assert expanded("~me.jpg") == Path("~me.jpg")
+
+
+def test_without_a_home_it_is_said_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_says_it(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nothing_says_it)
+    with pytest.raises(UsageError, match="Set HOME"):
+        expanded("~/a.jpg")
+
+
+def test_pictures_and_films_in_a_folder_are_told_apart(tmp_path: Path) -> None:
+    begins = {
+        "IMG_1.HEIC": b"", "a.jfif": b"", "b.avif": b"", "c.JPG": b"",
+        "no ending": b"\xff\xd8\xff\xe0",
+        "d.dat": b"\x89PNG\r\n\x1a\n", "e.bin": b"\0\0\0\x18ftypheic", "f": b"RIFF\0\0\0\0WEBP",
+        "g.mp4": b"\0\0\0\x18ftypmp42", "h.MTS": b"", "i.m4v": b"", "j.txt": b"hello",
+        ".k.jpg": b"",
+        "l": b"\0\0\0\x18ftypmp42", "m": b"",
+    }  # fmt: skip
+    for name, head in begins.items():
+        (tmp_path / name).write_bytes(head)
+    (tmp_path / "folder").mkdir()
+    assert [path.name for path in pictures_in(tmp_path)] == [
+        "IMG_1.HEIC", "a.jfif", "b.avif", "c.JPG", "d.dat", "e.bin", "f", "no ending",
+    ]  # fmt: skip
+    assert [path.name for path in films_in(tmp_path)] == ["g.mp4", "h.MTS", "i.m4v"]
+
+
+def test_what_lies_at_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for name, kind in (("file", "file"), ("", "folder"), ("none", "nothing"),
+                       ("a" * 300, "nothing"), ("a\0b", "nothing"),
+                       ("file/x", "nothing")):  # fmt: skip
+        assert kind_of(tmp_path / name) == kind
+
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(UsageError, match="may not be looked at"):
+        kind_of(tmp_path / "file")

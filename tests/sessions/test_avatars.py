@@ -40,7 +40,8 @@ def test_of_several_faces_the_largest_is_taken_and_said(
     opened = open_avatar(both, face_model, home, said.append)
     assert opened.face.landmarks_px[:, 0].min() > 288
     assert len(said) == 1
-    assert "2 faces" in said[0]
+    assert "2 faces in picture: the largest moves" in said[0]
+    assert "the others stay still" in said[0]
 
 
 def test_all_faces_that_are_large_enough_are_taken_and_said(portrait_face: Face) -> None:
@@ -51,7 +52,8 @@ def test_all_faces_that_are_large_enough_are_taken_and_said(portrait_face: Face)
     said: list[str] = []
     assert choose_all("us", faces, said.append) == faces[:2]
     assert said == ["3 faces in us: 2 are animated; 1 smaller than 64 pixels stay still"]
-    assert choose_all("us", faces[:1], _silent) == faces[:1]
+    assert choose_all("us", faces[:1], said.append) == faces[:1]
+    assert said[1:] == ["one face in us, 202 pixels high"]
     with pytest.raises(PhotoError, match="at least 64 pixels"):
         choose_all("us", [faces[2]] * 2, _silent)
 
@@ -78,16 +80,21 @@ def test_photographs_of_one_person_are_opened_together(
     for opened in (by_folder, by_names):
         assert len(opened.more) == 1
         assert opened.more[0][0].shape == opened.photo.shape
-    assert len(said) == 2
-    assert "not checked" in said[0]
+    assert [line.partition(",")[0] for line in said] == [
+        "one face in 1 front.jpg",
+        "one face in 2 mirrored.png",
+        "2 photographs of one person; that all show the same one is not checked",
+    ] * 2
 
 
 def test_a_file_may_have_a_plus_in_its_name(
     tmp_path: Path, portrait: UInt8Image, face_model: Path, home: Home
 ) -> None:
     Image.fromarray(portrait).save(tmp_path / "me+you.png")
-    opened = open_avatar(str(tmp_path / "me+you.png"), face_model, home, _silent)
+    said: list[str] = []
+    opened = open_avatar(str(tmp_path / "me+you.png"), face_model, home, said.append)
     assert (opened.name, opened.more) == ("me+you", ())
+    assert said == ["one face in me+you, 202 pixels high"]
 
 
 def test_each_of_several_photographs_must_be_usable(
@@ -96,7 +103,7 @@ def test_each_of_several_photographs_must_be_usable(
     front = folder / "1 front.jpg"
     Image.new("RGB", (300, 300)).save(tmp_path / "nobody.png")
     with pytest.raises(PhotoError, match=r"nobody\.png, found none"):
-        open_avatar(f"{front}+{tmp_path / 'nobody.png'}", face_model, home, _silent)
+        open_avatar(f"{front}+{tmp_path / 'nobody.png'}", face_model, home, lambda _: None)
     with pytest.raises(PhotoError, match=r"absent\.png, found nothing"):
         open_avatar(f"{front}+{tmp_path / 'absent.png'}", face_model, home, _silent)
     with pytest.raises(PhotoError, match="at most 5 photographs"):
@@ -138,7 +145,9 @@ def test_a_path_with_any_letters_opens(
 ) -> None:
     path = tmp_path / "Großmutter 祖母.jpg"
     Image.fromarray(portrait).save(path)
-    assert open_avatar(str(path), face_model, home, _silent).name == "Großmutter 祖母"
+    said: list[str] = []
+    assert open_avatar(str(path), face_model, home, said.append).name == "Großmutter 祖母"
+    assert said == ["one face in Großmutter 祖母, 202 pixels high"]
 
 
 def test_an_animal_is_refused_and_every_human_picture_opens(

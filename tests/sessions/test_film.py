@@ -26,6 +26,7 @@ from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
 from avatar.stages.track.landmarker import detect_faces
 from tests import ROOT
+from tests.stages.sinks.sounding_film import heard, make_sounding_film
 from tests.stages.sources.films import make_sound
 
 DRIVER_PX, OUT_PX = (320, 240), (256, 256)
@@ -325,3 +326,29 @@ def test_the_command_line_reaches_it(clip: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "30 frames, 25 fps, 1.20 s, with the clip's sound" in result.stderr
     assert read(out)[0][0].shape == (240, 320, 3)
+
+
+def test_sound_that_no_decoder_knows_makes_a_silent_film_and_a_line(
+    acting: list[UInt8Image], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_sounding_film(tmp_path / "a.mkv", "ac3", seconds=0.4)
+    clip.write_bytes(clip.read_bytes().replace(b"A_AC3", b"A_XC3"))
+    assert make(clip, tmp_path / "out.mp4") == 0
+    assert "no decoder here knows the sound" in capsys.readouterr().err
+    with av.open(str(tmp_path / "out.mp4")) as made:
+        assert not made.streams.audio
+
+
+def test_one_of_several_sounds_is_said_or_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_sounding_film(tmp_path / "a.mkv", "ac3", "aac", seconds=0.4, hz=(440, 880))
+    assert make(clip, tmp_path / "one.mp4") == 0
+    assert "2 sound tracks: taking number 1" in capsys.readouterr().err
+    assert make(clip, tmp_path / "two.mp4", audio_track=2) == 0
+    assert "sound tracks" not in capsys.readouterr().err
+    assert heard(tmp_path / "two.mp4")[3] > 800 > heard(tmp_path / "one.mp4")[3]
+    for wrong, audio in ((7, "keep"), (1, "none")):
+        with pytest.raises(UsageError, match="--audio-track"):
+            make(clip, tmp_path / "no.mp4", audio_track=wrong, audio=audio)
+    assert not (tmp_path / "no.mp4").exists()

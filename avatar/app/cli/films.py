@@ -62,6 +62,14 @@ def animate(
     audio: Annotated[
         Literal["keep", "none"], typer.Option("--audio", help="keep: the clip's sound.")
     ] = "keep",
+    audio_track: Annotated[
+        int | None,
+        typer.Option(
+            "--audio-track",
+            metavar="N",
+            help="Which sound track of the clip, from 1 (default: the one the clip itself plays).",
+        ),
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Only the first seconds of the clip.")
     ] = None,
@@ -85,6 +93,7 @@ def animate(
         out=out,
         size_px=options.size_px if size is not None else None,
         audio=audio,
+        audio_track=audio_track,
         face=parse_face(face),
         save_motion=save_motion,
     )

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from avatar import __version__
 from avatar.core.errors import UsageError
-from avatar.core.files import file_sha256, films_in, write_record, write_whole
+from avatar.core.files import expanded, file_sha256, films_in, write_record, write_whole
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.learn.generator.command import INTERRUPTED, ready_libraries, run_session
@@ -101,7 +101,7 @@ def _checked_out(request: TrainRequest, out: Path | None) -> Path:
         raise UsageError("--as-base learns from the clips in its folder: name no other clips")
     if out.exists() and not request.force and not request.resume:
         raise UsageError(f"{out} is there already: name another --out, or give --force")
-    return out.expanduser()
+    return expanded(out)
 
 
 def _clips_in(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.core.errors import MissingDependencyError, UsageError
-from avatar.core.files import is_picture
+from avatar.core.files import expanded, is_picture
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals, set_environment
 from avatar.core.options import check_bounds
@@ -174,7 +174,7 @@ def _begun(
     request: TrainRequest, rights: Rights, home: Home
 ) -> tuple[StoredAvatar, TrainingRecord]:
     """Prepare the pairs and store the avatar."""
-    inputs, store = [path.expanduser() for path in request.inputs], AvatarStore(home.avatars)
+    inputs, store = [expanded(path) for path in request.inputs], AvatarStore(home.avatars)
     name = store.check_free(request.name, replace=request.force)
     base_sha256 = base_hash(request.base) if request.base is not None else None
     face_model = find_face_model(request.face_model, home)

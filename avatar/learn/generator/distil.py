@@ -16,7 +16,7 @@ import numpy as np
 
 from avatar.core.clock import MonotonicClock
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.files import file_sha256, is_picture, write_record
+from avatar.core.files import expanded, file_sha256, is_picture, write_record
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
@@ -119,7 +119,7 @@ def go_on(
 
 def _inputs(paths: Sequence[Path], teacher: str) -> tuple[Path, list[Path]]:
     """Return the photograph and the clips among what was given, in whatever order."""
-    given = [path.expanduser() for path in paths]
+    given = [expanded(path) for path in paths]
     photos = [path for path in given if is_picture(path)]
     clips = [path for path in given if path not in photos]
     if len(photos) != 1:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from avatar.core.errors import UsageError
-from avatar.core.files import file_sha256, write_record
+from avatar.core.files import expanded, file_sha256, write_record
 from avatar.core.terminal import say
 from avatar.learn.generator.prepare import Take, write_pairs
 from avatar.learn.generator.record import GIVEN, TrainingRecord
@@ -40,7 +40,7 @@ def recording_of(watched: WatchedClip) -> TrainingClip:
 def base_hash(path: Path) -> str:
     """Return the hash of the weights to begin with. Raises ``UsageError``."""
     try:
-        return file_sha256(path.expanduser())
+        return file_sha256(expanded(path))
     except OSError as error:
         raise UsageError(f"--base: {path} cannot be read: {error.strerror}") from error
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from avatar.core.clock import MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
+from avatar.core.files import expanded
 from avatar.core.terminal import say
 from avatar.learn.generator.devices import Devices
 from avatar.learn.generator.record import TrainingRecord
@@ -80,7 +81,7 @@ def _trainer(
     resumed = request.resume and (folder / CHECKPOINT).exists()
     base = None
     if request.base is not None and not resumed:
-        base = checkpoint.read(request.base.expanduser())[0]
+        base = checkpoint.read(expanded(request.base))[0]
     trainer = Trainer(
         Pairs(pairs, patches_of(given.size)),
         Plan(seed=given.seed),

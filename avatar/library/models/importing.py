@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from avatar.core.errors import EngineError, UsageError
+from avatar.core.files import expanded
 from avatar.library.models.catalog import ENTRIES, Entry, find
 from avatar.library.models.checking import copy_hashed, networks_in
 from avatar.library.models.store import Checked
@@ -84,7 +85,7 @@ def gather(paths: Sequence[Path], staging: Path, say: Say) -> list[Found]:
     budget = _Budget()
     found: list[Found] = []
     for path in paths:
-        path = path.expanduser()
+        path = expanded(path)
         before = len(found)
         if path.is_dir():
             found += _all(_in_folder(path, budget), staging, budget, say)

@@ -13,7 +13,7 @@ import numpy as np
 
 from avatar import __version__
 from avatar.core.errors import UsageError
-from avatar.core.files import file_sha256, write_record
+from avatar.core.files import expanded, file_sha256, write_record
 from avatar.core.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
@@ -70,7 +70,7 @@ def compare(
     stored = AvatarStore(home.avatars).load(name)
     card = read_card(stored.folder, stored.sha256)
     face_model = find_face_model(config.face_model, home)
-    watched = watch(clip.expanduser(), face_model)
+    watched = watch(expanded(clip), face_model)
     rest = _unseen(clip, watched, card)
     say(f"{watched.summary()}; {len(rest)} frames not trained on")
     with TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def _flat(result: Evaluation) -> dict[str, dict[str, float]]:
 def _unseen(clip: Path, watched: WatchedClip, card: Card) -> list[int]:
     """Return the frames that were not learnt from. Raises ``UsageError`` where there are few."""
     known = {recording.sha256 for recording in card.recordings}
-    learnt = file_sha256(clip.expanduser()) in known
+    learnt = file_sha256(expanded(clip)) in known
     rest = split(watched, card.trained_share).rest if learnt else watched.usable
     if len(rest) < 10:
         raise UsageError(

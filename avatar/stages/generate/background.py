@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.errors import PhotoError, UsageError
+from avatar.core.files import expanded
 from avatar.core.frames import UInt8Image
 from avatar.stages.generate.photo import load_photo
 
@@ -79,7 +80,7 @@ def parse_background(text: str) -> Background:
     colour = _colour(word)
     if colour is not None:
         return Background("colour", colour)
-    path = Path(text).expanduser()
+    path = expanded(text)
     if not path.is_file():
         raise UsageError(_unknown(text, path))
     try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from avatar.core.errors import MissingDependencyError, PhotoError
+from avatar.core.errors import MissingDependencyError
 from avatar.core.frames import UInt8Image
+from avatar.stages.generate.picture_file import read_picture
 
 BUILTIN = "builtin"
 # Beyond this a photo carries no more detail than any output shows; enrolment stays quick.
@@ -35,37 +35,13 @@ def builtin_photo() -> Path:
 
 
 def load_photo(path: Path) -> UInt8Image:
-    """Return the picture at ``path`` upright, as uint8 (H, W, 3) RGB.
+    """Return the picture at ``path`` upright, as uint8 (H, W, 3) sRGB.
 
-    EXIF rotation is applied; alpha is laid on light grey; CMYK, palette, grey and 16-bit
-    pictures are converted. The first frame of an animation is taken.
-    Raises ``PhotoError`` when the file is absent or is not a picture.
+    EXIF rotation and colour profiles are applied; alpha is laid on light grey; CMYK, palette, grey
+    and 16-bit pictures are converted. The first frame of an animation is taken.
+    Raises ``PhotoError`` when the file is absent, is not a picture, is too large or damaged.
     """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise PhotoError(
-            f"expected a photograph at {path}, found {found} there. Check the spelling, or use "
-            f"`--avatar {BUILTIN}` for the built-in portrait."
-        )
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures; the decoder's own limit still refuses absurd ones.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                upright = ImageOps.exif_transpose(opened)
-                picture = _to_rgb(upright)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise PhotoError(
-            f"expected a photograph (JPEG, PNG, WebP, TIFF, …), found something else in {path}: "
-            f"{error}. Open it in a viewer and save it as PNG or JPEG."
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoError(
-            f"the picture {path} could not be read to its end ({error}). It may be cut short or "
-            "unreadable for you: copy it again, or check its permissions."
-        ) from error
+    picture = _to_rgb(read_picture(path, MAX_SIDE_PX))
     picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     return np.ascontiguousarray(np.asarray(picture, np.uint8))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from avatar.core.clock import Clock
 from avatar.core.errors import UsageError
+from avatar.core.files import expanded
 from avatar.core.stages import FrameSink, SoundTrack
 from avatar.stages.sinks.sound_encoder import SilentTrack
 from avatar.stages.sinks.streaming.address import parse_address, redacted
@@ -62,7 +63,7 @@ def _file(request: _Request) -> FrameSink:
     from avatar.stages.sinks.file import FileSink
 
     return FileSink(
-        Path(request.argument).expanduser(),
+        expanded(request.argument),
         size_px=request.size_px,
         fps=request.fps,
         metadata=request.metadata,
@@ -139,7 +140,7 @@ def takes_sound(spec: str) -> bool:
 def file_of(spec: str) -> Path | None:
     """Return the file that ``spec`` writes, None where it writes none."""
     kind, _, argument = spec.partition(":")
-    return Path(argument).expanduser() if kind == "file" and argument else None
+    return expanded(argument) if kind == "file" and argument else None
 
 
 def sink_kinds() -> tuple[str, ...]:

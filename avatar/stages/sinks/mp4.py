@@ -8,25 +8,32 @@ only. What is finished has one index in front.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from avatar.core.errors import SinkError, SinkLostError, SinkUnavailableError, UsageError
 from avatar.core.frames import UInt8Image
 from avatar.core.stages import SoundTrack
 from avatar.stages.sinks.checks import expect_even
 from avatar.stages.sinks.conversion import I420Converter
+from avatar.stages.sinks.film_sound import (
+    SOUND_KBPS,
+    CopiedSound,
+    EncodedSound,
+    FilmSound,
+    add_sound,
+)
 from avatar.stages.sinks.remux import INDEX_SIZE
 from avatar.stages.sinks.sound_encoder import SoundEncoder, configure_sound
 from avatar.stages.sinks.unfinished import UnfinishedFilm
 
 if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
+    from av.container import OutputContainer
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -39,15 +46,8 @@ _MUXER = {
     "flush_packets": "1",
 }
 _KEYFRAME_SECONDS = 2
-_SOUND_KBPS = 128
 # ISO/IEC 23091-2 code points: sRGB pictures, converted with the BT.601 matrix, limited range.
 _PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
-# Sound that players know as it is in such a file, and what any other is encoded anew as.
-_SOUNDS: dict[str, tuple[set[str], str]] = {
-    "mp4": ({"aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"}, "aac"),
-    "mov": ({"aac", "mp3", "ac3", "eac3", "alac"}, "aac"),
-    "webm": ({"opus", "vorbis"}, "libopus"),
-}
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ class Mp4Writer:
         self._overwrite, self._say = overwrite, say
         self._file: UnfinishedFilm | None = None
         self._cut = self._lost = False
-        self._audio_path: Path | None = None
-        self._audio: _AudioTrack | _LiveSound | None = None
+        self._sound: FilmSound | None = None
+        self._shifts_s: Sequence[Fraction] = ()
+        self._audio: CopiedSound | EncodedSound | _LiveSound | None = None
         self._track: SoundTrack | None = None
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
@@ -138,18 +139,15 @@ class Mp4Writer:
         """Return how many frames the file has so far."""
         return self._count
 
-    def copy_audio_from(self, path: Path) -> bool:
-        """Add the first sound track of ``path``; call before entering.
+    def take_sound(self, sound: FilmSound, shifts_s: Sequence[Fraction] = ()) -> None:
+        """Add one sound track of another film; call before entering.
 
-        Returns False when that file has no sound. The sound starts with the first frame and is
-        cut at the end of the last one.
+        ``shifts_s``: as ``FilmTimes`` has it. The sound starts with the first frame and is cut at
+        the end of the last one.
         """
         if self._container is not None:
-            raise RuntimeError("Mp4Writer: copy_audio_from() comes before entering")
-        with _open_input(path) as source:
-            has_audio = bool(source.streams.audio)
-        self._audio_path = path if has_audio else None
-        return has_audio
+            raise RuntimeError("Mp4Writer: take_sound() comes before entering")
+        self._sound, self._shifts_s = sound, shifts_s
 
     def record_sound(self, track: SoundTrack) -> None:
         """Add the sound of ``track``; call before entering, and ``begin_sound`` before a frame."""
@@ -280,8 +278,8 @@ class Mp4Writer:
         assert isinstance(video, VideoStream)
         _describe(video, self._size_px, self._rate, self.film.pixels)
         self._video = video
-        if self._audio_path is not None:
-            self._audio = _AudioTrack(self._audio_path, self._container)
+        if self._sound is not None:
+            self._audio = add_sound(self._sound, self._container, self.film.muxer, self._shifts_s)
         elif self._track is not None:
             self._audio = _LiveSound(self._track, self._container)
         self._container.start_encoding()
@@ -399,29 +397,6 @@ def _left_over(left: list[Path]) -> str:
     return f"{names} were cut off while they were written; they play. Rename them to keep them"
 
 
-def _open_input(path: Path) -> InputContainer:
-    import av
-
-    try:
-        return av.open(f"file:{path}", "r")
-    except ffmpeg_failures() as error:
-        raise UsageError(
-            f"The sound was to come from {path}, but it cannot be read as a video or sound file: "
-            f"{_reason(error)} Check the path."
-        ) from error
-
-
-def _start_s(source: InputContainer) -> Fraction:
-    """Return when the film's pictures begin, or its sound where it has no pictures, seconds."""
-    from av.stream import Disposition
-
-    for stream in source.streams.video:
-        covers = stream.disposition & Disposition.attached_pic
-        if not covers and stream.start_time is not None and stream.time_base:
-            return stream.start_time * stream.time_base
-    return Fraction(source.start_time or 0, 1_000_000)
-
-
 class _LiveSound:
     """The sound of a microphone, handed over as far as it is known."""
 
@@ -430,7 +405,7 @@ class _LiveSound:
 
         stream = output.add_stream("aac")
         assert isinstance(stream, AudioStream)
-        configure_sound(stream.codec_context, "aac", _SOUND_KBPS)
+        configure_sound(stream.codec_context, "aac", SOUND_KBPS)
         self._encoder = SoundEncoder(stream.encode, "aac", track)
         self._start_ns = self._end_ns = 0
 
@@ -450,70 +425,3 @@ class _LiveSound:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _rate_for(encoder: str, stream: Any) -> int:
-    """Return the sound's own rate; Opus has one of its own (RFC 6716)."""
-    return 48_000 if encoder == "libopus" else int(stream.codec_context.sample_rate)
-
-
-class _AudioTrack:
-    """The sound of another file, handed over as far as the pictures have come."""
-
-    def __init__(self, path: Path, output: OutputContainer) -> None:
-        from av.audio.stream import AudioStream
-
-        self._source = _open_input(path)
-        stream = self._source.streams.audio[0]
-        self._start = _start_s(self._source)
-        copied, encoder = _SOUNDS[output.format.name]
-        self._copies = stream.codec_context.name in copied
-        if self._copies:
-            self._target: AudioStream = output.add_stream_from_template(stream)
-        else:
-            target = output.add_stream(encoder, rate=_rate_for(encoder, stream))
-            assert isinstance(target, AudioStream)
-            self._target = target
-            self._target.codec_context.layout = stream.codec_context.layout
-        self._units = self._read(stream)
-        self._pending: Any = None
-
-    def _read(self, stream: Any) -> Iterator[Any]:
-        """Yield packets to copy or frames to encode, in order."""
-        if not self._copies:
-            yield from self._source.decode(stream)
-            return
-        for packet in self._source.demux(stream):
-            # Before the start lies what only warms the decoder up (and, in a film whose pictures
-            # begin late, sound that belongs to none): it would move all else to later.
-            if packet.pts is not None and packet.pts * packet.time_base >= self._start:
-                yield packet
-
-    def write_until(self, end_s: Fraction, output: OutputContainer) -> None:
-        """Write everything that starts before ``end_s`` seconds of video."""
-        while True:
-            unit = self._pending if self._pending is not None else next(self._units, None)
-            self._pending = unit
-            if unit is None or unit.pts * unit.time_base - self._start >= end_s:
-                return
-            self._pending = None
-            self._hand_over(unit, output)
-
-    def _hand_over(self, unit: Any, output: OutputContainer) -> None:
-        shift = round(self._start / unit.time_base)
-        unit.pts -= shift
-        if not self._copies:
-            output.mux(self._target.encode(unit))
-            return
-        unit.dts = unit.dts - shift if unit.dts is not None else unit.pts
-        unit.stream = self._target
-        output.mux(unit)
-
-    def finish(self, output: OutputContainer) -> None:
-        """Write what the sound's encoder holds back."""
-        if not self._copies:
-            output.mux(self._target.encode(None))
-
-    def close(self) -> None:
-        """Close the other file."""
-        self._source.close()

@@ -19,7 +19,7 @@ SoundCodec = Literal["aac", "libopus"]
 RATE_HZ = 48_000
 # Later than any track waits for.
 _NEVER_NS = 3_600_000_000_000
-_BLOCKS = {"aac": 1024, "libopus": 960}
+BLOCK_SAMPLES = {"aac": 1024, "libopus": 960}
 _FORMATS = {"aac": "fltp", "libopus": "flt"}
 
 
@@ -31,10 +31,12 @@ class SilentTrack:
         return np.zeros(count, np.float32)
 
 
-def configure_sound(context: AudioCodecContext, codec: SoundCodec, kbps: int) -> None:
-    """Set up a context that is not open yet: 48 kHz, two channels, as every receiver takes."""
+def configure_sound(
+    context: AudioCodecContext, codec: SoundCodec, kbps: int, channels: int = 2
+) -> None:
+    """Set up a context that is not open yet: 48 kHz, one or two channels, as players take."""
     context.sample_rate = RATE_HZ
-    context.layout = "stereo"
+    context.layout = "mono" if channels == 1 else "stereo"
     context.format = _FORMATS[codec]
     context.bit_rate = kbps * 1000
     context.time_base = Fraction(1, RATE_HZ)
@@ -63,7 +65,7 @@ class SoundEncoder:
         What the track still waits for comes with a later call; ``is_last``: there is none.
         """
         now_ns = end_ns + _NEVER_NS if is_last else end_ns
-        size = _BLOCKS[self._codec]
+        size = BLOCK_SAMPLES[self._codec]
         packets: list[Packet[Any]] = []
         while (at_ns := self._time_ns(self._count)) + size * 1e9 / RATE_HZ <= end_ns:
             samples = self._track.read(at_ns, size, now_ns)

@@ -15,6 +15,7 @@ from urllib.request import url2pathname
 
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceNotFoundError
+from avatar.core.files import expanded, kind_of
 from avatar.core.stages import FrameSource
 
 __all__ = ["SCHEMES", "create_source"]
@@ -66,8 +67,8 @@ def _kind(spec: str) -> str:
     if "://" in spec:
         _check_scheme(spec)
         return "video"
-    path = Path(spec).expanduser()
-    if spec and path.is_file():
+    path = expanded(spec)
+    if spec and kind_of(path) == "file":
         return "video"
     if path.is_char_device() or _is_camera_name(spec):
         return "camera"
@@ -138,7 +139,7 @@ def _locate(spec: str) -> str:
     """Return what FFmpeg opens: a plain path for files, the address otherwise."""
     if spec.lower().startswith("file://"):
         return url2pathname(urlsplit(spec).path)
-    return spec if "://" in spec else str(Path(spec).expanduser())
+    return spec if "://" in spec else str(expanded(spec))
 
 
 SOURCES: dict[str, Callable[[_Request], FrameSource]] = {

@@ -31,10 +31,10 @@ export const post = (path, values = {}) =>
 
 export const act = (action, values) => post(`/api/act/${action}`, values);
 
-export const upload = (file, name) =>
+export const upload = (file, kind, name) =>
   answered(fetch(`/api/avatars?${new URLSearchParams({ name })}`, {
     method: "POST",
-    headers: { "content-type": file.type },
+    headers: { "content-type": kind },
     body: file,
   }));
 

@@ -2,7 +2,9 @@
 import { Trouble, upload } from "/static/api.js";
 import { current, said, t } from "/static/i18n.js";
 
-const KINDS = ["image/jpeg", "image/png", "image/webp"];
+const KINDS = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"];
+// Browsers do not know every kind by its name.
+const BY_NAME = { avif: "image/avif", heic: "image/heic", heif: "image/heif", jfif: "image/jpeg" };
 const MOST_BYTES = 25_000_000;
 
 export class Gallery {
@@ -122,14 +124,15 @@ export class Gallery {
   }
 
   async #add(file) {
-    if (!KINDS.includes(file.type)) return this.#refuse("notPhoto", { name: file.name });
+    const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
+    if (!KINDS.includes(kind)) return this.#refuse("notPhoto", { name: file.name });
     if (file.size > MOST_BYTES)
       return this.#refuse("tooLarge", { name: file.name, size: Math.ceil(file.size / 1e6) });
     this.#say({ key: "adding", values: { name: file.name } });
     try {
       // Names have letters, digits, spaces, - and _ alone.
       const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
-      const { name } = await upload(file, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
+      const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
       this.#say({ key: "added", values: { name } });
       await this.#take(name);
     } catch (error) {

@@ -11,6 +11,7 @@ import pytest
 
 from avatar.core.errors import SinkError, UsageError
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter, straight
+from avatar.stages.sinks.film_sound import find_sound
 from tests.stages.sources.films import make_sound
 
 SIZE = (96, 64)
@@ -60,10 +61,11 @@ def test_alpha_and_straight_colours_come_back(tmp_path: Path, suffix: str) -> No
 
 @pytest.mark.parametrize("suffix", ALPHA_SUFFIXES)
 def test_sound_comes_along(tmp_path: Path, suffix: str) -> None:
-    sound = make_sound(tmp_path / "sound.mp4")
+    sound = find_sound(make_sound(tmp_path / "sound.mp4"))
+    assert sound is not None
     path = tmp_path / f"film{suffix}"
     writer = AlphaFilmWriter(path, SIZE, 25, TAGS)
-    assert writer.copy_audio_from(sound)
+    writer.take_sound(sound)
     with writer:
         for _ in range(25):
             writer.write_rgba(*picture())

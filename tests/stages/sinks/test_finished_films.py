@@ -20,6 +20,7 @@ from avatar.stages.label import VisibleLabel, file_metadata
 from avatar.stages.sinks import unfinished
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.file import FileSink
+from avatar.stages.sinks.film_sound import find_sound
 from avatar.stages.sinks.mp4 import Mp4Writer
 from tests.stages.sources.films import make_sound
 
@@ -109,7 +110,9 @@ def test_a_finished_film_is_seekable_and_shows_what_its_pieces_showed(
 
 def write_with_sound(path: Path, sound: Path) -> None:
     writer = writer_at(path)
-    writer.copy_audio_from(sound)
+    found = find_sound(sound)
+    assert found is not None
+    writer.take_sound(found)
     with writer:
         fill(writer, 25)
 

@@ -30,14 +30,15 @@ def make_film(
         if rotation_deg:
             stream.set_display_rotation(rotation_deg)
         for number in range(count):
-            frame = av.VideoFrame.from_ndarray(_picture(number, size_px), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture_of(number, size_px), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
 
 
-def _picture(number: int, size_px: tuple[int, int]) -> np.ndarray:
+def picture_of(number: int, size_px: tuple[int, int]) -> np.ndarray:
+    """Return the picture of a frame by its number."""
     width, height = size_px
     image = np.full((height, width, 3), 20 + STEP * (number % 25), np.uint8)
     image[: height // 2, : width // 2] = (220, 30, 30)

@@ -124,7 +124,7 @@ def stream_key(path: Path | None, environment: Mapping[str, str] = os.environ) -
         raise UsageError(f"--stream-key-file: {path} cannot be read: {reason}") from None
     if len(lines) != 1:
         raise UsageError(
-            f"--stream-key-file: expected one line with the key in {path}, found {len(lines)} words. "
-            "Write the key and nothing else into it"
+            f"--stream-key-file: expected one line with the key in {path}, found {len(lines)} "
+            "words. Write the key and nothing else into it"
         )
     return lines[0]

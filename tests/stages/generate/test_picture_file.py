@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageFile
+
+from avatar.core.errors import PhotoError
+from avatar.core.frames import UInt8Image
+from avatar.stages.generate import picture_file
+from avatar.stages.generate.photo import MAX_SIDE_PX, load_photo
+from avatar.stages.generate.picture_file import MAX_PIXELS, has_heif
+from tests.stages.generate.heic import make_heic
+
+
+def scene(width: int = 60, height: int = 40) -> UInt8Image:
+    """Return a picture whose corners differ: dark red at the top left, bright blue below right."""
+    image = np.full((height, width, 3), 128, np.uint8)
+    image[: height // 2, : width // 2] = (150, 30, 30)
+    image[height // 2 :, width // 2 :] = (40, 60, 220)
+    return image
+
+
+SCENE = scene()
+
+
+def apart(a: UInt8Image, b: UInt8Image) -> float:
+    """Return how far two pictures are from each other on average, 0 to 255."""
+    assert a.shape == b.shape
+    return float(np.abs(a.astype(int) - b).mean())
+
+
+def entry(tag: int, kind: int, count: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
+
+
+def exif(*entries: bytes, data: bytes = b"", head: bytes = b"II*\0") -> bytes:
+    body = head + struct.pack("<IH", 8, len(entries)) + b"".join(entries)
+    return b"Exif\0\0" + body + struct.pack("<I", 0) + data
+
+
+UPRIGHT = entry(0x112, 3, 1, struct.pack("<H", 6))
+AT = struct.pack("<I", 8 + 2 + 24 + 4)
+DAMAGED = {
+    "unit as a fraction": exif(UPRIGHT, entry(0x128, 5, 1, AT), data=struct.pack("<II", 2, 1)),
+    "maker as a fraction": exif(entry(0x10F, 5, 1, AT), UPRIGHT, data=struct.pack("<II", 72, 1)),
+    "resolution as text": exif(UPRIGHT, entry(0x11A, 2, 3, b"72")),
+    "an entry that points nowhere": exif(UPRIGHT, entry(0x11A, 5, 1, b"\xff\xff\xff\x7f")),
+    "more entries than there are": exif(UPRIGHT).replace(b"\0\0\x01\0", b"\0\0\xff\xff", 1),
+    "an unknown kind": exif(entry(0x11A, 99, 1, b"?"), UPRIGHT),
+    "an orientation as a long number": exif(entry(0x112, 4, 1, struct.pack("<I", 6))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_of_damaged_metadata_the_orientation_is_enough(tmp_path: Path, name: str) -> None:
+    turned = np.ascontiguousarray(np.rot90(SCENE))
+    Image.fromarray(turned).save(tmp_path / "a.jpg", exif=DAMAGED[name], quality=100)
+    assert apart(load_photo(tmp_path / "a.jpg"), SCENE) < 4
+
+
+@pytest.mark.parametrize("data", [b"", b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0XX", b"\xff" * 60])
+def test_metadata_that_says_nothing_turns_nothing(tmp_path: Path, data: bytes) -> None:
+    Image.fromarray(SCENE).save(tmp_path / "a.jpg", exif=data, quality=100)
+    assert apart(load_photo(tmp_path / "a.jpg"), SCENE) < 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(6, 90), value=st.integers(0, 255))
+def test_no_byte_of_metadata_stops_a_picture(
+    tmp_path_factory: pytest.TempPathFactory, at: int, value: int
+) -> None:
+    data = bytearray(DAMAGED["maker as a fraction"])
+    data[at % len(data)] = value
+    path = tmp_path_factory.mktemp("exif") / "a.png"
+    Image.fromarray(SCENE).save(path, exif=bytes(data))
+    assert sorted(load_photo(path).shape[:2]) == [40, 60]
+
+
+def exchanged_profile() -> bytes:
+    """Return an sRGB profile whose red and blue primaries are exchanged."""
+    raw = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for k in range(struct.unpack(">I", raw[128:132])[0]):
+        at = 132 + 12 * k
+        name = bytes(raw[at : at + 4])
+        raw[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+def test_a_profile_means_its_colours(tmp_path: Path, name: str) -> None:
+    swapped = Image.fromarray(np.ascontiguousarray(SCENE[..., ::-1]))
+    options: dict[str, Any] = {"quality": 100, "lossless": True} if name != "a.tif" else {}
+    swapped.save(tmp_path / name, icc_profile=exchanged_profile(), **options)
+    photo = load_photo(tmp_path / name)
+    assert apart(photo, SCENE) < 4
+
+
+def test_a_profile_leaves_alpha_alone(tmp_path: Path) -> None:
+    rgba = np.dstack([SCENE[..., ::-1], np.full((40, 60), 255, np.uint8)])
+    rgba[:, :10, 3] = 0
+    Image.fromarray(np.ascontiguousarray(rgba)).save(
+        tmp_path / "a.png", icc_profile=exchanged_profile()
+    )
+    photo = load_photo(tmp_path / "a.png")
+    assert (photo[:, :10] == 200).all()
+    assert np.abs(photo[:, 10:].astype(int) - SCENE[:, 10:]).mean() < 4
+
+
+def test_srgb_itself_changes_no_value(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(SCENE).save(tmp_path / "a.png", icc_profile=profile)
+    assert np.array_equal(load_photo(tmp_path / "a.png"), SCENE)
+
+
+@pytest.mark.parametrize("kind", ["noise", "cut", "of another mode"])
+def test_a_broken_profile_is_no_reason_to_stop(tmp_path: Path, kind: str) -> None:
+    whole = exchanged_profile()
+    profile = {
+        "noise": np.random.default_rng(1).bytes(400),
+        "cut": whole[: len(whole) // 2],
+        "of another mode": whole,
+    }[kind]
+    picture = Image.fromarray(SCENE)
+    picture = picture.convert("CMYK") if kind == "of another mode" else picture
+    picture.save(tmp_path / "a.tif", icc_profile=profile)
+    assert apart(load_photo(tmp_path / "a.tif"), SCENE) <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"),
+    [("a.jfif", "JPEG"), ("a", "PNG"), ("photo.jpg", "WEBP"), ("b.dat", "TIFF"), ("a.png", "AVIF"),
+     ("x.heic", "JPEG"), ("a.gif", "GIF"), ("a.jp2", "JPEG2000")],
+)  # fmt: skip
+def test_content_says_what_a_picture_is(tmp_path: Path, name: str, format_name: str) -> None:
+    if format_name not in picture_file.known_formats([format_name]):
+        pytest.skip(f"this Pillow reads no {format_name}")
+    Image.fromarray(SCENE).save(tmp_path / name, format_name)
+    assert apart(load_photo(tmp_path / name), SCENE) < 6
+
+
+def test_a_picture_with_a_preview_behind_it_is_a_jpeg(tmp_path: Path) -> None:
+    """As many phones write: the format that Pillow calls MPO."""
+    first, second = Image.fromarray(SCENE), Image.fromarray(SCENE[::-1].copy())
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second], quality=100)
+    assert apart(load_photo(tmp_path / "a.jpg"), SCENE) < 4
+
+
+def test_pictures_of_phones_are_read(tmp_path: Path) -> None:
+    if not has_heif():
+        pytest.skip("pi-heif is not installed here")
+    image = scene(128, 96)
+    assert apart(load_photo(make_heic(tmp_path / "a.heic", image)), image) < 4
+    # Its name says nothing.
+    (tmp_path / "a.heic").rename(tmp_path / "a.jpg")
+    assert load_photo(tmp_path / "a.jpg").shape == (96, 128, 3)
+
+
+def test_without_their_decoder_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_file, "has_heif", lambda: False)
+    monkeypatch.setattr(
+        picture_file, "known_formats", lambda names: [name for name in names if name[:4] == "JPEG"]
+    )
+    (tmp_path / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(4000))
+    with pytest.raises(PhotoError, match="pip install pi-heif"):
+        load_photo(tmp_path / "IMG_0001.HEIC")
+
+
+def bomb(path: Path, width: int, height: int) -> Path:
+    """Write a PNG that says it is huge and holds next to nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))  # fmt: skip
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )  # fmt: skip
+    return path
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decodes(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", decodes)
+    for size in ((20_000, 20_000), (2**31 - 1, 2**31 - 1)):
+        path = bomb(tmp_path / "bomb.png", *size)
+        with pytest.raises(PhotoError, match=r"megapixels: at most 100 .*4096 pixels"):
+            load_photo(path)
+
+
+def test_a_jpeg_of_two_hundred_megapixels_is_reduced_while_it_is_decoded(tmp_path: Path) -> None:
+    """In a process of its own, which may have 1.5 GB."""
+    assert MAX_PIXELS < 16_320 * 12_240
+    row = Image.new("L", (16_320, 12_240), 90)
+    row.paste(200, (0, 0, 8_000, 6_000))
+    row.save(tmp_path / "phone.jpg", quality=30)
+    script = (
+        "import sys; from pathlib import Path; from avatar.stages.generate.photo import load_photo;"
+        "import resource; photo = load_photo(Path(sys.argv[1]));"
+        "print(photo.shape, photo[10, 10, 0], photo[-10, -10, 0],"
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "phone.jpg")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    shape, numbers = done.stdout.rsplit(")", 1)
+    assert shape == f"({MAX_SIDE_PX * 3 // 4}, {MAX_SIDE_PX}, 3"
+    assert [round(int(number) / 10) for number in numbers.split()[:2]] == [20, 9]
+    assert int(numbers.split()[2]) < 1_500_000 * (1 if sys.platform == "linux" else 1024)
+
+
+def test_programs_that_call_themselves_pictures_are_not_run(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(PhotoError, match="PostScript"):
+        load_photo(tmp_path / "a.jpg")
+    for content, words in ((b"", "empty file"), (b"%PDF-1.7", "a PDF"), (b"hello", "else")):
+        (tmp_path / "a.jpg").write_bytes(content)
+        with pytest.raises(PhotoError, match=words):
+            load_photo(tmp_path / "a.jpg")
+
+
+ERRORS = (struct.error, IndexError, SyntaxError, KeyError, TypeError, ZeroDivisionError,
+          OverflowError, EOFError, MemoryError)  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_whatever_a_decoder_raises_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
+    with pytest.raises(PhotoError, match=r"a\.png"):
+        load_photo(tmp_path / "a.png")
+
+
+FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_files_are_read_or_refused_in_one_way(tmp_path: Path, name: str) -> None:
+    data = io.BytesIO()
+    Image.fromarray(scene(90, 70)).save(data, name)
+    rng = np.random.default_rng(FORMATS.index(name))
+    for _ in range(40):
+        mutated = bytearray(data.getvalue())
+        for at in rng.integers(0, len(mutated), rng.integers(1, 8)):
+            mutated[at] = rng.integers(256)
+        if rng.random() < 0.3:
+            mutated = mutated[: rng.integers(1, len(mutated))]
+        (tmp_path / "a").write_bytes(bytes(mutated))
+        with suppress(PhotoError):
+            assert load_photo(tmp_path / "a").ndim == 3
+
+
+def test_what_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(SCENE).save(path)
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Image, "open", forbidden)
+        with pytest.raises(PhotoError, match="may not be read"):
+            load_photo(path)
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(PhotoError, match=r"may not be looked at.*folder"):
+        load_photo(path)
+
+
+def test_the_limit_of_pillow_is_as_before(tmp_path: Path) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+    load_photo(tmp_path / "a.png")
+    assert before == Image.MAX_IMAGE_PIXELS
