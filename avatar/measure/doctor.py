@@ -16,6 +16,7 @@ from typing import Literal
 from avatar.core.errors import AvatarError
 from avatar.core.home import Home
 from avatar.core.libraries import install_line, missing_libraries, system_family
+from avatar.core.terminal import as_typed
 from avatar.library.face_model import find_face_model
 from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.stages.sinks.pipewire_service import look_for_pipewire
@@ -354,10 +355,10 @@ def report(checks: Sequence[Check]) -> int:
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     for check in checks:
         line = Text(f"{check.state:<5}", styles[check.state])
-        line.append(f"{check.name}: {check.detail}", "default")
+        line.append(f"{check.name}: {as_typed(check.detail)}", "default")
         console.print(line, soft_wrap=True)  # lines to copy must not be broken
         if check.remedy:
-            console.print(Text(f"      -> {check.remedy}", "bold"), soft_wrap=True)
+            console.print(Text(f"      -> {as_typed(check.remedy)}", "bold"), soft_wrap=True)
     failed = sum(check.state == "fail" for check in checks)
     warned = sum(check.state == "warn" for check in checks)
     warnings = f"{warned} warning{'' if warned == 1 else 's'}"

@@ -36,6 +36,7 @@ from avatar.app.cli.stored import (
     profiles_remove,
 )
 from avatar.core.errors import AvatarError
+from avatar.core.terminal import any_letters, flushed, say
 
 app = typer.Typer(
     name="avatar",
@@ -113,9 +114,26 @@ models_app.command("remove")(models_remove)
 
 
 def main() -> None:
-    """Run the command line; an ``AvatarError`` becomes one line and an exit status."""
+    """Run the command line; what the user can mend becomes one line and an exit status."""
+    any_letters()
+    raise SystemExit(flushed(_status()))
+
+
+def _status() -> int:
     try:
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except AvatarError as error:
-        typer.echo(f"avatar: {error}", err=True)
-        raise SystemExit(error.exit_status) from None
+        say(f"avatar: {error}")
+        return error.exit_status
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = error.filename or "standard output or another file"
+        say(
+            f"avatar: {what}: {error.strerror}. Check the path, its permissions and the room on "
+            "the disk."
+        )
+        return 1
+    return 0
