@@ -16,6 +16,7 @@ from avatar.core.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, 
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.core.outputs import check_output, whole_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.avatars import AvatarStore, StoredAvatar, name_of_file
 from avatar.library.face_model import find_face_model
@@ -179,7 +180,7 @@ def list_avatars(home: Home) -> int:
             f"{1 + len(stored.more)}",
             f"{stored.added.astimezone():%Y-%m-%d %H:%M}",
         )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     for fault in faults:
         say(fault)
     return 0

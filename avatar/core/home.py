@@ -49,7 +49,7 @@ class Home:
         import platformdirs
 
         try:
-            Path.home()
+            Path("~").expanduser()
         except RuntimeError:
             raise UsageError(
                 "expected a home folder for avatars, profiles and caches, found none: HOME is not "

@@ -12,6 +12,7 @@ from avatar.core.files import read_record, write_record
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.core.person import Person
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.avatars import check_name
 from calibrate import Profile
@@ -130,7 +131,7 @@ def list_profiles(store: ProfileStore) -> int:
             str(len(profile.steps)),
             "–" if profile.field_of_view_deg is None else f"{profile.field_of_view_deg:.0f}°",
         )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     for fault in faults:
         say(fault)
     return 0
@@ -150,7 +151,7 @@ def compare(first: str, second: str, store: ProfileStore) -> int:
             table.add_row(
                 key, f"{one[key]:.3f}", f"{other[key]:.3f}", f"{other[key] - one[key]:+.3f}"
             )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     return 0
 
 

@@ -27,6 +27,7 @@ from avatar.core.observe import Recorder, summarise
 from avatar.core.options import Options
 from avatar.core.outputs import write_json
 from avatar.core.pictures import jpeg
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import age_s, cpu_s, machine, memory_mb
@@ -283,7 +284,7 @@ def _print(summary: dict[str, Any]) -> None:
     for stage, values in rows.items():
         cells = [f"{values[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
         table.add_row(stage, *cells, style="bold" if stage == "capture→sink" else None)
-    console.print(table)
+    print_table(table, console)
     delivery = sink["delivery"]
     drops = {k: v for k, v in summary["counts"].items() if k.startswith("dropped.")}
     why = ", ".join(f"{v} {k.removeprefix('dropped.')}" for k, v in drops.items()) or "none"

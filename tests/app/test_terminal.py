@@ -93,10 +93,10 @@ def test_a_terminal_that_knows_no_letters_beyond_ascii_is_no_trouble(command: li
 
 
 def test_no_home_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody() -> Path:
+    def nobody(path: Path) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(Path, "expanduser", nobody)
     with pytest.raises(UsageError, match="HOME"):
         Home.of_user()
 

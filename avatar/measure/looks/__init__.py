@@ -23,6 +23,7 @@ from typing import Any
 
 from avatar.core.home import Home
 from avatar.core.outputs import write_json, write_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.looks.measure import FULL, QUICK, Looks, LooksBench
@@ -56,7 +57,7 @@ def looks(
     result = _measure(
         engine, clips, avatars, find_face_model(face_model, home), home, quick, {"mouth": mouth}
     )
-    Console(stderr=True, highlight=False).print(table(result))
+    print_table(table(result), Console(stderr=True, highlight=False))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "mouth": mouth, "machine": machine()}
         write_json(json_path, summary(result, what))

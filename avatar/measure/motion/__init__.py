@@ -18,6 +18,7 @@ from avatar.core.errors import UsageError
 from avatar.core.files import films_in
 from avatar.core.home import Home
 from avatar.core.outputs import write_json
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.motion.measure import VARIANTS, Figures, MotionBench, Result
@@ -142,7 +143,7 @@ def _print(results: Sequence[Result], summary: dict[str, Any]) -> None:
             figures: Figures = result.figures[variant]
             name = result.track.name if variant == VARIANTS[0] else ""
             table.add_row(name, variant, *row(figures), end_section=variant == VARIANTS[-1])
-    console.print(table)
+    print_table(table, console)
     for bar in summary["bars"]:
         met = "met" if bar["met"] else "MISSED"
         console.print(f"{bar['what']}: {bar['found']}, wanted {bar['wanted']}: {met}")

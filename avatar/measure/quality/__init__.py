@@ -28,6 +28,7 @@ from typing import Any
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.outputs import write_json, write_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import machine
@@ -63,7 +64,7 @@ def quality(
         raise UsageError(f"--engine: expected one of {', '.join(known)}, found {engine!r}")
     check_reports(json=json_path, html=html_path, force=True)
     result = _measure(engine, clips, avatars, find_face_model(face_model, home), home, quick)
-    Console(stderr=True, highlight=False).print(table(result))
+    print_table(table(result), Console(stderr=True, highlight=False))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}
         write_json(json_path, summary(result, what))
