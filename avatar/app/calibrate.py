@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.terminal import say
@@ -79,7 +80,7 @@ def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
 def _keep(store: ProfileStore, name: str, result: CalibrationResult, html: Path | None) -> int:
     path = store.save(name, result.profile)
     seen = ", ".join(result.seen) or "the resting face alone"
-    say(f"learned from {len(result.recording)} frames: {seen}")
+    say(f"learned from {counted(len(result.recording), 'frame')}: {seen}")
     if result.partly:
         say(f"seen in part: {', '.join(result.partly)}")
     if result.missing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from avatar.core.counting import counted
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import summarise
@@ -56,16 +57,17 @@ def _report(session: LiveSession, path: Path | None) -> None:
     for sink, values in summary["sinks"].items():
         latency = values["latency"]
         losses = summary["counts"].get(f"failed.{sink}", 0)
-        lost = f"; lost {losses} times" if losses else ""
+        lost = f"; lost {counted(losses, 'time')}" if losses else ""
         if values["delivery"]["frames"]:
             say(
-                f"{sink}: {values['delivery']['frames']} frames, "
+                f"{sink}: {counted(values['delivery']['frames'], 'frame')}, "
                 f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
                 f"(95 %: {latency['p95_ms']:.0f} ms){lost}"
             )
     if session.sound is not None:
         say(sound_summary(session.sound.report))
-    say(f"dropped {summary['dropped_share']:.1%} of {summary['counts'].get('captured', 0)} frames")
+    captured = counted(summary["counts"].get("captured", 0), "frame")
+    say(f"dropped {summary['dropped_share']:.1%} of {captured}")
     say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")
     if path is not None:
         write_json(path, summary)

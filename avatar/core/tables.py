@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ def _needs(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), table).minimum
 
 
-def _turned(table: Table, lines: list[list[object]], first: int, count: int) -> Table:
+def _turned(table: Table, lines: list[list[Any]], first: int, count: int) -> Table:
     """Return rows ``first`` to ``first + count`` as columns beside the headings."""
     from rich.table import Table
 
@@ -46,5 +46,5 @@ def _turned(table: Table, lines: list[list[object]], first: int, count: int) -> 
     for _ in range(count + 1):
         turned.add_column(overflow="fold")
     for heading, *cells in lines:
-        turned.add_row(heading, *cells[first : first + count])  # type: ignore[arg-type]
+        turned.add_row(heading, *cells[first : first + count])
     return turned

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from avatar.core.counting import counted
 from avatar.core.errors import AvatarError
 from avatar.core.home import Home
 from avatar.core.libraries import install_line, missing_libraries, system_family
@@ -253,7 +254,9 @@ def check_sound() -> Check:
         detail = "no microphone found; only --mic needs one"
         remedy = "plug one in, or start the sound server (PipeWire, PulseAudio)"
         return Check("Sound", "warn", detail, remedy)
-    detail = f"{mics} microphones, {speakers} speakers, listed by `avatar devices`"
+    detail = (
+        f"{counted(mics, 'microphone')}, {counted(speakers, 'speaker')}, listed by `avatar devices`"
+    )
     if any(map(is_cable, devices)):
         return Check("Sound", "ok", detail)
     return Check("Sound", "warn", f"{detail}; none leads into a call", NO_CABLE)

@@ -35,6 +35,7 @@ from avatar.stages.generate.deck import Deck
 from avatar.stages.label import VisibleLabel, create_labeller, file_metadata
 from avatar.stages.motion.retarget import FaceRetargeter
 from avatar.stages.sinks import create_sink, file_of, keeps_alpha, takes_sound
+from avatar.stages.sinks.mp4 import check_film
 from avatar.stages.sinks.page import PageSink
 from avatar.stages.sinks.streaming.address import redacted
 from avatar.stages.sources import create_source
@@ -395,6 +396,7 @@ def _check_outputs(config: Options) -> None:
                 f"--out: each output only once, found one file twice: {first} and {second}"
             )
     for path in files:
+        check_film(path, overwrite=config.force)
         if same_file(path, expanded(config.camera)):
             raise UsageError(
                 f"--out and --camera name the same file, {path}: writing would destroy the "

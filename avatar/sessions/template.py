@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from avatar.core.counting import counted
 from avatar.core.errors import SinkError, UsageError
 from avatar.core.options import Options
 from avatar.core.outputs import check_output
@@ -63,4 +64,7 @@ def save(recording: TemplateRecorder | None, path: Path, say: Callable[[str], No
         recording.save(path)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
-    say(f"{path}: the motion of {recording.frames} frames, for --engine {recording.family}")
+    say(
+        f"{path}: the motion of {counted(recording.frames, 'frame')}, "
+        f"for --engine {recording.family}"
+    )

@@ -22,6 +22,7 @@ from avatar.core.option_values import parse_face
 from avatar.core.options import Options
 from avatar.sessions.driver import Driver
 from avatar.sessions.film import INTERRUPTED, PORTRAIT_SIZE_PX, animate
+from avatar.sessions.live import open_live
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
 from avatar.stages.track.landmarker import detect_faces
@@ -352,3 +353,27 @@ def test_one_of_several_sounds_is_said_or_chosen(
         with pytest.raises(UsageError, match="--audio-track"):
             make(clip, tmp_path / "no.mp4", audio_track=wrong, audio=audio)
     assert not (tmp_path / "no.mp4").exists()
+
+
+def test_the_made_up_performance_drives_a_film(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.mp4"
+    config = replace(CONFIG, seconds=0.5, reference="key")
+    assert make(Path("demo"), out, config) == 0
+    images, times = read(out)
+    assert times == [Fraction(k, 30) for k in range(15)]
+    assert max(apart(a, b) for a, b in pairwise(images)) > 0.5, "it moves"
+    said = capsys.readouterr().err
+    assert "--reference key: a clip has no keys" in said
+    assert "no sound" not in said
+
+
+@pytest.mark.parametrize("name", ["x" * 260 + ".mp4", "a.avi", "nowhere/a.mp4", "there.mp4"])
+def test_a_film_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    absent = replace(CONFIG, avatar=("absent.jpg",))  # which is looked for later
+    with pytest.raises(AvatarError, match=r"cannot be made|ends in|exists already"):
+        make(Path("demo"), tmp_path / name, absent)
+    with pytest.raises(AvatarError, match=r"cannot be made|ends in|exists already"):
+        open_live(camera="demo", avatar="absent.jpg", out=f"file:{tmp_path / name}")

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from avatar.core.choices import Smoothing
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.files import films_in
 from avatar.core.home import Home
@@ -58,7 +59,7 @@ def motion(
     bench = MotionBench(face, smoothing, DELAY_MS)
     results = []
     for track in _tracks(_cameras(camera, clips, quick), model):
-        say(f"{track.name}: {len(track.faces)} frames at {track.fps:.5g} fps")
+        say(f"{track.name}: {counted(len(track.faces), 'frame')} at {track.fps:.5g} fps")
         results.append(bench.measure(track))
     results += [bench.measure(made_up(face)), bench.measure(made_up(face, 15.0))]
     summary = {

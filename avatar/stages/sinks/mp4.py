@@ -30,7 +30,7 @@ from avatar.stages.sinks.film_sound import (
 )
 from avatar.stages.sinks.remux import INDEX_SIZE
 from avatar.stages.sinks.sound_encoder import SoundEncoder, configure_sound
-from avatar.stages.sinks.unfinished import UnfinishedFilm
+from avatar.stages.sinks.unfinished import UnfinishedFilm, check_goal
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -162,7 +162,7 @@ class Mp4Writer:
 
     def __enter__(self) -> Self:
         expect_even(self._size_px, f"The video {self._path}")
-        _check_name(self._path, self.film.suffix)
+        check_name(self._path, self.film.suffix)
         self._file = UnfinishedFilm(self._path, overwrite=self._overwrite)
         self._cut = self._lost = False
         try:
@@ -340,7 +340,17 @@ def tag_colours(target: VideoFrame | VideoCodecContext) -> None:
     target.color_primaries, target.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
 
 
-def _check_name(path: Path, suffix: str) -> None:
+def check_film(path: Path, *, overwrite: bool, suffix: str = MP4.suffix) -> None:
+    """Raise what entering a writer of ``path`` would, as far as can be told before the work."""
+    check_name(path, suffix)
+    try:
+        check_goal(path, overwrite)
+    except OSError as error:
+        raise SinkUnavailableError(_trouble(path, error)) from error
+
+
+def check_name(path: Path, suffix: str) -> None:
+    """Raise ``UsageError`` for a name that does not end in ``suffix``."""
     if path.suffix.lower() != suffix or not path.name:
         suggestion = path.with_suffix(suffix) if path.name else f"talk{suffix}"
         raise UsageError(
