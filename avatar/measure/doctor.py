@@ -9,9 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from avatar.core.counting import counted
 from avatar.core.errors import AvatarError
@@ -19,6 +17,8 @@ from avatar.core.home import Home
 from avatar.core.libraries import install_line, missing_libraries, system_family
 from avatar.core.terminal import as_typed
 from avatar.library.face_model import find_face_model
+from avatar.measure.checks import Check
+from avatar.measure.doctor_user import check_avatar, check_folders
 from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.stages.sinks.pipewire_service import look_for_pipewire
 from avatar.stages.sound.devices import KINDS, NO_CABLE, is_cable, list_sound
@@ -47,20 +47,13 @@ except (ImportError, OSError) as error:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. ``remedy`` is what mends it, empty when nothing needs mending."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-    remedy: str = ""
-
-
-def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
+def run_checks(
+    home: Home, face_model: Path | None = None, avatar: str | None = None
+) -> list[Check]:
     """Look at everything that a run needs; takes a few seconds and opens no connection.
 
-    ``face_model`` is the path given with ``--face-model``. Nothing is downloaded.
+    ``face_model`` is the path given with ``--face-model``. ``avatar``: a photograph, or the name of
+    a stored avatar, to look at too. Nothing is downloaded.
     """
     libraries = [check_system_libraries(), *check_libraries(), check_opencv()]
     usable = all(check.state != "fail" for check in libraries)
@@ -75,8 +68,10 @@ def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
         check_streams(),
         *([check_engines()] if usable else []),
         *check_permissions(),
+        *check_folders(home),
         *check_memory(),
         check_speed(home, face_model) if usable else _unmeasured_speed(),
+        *([check_avatar(avatar, home, face_model)] if usable and avatar is not None else []),
     ]
 
 
@@ -369,6 +364,6 @@ def report(checks: Sequence[Check]) -> int:
     return 1 if failed else 0
 
 
-def doctor(home: Home, face_model: Path | None = None) -> int:
+def doctor(home: Home, face_model: Path | None = None, avatar: str | None = None) -> int:
     """Check this machine, print the result, and return the exit status."""
-    return report(run_checks(home, face_model))
+    return report(run_checks(home, face_model, avatar))

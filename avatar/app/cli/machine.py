@@ -215,6 +215,12 @@ def devices() -> None:
 
 def doctor(
     face_model: Annotated[Path | None, shared("face_model")] = None,
+    avatar: Annotated[
+        str | None,
+        typer.Option(
+            "--avatar", metavar="PHOTO|NAME", help="Look at this photo or stored avatar, too."
+        ),
+    ] = None,
     gpu: Annotated[
         bool,
         typer.Option(
@@ -265,6 +271,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine: what works, what does not, and how to fix it."""
+    if avatar is not None and (gpu or camera):
+        raise UsageError("--avatar is for doctor without --gpu and --camera: leave one of them out")
     if gpu and camera:
         raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
     if gpu:
@@ -286,4 +294,4 @@ def doctor(
         raise UsageError("--repair is for doctor --camera")
     from avatar.measure.doctor import doctor as command
 
-    raise typer.Exit(command(Home.of_user(), face_model))
+    raise typer.Exit(command(Home.of_user(), face_model, avatar))
