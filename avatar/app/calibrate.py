@@ -84,7 +84,7 @@ def _keep(store: ProfileStore, name: str, result: CalibrationResult, html: Path 
     if result.partly:
         say(f"seen in part: {', '.join(result.partly)}")
     if result.missing:
-        say(f"not seen, the usual values stay: {', '.join(result.missing)}")
+        say(f"not seen clearly enough, the usual values stay: {', '.join(result.missing)}")
     if result.profile.lips.closed > _PARTED_LIPS:
         say(
             "the lips were parted even in the calmest moment: the avatar will press its own "

@@ -104,7 +104,11 @@ def _page(name: str, profile: Profile, picture: bytes, missing: Sequence[str]) -
         )
     ]
     if missing:
-        parts.append(element("p", f"Not seen, so the usual values stay: {', '.join(missing)}."))
+        parts.append(
+            element(
+                "p", f"Not seen clearly enough, so the usual values stay: {', '.join(missing)}."
+            )
+        )
     parts.append(plot("Signals before and after", picture))
     talk = [f"{one.of} shows in {one.shows_in}: {one.share:.0%}" for one in profile.cross_talk]
     if talk:
