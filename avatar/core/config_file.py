@@ -77,7 +77,7 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
     kinds = {type_of(name, table), *get_args(type_of(name, table))}
     if takes_several(name, table) and isinstance(value, str):
         value = [value]
-    elif str in kinds and type(value) is int:
+    elif str in kinds and type(value) is int and not takes_several(name, table):
         value = str(value)
     try:
         if _is_guess(value, kinds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 
@@ -66,7 +66,13 @@ class Driver:
         **options: Any,
     ) -> None:
         self._label = _label_options(labelled, options)
+        _check_avatar(avatar)
         _check_size(size_px)
+        for name, value, kind in (("home", home, Home), ("machine", machine, Machine)):
+            if value is not None and not isinstance(value, kind):
+                raise UsageError(
+                    f"Driver: expected {name} as an avatar.{kind.__name__}, found {_shown(value)}"
+                )
         given = {"engine": engine, "motion": motion, "frame": frame, "smoothing": smoothing}
         chosen = _options(given | _modern(options))
         self._avatar, self._framing, self._size_px = avatar, chosen.frame, size_px
@@ -154,21 +160,45 @@ class Driver:
 _END_NS = 1 << 63
 _LABEL = ("label_text", "label_corner", "acknowledge_disclosure_duty")
 _MIN_PX, _MAX_PX = 16, 16_384
+# As --size has them.
+_LEAST_SIZE, _MOST_SIZE = 64, 4096
 
 
 def _checked_picture(rgb: object) -> UInt8Image:
     """Return a picture that can be looked at. Raises ``UsageError``."""
-    if isinstance(rgb, np.ndarray):
-        fits = rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3
-        if fits and all(_MIN_PX <= side <= _MAX_PX for side in rgb.shape[:2]):
-            return rgb
-        found = f"{rgb.dtype.name} of shape {'×'.join(map(str, rgb.shape)) or 'none'}"
-    else:
-        found = type(rgb).__name__
-    raise UsageError(
-        f"Driver.step: expected a picture as a NumPy array, uint8 (H, W, 3) RGB with sides of "
-        f"{_MIN_PX} to {_MAX_PX} pixels, found {found}"
+    if _is_picture(rgb):
+        return rgb
+    raise UsageError(f"Driver.step: expected a picture as {_A_PICTURE}, found {_shown(rgb)}")
+
+
+def _check_avatar(avatar: object) -> None:
+    """Raise ``UsageError`` for what names no photograph and is none."""
+    if isinstance(avatar, str) and avatar and "\0" not in avatar:
+        return
+    if not isinstance(avatar, Path) and not _is_picture(avatar):
+        raise UsageError(
+            "Driver: expected avatar as the path of a photograph, the name of a stored avatar, "
+            f"builtin, or {_A_PICTURE}, found {_shown(avatar)}"
+        )
+
+
+_A_PICTURE = f"a NumPy array, uint8 (H, W, 3) RGB with sides of {_MIN_PX} to {_MAX_PX} pixels"
+
+
+def _is_picture(value: object) -> TypeGuard[UInt8Image]:
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype == np.uint8
+        and value.ndim == 3
+        and value.shape[2] == 3
+        and all(_MIN_PX <= side <= _MAX_PX for side in value.shape[:2])
     )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.name} of shape {'×'.join(map(str, value.shape)) or 'none'}"
+    return repr(value)[:80] if isinstance(value, (str, int, float)) else type(value).__name__
 
 
 def _label_options(labelled: object, options: dict[str, Any]) -> Options:
@@ -190,14 +220,15 @@ def _check_size(size_px: tuple[int, int] | None) -> None:
         return
     try:
         fits = len(size_px) == 2 and all(
-            isinstance(side, (int, np.integer)) and 1 <= side <= _MAX_PX for side in size_px
+            isinstance(side, (int, np.integer)) and _LEAST_SIZE <= side <= _MOST_SIZE
+            for side in size_px
         )
     except TypeError:
         fits = False
     if not fits:
         raise UsageError(
-            f"Driver: expected size_px as (width, height) of 1 to {_MAX_PX} pixels, or None, "
-            f"found {size_px!r}"
+            f"Driver: expected size_px as (width, height) of {_LEAST_SIZE} to {_MOST_SIZE} pixels, "
+            f"or None, found {size_px!r}"
         )
 
 
@@ -212,6 +243,9 @@ def _modern(options: dict[str, Any]) -> dict[str, Any]:
     """Return ``options`` with what stood in ``driving`` and ``neural`` by its own names."""
     modern = dict(options)
     driving, neural = modern.pop("driving", None), modern.pop("neural", None)
+    for name, value, kind in (("driving", driving, Driving), ("neural", neural, Options)):
+        if value is not None and not isinstance(value, kind):
+            raise UsageError(f"Driver: expected {name} as {kind.__name__}, found {_shown(value)}")
     if driving is not None or neural is not None:
         warnings.warn(
             "Driver takes the options themselves, such as strength=1.2, in place of driving= and "

@@ -112,7 +112,21 @@ def test_nonsense_is_one_clear_error_and_the_driver_goes_on(
         assert np.array_equal(frame.image, expected)
 
 
-@pytest.mark.parametrize("size", [(0, 0), (320,), "320x240", 320, (float("nan"), 240), (-2, 2)])
+@pytest.mark.parametrize("wrong", [*NONSENSE[:3], *NONSENSE[4:], "", "a\0b", b"x", ("builtin",)])
+def test_an_avatar_that_is_none_is_refused(wrong: object) -> None:
+    with pytest.raises(UsageError, match=r"Driver: expected avatar as .*, found "):
+        avatar.Driver(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["home", "machine", "driving", "neural"])
+def test_a_home_is_a_home(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"Driver: expected {name} as .*, found 'somewhere'"):
+        avatar.Driver("builtin", **{name: "somewhere"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (20_000, 64), (0, 0), (320,), "320x240", 320, (float("nan"), 240), (-2, 2)]
+)
 def test_sizes_that_are_none_are_refused(size: object) -> None:
     with pytest.raises(UsageError, match="size_px"):
         avatar.Driver("builtin", size_px=size)  # type: ignore[arg-type]

@@ -132,7 +132,7 @@ def bench(
             request.camera, request.clips, home, smoothing=options.smoothing, quick=request.quick,
             json_path=request.json, plot=request.plot, face_model=options.face_model,
         )  # fmt: skip
-    config = replace(options, camera=request.camera, seconds=request.seconds)
+    config = replace(options, camera=request.camera, seconds=request.seconds, force=request.force)
     if request.glass:
         from avatar.measure.glass import glass
 
