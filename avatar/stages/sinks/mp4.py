@@ -256,7 +256,7 @@ class Mp4Writer:
             self._path = file.part
             self._say(f"{named} cannot be written: {_reason(error)} The film is {file.part}")
         else:
-            if self._path != named:
+            if self._path != named and not self._lost:
                 self._say(f"{named} is another film, which stays: the new one is {self._path}")
         finally:
             file.release()

@@ -91,7 +91,7 @@ class UnfinishedFilm:
         """Return where a film that is cut off now will lie; None where nothing of it is kept."""
         if self.part is None:
             return None
-        return self.part if self.goal.exists() else self._named
+        return self._as_named(self.part) if self.goal.exists() else self._named
 
     def finish(self, *, whole: bool, seekable: Mapping[str, str], tags: Mapping[str, str]) -> Path:
         """Put the film in its place, seekable if there is room; return where it lies.
@@ -103,14 +103,19 @@ class UnfinishedFilm:
         self._close_file()
         assert self.part is not None, "nothing was kept"
         if not whole and self.goal.exists():
-            return self.part
+            return self._as_named(self.part)
         made = self._seekable(seekable, tags) if whole else None
         part, self.part = self.part, None
         place = put_in_place(made or part, self.goal, overwrite=self._overwrite and whole)
         if made is not None:
             with suppress(OSError):
                 part.unlink()
-        return self._named if place == self.goal else place
+        return self._named if place == self.goal else self._as_named(place)
+
+    def _as_named(self, path: Path) -> Path:
+        """Return a path beside the goal in the words in which that was given."""
+        beside = self._named.with_name(path.name)
+        return beside if os.path.realpath(beside) == str(path) else path
 
     def release(self, *, keep: bool = True) -> None:
         """Let others write the film; without ``keep`` nothing of it stays."""
