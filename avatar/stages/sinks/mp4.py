@@ -225,11 +225,13 @@ class Mp4Writer:
             if not self._lost:
                 self._write_rest(container, video, file)
         except ffmpeg_failures() as error:
-            self._cut = True
+            self._cut = self._lost = True
             raise SinkLostError(_lost(self._path, file.kept_at, error)) from error
         finally:
             self._abandon(container)
-            self._finish(file)
+            trouble = self._finish(file)
+        if trouble:
+            raise SinkLostError(trouble)
 
     def _write_rest(
         self, container: OutputContainer, video: VideoStream, file: UnfinishedFilm
@@ -242,24 +244,23 @@ class Mp4Writer:
         if self._count:
             file.keep()
 
-    def _finish(self, file: UnfinishedFilm) -> None:
-        """Put the film in its place; what cannot be done is said: it plays where it is."""
-        if file.part is None:
-            file.release()
-            return
-        named = self._path
+    def _finish(self, file: UnfinishedFilm) -> str:
+        """Put the film in its place; return why that cannot be, empty where it can."""
+        named, part = self._path, file.part
         try:
-            self._path = file.finish(
-                whole=not self._cut, seekable=self.film.finished, tags=self._metadata
-            )
+            if part is not None:
+                self._path = file.finish(
+                    whole=not self._cut, seekable=self.film.finished, tags=self._metadata
+                )
         except OSError as error:
-            self._path = file.part
-            self._say(f"{named} cannot be written: {_reason(error)} The film is {file.part}")
-        else:
-            if self._path != named and not self._lost:
-                self._say(f"{named} is another film, which stays: the new one is {self._path}")
+            assert part is not None
+            left = f"It is {part}" if part.exists() else f"{part} was moved or deleted meanwhile."
+            return f"The video {named} cannot be put in its place: {_reason(error)} {left}"
         finally:
             file.release()
+        if self._path != named and not self._lost:
+            self._say(f"{named} is another film, which stays: the new one is {self._path}")
+        return ""
 
     def _open(self, file: UnfinishedFilm) -> None:
         import av
