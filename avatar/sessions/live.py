@@ -38,9 +38,10 @@ from avatar.stages.sinks import create_sink, file_of, keeps_alpha, takes_sound
 from avatar.stages.sinks.mp4 import check_film
 from avatar.stages.sinks.page import PageSink
 from avatar.stages.sinks.streaming.address import redacted
-from avatar.stages.sources import create_source
+from avatar.stages.sources import create_source, is_film_source
 from avatar.stages.sources.absent import AbsentSource
 from avatar.stages.sources.mirror import MirroredSource
+from avatar.stages.sources.rate import RateWatch
 from avatar.stages.sources.reconnect import ReconnectingSource
 from avatar.stages.track.landmarker import FaceLandmarker
 from avatar.web.server import need_studio_extra
@@ -373,10 +374,23 @@ class LiveSession:
 
 
 def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> FrameSource:
-    """Return the camera of ``config``, which is opened again when it was lost."""
+    """Return the camera of ``config``, which is opened again when it was lost.
+
+    ``say`` is told when it is a film, which begins again at its end, and when it is slow.
+    """
     size_px = config.camera_size_px
     source = create_source(config.camera, size_px=size_px, fps=config.fps, clock=clock)
-    return ReconnectingSource(source, clock, say)
+    is_film = is_film_source(config.camera)
+    if is_film:
+        say(
+            Message(
+                "said.filmLoops",
+                "{name} is a film: it takes the camera's place, and begins again at its end",
+                name=source.name,
+            )
+        )
+    source = ReconnectingSource(source, clock, say)
+    return RateWatch(source, config.fps, say, is_film=is_film)
 
 
 def _own_movement(config: Options) -> frozenset[str]:

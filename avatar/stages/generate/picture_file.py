@@ -49,9 +49,10 @@ def read_picture(path: Path, max_side_px: int) -> Picture:
         with _opened(path) as picture:
             _check_size(path, picture)
             picture.draft(None, (max_side_px, max_side_px))
+            picture.load()
+            # Only now: Pillow turns TIFF itself while it loads, and PNG may say it at its end.
             turn = _TURNS.get(_orientation(picture))
             profile = picture.info.get("icc_profile")
-            picture.load()
             reduced = _reduced(picture, max_side_px)
             upright = reduced.transpose(_transposition(turn)) if turn else reduced
             upright.info.update(_transparency(picture, upright))
@@ -152,7 +153,7 @@ def _unknown(path: Path) -> PhotoError:
             "Camera, Formats, Most Compatible."
         )
     if head[:5] == b"%!PS-" or head[:4] == b"\xc5\xd0\xd3\xc6":
-        found = "a PostScript file, which is a program"
+        found = "a PostScript file (a program)"
     elif head[:4] == b"%PDF":
         found = "a PDF"
     elif not head:
@@ -241,6 +242,9 @@ def _in_srgb(picture: Any, profile: bytes | None) -> Any:
     """Return the picture with the colours that its profile means; without a usable one as it is."""
     from PIL import ImageCms
 
+    if profile and picture.mode in ("P", "PA", "LA"):
+        alpha = picture.mode != "P" or "transparency" in picture.info
+        picture = picture.convert("RGBA" if alpha else "RGB")
     mode = "RGBA" if picture.mode == "RGBA" else "RGB"
     try:  # a broken profile, or one for other colours than the picture has, is no reason to stop
         if picture.mode == "LAB":

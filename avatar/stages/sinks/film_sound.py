@@ -1,4 +1,4 @@
-"""The sound of one film for another: copied where the new one takes it, else encoded anew."""
+"""The sound of one film for another: copied where the new one takes it, else re-encoded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
 SOUND_KBPS = 128
-# Sound that players know as it is in such a file, and what any other is encoded anew as. AC-3 and
+# Sound that players know as it is in such a file, and what any other is re-encoded as. AC-3 and
 # DTS are for television: browsers do not play them.
 _SOUNDS: dict[str, tuple[set[str], Any]] = {
     "mp4": ({"aac", "mp3", "alac", "flac", "opus"}, "aac"),
@@ -107,7 +107,8 @@ def _decodes(path: Path, index: int) -> str:
             for packet in islice(source.demux(stream), _TRIED_PACKETS):
                 with suppress(OSError, FFmpegError, ValueError):
                     if packet.decode():
-                        return str(stream.codec_context.name)
+                        # Not the decoder's own name, such as mp3float.
+                        return str(stream.codec_context.codec.canonical_name)
     return ""
 
 
@@ -115,7 +116,8 @@ def _open_input(path: Path) -> InputContainer:
     import av
 
     try:
-        return av.open(f"file:{path}", "r")
+        # Titles of old films are in any encoding.
+        return av.open(f"file:{path}", "r", metadata_errors="replace")
     except (OSError, av.FFmpegError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
@@ -269,7 +271,7 @@ class CopiedSound:
 
 
 class EncodedSound:
-    """Decodes the sound of another film, lays it on the pictures' time and encodes it anew.
+    """Decodes the sound of another film, lays it on the pictures' time and encodes it again.
 
     48 kHz; one channel stays one, all others become two. Where sound is missing there is silence.
     """

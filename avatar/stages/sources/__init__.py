@@ -18,7 +18,7 @@ from avatar.core.errors import SourceNotFoundError
 from avatar.core.files import expanded, kind_of
 from avatar.core.stages import FrameSource
 
-__all__ = ["SCHEMES", "create_source"]
+__all__ = ["SCHEMES", "create_source", "is_film_source"]
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "rtp", "tcp", "file")
 """Addresses that are opened as videos."""
@@ -56,6 +56,13 @@ def create_source(
     """
     request = _Request(spec.strip(), size_px, fps, clock, loop)
     return SOURCES[_kind(request.spec)](request)
+
+
+def is_film_source(spec: str) -> bool:
+    """Return whether ``spec`` names a film in a file; raises as ``create_source`` does."""
+    spec = spec.strip()
+    is_local = "://" not in spec or spec.lower().startswith("file://")
+    return is_local and _kind(spec) == "video"
 
 
 def _kind(spec: str) -> str:

@@ -30,10 +30,18 @@ PROBED_INDICES = 6
 
 _VIDIOC_QUERYCAP = 0x80685600
 _VIDIOC_REQBUFS = 0xC0145608
+_VIDIOC_ENUM_FMT = 0xC0405602
 _CAP_CAPTURE = 0x1 | 0x1000  # single- and multi-planar
 _CAP_OUTPUT = 0x2 | 0x2000
 _CAP_DEVICE_CAPS = 0x80000000
 _BUF_TYPE_CAPTURE, _MEMORY_MMAP = 1, 1
+_LOOPBACK_DRIVER = b"v4l2 loopback"
+UNFED = Message(
+    "said.cameraUnfed",
+    "no program writes pictures into this virtual camera yet; start the one that does first, such "
+    "as DroidCam, scrcpy, OBS or gphoto2",
+)
+"""The problem of a virtual camera that is none yet: it is not listed, and opened when named."""
 _BUSY = Message("error.cameraBusy", "another program is using it; close that program")
 
 
@@ -82,7 +90,11 @@ def list_v4l2(
     nodes = [p.name for p in sysfs.glob("video*") if p.name.removeprefix("video").isdigit()]
     nodes.sort(key=lambda name: int(name.removeprefix("video")))
     found = [(look(dev / name), sysfs / name / "name") for name in nodes]
-    return [_named(camera, label) for camera, label in found if camera is not None]
+    return [
+        _named(camera, label)
+        for camera, label in found
+        if camera is not None and camera.problem != UNFED
+    ]
 
 
 def inspect_v4l2(node: Path) -> CameraInfo | None:
@@ -101,6 +113,9 @@ def inspect_v4l2(node: Path) -> CameraInfo | None:
         raw = bytearray(104)
         fcntl.ioctl(descriptor, _VIDIOC_QUERYCAP, raw)
         camera = parse_capability(str(node), bytes(raw))
+        if camera is None and is_loopback(bytes(raw)):
+            problem = None if _gives_pictures(descriptor) else UNFED
+            return CameraInfo(str(node), _card(bytes(raw)), problem)
         return camera and CameraInfo(camera.device, camera.name, _probe_busy(descriptor))
     except OSError as error:
         return None if error.errno == errno.ENOTTY else CameraInfo(str(node), "", _reason(error))
@@ -113,11 +128,40 @@ def parse_capability(device: str, raw: bytes) -> CameraInfo | None:
 
     A device that also takes pictures in, such as a v4l2loopback nobody writes to, is none.
     """
-    _, card, _, _, whole, of_node = struct.unpack("16s32s32sIII12x", raw)
-    capabilities = of_node if whole & _CAP_DEVICE_CAPS else whole
+    capabilities = _capabilities(raw)
     if not capabilities & _CAP_CAPTURE or capabilities & _CAP_OUTPUT:
         return None
-    return CameraInfo(device, card.split(b"\0")[0].decode("utf-8", "replace"))
+    return CameraInfo(device, _card(raw))
+
+
+def is_loopback(raw: bytes) -> bool:
+    """Return whether a capability is that of a v4l2loopback which says both of its sides.
+
+    Without its option exclusive_caps it takes pictures in and gives them out at the same time.
+    """
+    both = bool(_capabilities(raw) & _CAP_CAPTURE and _capabilities(raw) & _CAP_OUTPUT)
+    return both and raw.startswith(_LOOPBACK_DRIVER)
+
+
+def _capabilities(raw: bytes) -> int:
+    whole, of_node = struct.unpack_from("84xII", raw)
+    return int(of_node if whole & _CAP_DEVICE_CAPS else whole)
+
+
+def _card(raw: bytes) -> str:
+    return raw[16:48].split(b"\0")[0].decode("utf-8", "replace")
+
+
+def _gives_pictures(descriptor: int) -> bool:
+    """Return whether a format can be captured: v4l2loopback has one while somebody writes."""
+    import fcntl
+
+    request = bytearray(struct.pack("II56x", 0, _BUF_TYPE_CAPTURE))
+    try:
+        fcntl.ioctl(descriptor, _VIDIOC_ENUM_FMT, request)
+    except OSError:
+        return False
+    return True
 
 
 def permission_problem(node: Path) -> str:

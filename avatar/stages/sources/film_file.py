@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -185,13 +186,14 @@ def _open(url: str, remote: bool) -> tuple[InputContainer, VideoStream]:
     timeout = (OPEN_TIMEOUT_S, NETWORK_READ_TIMEOUT_S) if remote else None
     address = url if _scheme(url) else local_address(url)
     try:
-        container = av.open(address, options=options, timeout=timeout)
+        # Titles of old films are in any encoding.
+        container = av.open(address, options=options, timeout=timeout, metadata_errors="replace")
     except av.ProtocolNotFoundError:
         raise SourceNotFoundError(
             f"{public_name(url)}: expected an address that this build of FFmpeg can open, found "
             f"the protocol {_scheme(url)!r}. Use rtsp, rtmp, http, https or udp."
         ) from None
-    except (av.FFmpegError, ValueError, UnicodeError) as error:
+    except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _unopened(url, remote, reason, error) from None
     stream = pictures_of(container)
@@ -221,7 +223,8 @@ def _unopened(url: str, remote: bool, reason: str, error: Exception) -> SourceEr
         )
     if isinstance(error, FileNotFoundError):
         return SourceNotFoundError(f"{name}: expected a video file, found no such file.")
-    if isinstance(error, PermissionError):
+    # FFmpeg says so of some damaged files, too.
+    if isinstance(error, PermissionError) and not os.access(url, os.R_OK):
         return SourceError(f"{name}: no permission to read it. Check the file's permissions.")
     return SourceError(
         f"{name}: expected a video, found a file that is not one, is empty or is cut off "

@@ -51,7 +51,7 @@ def film_timing(path: Path) -> FilmTiming:
     """Read the timestamps of the film at ``path``, which must be one; nothing is decoded."""
     import av
 
-    with av.open(local_address(path)) as container:
+    with av.open(local_address(path), metadata_errors="replace") as container:
         stream = pictures_of(container)
         assert stream is not None
         rate = stream.average_rate or stream.guessed_rate or Fraction(30)

@@ -4,7 +4,6 @@ import io
 import struct
 import subprocess
 import sys
-import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,7 @@ from avatar.stages.generate import picture_file
 from avatar.stages.generate.photo import MAX_SIDE_PX, load_photo
 from avatar.stages.generate.picture_file import MAX_PIXELS, has_heif
 from tests.stages.generate.heic import make_heic
-
-
-def scene(width: int = 60, height: int = 40) -> UInt8Image:
-    """Return a picture whose corners differ: dark red at the top left, bright blue below right."""
-    image = np.full((height, width, 3), 128, np.uint8)
-    image[: height // 2, : width // 2] = (150, 30, 30)
-    image[height // 2 :, width // 2 :] = (40, 60, 220)
-    return image
-
+from tests.stages.generate.odd_pictures import DAMAGED, bomb, exchanged_profile, scene
 
 SCENE = scene()
 
@@ -40,33 +31,30 @@ def apart(a: UInt8Image, b: UInt8Image) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 
 
-def entry(tag: int, kind: int, count: int, value: bytes) -> bytes:
-    return struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
-
-
-def exif(*entries: bytes, data: bytes = b"", head: bytes = b"II*\0") -> bytes:
-    body = head + struct.pack("<IH", 8, len(entries)) + b"".join(entries)
-    return b"Exif\0\0" + body + struct.pack("<I", 0) + data
-
-
-UPRIGHT = entry(0x112, 3, 1, struct.pack("<H", 6))
-AT = struct.pack("<I", 8 + 2 + 24 + 4)
-DAMAGED = {
-    "unit as a fraction": exif(UPRIGHT, entry(0x128, 5, 1, AT), data=struct.pack("<II", 2, 1)),
-    "maker as a fraction": exif(entry(0x10F, 5, 1, AT), UPRIGHT, data=struct.pack("<II", 72, 1)),
-    "resolution as text": exif(UPRIGHT, entry(0x11A, 2, 3, b"72")),
-    "an entry that points nowhere": exif(UPRIGHT, entry(0x11A, 5, 1, b"\xff\xff\xff\x7f")),
-    "more entries than there are": exif(UPRIGHT).replace(b"\0\0\x01\0", b"\0\0\xff\xff", 1),
-    "an unknown kind": exif(entry(0x11A, 99, 1, b"?"), UPRIGHT),
-    "an orientation as a long number": exif(entry(0x112, 4, 1, struct.pack("<I", 6))),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", DAMAGED)
 def test_of_damaged_metadata_the_orientation_is_enough(tmp_path: Path, name: str) -> None:
     turned = np.ascontiguousarray(np.rot90(SCENE))
     Image.fromarray(turned).save(tmp_path / "a.jpg", exif=DAMAGED[name], quality=100)
     assert apart(load_photo(tmp_path / "a.jpg"), SCENE) < 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif", "a.avif"])
+def test_every_kind_of_file_is_turned_once(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = Image.fromarray(SCENE)
+    for how in BACK.get(orientation, ()):
+        turned = turned.transpose(Image.Transpose[how])
+    turned.save(tmp_path / name, exif=exif, quality=95)
+    assert apart(load_photo(tmp_path / name), SCENE) < 6
+
+
+# From upright to how the camera was held (EXIF 2.32, section 4.6.4).
+BACK = {
+    2: ["FLIP_LEFT_RIGHT"], 3: ["ROTATE_180"], 4: ["FLIP_TOP_BOTTOM"], 5: ["TRANSPOSE"],
+    6: ["ROTATE_90"], 7: ["TRANSVERSE"], 8: ["ROTATE_270"],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("data", [b"", b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0XX", b"\xff" * 60])
@@ -87,16 +75,6 @@ def test_no_byte_of_metadata_stops_a_picture(
     assert sorted(load_photo(path).shape[:2]) == [40, 60]
 
 
-def exchanged_profile() -> bytes:
-    """Return an sRGB profile whose red and blue primaries are exchanged."""
-    raw = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    for k in range(struct.unpack(">I", raw[128:132])[0]):
-        at = 132 + 12 * k
-        name = bytes(raw[at : at + 4])
-        raw[at : at + 4] = {b"rXYZ": b"bXYZ", b"bXYZ": b"rXYZ"}.get(name, name)
-    return bytes(raw)
-
-
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
 def test_a_profile_means_its_colours(tmp_path: Path, name: str) -> None:
     swapped = Image.fromarray(np.ascontiguousarray(SCENE[..., ::-1]))
@@ -115,6 +93,17 @@ def test_a_profile_leaves_alpha_alone(tmp_path: Path) -> None:
     photo = load_photo(tmp_path / "a.png")
     assert (photo[:, :10] == 200).all()
     assert np.abs(photo[:, 10:].astype(int) - SCENE[:, 10:]).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["P", "LA", "PA"])
+def test_a_profile_counts_for_palettes_and_grey_with_alpha(tmp_path: Path, mode: str) -> None:
+    swapped = Image.fromarray(np.ascontiguousarray(SCENE[..., ::-1]))
+    if mode == "P":
+        swapped.convert("P").save(tmp_path / "a.png", icc_profile=exchanged_profile())
+        assert apart(load_photo(tmp_path / "a.png"), SCENE) < 25
+        return
+    swapped.convert("LA").convert(mode).save(tmp_path / "a.tif", icc_profile=exchanged_profile())
+    assert load_photo(tmp_path / "a.tif").shape == SCENE.shape
 
 
 def test_srgb_itself_changes_no_value(tmp_path: Path) -> None:
@@ -176,21 +165,6 @@ def test_without_their_decoder_it_is_said_what_to_install(
     (tmp_path / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(4000))
     with pytest.raises(PhotoError, match="pip install pi-heif"):
         load_photo(tmp_path / "IMG_0001.HEIC")
-
-
-def bomb(path: Path, width: int, height: int) -> Path:
-    """Write a PNG that says it is huge and holds next to nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (struct.pack(">I", len(data)) + kind + data
-                + struct.pack(">I", zlib.crc32(kind + data)))  # fmt: skip
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    )  # fmt: skip
-    return path
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(

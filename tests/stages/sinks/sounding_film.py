@@ -90,4 +90,9 @@ def heard(path: Path) -> tuple[str, float, float, float]:
     spectrum = np.abs(np.fft.rfft(whole[loud[0] : loud[-1]]))
     pitch = float(np.argmax(spectrum[1:]) + 1) * rate / (loud[-1] - loud[0])
     begin = start or 0.0
-    return stream.codec_context.name, begin + loud[0] / rate, begin + loud[-1] / rate, pitch
+    return (
+        stream.codec_context.codec.canonical_name,
+        begin + loud[0] / rate,
+        begin + loud[-1] / rate,
+        pitch,
+    )

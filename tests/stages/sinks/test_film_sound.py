@@ -13,7 +13,9 @@ from avatar.stages.label import file_metadata
 from avatar.stages.sinks.film_sound import FilmSound, FilmTimes, find_sound, without_wild_times
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sinks.sound_mixer import from_ambisonics, from_unknown
+from avatar.stages.sources.timing import film_timing
 from tests.stages.sinks.sounding_film import FPS, SIZE, heard, make_sounding_film
+from tests.stages.sources.odd_films import retimed
 
 TAGS = file_metadata("test", "id-1")
 
@@ -193,3 +195,40 @@ def test_ambisonics_have_a_left_and_a_right() -> None:
     np.testing.assert_allclose(right, [zero, t])
     np.testing.assert_allclose(from_unknown(np.stack([t, zero])), [t, zero])
     np.testing.assert_allclose(from_unknown(np.stack([t, t, t])), [t, t])
+
+
+def onsets(path: Path) -> list[float]:
+    """Return when the tone begins, each time, in seconds."""
+    levels = np.abs(channel(path))
+    blocks = levels[: len(levels) // 480 * 480].reshape(-1, 480).max(axis=1) > 0.2
+    return [(k + 1) / 100 for k in np.flatnonzero(~blocks[:-1] & blocks[1:])]
+
+
+def after_parts(film: Path, out: Path, seconds: float) -> Path:
+    """Write a film of ``seconds`` with the sound of ``film``, moved as its pictures are."""
+    sound = find_sound(film)
+    assert sound is not None
+    writer = Mp4Writer(out, SIZE, FPS, TAGS, low_latency=False)
+    writer.take_sound(sound, film_timing(film).shifts_s)
+    with writer:
+        for k in range(round(seconds * FPS)):
+            writer.write_rgb(np.full((SIZE[1], SIZE[0], 3), k, np.uint8))
+    return out
+
+
+@pytest.mark.parametrize("codec", ["mp2", "aac", "ac3"])
+def test_sound_of_joined_broadcasts_stays_with_their_pictures(tmp_path: Path, codec: str) -> None:
+    film = make_sounding_film(tmp_path / "a.ts", codec)
+    film.write_bytes(film.read_bytes() * 3)
+    out = after_parts(film, tmp_path / "out.mp4", 6)
+    assert onsets(out) == pytest.approx([1.0, 3.0, 5.0], abs=0.08)
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, 30.0])
+@pytest.mark.parametrize("codec", ["ac3", "aac"])
+def test_sound_jumps_with_its_pictures(tmp_path: Path, jump_s: float, codec: str) -> None:
+    """A camera whose clock is set after 0.6 s: the tone still begins at 1 s."""
+    whole = make_sounding_film(tmp_path / "a.mkv", codec)
+    film = retimed(whole, tmp_path / "jump.ts", lambda _, t: (jump_s if t > 0.6 else 0) + 5)
+    out = after_parts(film, tmp_path / "out.mp4", 2)
+    assert onsets(out) == pytest.approx([1.0], abs=0.08)

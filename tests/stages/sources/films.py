@@ -20,9 +20,12 @@ def make_film(
     codec: str = "libx264",
     rotation_deg: int = 0,
     form: str | None = None,
+    title: str = "",
 ) -> Path:
     """Write ``count`` frames; the top left quarter is red so that turning it shows."""
     with av.open(str(path), "w", format=form) as container:
+        if title:
+            container.metadata["title"] = title
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = size_px
         stream.pix_fmt = "yuv420p"

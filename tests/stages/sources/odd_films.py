@@ -103,3 +103,40 @@ def interlaced(path: Path, count: int = 8) -> Path:
         stream.bit_rate = 4_000_000
 
     return write_pictures(path, pictures, codec="mpeg2video", options=flags, setup=setup)
+
+
+def hdr_film(path: Path, transfer: int, signal: float) -> Path:
+    """Write flat grey whose BT.2020 signal, 0 to 1, is ``signal``."""
+
+    def setup(stream: Any) -> None:
+        tag(stream.codec_context)
+
+    def tag(target: Any) -> None:
+        target.color_primaries, target.color_trc, target.colorspace = 9, transfer, 9
+
+    grey = np.full((32, 32, 3), round(signal * 255), np.uint8)
+    options = {"x264-params": f"colorprim=9:transfer={transfer}:colormatrix=9"}
+    return write_pictures(path, [grey] * 3, setup=setup, tag=tag, options=options)
+
+
+def cut_off(path: Path, share: float = 0.5) -> Path:
+    """Write the first ``share`` of a film of 100 pictures, 25 a second, with its index in front."""
+    noise = np.random.default_rng(0).integers(0, 255, (100, 96, 128, 3), dtype=np.uint8)
+    codec = "libx264" if path.suffix == ".mp4" else "mpeg4"
+    write_pictures(path, list(noise), codec=codec)
+    if path.suffix == ".mp4":
+        _with_the_index_in_front(path)
+    path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
+    return path
+
+
+def _with_the_index_in_front(path: Path) -> None:
+    front = path.with_name("front.mp4")
+    options = {"movflags": "faststart"}
+    with av.open(str(path)) as film, av.open(str(front), "w", options=options) as out:
+        target = out.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = target
+                out.mux(packet)
+    front.replace(path)

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from pathlib import Path
 
 import pytest
 
 from avatar.stages.sources.devices import (
+    UNFED,
     CameraInfo,
     describe_cameras,
     inspect_v4l2,
+    is_loopback,
     list_v4l2,
     parse_capability,
     permission_problem,
@@ -83,3 +86,40 @@ def test_the_sentence_names_each_camera_and_its_problem() -> None:
     )
     assert said == "Cameras found: /dev/video0 (A), /dev/video2 (B: busy)."
     assert "demo" in describe_cameras([])
+
+
+def loopback(of_node: int = CAPTURE | OUTPUT | STREAMING) -> bytes:
+    whole = DEVICE_CAPS | of_node
+    return struct.pack("16s32s32sIII12x", b"v4l2 loopback", b"DroidCam", b"x", 0, whole, of_node)
+
+
+def test_a_virtual_camera_that_says_both_of_its_sides() -> None:
+    assert is_loopback(loopback())
+    assert not is_loopback(loopback(OUTPUT | STREAMING))
+    assert not is_loopback(loopback(CAPTURE | STREAMING))
+    assert not is_loopback(capability(CAPTURE | OUTPUT | STREAMING))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+@pytest.mark.parametrize("is_fed", [True, False])
+def test_a_virtual_camera_is_listed_while_somebody_feeds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_fed: bool
+) -> None:
+    import fcntl
+
+    def ioctl(descriptor: int, request: int, data: bytearray) -> int:
+        if request == 0x80685600:
+            data[:] = loopback()
+        elif not is_fed:
+            raise OSError(22, "Invalid argument")
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    node = tmp_path / "dev" / "video9"
+    node.parent.mkdir()
+    node.touch()
+    (tmp_path / "sys" / "video9").mkdir(parents=True)
+    assert inspect_v4l2(node) == CameraInfo(str(node), "DroidCam", None if is_fed else UNFED)
+    listed = list_v4l2(tmp_path / "sys", tmp_path / "dev")
+    assert listed == ([CameraInfo(str(node), "DroidCam")] if is_fed else [])
+    assert "DroidCam, scrcpy" in UNFED

@@ -22,6 +22,8 @@ from avatar.stages.sources.video import film_frames
 from tests.stages.sinks.sounding_film import make_sounding_film
 from tests.stages.sources.films import make_film, number_of, picture_of
 from tests.stages.sources.odd_films import (
+    cut_off,
+    hdr_film,
     in_one_size_then_another,
     interlaced,
     joined,
@@ -203,20 +205,6 @@ def test_fields_become_whole_pictures(tmp_path: Path) -> None:
     assert min(b - a for a, b in pairwise(lefts)) > 8
 
 
-def hdr_film(path: Path, transfer: int, signal: float) -> Path:
-    """Write flat grey whose BT.2020 signal, 0 to 1, is ``signal``."""
-
-    def setup(stream: Any) -> None:
-        tag(stream.codec_context)
-
-    def tag(target: Any) -> None:
-        target.color_primaries, target.color_trc, target.colorspace = 9, transfer, 9
-
-    grey = np.full((32, 32, 3), round(signal * 255), np.uint8)
-    options = {"x264-params": f"colorprim=9:transfer={transfer}:colormatrix=9"}
-    return write_pictures(path, [grey] * 3, setup=setup, tag=tag, options=options)
-
-
 @pytest.mark.parametrize(
     ("transfer", "signal", "grey"),
     [
@@ -268,31 +256,11 @@ def test_a_name_with_a_colon_is_a_file(
 def test_a_film_cut_off_in_the_middle_tells_how_much_is_missing(
     tmp_path: Path, suffix: str
 ) -> None:
-    options = {"preset": "ultrafast"} if suffix == ".mp4" else {}
-    noise = np.random.default_rng(0).integers(0, 255, (100, 96, 128, 3), dtype=np.uint8)
-    film = write_pictures(
-        tmp_path / f"a{suffix}", list(noise), codec="libx264" if suffix == ".mp4" else "mpeg4",
-        options=options,
-    )  # fmt: skip
+    film = cut_off(tmp_path / f"a{suffix}", share=1.0)
     assert film_timing(film).missing_s == 0
-    if suffix == ".mp4":
-        film = with_the_index_in_front(film, tmp_path / "front.mp4")
-    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    film = cut_off(tmp_path / f"a{suffix}")
     assert 1.5 < film_timing(film).missing_s < 2.5
     assert 35 <= len(all_frames(film)) <= 65
-
-
-def with_the_index_in_front(source: Path, path: Path) -> Path:
-    with (
-        av.open(str(source)) as film,
-        av.open(str(path), "w", options={"movflags": "faststart"}) as out,
-    ):
-        target = out.add_stream_from_template(film.streams.video[0])
-        for packet in film.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = target
-                out.mux(packet)
-    return path
 
 
 def test_pictures_that_nothing_decodes_are_said_to_be_so(tmp_path: Path) -> None:
