@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -76,9 +75,9 @@ def flushed(status: int) -> int:
         sys.stdout.flush()
         return status
     except OSError as error:
-        # Else Python tries again when it ends, and complains at length.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from avatar.core.machine import give_up_stdout
+
+        give_up_stdout()
         if not isinstance(error, BrokenPipeError):  # `avatar … | head` is no trouble
             say(f"avatar: standard output cannot be written: {error.strerror}")
         return status or 1
