@@ -154,6 +154,10 @@ class _Window:
             self.end = self._look()
 
     @property
+    def lost_outputs(self) -> tuple[str, ...]:
+        return self._session.lost_outputs
+
+    @property
     def cpu_ms_a_frame(self) -> float:
         frames = self.end[2] - self.begin[2]
         return (self.end[0] - self.begin[0]) * 1e3 / max(frames, 1)
@@ -191,6 +195,9 @@ def bench(
         from avatar.measure.plot import plot_bench
 
         plot_bench(plot, summary, {s: recorder.spans(s) for s in recorder.stages()})
+    if window.lost_outputs:
+        say(f"lost, and not back at the end: {', '.join(window.lost_outputs)}")
+        return 1
     return 0
 
 

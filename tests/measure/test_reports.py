@@ -134,3 +134,14 @@ def test_bench_draws_the_figures_of_a_stream_too(tmp_path: Path, home: Home) -> 
     plot = tmp_path / "x.png"
     assert bench(config, home, unpaced=False, json_path=None, plot=plot, out=address) == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_of_an_output_that_is_not_there_is_no_success(home: Home) -> None:
+    config = replace(LIVE, seconds=0.1)
+    address = "udp://no-such-host.invalid:1234"
+    try:
+        status = bench(config, home, unpaced=False, json_path=None, plot=None, out=address)
+    except SinkError as error:  # where nothing at all was sent
+        assert "no picture reached" in str(error)
+    else:
+        assert status == 1
