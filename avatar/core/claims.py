@@ -40,10 +40,18 @@ def claimed(path: Path) -> Iterator[None]:
 
 def is_claimed(path: Path) -> bool:
     """Return whether somebody is writing ``path`` now. Raises ``OSError`` without the folder."""
-    try:
-        with claimed(path):
+    key = _key(path)
+    with _lock:
+        if key in _claimed:
+            return True
+    if not sys.platform.startswith("linux"):
+        return False
+    # Asked without claiming, which could keep a writer out that comes at this moment.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(_name(key))
+        except OSError:
             return False
-    except UsageError:
         return True
 
 
@@ -54,16 +62,19 @@ def _key(path: Path) -> str:
     return f"{folder.st_dev}:{folder.st_ino}:{real.name}"
 
 
+def _name(key: str) -> str:
+    return f"\0webcam-avatar-{hashlib.sha256(os.fsencode(key)).hexdigest()[:40]}"
+
+
 @contextmanager
 def _known_to_all(key: str, path: Path) -> Iterator[None]:
     """Hold a socket's name that only Linux has: no file, and gone with its process (unix(7))."""
     if not sys.platform.startswith("linux"):
         yield
         return
-    name = hashlib.sha256(os.fsencode(key)).hexdigest()[:40]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
         try:
-            held.bind(f"\0webcam-avatar-{name}")
+            held.bind(_name(key))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise _taken(path) from None
