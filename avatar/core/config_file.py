@@ -80,7 +80,7 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
     elif str in kinds and type(value) is int and not takes_several(name, table):
         value = str(value)
     try:
-        if _is_guess(value, kinds):
+        if _is_guess(value, kinds) or _has_nul(value):
             raise TypeError
         kept = _adapter(name, table).validate_python(value)
     except (ValidationError, TypeError):
@@ -96,6 +96,12 @@ def _is_guess(value: Any, kinds: set[Any]) -> bool:
     if bool in kinds:
         return not isinstance(value, bool)
     return bool({int, float} & kinds) and isinstance(value, (bool, str))
+
+
+def _has_nul(value: Any) -> bool:
+    """Return whether a text ends in its middle for the system, which no path or name may."""
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    return any("\0" in str(text) for text in texts)
 
 
 def _wanted(name: str, table: type) -> str:
