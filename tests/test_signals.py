@@ -66,4 +66,5 @@ def test_a_signal_leaves_films_that_play_and_old_ones_whole(tmp_path: Path, mome
     for path in left:
         assert path.stem in ("film", "film.part"), what
         assert shows(path), f"{path.name}; {what}"
-    assert sent is signal.SIGKILL or "Traceback" not in said, what
+    # Before the program is loaded, Python itself complains of Ctrl-C.
+    assert "Traceback" not in said or "avatar/app/" not in said, what

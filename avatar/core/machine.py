@@ -274,6 +274,18 @@ def call_at_interrupt(call: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, lambda _number, _frame: call())
 
 
+def end_at_interrupts() -> None:
+    """End at SIGINT without a word from now on: while a program is only being loaded."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def raise_at_interrupts() -> None:
+    """Raise ``KeyboardInterrupt`` at SIGINT from now on, as Python does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def ignore_interrupts() -> None:
     """Let SIGINT pass: it reaches all programs of a terminal, and another one says when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -134,3 +134,15 @@ def test_what_a_disk_refuses_anywhere_is_one_line(
     said = capsys.readouterr().err
     assert said.startswith(f"avatar: {error.filename}: {error.strerror}. Check")
     assert said.count("\n") == 1
+
+
+def test_ctrl_c_before_anything_began_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from avatar.app import cli
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == cli.INTERRUPTED

@@ -36,7 +36,11 @@ from avatar.app.cli.stored import (
     profiles_remove,
 )
 from avatar.core.errors import AvatarError
+from avatar.core.machine import raise_at_interrupts
 from avatar.core.terminal import any_letters, flushed, say
+
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended."""
 
 app = typer.Typer(
     name="avatar",
@@ -115,6 +119,7 @@ models_app.command("remove")(models_remove)
 
 def main() -> None:
     """Run the command line; what the user can mend becomes one line and an exit status."""
+    raise_at_interrupts()
     any_letters()
     raise SystemExit(flushed(_status()))
 
@@ -127,6 +132,8 @@ def _status() -> int:
     except AvatarError as error:
         say(f"avatar: {error}")
         return error.exit_status
+    except KeyboardInterrupt:  # before anything was begun that ends by itself
+        return INTERRUPTED
     except OSError as error:
         if error.errno is None:
             raise
