@@ -249,8 +249,9 @@ class Mp4Writer:
         named, part = self._path, file.part
         try:
             if part is not None:
+                seekable = None if self._lost else self.film.finished
                 self._path = file.finish(
-                    whole=not self._cut, seekable=self.film.finished, tags=self._metadata
+                    whole=not self._cut, seekable=seekable, tags=self._metadata
                 )
         except OSError as error:
             assert part is not None

@@ -93,23 +93,28 @@ class UnfinishedFilm:
             return None
         return self._as_named(self.part) if self.goal.exists() else self._named
 
-    def finish(self, *, whole: bool, seekable: Mapping[str, str], tags: Mapping[str, str]) -> Path:
+    def finish(
+        self, *, whole: bool, seekable: Mapping[str, str] | None, tags: Mapping[str, str]
+    ) -> Path:
         """Put the film in its place, seekable if there is room; return where it lies.
 
         Not ``whole``: an older film stays, and the new one lies beside it. ``seekable``: the
-        muxer's options for a finished film. ``tags``: its metadata. Raises ``OSError``, and then
-        the film lies at ``part``.
+        muxer's options for a finished film, None where the disk leaves no room for one. ``tags``:
+        its metadata. Raises ``OSError``, and then the film lies at ``part``.
         """
         self._close_file()
         assert self.part is not None, "nothing was kept"
         if not whole and self.goal.exists():
             return self._as_named(self.part)
-        made = self._seekable(seekable, tags) if whole else None
-        part, self.part = self.part, None
-        place = put_in_place(made or part, self.goal, overwrite=self._overwrite and whole)
+        made = self._seekable(seekable, tags) if seekable is not None else None
+        try:
+            place = put_in_place(made or self.part, self.goal, overwrite=self._overwrite and whole)
+        except OSError:
+            _delete(made)
+            raise
         if made is not None:
-            with suppress(OSError):
-                part.unlink()
+            _delete(self.part)
+        self.part = None
         return self._named if place == self.goal else self._as_named(place)
 
     def _as_named(self, path: Path) -> Path:
@@ -120,9 +125,8 @@ class UnfinishedFilm:
     def release(self, *, keep: bool = True) -> None:
         """Let others write the film; without ``keep`` nothing of it stays."""
         self._close_file()
-        if not keep and self.part is not None:
-            with suppress(OSError):
-                self.part.unlink()
+        if not keep:
+            _delete(self.part)
             self.part = None
         self._held.close()
 
@@ -143,10 +147,8 @@ class UnfinishedFilm:
                 os.ftruncate(self._file, self._whole_bytes)
         if not self._whole_bytes:
             self._close_file()
-            if self.part is not None:
-                with suppress(OSError):
-                    self.part.unlink()
-                self.part = None
+            _delete(self.part)
+            self.part = None
 
     def _close_file(self) -> None:
         self._gathered.clear()
@@ -154,6 +156,12 @@ class UnfinishedFilm:
             file, self._file = self._file, None
             with suppress(OSError):
                 os.close(file)
+
+
+def _delete(path: Path | None) -> None:
+    if path is not None:
+        with suppress(OSError):
+            path.unlink()
 
 
 def check_goal(goal: Path, overwrite: bool) -> None:

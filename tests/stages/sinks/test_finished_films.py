@@ -93,6 +93,34 @@ def test_a_film_that_ends_before_its_time_lies_beside_the_old_one(
 
 
 @kinds
+def test_a_film_that_ends_before_its_time_is_seekable_where_there_is_no_older(
+    tmp_path: Path, kind: str
+) -> None:
+    goal = tmp_path / f"talk{kind}"
+    with pytest.raises(ZeroDivisionError), writer_at(goal) as writer:
+        fill(writer, 20)
+        raise ZeroDivisionError
+    assert names(tmp_path) == [goal.name]
+    assert shown(goal) == 20
+    assert is_seekable(goal)
+
+
+def test_a_film_that_cannot_take_its_name_stays_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> Path:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(unfinished, "put_in_place", refuse)
+    goal = tmp_path / "talk.mp4"
+    left = r"may not write .* It is .*talk\.part\.mp4"
+    with pytest.raises(SinkLostError, match=left), writer_at(goal) as writer:
+        fill(writer, 20)
+    assert names(tmp_path) == ["talk.part.mp4"]
+    assert shown(tmp_path / "talk.part.mp4") == 20
+
+
+@kinds
 def test_a_finished_film_is_seekable_and_shows_what_its_pieces_showed(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
