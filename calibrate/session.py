@@ -41,6 +41,8 @@ _PROBLEM_S = 1.0
 _LINGER_S = 0.7
 # A resting face smiles, speaks and blinks no more than this (scores), plus its turn in radians.
 _REST_EXPRESSION = 0.9
+# Of a score that is high at rest what is left above it counts as no less than this.
+_LEAST_ROOM = 0.3
 # In any order, what belongs to an act begins and ends so much before and after it.
 _AROUND_S = 0.4
 
@@ -267,9 +269,11 @@ class Session:
     def _change(self, sample: Sample) -> Change:
         rest = self._resting
         assert rest is not None
+        # A score ends at 1: of a face that purses its lips at rest less is left to be seen.
+        room = np.maximum(1 - np.maximum(rest.scores, 0), _LEAST_ROOM).astype(np.float32)
         return Change(
             sample.timestamp_ns,
-            sample.scores - rest.scores,
+            (sample.scores - rest.scores) / room,
             sample.turn - rest.turn,
             (sample.opening / np.maximum(rest.opening, 0.05)).astype(np.float32),
             sample.lip_gap - rest.lip_gap,

@@ -15,7 +15,8 @@ Act = Callable[["Change"], bool]
 class Change:
     """A face against the resting one: what the steps look at.
 
-    ``scores``: float32 (52,), blendshapes above rest. ``turn``: float32 (3,), radians: pitch (up
+    ``scores``: float32 (52,), blendshapes above rest, as a share of what is left above rest up to
+    1. ``turn``: float32 (3,), radians: pitch (up
     is negative), yaw (to the picture's right), roll. ``opening``: float32 (2,), lids' distance as
     a share of the resting one. ``lip_gap``: between the inner lips, head units above rest;
     ``lips_apart``: the same as it is, for people who rest with parted lips.

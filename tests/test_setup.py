@@ -279,3 +279,34 @@ def test_scripts_can_be_run(script: str) -> None:
     path = ROOT / "scripts" / script
     assert os.access(path, os.X_OK)
     subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("wrong", ["studoi", "--studio", "dev,studio", ".*"])
+def test_an_extra_that_does_not_exist_is_refused_before_anything_is_made(
+    checkout: Path, wrong: str
+) -> None:
+    done = setup(checkout, "dev", wrong)
+    assert done.returncode == 1
+    assert f"found '{wrong}'" in done.stderr
+    assert " studio " in done.stderr
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("script", ["setup", "test"])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_installs_nothing(checkout: Path, script: str, flag: str) -> None:
+    shutil.copy(ROOT / "scripts" / "test", checkout / "scripts" / "test")
+    done = subprocess.run(
+        [str(checkout / "scripts" / script), flag], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"scripts/{script}" in done.stdout
+    assert not (checkout / ".venv").exists()
+
+
+def test_the_extras_that_exist_are_those_of_the_project(checkout: Path) -> None:
+    import tomllib
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    said = setup(checkout, "--help").stdout
+    assert said.splitlines()[-1].split()[1:] == list(declared["optional-dependencies"])

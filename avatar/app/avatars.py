@@ -11,10 +11,12 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import EngineError, SinkError, UsageError
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.face.head import head_turn_deg
-from avatar.core.files import check_writable, expanded, kind_of
+from avatar.core.files import expanded, kind_of
 from avatar.core.frames import BLENDSHAPE_NAMES, GeneratedFrame, LabelledFrame, Presence
 from avatar.core.home import Home
 from avatar.core.messages import Message
+from avatar.core.outputs import check_output, whole_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.avatars import AvatarStore, StoredAvatar, name_of_file
 from avatar.library.face_model import find_face_model
@@ -178,7 +180,7 @@ def list_avatars(home: Home) -> int:
             f"{1 + len(stored.more)}",
             f"{stored.added.astimezone():%Y-%m-%d %H:%M}",
         )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     for fault in faults:
         say(fault)
     return 0
@@ -253,9 +255,7 @@ def _generator(stored: StoredAvatar) -> list[tuple[str, str]]:
 def _check_preview(path: Path, force: bool) -> None:
     if path.suffix.lower() != ".png":
         raise UsageError(f"--preview: expected the name of a .png file, found {path}")
-    check_writable(path, "--preview")
-    if path.exists() and not force:
-        raise UsageError(f"--preview: {path} exists. Choose another name, or give --force.")
+    check_output(path, "--preview", force=force)
 
 
 def write_preview(stored: StoredAvatar, path: Path) -> None:
@@ -268,7 +268,8 @@ def write_preview(stored: StoredAvatar, path: Path) -> None:
         tags.add_itxt(key, value)
     frame = _portrait(stored)
     try:
-        Image.fromarray(frame.image).save(path, "PNG", pnginfo=tags)
+        with whole_output(path) as part:
+            Image.fromarray(frame.image).save(part, "PNG", pnginfo=tags)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
-from avatar.core.files import check_writable
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.learn.person.guide import Prompts
 from avatar.learn.person.learn import CalibrationResult, Lesson, learn
 from avatar.library.profiles import ProfileStore
+from avatar.measure.reports import check_reports
 
 __all__ = ["CalibrationResult", "Lesson", "calibrate", "learn"]
 
@@ -50,8 +51,9 @@ def calibrate(
         raise UsageError(
             f"the profile {name} exists. Choose another --name, or --force to replace it."
         )
+    store.check_writable(name)
     if html is not None:
-        check_writable(html, "--html")
+        check_reports(html=html, force=force, read=(camera,))
     prompts = Prompts()
     result = learn(
         camera, unattended=unattended, window=window, face_model=face_model, home=home,
@@ -78,11 +80,11 @@ def _sound_delay_ms(store: ProfileStore, name: str) -> float | None:
 def _keep(store: ProfileStore, name: str, result: CalibrationResult, html: Path | None) -> int:
     path = store.save(name, result.profile)
     seen = ", ".join(result.seen) or "the resting face alone"
-    say(f"learned from {len(result.recording)} frames: {seen}")
+    say(f"learned from {counted(len(result.recording), 'frame')}: {seen}")
     if result.partly:
         say(f"seen in part: {', '.join(result.partly)}")
     if result.missing:
-        say(f"not seen, the usual values stay: {', '.join(result.missing)}")
+        say(f"not seen clearly enough, the usual values stay: {', '.join(result.missing)}")
     if result.profile.lips.closed > _PARTED_LIPS:
         say(
             "the lips were parted even in the calmest moment: the avatar will press its own "

@@ -15,6 +15,7 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import AvatarError, EngineError, UsageError
 from avatar.core.files import file_sha256, move
 from avatar.core.home import Home
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.models import builds, checking, download, importing, store
 from avatar.library.models.catalog import ENTRIES, Entry, PublishedFile, find
@@ -57,7 +58,7 @@ def list_models(root: Path) -> int:
             _megabytes(_bytes_in(folder)),
             _megabytes(_bytes_in(store.build_folder(folder))),
         )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     for fault in faults:
         say(fault)
     say(f"they lie in {root}. Get one: avatar models pull MODEL")

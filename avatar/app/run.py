@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from avatar.core.files import check_writable, write_json
+from avatar.core.counting import counted
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import summarise
 from avatar.core.options import Options
+from avatar.core.outputs import check_output, write_json
 from avatar.core.terminal import say
 from avatar.measure.process import age_s
 from avatar.sessions.live import LiveSession
 from avatar.sessions.sound import sound_summary
+from avatar.stages.sinks import file_of
 from avatar.stages.sinks.streaming.address import redacted
 
 
 def run(config: Options, home: Home) -> int:
     """Run until the user ends it; print a summary; return the exit status."""
     if config.stats is not None:
-        check_writable(config.stats, "--stats")
+        others = [path for path in map(file_of, config.out) if path is not None]
+        check_output(
+            config.stats, "--stats", force=config.force, others=[*others, Path(config.camera)]
+        )
     session = LiveSession(config, say, home=home)
     moved_by = "no camera" if config.drive == "audio" else config.camera
     outputs = ", ".join(map(redacted, config.out))
@@ -39,6 +44,9 @@ def run(config: Options, home: Home) -> int:
             # What never began has nothing to report but its error.
             if session.first_frame_ns is not None:
                 _report(session, config.stats)
+    if session.lost_outputs:
+        say(f"lost, and not back at the end: {', '.join(session.lost_outputs)}")
+        return 1
     return 0
 
 
@@ -49,16 +57,17 @@ def _report(session: LiveSession, path: Path | None) -> None:
     for sink, values in summary["sinks"].items():
         latency = values["latency"]
         losses = summary["counts"].get(f"failed.{sink}", 0)
-        lost = f"; lost {losses} times" if losses else ""
+        lost = f"; lost {counted(losses, 'time')}" if losses else ""
         if values["delivery"]["frames"]:
             say(
-                f"{sink}: {values['delivery']['frames']} frames, "
+                f"{sink}: {counted(values['delivery']['frames'], 'frame')}, "
                 f"{values['delivery']['fps']:.1f} fps, latency {latency['p50_ms']:.0f} ms "
                 f"(95 %: {latency['p95_ms']:.0f} ms){lost}"
             )
     if session.sound is not None:
         say(sound_summary(session.sound.report))
-    say(f"dropped {summary['dropped_share']:.1%} of {summary['counts'].get('captured', 0)} frames")
+    captured = counted(summary["counts"].get("captured", 0), "frame")
+    say(f"dropped {summary['dropped_share']:.1%} of {captured}")
     say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")
     if path is not None:
         write_json(path, summary)

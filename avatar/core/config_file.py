@@ -13,6 +13,7 @@ from avatar.core.options import (
     LIVE,
     Options,
     check_bound,
+    choices_of,
     declared,
     flag_of,
     options_on,
@@ -33,9 +34,26 @@ def read_options(
     Raises ``ConfigError`` for an unreadable file, an unknown key (naming the nearest known one) or
     a value of the wrong kind, ``UsageError`` for what does not go together.
     """
-    values = _read(path, command) if path is not None else {}
-    values |= {name: checked(name, value) for name, value in given.items() if value is not None}
-    return Options(**values), frozenset(values)
+    written = _read(path, command) if path is not None else {}
+    values = written | {
+        name: checked(name, value) for name, value in given.items() if value is not None
+    }
+    try:
+        return Options(**values), frozenset(values)
+    except UsageError as error:
+        raise _from_file(path, written, error) from None
+
+
+def _from_file(path: Path | None, written: Mapping[str, Any], error: UsageError) -> UsageError:
+    """Return ``error`` with the file's name where the file alone says what is wrong."""
+    if path is None:
+        return error
+    try:
+        Options(**written)
+    except UsageError as same:
+        if str(same) == str(error):
+            return ConfigError(f"{path}: {error}")
+    return error
 
 
 def load_options(path: Path | None, given: Mapping[str, Any] | None = None) -> Options:
@@ -59,32 +77,53 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
     kinds = {type_of(name, table), *get_args(type_of(name, table))}
     if takes_several(name, table) and isinstance(value, str):
         value = [value]
-    elif str in kinds and type(value) is int:
+    elif str in kinds and type(value) is int and not takes_several(name, table):
         value = str(value)
-    _check_kind(name, value, kinds)
     try:
+        if _is_guess(value, kinds) or _has_nul(value):
+            raise TypeError
         kept = _adapter(name, table).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, (name, *first["loc"])))
-        wrong = first.get("input")
-        # An output may be an address with a key in it: neither it nor the library's error is shown.
-        found = type(wrong).__name__ if name == "out" else repr(wrong)
-        raise ConfigError(f"`{key}`: {first['msg']}; found {found}") from None
+    except (ValidationError, TypeError):
+        # An output may be an address with a key in it: it is not shown.
+        found = type(value).__name__ if name == "out" else _words(value)
+        raise ConfigError(f"`{name}`: expected {_wanted(name, table)}, found {found}") from None
     check_bound(name, kept, table)
     return kept
 
 
-def _check_kind(name: str, value: Any, kinds: set[Any]) -> None:
-    """Raise ``ConfigError`` for what a library would take for a number or a switch: "5", "yes"."""
-    if bool in kinds and not isinstance(value, bool):
-        raise ConfigError(f"`{name}`: expected true or false, found {value!r}")
-    if {int, float} & kinds and isinstance(value, (bool, str)):
-        raise ConfigError(f"`{name}`: expected a number, found {_words(value)}")
+def _is_guess(value: Any, kinds: set[Any]) -> bool:
+    """Return whether a library would take for a number or a switch what is none: "5", "yes"."""
+    if bool in kinds:
+        return not isinstance(value, bool)
+    return bool({int, float} & kinds) and isinstance(value, (bool, str))
+
+
+def _has_nul(value: Any) -> bool:
+    """Return whether a text ends in its middle for the system, which no path or name may."""
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    return any("\0" in str(text) for text in texts)
+
+
+def _wanted(name: str, table: type) -> str:
+    """Return in words what an option takes."""
+    kind = type_of(name, table)
+    kinds = {kind, *get_args(kind)}
+    several = takes_several(name, table)
+    each = get_args(get_args(kind)[0]) if several else choices_of(name, table)
+    choices = [choice for choice in each if choice]
+    if choices:
+        listed = ", ".join(map(str, choices))
+        return f"a list of some of {listed}" if several else f"one of {listed}"
+    if bool in kinds:
+        return "true or false"
+    if {int, float} & kinds:
+        return "a whole number" if float not in kinds else "a number"
+    return "a text or a list of texts" if several else "a text"
 
 
 def _words(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
 
 
 def check_known(name: str, known: Collection[str], what: str = "key") -> None:

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
-from avatar.core.errors import AvatarError, SinkError, UsageError
+from avatar.core.errors import AvatarError, UsageError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -58,7 +58,7 @@ def whole_file(path: Path, *, flush: bool = False, mode: int = PRIVATE) -> Itera
     what the umask takes. ``flush``: be on the disk, not only in its cache, when this ends. Raises
     ``OSError``.
     """
-    part = path.with_name(f"{_beginning(path)}{secrets.token_hex(8)}.part")
+    part = path.with_name(f"{hidden_beginning(path)}{secrets.token_hex(8)}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
     try:
         yield part
@@ -79,37 +79,13 @@ def write_whole(path: Path, data: bytes | str, *, flush: bool = False, mode: int
         part.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def write_output(path: Path, data: bytes | str) -> None:
-    """Write what a user wants to have at ``path``, which may be a link or a device: in place.
-
-    Raises ``SinkError``.
-    """
-    try:
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def write_json(path: Path, summary: dict[str, Any]) -> None:
-    """Write a summary for other programs. Raises ``SinkError`` when the disk fails."""
-    write_output(path, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-
-
-def check_writable(path: Path, option: str) -> None:
-    """Raise ``UsageError`` where no file can be made: at the start, not after an hour's run."""
-    if path.is_dir() or not path.parent.is_dir():
-        found = "a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise UsageError(f"{option}: expected a file that can be made, found {found}: {path}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{option}: you may not write {path}. Choose a folder of your own.")
-
-
 def left_overs(path: Path) -> list[Path]:
     """Return what processes that were killed left of ``path``; one may be writing it now."""
-    return list(path.parent.glob(f"{glob.escape(_beginning(path))}*.part"))
+    return list(path.parent.glob(f"{glob.escape(hidden_beginning(path))}*.part"))
 
 
-def _beginning(path: Path) -> str:
+def hidden_beginning(path: Path) -> str:
+    """Return what the name of a hidden file begins with that is to become ``path``."""
     name = path.name.encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore")
     return f".{name}-"
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from avatar.core.errors import UsageError
 from avatar.core.files import expanded
 
 APP = "webcam-avatar"
@@ -42,10 +43,18 @@ class Home:
         """Return the home of the user that runs this program, by the customs of the system.
 
         ``environment``: where this program's own variables are read, ``AVATAR_MODELS`` and
-        ``AVATAR_FACE_MODEL``; the system's folders are those of the process.
+        ``AVATAR_FACE_MODEL``; the system's folders are those of the process. Raises ``UsageError``
+        where nothing says which folder is the user's home.
         """
         import platformdirs
 
+        try:
+            Path("~").expanduser()
+        except RuntimeError:
+            raise UsageError(
+                "expected a home folder for avatars, profiles and caches, found none: HOME is not "
+                "set, and the system has no user of this number. Set HOME to a folder"
+            ) from None
         data = platformdirs.user_data_path(APP)
         models, face_model = map(environment.get, (MODELS_VARIABLE, FACE_MODEL_VARIABLE))
         return cls(

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -216,6 +216,12 @@ def _native_stderr_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+def give_up_stdout() -> None:
+    """Send what is still to be printed nowhere: Python would try again at its end, and complain."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 # --- signals
 
 _stops: list[Callable[[], None]] = []
@@ -266,6 +272,18 @@ def _stop_all() -> None:
 def call_at_interrupt(call: Callable[[], None]) -> None:
     """Call ``call``, and nothing else, at SIGINT from now on; for a process that has one task."""
     signal.signal(signal.SIGINT, lambda _number, _frame: call())
+
+
+def end_at_interrupts() -> None:
+    """End at SIGINT without a word from now on: while a program is only being loaded."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def raise_at_interrupts() -> None:
+    """Raise ``KeyboardInterrupt`` at SIGINT from now on, as Python does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def ignore_interrupts() -> None:

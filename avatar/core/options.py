@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -370,6 +371,8 @@ def check_bounds(values: Any) -> None:
 def check_bound(name: str, value: Any, table: type = Options) -> None:
     """Raise ``UsageError`` for a value out of its option's bounds."""
     option = declared(table)[name]
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"{flag_of(name, table)}: expected a number, found {value:g}")
     if option.bounds is None or value is None:
         return
     low, high, _ = option.bounds

@@ -55,7 +55,7 @@ def find_face_model(
     """
     named = explicit or home.named_face_model
     if named is not None:
-        return _adopt(named)
+        return _adopt(named, is_named=True)
     for candidate in (home.face_model, _carried_face_model()):
         if candidate is not None and candidate.exists():
             return _adopt(candidate)
@@ -77,8 +77,8 @@ def _carried_face_model() -> Path | None:
     return next((Path(str(file.locate())) for file in files if file.name == FILE_NAME), None)
 
 
-def _adopt(path: Path) -> Path:
-    """Return ``path`` once its hash is right."""
+def _adopt(path: Path, *, is_named: bool = False) -> Path:
+    """Return ``path`` once its hash is right; ``is_named``: the user chose that very file."""
     try:
         found = file_hash(path)
     except OSError as error:
@@ -88,10 +88,15 @@ def _adopt(path: Path) -> Path:
             f"{FACE_MODEL_VARIABLE}, or leave both out to use the model that was installed"
         ) from error
     if found != FACE_MODEL_SHA256:
+        # A file that the user named may be anything, somebody's photograph too.
+        remedy = (
+            f"Leave out --face-model and {FACE_MODEL_VARIABLE} to use the one that was installed"
+            if is_named
+            else "Delete the file or name another one with --face-model"
+        )
         raise FaceModelError(
             f"{path} is not the expected face model: expected SHA-256 {FACE_MODEL_SHA256}, "
-            f"found {found}. Delete the file or name another one with --face-model; "
-            f"the right one is at {FACE_MODEL_URL}"
+            f"found {found}. {remedy}; the right one is at {FACE_MODEL_URL}"
         )
     return path
 

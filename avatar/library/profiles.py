@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from avatar.core.files import read_record, write_record
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.core.person import Person
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.avatars import check_name
 from calibrate import Profile
@@ -57,6 +59,19 @@ class ProfileStore:
         except OSError as error:
             raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
         return path
+
+    def check_writable(self, name: str) -> None:
+        """Raise what ``save`` would for the name and the folder; before somebody's minute."""
+        path = self.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            raise SinkError(
+                f"{path} cannot be written: {error.strerror or error}. Make {path.parent} a folder "
+                "that you may write in"
+            ) from error
 
     def remove(self, name: str) -> Path:
         """Delete a profile, also one that cannot be read; return where it was."""
@@ -116,7 +131,7 @@ def list_profiles(store: ProfileStore) -> int:
             str(len(profile.steps)),
             "–" if profile.field_of_view_deg is None else f"{profile.field_of_view_deg:.0f}°",
         )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     for fault in faults:
         say(fault)
     return 0
@@ -136,7 +151,7 @@ def compare(first: str, second: str, store: ProfileStore) -> int:
             table.add_row(
                 key, f"{one[key]:.3f}", f"{other[key]:.3f}", f"{other[key] - one[key]:+.3f}"
             )
-    Console(highlight=False).print(table)
+    print_table(table, Console(highlight=False))
     return 0
 
 

@@ -19,17 +19,19 @@ from typing import Any, overload
 import numpy as np
 
 from avatar.core.clock import Clock, ManualClock, MonotonicClock
-from avatar.core.errors import SourceEndedError, UsageError
-from avatar.core.files import check_writable, write_json
+from avatar.core.errors import SinkError, SourceEndedError, UsageError
 from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import Recorder, summarise
 from avatar.core.options import Options
+from avatar.core.outputs import write_json
 from avatar.core.pictures import jpeg
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import age_s, cpu_s, machine, memory_mb
+from avatar.measure.reports import check_reports
 from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
 from avatar.stages.sources import create_source
 from avatar.stages.sources.replay import ReplaySource
@@ -134,11 +136,11 @@ class _Window:
     """CPU, memory and time between two moments of a session, start-up left out."""
 
     def __init__(self, session: LiveSession, sink: str) -> None:
-        self._session, self._sink = session, sink
+        self._session, self.sink = session, sink
         self.begin = self.end = (0.0, 0.0, 0, 0)
 
     def _look(self) -> tuple[float, float, int, int]:
-        done = self._session.recorder.counts().get(f"delivered.{self._sink}", 0)
+        done = self._session.recorder.counts().get(f"delivered.{self.sink}", 0)
         return cpu_s(), memory_mb(), done, time.monotonic_ns()
 
     @contextmanager
@@ -150,6 +152,10 @@ class _Window:
         finally:
             timer.cancel()
             self.end = self._look()
+
+    @property
+    def lost_outputs(self) -> tuple[str, ...]:
+        return self._session.lost_outputs
 
     @property
     def cpu_ms_a_frame(self) -> float:
@@ -167,15 +173,18 @@ def bench(
     """
     config = replace(config, out=(out,))
     seconds = config.seconds or 20.0
-    for path, option in ((json_path, "--json"), (plot, "--plot")):
-        if path is not None:
-            check_writable(path, option)
+    check_reports(json=json_path, plot=plot, force=True, read=(config.camera,))
     model = find_face_model(config.face_model, home)
     clock = MonotonicClock()
     say(f"reading {config.camera} …")
     frames = load_frames(config.camera, CAMERA_FPS)
     before = tracker_alone(frames, model, clock, _ALONE_S)
     recorder, window, first_s = _session(config, home, frames, clock, seconds, unpaced)
+    if not recorder.spans(f"capture→{window.sink}"):
+        raise SinkError(
+            f"nothing to measure: no picture reached {window.sink} after the first "
+            f"{_WARM_UP_S:g} s. Check --out, and measure for longer"
+        )
     after = tracker_alone(frames, model, clock, _ALONE_S)
     summary = _summary(config, recorder, window, (before, after), unpaced)
     summary["first_frame_s"] = first_s
@@ -186,6 +195,9 @@ def bench(
         from avatar.measure.plot import plot_bench
 
         plot_bench(plot, summary, {s: recorder.spans(s) for s in recorder.stages()})
+    if window.lost_outputs:
+        say(f"lost, and not back at the end: {', '.join(window.lost_outputs)}")
+        return 1
     return 0
 
 
@@ -279,7 +291,7 @@ def _print(summary: dict[str, Any]) -> None:
     for stage, values in rows.items():
         cells = [f"{values[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "max_ms")]
         table.add_row(stage, *cells, style="bold" if stage == "capture→sink" else None)
-    console.print(table)
+    print_table(table, console)
     delivery = sink["delivery"]
     drops = {k: v for k, v in summary["counts"].items() if k.startswith("dropped.")}
     why = ", ".join(f"{v} {k.removeprefix('dropped.')}" for k, v in drops.items()) or "none"

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.face.rotation import vector_from_rotation
-from avatar.core.files import write_output
 from avatar.core.frames import BLENDSHAPE_INDEX, FaceTrack, Motion, Presence
+from avatar.core.outputs import write_output
 from avatar.library.profiles import figures
 from avatar.measure.page import bullets, drawn, element, page, plot, table
 from avatar.stages.motion.retarget import FaceRetargeter
@@ -104,7 +104,11 @@ def _page(name: str, profile: Profile, picture: bytes, missing: Sequence[str]) -
         )
     ]
     if missing:
-        parts.append(element("p", f"Not seen, so the usual values stay: {', '.join(missing)}."))
+        parts.append(
+            element(
+                "p", f"Not seen clearly enough, so the usual values stay: {', '.join(missing)}."
+            )
+        )
     parts.append(plot("Signals before and after", picture))
     talk = [f"{one.of} shows in {one.shows_in}: {one.share:.0%}" for one in profile.cross_talk]
     if talk:

@@ -9,14 +9,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from avatar.core.counting import counted
 from avatar.core.errors import AvatarError
 from avatar.core.home import Home
 from avatar.core.libraries import install_line, missing_libraries, system_family
+from avatar.core.terminal import as_typed
 from avatar.library.face_model import find_face_model
+from avatar.measure.checks import Check
+from avatar.measure.doctor_user import check_avatar, check_folders
 from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.stages.sinks.pipewire_service import look_for_pipewire
 from avatar.stages.sound.devices import KINDS, NO_CABLE, is_cable, list_sound
@@ -45,20 +47,13 @@ except (ImportError, OSError) as error:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at. ``remedy`` is what mends it, empty when nothing needs mending."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-    remedy: str = ""
-
-
-def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
+def run_checks(
+    home: Home, face_model: Path | None = None, avatar: str | None = None
+) -> list[Check]:
     """Look at everything that a run needs; takes a few seconds and opens no connection.
 
-    ``face_model`` is the path given with ``--face-model``. Nothing is downloaded.
+    ``face_model`` is the path given with ``--face-model``. ``avatar``: a photograph, or the name of
+    a stored avatar, to look at too. Nothing is downloaded.
     """
     libraries = [check_system_libraries(), *check_libraries(), check_opencv()]
     usable = all(check.state != "fail" for check in libraries)
@@ -73,8 +68,10 @@ def run_checks(home: Home, face_model: Path | None = None) -> list[Check]:
         check_streams(),
         *([check_engines()] if usable else []),
         *check_permissions(),
+        *check_folders(home),
         *check_memory(),
         check_speed(home, face_model) if usable else _unmeasured_speed(),
+        *([check_avatar(avatar, home, face_model)] if usable and avatar is not None else []),
     ]
 
 
@@ -252,7 +249,9 @@ def check_sound() -> Check:
         detail = "no microphone found; only --mic needs one"
         remedy = "plug one in, or start the sound server (PipeWire, PulseAudio)"
         return Check("Sound", "warn", detail, remedy)
-    detail = f"{mics} microphones, {speakers} speakers, listed by `avatar devices`"
+    detail = (
+        f"{counted(mics, 'microphone')}, {counted(speakers, 'speaker')}, listed by `avatar devices`"
+    )
     if any(map(is_cable, devices)):
         return Check("Sound", "ok", detail)
     return Check("Sound", "warn", f"{detail}; none leads into a call", NO_CABLE)
@@ -354,10 +353,10 @@ def report(checks: Sequence[Check]) -> int:
     styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     for check in checks:
         line = Text(f"{check.state:<5}", styles[check.state])
-        line.append(f"{check.name}: {check.detail}", "default")
+        line.append(f"{check.name}: {as_typed(check.detail)}", "default")
         console.print(line, soft_wrap=True)  # lines to copy must not be broken
         if check.remedy:
-            console.print(Text(f"      -> {check.remedy}", "bold"), soft_wrap=True)
+            console.print(Text(f"      -> {as_typed(check.remedy)}", "bold"), soft_wrap=True)
     failed = sum(check.state == "fail" for check in checks)
     warned = sum(check.state == "warn" for check in checks)
     warnings = f"{warned} warning{'' if warned == 1 else 's'}"
@@ -365,6 +364,6 @@ def report(checks: Sequence[Check]) -> int:
     return 1 if failed else 0
 
 
-def doctor(home: Home, face_model: Path | None = None) -> int:
+def doctor(home: Home, face_model: Path | None = None, avatar: str | None = None) -> int:
     """Check this machine, print the result, and return the exit status."""
-    return report(run_checks(home, face_model))
+    return report(run_checks(home, face_model, avatar))

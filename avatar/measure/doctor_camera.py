@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from avatar.core.libraries import install_line, missing_libraries, system_family
-from avatar.measure.doctor import JOIN_VIDEO, Check
+from avatar.measure.checks import Check
+from avatar.measure.doctor import JOIN_VIDEO
 from avatar.stages.sinks import v4l2
 from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs, module_installed
 from avatar.stages.sinks.pipewire_service import PipeWireService, look_for_pipewire, socket_path

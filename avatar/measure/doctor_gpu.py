@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from avatar import __version__
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.files import check_writable, write_output
 from avatar.core.options import PUBLISHED
+from avatar.core.outputs import check_output, write_output
 from avatar.library.models.builds import SaidProgress, Target, choose_target, models_of, open_model
 from avatar.library.models.store import installed_states, model_folder
 from avatar.measure.process import machine
@@ -101,9 +101,7 @@ def doctor_gpu(
     if family not in PUBLISHED:
         known = " or ".join(PUBLISHED)
         raise UsageError(f"--engine: expected {known} with --gpu, found {family!r}")
-    check_writable(report, "--report")
-    if report.exists() and not force:
-        raise UsageError(f"--report: {report} exists already. Name another file, or --force")
+    check_output(report, "--report", force=force)
     notes = _Notes(say)
     try:
         status = _examined(family, models, backend, precision, notes)

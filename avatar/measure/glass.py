@@ -25,13 +25,14 @@ from typing import Any, Self
 import numpy as np
 
 from avatar.core.clock import Clock, MonotonicClock
+from avatar.core.counting import counted
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.files import check_writable, write_json
 from avatar.core.frames import CameraFrame, GeneratedFrame, LabelledFrame, Motion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.observe import distribution, summarise
 from avatar.core.options import Options
+from avatar.core.outputs import check_writable, write_json
 from avatar.core.stages import FrameSource, Generator
 from avatar.core.terminal import say
 from avatar.core.wrapped import Wrapped
@@ -244,7 +245,7 @@ def _report(reader: CodeReader, session: LiveSession, looped: bool, json_path: P
     light, inside = distribution(reader.delays_ms), distribution(reader.inside_ms)
     say(
         f"light to light: p50 {light.p50_ms:.1f} ms, p95 {light.p95_ms:.1f}, "
-        f"max {light.max_ms:.1f} over {light.count} frames "
+        f"max {light.max_ms:.1f} over {counted(light.count, 'frame')} "
         f"({reader.unread} without a readable number)"
     )
     say(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avatar.core.errors import UsageError
-from avatar.core.files import write_output
+from avatar.core.outputs import write_output
 
 _VOID = ("img", "meta")
 _STYLE = """

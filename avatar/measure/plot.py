@@ -24,7 +24,7 @@ def _png(summary: dict[str, Any], spans: dict[str, list[Span]]) -> bytes:
 
     figure = Figure(figsize=(11, 7), layout="constrained")
     over_time, spread = figure.subplots(2, 1)
-    total = spans.get("capture→none", [])
+    total = next((kept for stage, kept in spans.items() if stage.startswith("capture→")), [])
     origin_ns = total[0].end_ns if total else 0
     for stage, kept in spans.items():
         whole = stage.startswith("capture→")
@@ -47,10 +47,11 @@ def _png(summary: dict[str, Any], spans: dict[str, list[Span]]) -> bytes:
 
 
 def _title(summary: dict[str, Any]) -> str:
-    what, latency = summary["what"], next(iter(summary["sinks"].values()))["latency"]
+    what, sink = summary["what"], next(iter(summary["sinks"].values()))
+    latency = sink["latency"]
     return (
         f"{what['camera'].rsplit('/', 1)[-1]} → {what['engine']} {what['frame']} {what['size']}: "
-        f"{summary['sinks']['none']['delivery']['fps']:.1f} fps, "
+        f"{sink['delivery']['fps']:.1f} fps, "
         f"capture→sink {latency['p50_ms']:.1f} ms (95 %: {latency['p95_ms']:.1f})"
     )
 

@@ -15,12 +15,14 @@ from uuid import uuid4
 
 from avatar import __version__
 from avatar.core.clock import ManualClock
+from avatar.core.counting import counted
 from avatar.core.errors import SourceEndedError, UsageError
 from avatar.core.files import expanded
 from avatar.core.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
 from avatar.core.options import Options
+from avatar.core.outputs import same_file
 from avatar.core.stages import FrameSource, Labeller, Tracker
 from avatar.core.stages import Generator as AvatarGenerator
 from avatar.core.terminal import say
@@ -36,7 +38,9 @@ from avatar.stages.motion.retarget import FaceRetargeter
 from avatar.stages.motion.template import Template, TemplateRecorder, is_template
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.film_sound import FilmSound, find_sound
-from avatar.stages.sinks.mp4 import Mp4Writer
+from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
+from avatar.stages.sources import USUAL_SIZE_PX
+from avatar.stages.sources.demo import DemoSource
 from avatar.stages.sources.timing import FilmTiming, film_timing
 from avatar.stages.sources.video import VideoSource
 from avatar.stages.track.landmarker import FaceLandmarker
@@ -45,6 +49,7 @@ T = TypeVar("T")
 
 Audio = Literal["keep", "none"]
 PORTRAIT_SIZE_PX = (720, 720)
+_DEMO_FPS, _DEMO_S = 30, 10.0
 INTERRUPTED = 130
 """Exit status of a program that Ctrl-C ended: the file is whole, the work is not."""
 
@@ -70,9 +75,15 @@ def animate(
     default one. Returns the exit status; raises ``UsageError``, ``PhotoError`` and
     the errors of the stages.
     """
+    driving, out = expanded(driving), expanded(out)
     _check(driving, out, audio, audio_track)
     _check_transparency(config, out)
-    driving = expanded(driving)
+    transparent = config.background == "transparent"
+    check_film(
+        out, overwrite=config.force, suffix=out.suffix.lower() if transparent else MP4.suffix
+    )
+    if config.reference == "key":
+        say("--reference key: a clip has no keys, so its first face is the reference")
     template = open_template(driving, config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
@@ -81,9 +92,9 @@ def animate(
     with ExitStack() as stages:
         if template is None:
             source = stages.enter_context(_film(driving))
-        keeps = audio == "keep" and template is None
+        keeps = audio == "keep" and template is None and not _is_demo(driving)
         sound = _sound(driving, audio_track) if keeps else None
-        timing = film_timing(driving) if template is None else _template_timing(template)
+        timing = _timing(driving, template, config.seconds)
         model = find_face_model(config.face_model, home)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
         size_px = size_px or _own_size(photo.photo, config)
@@ -95,11 +106,11 @@ def animate(
         if template is None:
             tracker = stages.enter_context(FaceLandmarker(model))
         stages.enter_context(ended_by_signals(stop.set))
-        # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)
         if template is None:
-            look = _first_look(driving, tracker, config)
-            motions = _motions(source, tracker, look, make_retargeter(config, home), config.seconds)
+            seconds = config.seconds or (_DEMO_S if _is_demo(driving) else None)
+            look = _first_look(driving, tracker, config, seconds)
+            motions = _motions(source, tracker, look, make_retargeter(config, home), seconds)
         else:
             motions = template.motions(config.seconds, config.motion)
         animation = _Animation(
@@ -112,6 +123,9 @@ def animate(
                     break
                 slots.put(animation.draw(motion))
                 step()
+        if stop.is_set():
+            writer.close(cut=True)
+    out = writer.path  # elsewhere where an older film stays
     _report(out, timing, animation, slots, sound is not None)
     if save_motion is not None:
         save(animation.recording, save_motion, say)
@@ -123,7 +137,7 @@ def animate(
 
 def _check(driving: Path, out: Path, audio: Audio, track: int | None) -> None:
     """Raise ``UsageError`` for what would destroy the clip or cannot be intended."""
-    if out.exists() and driving.exists() and out.samefile(driving):
+    if same_file(out, driving):
         raise UsageError(
             f"--out and --driving name the same file, {out}: writing would destroy the clip. "
             "Name another --out."
@@ -165,18 +179,19 @@ def _labeller(
 
 
 def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTiming) -> Mp4Writer:
-    path, rate = expanded(out), float(timing.rate)
+    rate = float(timing.rate)
     metadata = file_metadata(f"webcam-avatar {__version__}", uuid4().hex)
     if config.background == "transparent":
-        return AlphaFilmWriter(path, size_px, rate, metadata, overwrite=config.force)
+        return AlphaFilmWriter(out, size_px, rate, metadata, overwrite=config.force, say=say)
     return Mp4Writer(
-        path,
+        out,
         size_px,
         rate,
         metadata,
         preset="veryfast",
         low_latency=False,
         overwrite=config.force,
+        say=say,
     )
 
 
@@ -197,12 +212,27 @@ def _sound(driving: Path, track: int | None) -> FilmSound | None:
     return sound
 
 
+def _is_demo(driving: Path) -> bool:
+    """Return whether the made-up performance is meant, as with ``--camera demo``."""
+    return str(driving) == "demo"
+
+
+def _timing(driving: Path, template: Template | None, seconds: float | None) -> FilmTiming:
+    if template is not None:
+        return _template_timing(template)
+    if _is_demo(driving):
+        return FilmTiming(Fraction(_DEMO_FPS), True, round((seconds or _DEMO_S) * _DEMO_FPS))
+    return film_timing(driving)
+
+
 def _template_timing(template: Template) -> FilmTiming:
     rate = Fraction(template.rate).limit_denominator(1001)
     return FilmTiming(rate, True, template.frames)
 
 
-def _film(driving: Path) -> VideoSource:
+def _film(driving: Path) -> FrameSource:
+    if _is_demo(driving):
+        return DemoSource(USUAL_SIZE_PX, float(_DEMO_FPS), ManualClock(1_000_000_000))
     # A manual clock gives every frame at once, with the film's own time as its timestamp.
     return VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
 
@@ -223,12 +253,14 @@ def _motions(
             yield retargeter.retarget(track, track.timestamp_ns)
 
 
-def _first_look(driving: Path, tracker: Tracker, config: Options) -> FirstLook:
+def _first_look(
+    driving: Path, tracker: Tracker, config: Options, seconds: float | None
+) -> FirstLook:
     """Look for the reference; absolute motion does without, and so does another choice."""
     if config.motion == "absolute" or chosen_reference(config) != "auto":
         return FirstLook(None, ())
     with _film(driving) as source:
-        return look_ahead(_frames(source, config.seconds), tracker)
+        return look_ahead(_frames(source, seconds), tracker)
 
 
 def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
@@ -340,17 +372,28 @@ def _report(
 ) -> None:
     rate = float(timing.rate)
     sound = ", with the clip's sound" if has_sound else ""
-    say(f"{out}: {slots.frames} frames, {rate:.5g} fps, {slots.frames / rate:.2f} s{sound}")
+    say(
+        f"{out}: {counted(slots.frames, 'frame')}, {rate:.5g} fps, "
+        f"{slots.frames / rate:.2f} s{sound}"
+    )
     if not timing.constant:
         say(
-            f"the clip's rate varies: written at {rate:.5g} fps, {slots.repeated} frames shown "
+            f"the clip's rate varies: written at {rate:.5g} fps, "
+            f"{counted(slots.repeated, 'frame')} shown "
             f"longer, {slots.left_out} left out"
         )
     elif slots.repeated:
-        say(f"{slots.repeated} frames of the clip are damaged: the one before is shown longer")
+        are = "is" if slots.repeated == 1 else "are"
+        say(
+            f"{counted(slots.repeated, 'frame')} of the clip {are} damaged: the one before is "
+            "shown longer"
+        )
     if timing.missing_s:
         said_s = timing.missing_s + timing.frames / rate
         say(f"the clip is cut off: {timing.missing_s:.1f} s of its {said_s:.1f} s are missing")
     missing = animation.frames - animation.faces
     if missing:
-        say(f"no face in {missing} of {animation.frames} frames: the avatar held still or idled")
+        say(
+            f"no face in {missing} of {counted(animation.frames, 'frame')}: the avatar held still "
+            "or idled"
+        )

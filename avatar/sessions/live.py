@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -14,11 +15,13 @@ from avatar import __version__
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
+from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
 from avatar.core.observe import Recorder, dropped_share
 from avatar.core.options import Options, changeable, flag_of, takes_options
+from avatar.core.outputs import same_file
 from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
 from avatar.library.face_model import find_face_model
 from avatar.sessions.delay import MeasuredDelay
@@ -31,7 +34,8 @@ from avatar.sessions.streams import stream_settings
 from avatar.stages.generate.deck import Deck
 from avatar.stages.label import VisibleLabel, create_labeller, file_metadata
 from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.sinks import create_sink, keeps_alpha, takes_sound
+from avatar.stages.sinks import create_sink, file_of, keeps_alpha, takes_sound
+from avatar.stages.sinks.mp4 import check_film
 from avatar.stages.sinks.page import PageSink
 from avatar.stages.sinks.streaming.address import redacted
 from avatar.stages.sources import create_source, is_film_source
@@ -143,9 +147,7 @@ class LiveSession:
 
     def _sinks(self, clock: Clock) -> list[FrameSink]:
         config = self.config
-        if len(set(config.out)) < len(config.out):
-            found = ", ".join(map(redacted, config.out))
-            raise UsageError(f"--out: each output only once, found {found}")
+        _check_outputs(config)
         if config.background == "transparent":
             _check_transparency(config.out, self._say)
         return [self._sink(spec, clock) for spec in config.out]
@@ -218,6 +220,11 @@ class LiveSession:
     def outputs(self) -> dict[str, bool]:
         """Return the outputs by name, and whether each takes pictures at present."""
         return self._pipeline.outputs
+
+    @property
+    def lost_outputs(self) -> tuple[str, ...]:
+        """Return the outputs that were lost and not back when the session ended."""
+        return self._pipeline.lost_outputs
 
     def attach(self, spec: str) -> str:
         """Send pictures to ``spec`` too, as ``--out`` names it; return the output's name.
@@ -395,6 +402,26 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
 def _own_movement(config: Options) -> frozenset[str]:
     """Return the options of movement that the engine applies itself, in what it draws with."""
     return frozenset({"strength", "smoothing"} if find_engine(config.engine).sees_driver else ())
+
+
+def _check_outputs(config: Options) -> None:
+    """Raise ``UsageError`` for one output twice, and for a file that is also read or written."""
+    if len(set(config.out)) < len(config.out):
+        found = ", ".join(map(redacted, config.out))
+        raise UsageError(f"--out: each output only once, found {found}")
+    files = [path for path in map(file_of, config.out) if path is not None]
+    for first, second in combinations(files, 2):
+        if same_file(first, second):
+            raise UsageError(
+                f"--out: each output only once, found one file twice: {first} and {second}"
+            )
+    for path in files:
+        check_film(path, overwrite=config.force)
+        if same_file(path, expanded(config.camera)):
+            raise UsageError(
+                f"--out and --camera name the same file, {path}: writing would destroy the "
+                "recording. Name another --out"
+            )
 
 
 def _check_transparency(outputs: Sequence[str], say: Callable[[str], None]) -> None:

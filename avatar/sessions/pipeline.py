@@ -110,6 +110,7 @@ class Pipeline:
         # Swapped whole: other threads go through it while an output comes or goes.
         self._outlets = tuple(_Outlet(sink, self) for sink in sinks)
         self._steering = threading.Lock()
+        self._drawn_ns: int | None = None
 
     @property
     def clock(self) -> Clock:
@@ -130,6 +131,11 @@ class Pipeline:
     def outputs(self) -> dict[str, bool]:
         """Return each output by its name, and whether it takes pictures at present."""
         return {outlet.sink.name: outlet.is_open for outlet in self._outlets}
+
+    @property
+    def lost_outputs(self) -> tuple[str, ...]:
+        """Return the outputs that were lost and not back when the session ended."""
+        return tuple(outlet.sink.name for outlet in self._outlets if outlet.is_lost)
 
     def attach(self, sink: FrameSink) -> None:
         """Serve ``sink`` too from now on; from any thread while running.
@@ -176,6 +182,8 @@ class Pipeline:
     def run(self, seconds: float | None = None) -> None:
         """Run until stopped, the source ends, or ``seconds`` have passed since the first frame.
 
+        That is the first that was delivered; while no output takes any, the first that was drawn.
+
         Call it from the main thread: an ``InteractiveSink`` is served there. Raises
         what made a stage unable to start or to continue.
         """
@@ -221,7 +229,7 @@ class Pipeline:
             if not here:
                 # A bounded wait keeps signals answered on every system.
                 self._stop.wait(0.1)
-            first_ns = self.first_frame_ns
+            first_ns = self.first_frame_ns or self._drawn_ns
             if seconds is None or first_ns is None:
                 continue
             if self._clock.now_ns() >= first_ns + seconds * 1e9:
@@ -323,6 +331,7 @@ class Pipeline:
             except Exception as error:
                 failures = self._count_failure("generate", failures, error)
                 continue
+            self._drawn_ns = self._drawn_ns or self._clock.now_ns()
             for outlet in self._outlets:
                 outlet.offer(labelled)
         self._end_outlets()
@@ -365,6 +374,8 @@ class _Outlet:
         self.ready = threading.Event()
         self.drained = threading.Event()
         self.first_ns: int | None = None
+        # Went away, and is not back.
+        self.is_lost = False
         self._pipeline = pipeline
         self._opened = False
         self._settle_ns = round(sink.settle_s * 1e9) if isinstance(sink, RemoteSink) else 0
@@ -402,7 +413,11 @@ class _Outlet:
     def close(self) -> None:
         if self._opened:
             self._opened = False
-            self.sink.__exit__(None, None, None)
+            try:
+                self.sink.__exit__(None, None, None)
+            except SinkError as error:  # its end could not be written
+                self.is_lost = True
+                self._tell(words_of(error))
 
     def offer(self, frame: LabelledFrame) -> None:
         if self.box.put(frame):
@@ -460,6 +475,7 @@ class _Outlet:
 
     def _reopen(self) -> bool:
         """Close the sink and open it again with growing pauses, until it works or all ends."""
+        self.is_lost = True
         self.close()
         while not self._ending.wait(self._pause_s):
             self._pause_s = min(2 * self._pause_s, _RETRY_LAST_S)
@@ -467,6 +483,7 @@ class _Outlet:
                 self.open()
             except SinkError:
                 continue
+            self.is_lost = False
             self._back_ns = self._pipeline.clock.now_ns()
             self._settle(self._back_ns)
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+from avatar.core.counting import counted
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face
 from avatar.core.home import Home
@@ -126,7 +127,7 @@ def _camera_delay_s(config: Options, home: Home) -> float:
 
 def sound_summary(report: SoundReport) -> str:
     """Return the line that a session ends with."""
-    lost = f", lost {report.outages} times" if report.outages else ""
+    lost = f", lost {counted(report.outages, 'time')}" if report.outages else ""
     if report.wanted_ms == 0 and report.delay_ms == 0:
         return f"sound: {report.xruns} blocks lost{lost}"
     late_ms = report.delay_ms - report.wanted_ms

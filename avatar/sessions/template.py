@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from avatar.core.counting import counted
 from avatar.core.errors import SinkError, UsageError
-from avatar.core.files import check_writable
 from avatar.core.options import Options
+from avatar.core.outputs import check_output
 from avatar.sessions.engines import ENGINES, find_engine
 from avatar.stages.motion.template import (
     SUFFIX,
@@ -47,13 +48,7 @@ def check_saving(
         raise UsageError("--save-motion needs a clip; --driving is a motion template already")
     if path.suffix.lower() != SUFFIX:
         raise UsageError(f"--save-motion: expected a name that ends in {SUFFIX}, found {path}")
-    check_writable(path, "--save-motion")
-    if path.exists() and (not config.force or any(_same(path, other) for other in others)):
-        raise UsageError(f"--save-motion: {path} exists already. Name another file, or --force")
-
-
-def _same(a: Path, b: Path) -> bool:
-    return b.exists() and a.samefile(b)
+    check_output(path, "--save-motion", force=config.force, others=others)
 
 
 def recording_of(engine: str, rate: float) -> TemplateRecorder | None:
@@ -69,4 +64,7 @@ def save(recording: TemplateRecorder | None, path: Path, say: Callable[[str], No
         recording.save(path)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
-    say(f"{path}: the motion of {recording.frames} frames, for --engine {recording.family}")
+    say(
+        f"{path}: the motion of {counted(recording.frames, 'frame')}, "
+        f"for --engine {recording.family}"
+    )

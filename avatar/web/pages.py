@@ -53,8 +53,9 @@ class Pages:
         self._scheme = "https" if tls is not None else "http"
         self._peers = Peers(audience, inbox, self._place.addresses, say)
         self._server = PageServer(
-            self._app, self._place.address, port, tls=tls, at_end=self._peers.close
-        )
+            self._app, self._place.address, port, tls=tls, at_end=self._peers.close,
+            port_option="--port " if control is not None else "--out page:",
+        )  # fmt: skip
 
     def _app(self) -> App:
         port = self._server.port

@@ -45,7 +45,8 @@ class PageServer:
     """Serves ``app`` on a socket that is bound when the server is entered.
 
     ``address``: a number such as 127.0.0.1. ``port``: 0 takes a free one. ``at_end``: awaited in
-    the server's loop before it ends. A second thread-safe way in is ``call``.
+    the server's loop before it ends. ``port_option``: how the command that runs names another port.
+    A second thread-safe way in is ``call``.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class PageServer:
         *,
         tls: Tls | None = None,
         at_end: Callable[[], Awaitable[None]] | None = None,
+        port_option: str = "--port ",
     ) -> None:
+        self._port_option = port_option
         self._make_app, self._address, self._port = make_app, address, port
         self._tls, self._at_end = tls, at_end
         self._socket: socket.socket | None = None
@@ -77,7 +80,7 @@ class PageServer:
         Raises ``UsageError`` when another program has it.
         """
         if self._socket is None:
-            self._socket = _listening(self._address, self._port)
+            self._socket = _listening(self._address, self._port, self._port_option)
             self._port = self._socket.getsockname()[1]
         return self._port
 
@@ -153,7 +156,7 @@ def _Server(config: Any, started: Callable[[], None]) -> Any:  # noqa: N802
     return Server(config)
 
 
-def _listening(address: str, port: int) -> socket.socket:
+def _listening(address: str, port: int, port_option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     if os.name == "posix":  # elsewhere it would share the port with another program
@@ -163,19 +166,19 @@ def _listening(address: str, port: int) -> socket.socket:
         listening.listen(64)
     except OSError as error:
         listening.close()
-        raise _cannot_listen(address, port, error) from error
+        raise _cannot_listen(address, port, port_option, error) from error
     return listening
 
 
-def _cannot_listen(address: str, port: int, error: OSError) -> AvatarError:
+def _cannot_listen(address: str, port: int, port_option: str, error: OSError) -> AvatarError:
     if error.errno == errno.EADDRINUSE:
         return UsageError(
             f"port {port} of {address} is taken, perhaps by another `avatar studio`. End that one, "
-            f"or choose another: --port {port + 1} (0: a free one), or --out page:{port + 1}."
+            f"or choose another: {port_option}{port + 1} (0: a free one)."
         )
     if error.errno == errno.EADDRNOTAVAIL:
         return UsageError(
             f"{address} is no address of this machine. `ip address` (Windows: ipconfig) shows "
-            "them; --listen 0.0.0.0 takes all."
+            "them; `avatar studio --listen 0.0.0.0` takes all."
         )
     return UsageError(f"{address}, port {port}, cannot be listened on: {error.strerror or error}.")

@@ -99,7 +99,7 @@ def test_impossible_values_are_refused(given: dict[str, object]) -> None:
 SESSIONS = {
     "run": (), "studio": (), "bench": (), "animate": ("--driving", "a.mp4", "--out", "b.mp4"),
 }  # fmt: skip
-OWN = {"animate": {"out", "seconds"}, "bench": {"camera", "out", "seconds"}}
+OWN = {"animate": {"out", "seconds"}, "bench": {"camera", "out", "seconds", "force"}}
 """What is called like an option in a command, and is another thing there."""
 
 
@@ -309,10 +309,44 @@ def test_a_file_says_it_as_people_would(text: str, expected: Options, tmp_path: 
         (b'mirror = "yes"', "`mirror`: expected true or false, found 'yes'"),
         (b"mirror = 1", "`mirror`: expected true or false, found 1"),
         (b"max_turn = 5\nmax-turn = 1", "expected each option once, found `max_turn` again"),
+        (b"mirror = []", "`mirror`: expected true or false, found []"),
+        (b"strength = nan", "--strength: expected a number, found nan"),
+        (b"seconds = inf", "--seconds: expected a number, found inf"),
+        (b"bitrate = 1.5", "`bitrate`: expected a whole number, found 1.5"),
+        (b"motion = 'sideways'", "`motion`: expected one of relative, absolute, found 'sideways'"),
+        (b"regions = ['nose']", "`regions`: expected a list of some of expression, pose, lips"),
+        (b"camera = 1.5", "`camera`: expected a text, found 1.5"),
+        (b"avatar = [1]", "`avatar`: expected a text or a list of texts, found [1]"),
+        (b"out = [5]", "`out`: expected a text or a list of texts, found list"),
+        (b"size = '10x10'", "--size: expected even numbers"),
+        (b'stats = "a\\u0000b"', "`stats`: expected a text, found 'a\\x00b'"),
+        (b'avatar = ["a\\u0000b"]', "`avatar`: expected a text or a list of texts, found ["),
+        (b"face_model = 5.5", "`face_model`: expected a text, found 5.5"),
         ("label_text = 'K\u00fc'".encode("latin-1"), "Save it as UTF-8"),
         (b"avatar = " + b"[" * 5000, "is not valid TOML"),
     ],
-    ids=["bool", "text", "word", "one", "twice", "latin", "deep"],
+    ids=[
+        "bool",
+        "text",
+        "word",
+        "one",
+        "list",
+        "nan",
+        "infinite",
+        "part",
+        "choice",
+        "choices",
+        "camera",
+        "texts",
+        "secret",
+        "size",
+        "nul",
+        "nuls",
+        "path",
+        "twice",
+        "latin",
+        "deep",
+    ],
 )
 def test_what_a_library_would_guess_is_an_error(text: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "avatar.toml"
@@ -347,3 +381,18 @@ def test_what_a_library_would_guess_is_an_error(text: bytes, words: str, tmp_pat
 def test_bench_refuses_what_its_measurement_does_not_use(given: Any, words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         BenchRequest(**given)
+
+
+def test_the_file_is_named_where_it_alone_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "avatar.toml"
+    path.write_text("size = '10x10'")
+    with pytest.raises(ConfigError, match=re.escape(f"{path}: --size")):
+        load_options(path)
+    with pytest.raises(UsageError) as refused:
+        load_options(path, {"size": "8x8"})
+    assert str(path) not in str(refused.value)
+
+
+@pytest.mark.parametrize("avatar", ["builtin", ["builtin"], ("builtin",)])
+def test_one_text_stands_for_a_list_of_one(avatar: Any) -> None:
+    assert load_options(None, {"avatar": avatar}).avatar == ("builtin",)

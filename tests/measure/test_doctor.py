@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from avatar.app.devices import report as report_devices
 from avatar.core.errors import MissingDependencyError
 from avatar.core.home import Home
 from avatar.measure import doctor as module
+from avatar.measure.checks import Check
 from avatar.measure.doctor import (
-    Check,
     check_display,
     check_engines,
     check_face_model,
@@ -25,6 +27,7 @@ from avatar.measure.doctor import (
     report,
     run_checks,
 )
+from avatar.measure.doctor_user import check_avatar, check_folders
 from avatar.measure.speed import Speed
 from avatar.stages.sinks.devices import OutputDevice
 from avatar.stages.sinks.pipewire_service import PipeWireService
@@ -184,3 +187,34 @@ def test_engines_are_told_with_what_would_run_their_networks(
     found = check_engines()
     assert (found.state, found.remedy) == ("warn", "scripts/setup openvino")
     assert found.detail.endswith("Nothing here can run neural, liveportrait, fomm")
+
+
+def test_folders_that_cannot_be_written_are_told_and_nothing_is_made(
+    home: Home, tmp_path: Path
+) -> None:
+    home = replace(home, cache=tmp_path / "cache" / "deep")
+    data, cache = check_folders(home)
+    assert (data.state, cache.state) == ("ok", "ok")
+    assert str(home.cache) in cache.detail and "MB free" in cache.detail
+    assert not (tmp_path / "cache").exists()
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    _, cache = check_folders(home)
+    assert cache.state == "fail"
+    assert str(tmp_path / "cache") in cache.remedy
+
+
+def test_a_full_disk_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil._ntuple_diskusage(10**9, 10**9, 4_000_000)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert [(check.state, check.remedy) for check in check_folders(home)] == [
+        ("warn", "free some space")
+    ] * 2
+
+
+def test_a_photograph_is_looked_at(home: Home, tmp_path: Path) -> None:
+    good = check_avatar("builtin", home)
+    assert good.state == "ok"
+    assert "512×600" in good.detail and "pixels high" in good.detail
+    bad = check_avatar(str(tmp_path / "absent.jpg"), home)
+    assert bad.state == "fail"
+    assert "absent.jpg" in bad.detail

@@ -7,7 +7,8 @@ import pytest
 
 from avatar.app.devices import report as report_devices
 from avatar.measure import doctor, doctor_camera
-from avatar.measure.doctor import Check, check_outputs
+from avatar.measure.checks import Check
+from avatar.measure.doctor import check_outputs
 from avatar.measure.doctor_camera import (
     camera_checks,
     check_loopback,

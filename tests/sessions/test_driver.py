@@ -65,7 +65,8 @@ def _hopper() -> UInt8Image:
 
 def test_absolute_motion_with_the_photo_itself_changes_nothing_much() -> None:
     photo = _hopper()
-    with avatar.Driver(photo, motion="absolute", frame="photo", smoothing="off") as driver:
+    plain = {"labelled": False, "acknowledge_disclosure_duty": True}
+    with avatar.Driver(photo, motion="absolute", frame="photo", smoothing="off", **plain) as driver:
         frame = driver.step(photo, 0)
     assert frame is not None
     assert np.abs(frame.image.astype(int) - photo).mean() < 1.5
@@ -79,3 +80,78 @@ def test_mistakes_are_errors_that_say_what_to_do(tmp_path: Path) -> None:
     closed = avatar.Driver("builtin")
     with pytest.raises(UsageError, match="closed"):
         closed.step(np.zeros((480, 640, 3), np.uint8), 0)
+
+
+NONSENSE = [
+    None, [], [[1, 2, 3]], "photo.jpg", 0, np.zeros((0, 0, 3), np.uint8),
+    np.zeros((0, 640, 3), np.uint8), np.zeros((1, 1, 3), np.uint8), np.zeros((480, 640), np.uint8),
+    np.zeros((480, 640, 4), np.uint8), np.full((480, 640, 3), np.nan), np.array(5, np.uint8),
+    np.zeros((480, 640, 3), object), np.zeros((1, 20_000, 3), np.uint8),
+]  # fmt: skip
+TIMES = [None, "1", float("nan"), float("inf"), 1.5, -1, 2**63, 2**80, [1], True]
+
+
+def test_nonsense_is_one_clear_error_and_the_driver_goes_on(
+    performance: list[UInt8Image],
+) -> None:
+    plain = play(performance[:3])
+    with avatar.Driver("builtin", size_px=(320, 240)) as driver:
+        drawn = [driver.step(performance[0], 0)]
+        for wrong in NONSENSE:
+            with pytest.raises(UsageError, match=r"Driver\.step: expected a picture .* found "):
+                driver.step(wrong, FRAME_NS)  # type: ignore[arg-type]
+        for time in TIMES:
+            with pytest.raises(UsageError, match=r"Driver\.step: expected timestamp_ns .* found "):
+                driver.step(performance[1], time)  # type: ignore[arg-type]
+        drawn += [driver.step(performance[k], np.int64(k * FRAME_NS)) for k in (1, 2)]
+        for late in (2 * FRAME_NS, 0):
+            with pytest.raises(UsageError, match="above that of the call before"):
+                driver.step(performance[2], late)
+    for frame, expected in zip(drawn, plain, strict=True):
+        assert frame is not None
+        assert np.array_equal(frame.image, expected)
+
+
+@pytest.mark.parametrize("wrong", [*NONSENSE[:3], *NONSENSE[4:], "", "a\0b", b"x", ("builtin",)])
+def test_an_avatar_that_is_none_is_refused(wrong: object) -> None:
+    with pytest.raises(UsageError, match=r"Driver: expected avatar as .*, found "):
+        avatar.Driver(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["home", "machine", "driving", "neural"])
+def test_a_home_is_a_home(name: str) -> None:
+    with pytest.raises(UsageError, match=rf"Driver: expected {name} as .*, found 'somewhere'"):
+        avatar.Driver("builtin", **{name: "somewhere"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (20_000, 64), (0, 0), (320,), "320x240", 320, (float("nan"), 240), (-2, 2)]
+)
+def test_sizes_that_are_none_are_refused(size: object) -> None:
+    with pytest.raises(UsageError, match="size_px"):
+        avatar.Driver("builtin", size_px=size)  # type: ignore[arg-type]
+
+
+def test_pictures_carry_the_label_unless_the_duty_is_acknowledged(
+    performance: list[UInt8Image], home: avatar.Home
+) -> None:
+    with pytest.raises(UsageError, match="acknowledge_disclosure_duty"):
+        avatar.Driver("builtin", labelled=False)
+    for wrong in (0, None, "no"):
+        with pytest.raises(UsageError):
+            avatar.Driver("builtin", labelled=wrong)  # type: ignore[arg-type]
+    pictures = {}
+    for labelled in (True, False):
+        with avatar.Driver(
+            "builtin", size_px=(320, 240), home=home, labelled=labelled,
+            acknowledge_disclosure_duty=not labelled,
+        ) as driver:  # fmt: skip
+            frame = driver.step(performance[0], 0)
+        assert frame is not None
+        assert frame.label_text == ("AI" if labelled else "")
+        assert home.disclosure_log.exists() is not labelled
+        pictures[labelled] = frame.image
+    different = np.argwhere((pictures[True] != pictures[False]).any(2))
+    assert len(different)
+    assert (different.min(0) >= (0, 160)).all(), "the label stands in the top right corner"
+    assert (different.max(0) < (80, 320)).all()

@@ -22,7 +22,7 @@ from avatar.core.option_values import parse_face
 from avatar.core.options import Options
 from avatar.sessions.driver import Driver
 from avatar.sessions.film import INTERRUPTED, PORTRAIT_SIZE_PX, animate
-from avatar.stages.label import VisibleLabel
+from avatar.sessions.live import open_live
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
 from avatar.stages.track.landmarker import detect_faces
@@ -99,13 +99,12 @@ def test_every_frame_of_the_clip_is_there_in_order(clip: Path, tmp_path: Path) -
     assert make(clip, out, replace(CONFIG, motion="absolute")) == 0
     images, times = read(out)
     assert times == [Fraction(k, 25) for k in range(30)]
-    label = VisibleLabel()
     driven, at_ns = [], [1_000_000_000 + round(k * 1e9 / 25) for k in range(30)]
     with Driver(avatar="builtin", motion="absolute", size_px=OUT_PX) as driver:
         for image, now_ns in zip(read(clip)[0], at_ns, strict=True):
             frame = driver.step(image, now_ns)
             assert frame is not None
-            driven.append(label.label(frame).image)
+            driven.append(frame.image)
     assert max(apart(a, b) for a, b in pairwise(driven)) > 1, "the performance moves"
     assert max(apart(a, b) for a, b in zip(images, driven, strict=True)) < 8
     late, exact, early = (
@@ -306,7 +305,8 @@ def test_ctrl_c_leaves_what_was_done(acting: list[UInt8Image], tmp_path: Path) -
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
     ) as process:  # fmt: skip
         tick = threading.Event()
-        while process.poll() is None and not (out.exists() and out.stat().st_size > 20_000):
+        part = tmp_path / "a.part.mp4"
+        while process.poll() is None and not (part.exists() and part.stat().st_size > 20_000):
             tick.wait(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
@@ -314,6 +314,7 @@ def test_ctrl_c_leaves_what_was_done(acting: list[UInt8Image], tmp_path: Path) -
     assert "plays up to there" in said
     assert "Traceback" not in said
     assert 10 < len(read(out)[0]) < 1200
+    assert not part.exists()
 
 
 def test_the_command_line_reaches_it(clip: Path, tmp_path: Path) -> None:
@@ -352,3 +353,27 @@ def test_one_of_several_sounds_is_said_or_chosen(
         with pytest.raises(UsageError, match="--audio-track"):
             make(clip, tmp_path / "no.mp4", audio_track=wrong, audio=audio)
     assert not (tmp_path / "no.mp4").exists()
+
+
+def test_the_made_up_performance_drives_a_film(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.mp4"
+    config = replace(CONFIG, seconds=0.5, reference="key")
+    assert make(Path("demo"), out, config) == 0
+    images, times = read(out)
+    assert times == [Fraction(k, 30) for k in range(15)]
+    assert max(apart(a, b) for a, b in pairwise(images)) > 0.5, "it moves"
+    said = capsys.readouterr().err
+    assert "--reference key: a clip has no keys" in said
+    assert "no sound" not in said
+
+
+@pytest.mark.parametrize("name", ["x" * 260 + ".mp4", "a.avi", "nowhere/a.mp4", "there.mp4"])
+def test_a_film_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    absent = replace(CONFIG, avatar=("absent.jpg",))  # which is looked for later
+    with pytest.raises(AvatarError, match=r"cannot be made|ends in|exists already"):
+        make(Path("demo"), tmp_path / name, absent)
+    with pytest.raises(AvatarError, match=r"cannot be made|ends in|exists already"):
+        open_live(camera="demo", avatar="absent.jpg", out=f"file:{tmp_path / name}")

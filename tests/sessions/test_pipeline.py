@@ -338,6 +338,45 @@ def test_seconds_count_from_the_first_delivered_frame(portrait_face: Face) -> No
     assert spans[-1].end_ns - spans[0].end_ns >= 0.15e9
 
 
+class Deaf(Sink):
+    """Opens, and takes nothing; once it was lost it does not open again."""
+
+    def __enter__(self) -> Self:
+        if self.entered:
+            raise SinkUnavailableError("nobody answers")
+        return super().__enter__()
+
+    def write(self, frame: LabelledFrame) -> None:
+        raise SinkLostError("nobody answers")
+
+
+def test_seconds_end_a_session_whose_output_never_took_a_picture(portrait_face: Face) -> None:
+    made, _, said = pipeline(Source(3, ends=False), [Deaf("deaf")], Tracker(portrait_face))
+    made.run(seconds=0.2)
+    assert made.first_frame_ns is None
+    assert made.lost_outputs == ("deaf",)
+    assert said == ["deaf: nobody answers"]
+
+
+def test_an_output_that_came_back_is_not_lost(portrait_face: Face) -> None:
+    weak = Sink("weak", enough=6)
+    weak.fail_once_at = 2
+    made, _, _ = pipeline(Source(10**6), [weak], Tracker(portrait_face), fps=120)
+    run_until(made, weak.has_enough)
+    assert made.lost_outputs == ()
+
+
+def test_an_output_whose_end_could_not_be_written_is_lost_and_said(portrait_face: Face) -> None:
+    class Cut(Sink):
+        def __exit__(self, *error: object) -> None:
+            raise SinkLostError("the disk is full")
+
+    made, _, said = pipeline(Source(5), [Cut("cut")], Tracker(portrait_face))
+    made.run()
+    assert made.lost_outputs == ("cut",)
+    assert said == ["cut: the disk is full"]
+
+
 class Running:
     """A pipeline in a thread of its own, with a source that does not end."""
 

@@ -179,6 +179,52 @@ def test_a_page_elsewhere_can_do_nothing(page: Any, browser: Any, studio: Progra
     assert page.get_attribute("body", "data-phase") == "stopped", "nothing was started"
 
 
+# A film of one picture: red above, and as opacity grey below: 255 on its left, 128 on its right.
+WITHOUT_WEBGL = """async () => {
+  const real = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+    return kind === "webgl" ? null : real.call(this, kind, ...rest);
+  };
+  const { Cutout } = await import("/static/cutout.js");
+  const drawn = document.createElement("canvas");
+  drawn.width = drawn.height = 64;
+  const pen = drawn.getContext("2d");
+  const fill = (style, ...where) => { pen.fillStyle = style; pen.fillRect(...where); };
+  const draw = () => {
+    fill("rgb(200,0,0)", 0, 0, 32, 32);
+    fill("rgb(100,0,0)", 32, 0, 32, 32);
+    fill("rgb(255,255,255)", 0, 32, 32, 32);
+    fill("rgb(128,128,128)", 32, 32, 32, 32);
+  };
+  draw();
+  const ticking = setInterval(draw, 30);
+  const video = document.createElement("video");
+  const canvas = document.createElement("canvas");
+  document.body.append(video, canvas);
+  video.muted = true;
+  video.srcObject = drawn.captureStream(30);
+  await video.play();
+  const cutout = new Cutout(video, canvas, () => [64, 32]);
+  await new Promise((resolve) => { cutout.shown = resolve; });
+  const seen = (x) => [...real.call(canvas, "2d").getImageData(x, 16, 1, 1).data];
+  const found = { size: [canvas.width, canvas.height], left: seen(10), right: seen(54) };
+  clearInterval(ticking);
+  HTMLCanvasElement.prototype.getContext = real;
+  video.remove();
+  canvas.remove();
+  return { ...found, hidden: canvas.hidden };
+}"""
+
+
+def test_an_avatar_that_is_cut_out_shows_without_webgl(page: Any) -> None:
+    found = page.evaluate(WITHOUT_WEBGL)
+    assert found["size"] == [64, 32]
+    assert not found["hidden"]
+    # As it was before it was multiplied: red on both sides.
+    assert np.abs(np.array(found["left"]) - (200, 0, 0, 255)).max() < 12
+    assert np.abs(np.array(found["right"]) - (200, 0, 0, 128)).max() < 12
+
+
 def test_both_languages_and_both_themes(page: Any) -> None:
     page.select_option("#language", "zh")
     assert page.text_content("#start") == "开始"

@@ -303,7 +303,7 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path) -> None:
     with served(tmp_path, None) as pages:
         port = int(pages.address("view").split(":")[2].partition("/")[0])
         with (
-            pytest.raises(UsageError, match=rf"port {port}.*--port {port + 1}"),
+            pytest.raises(UsageError, match=rf"port {port}.*--out page:{port + 1}"),
             Pages(Audience(), SIZE, print, port=port, folder=tmp_path),
         ):
             pass
@@ -358,3 +358,21 @@ def test_the_pages_import_without_the_extra() -> None:
         "import avatar.web.peers, avatar.app.cli\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("is_studio", [True, False])
+def test_a_port_that_is_taken_names_the_option_that_there_is(
+    tmp_path: Path, is_studio: bool
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        pages = Pages(
+            Audience(), SIZE, print, control=FakeStudio() if is_studio else None, port=port,
+            folder=tmp_path,
+        )  # fmt: skip
+        with pytest.raises(UsageError, match=f"port {port}") as refused, pages:
+            pass
+    assert ("--port" in str(refused.value)) is is_studio
+    assert (f"--out page:{port + 1}" in str(refused.value)) is not is_studio

@@ -36,6 +36,11 @@ from avatar.app.cli.stored import (
     profiles_remove,
 )
 from avatar.core.errors import AvatarError
+from avatar.core.machine import raise_at_interrupts
+from avatar.core.terminal import any_letters, flushed, say
+
+INTERRUPTED = 130
+"""Exit status of a program that Ctrl-C ended."""
 
 app = typer.Typer(
     name="avatar",
@@ -113,9 +118,29 @@ models_app.command("remove")(models_remove)
 
 
 def main() -> None:
-    """Run the command line; an ``AvatarError`` becomes one line and an exit status."""
+    """Run the command line; what the user can mend becomes one line and an exit status."""
+    raise_at_interrupts()
+    any_letters()
+    raise SystemExit(flushed(_status()))
+
+
+def _status() -> int:
     try:
         app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except AvatarError as error:
-        typer.echo(f"avatar: {error}", err=True)
-        raise SystemExit(error.exit_status) from None
+        say(f"avatar: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:  # before anything was begun that ends by itself
+        return INTERRUPTED
+    except OSError as error:
+        if error.errno is None:
+            raise
+        what = error.filename or "standard output or another file"
+        say(
+            f"avatar: {what}: {error.strerror}. Check the path, its permissions and the room on "
+            "the disk."
+        )
+        return 1
+    return 0

@@ -60,6 +60,9 @@ class BenchRequest:
     )] = None
     json: Annotated[Path | None, Option("Write all figures.", metavar="FILE")] = None
     plot: Annotated[Path | None, Option("Draw them: .png or .html.", metavar="FILE")] = None
+    force: Annotated[bool, Option("Replace these files where they are there.", flag="--force")] = (
+        False
+    )
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -81,11 +84,11 @@ class BenchRequest:
 
 
 _USED = {
-    "": ("camera", "out", "seconds", "unpaced", "json", "plot"),
-    "glass": ("camera", "seconds", "json"),
-    "steadiness": ("camera", "clips", "quick", "json", "plot"),
-    "quality": ("clips", "avatars", "quick", "html", "json"),
-    "looks": ("clips", "avatars", "quick", "html", "json"),
+    "": ("camera", "out", "seconds", "unpaced", "json", "plot", "force"),
+    "glass": ("camera", "seconds", "json", "force"),
+    "steadiness": ("camera", "clips", "quick", "json", "plot", "force"),
+    "quality": ("clips", "avatars", "quick", "html", "json", "force"),
+    "looks": ("clips", "avatars", "quick", "html", "json", "force"),
 }
 """What each measurement of ``avatar bench`` uses, by the option that asks for it; "": none does."""
 
@@ -100,6 +103,12 @@ def bench(
     ] = None,
 ) -> int:
     """Measure frame rate, latency, CPU and memory on this machine."""
+    from avatar.measure.reports import check_reports
+
+    check_reports(
+        json=request.json, plot=request.plot, html=request.html, force=request.force,
+        read=(request.camera,),
+    )  # fmt: skip
     home = Home.of_user()
     if request.quality:
         from avatar.measure.quality import quality
@@ -123,7 +132,7 @@ def bench(
             request.camera, request.clips, home, smoothing=options.smoothing, quick=request.quick,
             json_path=request.json, plot=request.plot, face_model=options.face_model,
         )  # fmt: skip
-    config = replace(options, camera=request.camera, seconds=request.seconds)
+    config = replace(options, camera=request.camera, seconds=request.seconds, force=request.force)
     if request.glass:
         from avatar.measure.glass import glass
 
@@ -163,7 +172,7 @@ def calibrate(
         typer.Option("--html", metavar="FILE", help="Write a page with signals before and after."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a profile of the same name.")
+        bool, typer.Option("--force", help="Replace a profile of the same name, and the page.")
     ] = False,
     av: Annotated[
         bool,
@@ -206,6 +215,12 @@ def devices() -> None:
 
 def doctor(
     face_model: Annotated[Path | None, shared("face_model")] = None,
+    avatar: Annotated[
+        str | None,
+        typer.Option(
+            "--avatar", metavar="PHOTO|NAME", help="Look at this photo or stored avatar, too."
+        ),
+    ] = None,
     gpu: Annotated[
         bool,
         typer.Option(
@@ -256,6 +271,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine: what works, what does not, and how to fix it."""
+    if avatar is not None and (gpu or camera):
+        raise UsageError("--avatar is for doctor without --gpu and --camera: leave one of them out")
     if gpu and camera:
         raise UsageError("doctor --gpu and --camera are two checks; ask for one of them")
     if gpu:
@@ -277,4 +294,4 @@ def doctor(
         raise UsageError("--repair is for doctor --camera")
     from avatar.measure.doctor import doctor as command
 
-    raise typer.Exit(command(Home.of_user(), face_model))
+    raise typer.Exit(command(Home.of_user(), face_model, avatar))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from avatar.app.studio.runtime import Studio
+from avatar.core.errors import AvatarError
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.options import Options
@@ -49,12 +50,20 @@ def studio(
             _open(pages.address("studio"))
         try:
             if start:
-                runtime.act("start", {})
+                _start(runtime)
             while not ended.wait(0.5):  # a bounded wait keeps signals answered on every system
                 pass
         finally:
             runtime.close()
     return 0
+
+
+def _start(runtime: Studio) -> None:
+    """Start at once; what is in the way can be put right on the page."""
+    try:
+        runtime.act("start", {})
+    except AvatarError as error:
+        say(f"not started: {error}. Put that right on the page, and press Start there")
 
 
 def _announce(pages: Pages, place: ListenAddress) -> None:

@@ -11,6 +11,7 @@ from avatar import __version__
 from avatar.core.errors import UsageError
 from avatar.core.files import expanded, file_sha256, films_in, write_record, write_whole
 from avatar.core.home import Home
+from avatar.core.outputs import check_output
 from avatar.core.terminal import say
 from avatar.learn.generator.command import INTERRUPTED, ready_libraries, run_session
 from avatar.learn.generator.inputs import looked_through, prepare, recording_of
@@ -58,12 +59,13 @@ def train_base(request: TrainRequest, clips: Path, out: Path | None, home: Home)
     """
     rights = checked_rights(request.rights)
     out = _checked_out(request, out)
+    films = [] if request.resume else _clips_in(clips)
     ready_libraries()
     folder = out.with_suffix(".training")
     if request.resume:
         given = read_given(folder, f"there is no training in {folder} to resume")
     else:
-        given = _begun(request, rights, _clips_in(clips), folder, home)
+        given = _begun(request, rights, films, folder, home)
     again = f'avatar train --as-base "{clips}" --out "{out}" {request.going_on(rights)}'
     trained = run_session(request, given, folder, folder / "pairs", again)
     if trained is None:
@@ -99,9 +101,9 @@ def _checked_out(request: TrainRequest, out: Path | None) -> Path:
         raise UsageError(f"--as-base needs --out FILE{_ENDING}, found {out or 'none'}")
     if request.inputs:
         raise UsageError("--as-base learns from the clips in its folder: name no other clips")
-    if out.exists() and not request.force and not request.resume:
-        raise UsageError(f"{out} is there already: name another --out, or give --force")
-    return expanded(out)
+    out = expanded(out)
+    check_output(out, "--out", force=request.force or request.resume)
+    return out
 
 
 def _clips_in(folder: Path) -> list[Path]:

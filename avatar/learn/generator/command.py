@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatar.core.errors import MissingDependencyError, UsageError
-from avatar.core.files import expanded, is_picture
+from avatar.core.files import expanded, is_picture, kind_of
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals, set_environment
 from avatar.core.options import check_bounds
@@ -158,6 +158,9 @@ def _checked(request: TrainRequest) -> Rights:
         _check_record(request)
     elif not request.resume and not request.inputs and request.teacher is None:
         raise UsageError("avatar train needs a clip of the person, --record, or --resume")
+    for path in (*request.inputs, *([request.base] if request.base is not None else [])):
+        if kind_of(expanded(path)) != "file":
+            raise UsageError(f"expected a file, found none at {path}. Check the path")
     return rights
 
 

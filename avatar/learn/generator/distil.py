@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar.core.clock import MonotonicClock
+from avatar.core.counting import counted
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.files import expanded, file_sha256, is_picture, write_record
 from avatar.core.frames import Face, UInt8Image
@@ -250,7 +251,7 @@ def _announced(teacher: Teacher, lessons: Sequence[tuple[DrivingClip, Path]]) ->
     """Say how much there is to draw."""
     wanted = [(folder, i) for lesson, folder in lessons for i in lesson.moments]
     left = sum(not picture_path(folder, i).exists() for folder, i in wanted)
-    line = f"{left} pictures to draw"
+    line = f"{counted(left, 'picture')} to draw"
     if left < len(wanted):
         line += f", {len(wanted) - left} are there already"
     if left and teacher.frame_s is not None:
@@ -281,7 +282,8 @@ def _counted(card: TeacherCard, takes: Sequence[Take]) -> TrainingSource:
 
 def _summary(taught: TrainingSource, folder: Path) -> str:
     return (
-        f"{taught.teacher.title}: {taught.drawn} pictures, {taught.usable} usable ({taught.lost} "
+        f"{taught.teacher.title}: {counted(taught.drawn, 'picture')}, "
+        f"{taught.usable} usable ({taught.lost} "
         f"without a face that can be tracked, {taught.blurred} blurred, {taught.covered} with "
         f"other colours of skin); they stay in {folder}"
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from avatar.core.clock import Clock
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.face.topology import FACE_OVAL
 from avatar.core.files import write_whole
@@ -201,7 +202,7 @@ def as_recording(found: list[Seen], folder: Path) -> WatchedClip:
     if not any(seen.face is not None for seen in found):
         raise UsageError(
             "expected faces in what the teacher draws of the photograph, found none in "
-            f"{len(found)} pictures"
+            f"{counted(len(found), 'picture')}"
         )
     return judged(folder, found, partial(_pictures, folder, found))
 

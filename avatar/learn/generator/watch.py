@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.face.head import head_rotation
 from avatar.core.face.rotation import vector_from_rotation
@@ -81,7 +82,7 @@ class WatchedClip:
     def summary(self) -> str:
         """Return in a line what was found."""
         return (
-            f"{self.path.name}: {len(self.frames)} frames, {len(self.usable)} usable "
+            f"{self.path.name}: {counted(len(self.frames), 'frame')}, {len(self.usable)} usable "
             f"({self.lost} without a face, {self.blurred} blurred, {self.covered} with something "
             "before the face)"
         )
@@ -101,7 +102,8 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
             tick()
     if not any(seen.face is not None for seen in frames):
         raise UsageError(
-            f"expected a clip of a face, found none in the {len(frames)} frames of {path}. Record "
+            f"expected a clip of a face, found none in the "
+            f"{counted(len(frames), 'frame')} of {path}. Record "
             "yourself from the front, well lit, with the whole head in the picture."
         )
     _check_alone(path, pictures, face_model)

@@ -21,14 +21,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from avatar.core.files import write_json, write_output
 from avatar.core.home import Home
+from avatar.core.outputs import write_json, write_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.looks.measure import FULL, QUICK, Looks, LooksBench
 from avatar.measure.looks.report import page, summary, table
 from avatar.measure.process import machine
 from avatar.measure.quality.media import find_clips, find_pictures
+from avatar.measure.reports import check_reports
 
 
 def looks(
@@ -51,10 +53,11 @@ def looks(
     """
     from rich.console import Console
 
+    check_reports(json=json_path, html=html_path, force=True)
     result = _measure(
         engine, clips, avatars, find_face_model(face_model, home), home, quick, {"mouth": mouth}
     )
-    Console(stderr=True, highlight=False).print(table(result))
+    print_table(table(result), Console(stderr=True, highlight=False))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "mouth": mouth, "machine": machine()}
         write_json(json_path, summary(result, what))

@@ -238,7 +238,7 @@ class LooksBench:
 
     def _drawn(self, driver: ProbedDriver, shots: list[Shot]) -> Iterable[tuple[int, UInt8Image]]:
         for index, shot in enumerate(shots):
-            frame = driver.step(shot.image, shot.timestamp_ns)
+            frame = driver.draw(shot.image, shot.timestamp_ns)
             self._tick()
             if frame is not None:
                 yield index, frame.image

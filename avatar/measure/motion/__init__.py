@@ -14,16 +14,19 @@ from typing import Any
 import numpy as np
 
 from avatar.core.choices import Smoothing
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
-from avatar.core.files import check_writable, films_in, write_json
+from avatar.core.files import films_in
 from avatar.core.home import Home
+from avatar.core.outputs import write_json
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.motion.measure import VARIANTS, Figures, MotionBench, Result
 from avatar.measure.motion.report import COLUMNS, plot_motion, row
 from avatar.measure.motion.tracks import ReplayedTrack, made_up, recorded, still_photograph
-from avatar.measure.page import check_plot
 from avatar.measure.process import machine
+from avatar.measure.reports import check_reports
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.track.landmarker import detect_faces
 
@@ -56,7 +59,7 @@ def motion(
     bench = MotionBench(face, smoothing, DELAY_MS)
     results = []
     for track in _tracks(_cameras(camera, clips, quick), model):
-        say(f"{track.name}: {len(track.faces)} frames at {track.fps:.5g} fps")
+        say(f"{track.name}: {counted(len(track.faces), 'frame')} at {track.fps:.5g} fps")
         results.append(bench.measure(track))
     results += [bench.measure(made_up(face)), bench.measure(made_up(face, 15.0))]
     summary = {
@@ -76,11 +79,7 @@ def motion(
 def _check(smoothing: Smoothing, json_path: Path | None, plot: Path | None) -> None:
     if smoothing == "off":
         raise UsageError("bench --motion compares filters with none: --smoothing light or strong")
-    for path, option in ((json_path, "--json"), (plot, "--plot")):
-        if path is not None:
-            check_writable(path, option)
-    if plot is not None:
-        check_plot(plot)
+    check_reports(json=json_path, plot=plot, force=True)
 
 
 def _cameras(camera: str, clips: Path | None, quick: bool) -> list[str]:
@@ -145,7 +144,7 @@ def _print(results: Sequence[Result], summary: dict[str, Any]) -> None:
             figures: Figures = result.figures[variant]
             name = result.track.name if variant == VARIANTS[0] else ""
             table.add_row(name, variant, *row(figures), end_section=variant == VARIANTS[-1])
-    console.print(table)
+    print_table(table, console)
     for bar in summary["bars"]:
         met = "met" if bar["met"] else "MISSED"
         console.print(f"{bar['what']}: {bar['found']}, wanted {bar['wanted']}: {met}")

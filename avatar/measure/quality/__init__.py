@@ -26,14 +26,16 @@ from pathlib import Path
 from typing import Any
 
 from avatar.core.errors import UsageError
-from avatar.core.files import write_json, write_output
 from avatar.core.home import Home
+from avatar.core.outputs import write_json, write_output
+from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.measure.process import machine
 from avatar.measure.quality.measure import FULL, QUICK, Measurement, QualityBench
 from avatar.measure.quality.media import find_clips, find_pictures
 from avatar.measure.quality.report import page, summary, table
+from avatar.measure.reports import check_reports
 from avatar.sessions.engines import ENGINES
 
 
@@ -60,8 +62,9 @@ def quality(
     known = [name for name, found in ENGINES.items() if not found.extra]
     if engine not in known:
         raise UsageError(f"--engine: expected one of {', '.join(known)}, found {engine!r}")
+    check_reports(json=json_path, html=html_path, force=True)
     result = _measure(engine, clips, avatars, find_face_model(face_model, home), home, quick)
-    Console(stderr=True, highlight=False).print(table(result))
+    print_table(table(result), Console(stderr=True, highlight=False))
     if json_path is not None:
         what: dict[str, Any] = {"quick": quick, "machine": machine()}
         write_json(json_path, summary(result, what))

@@ -218,7 +218,7 @@ class QualityBench:
         try:
             with driver:
                 for index, shot in enumerate(later):
-                    drawn = driver.step(shot.image, shot.timestamp_ns)
+                    drawn = driver.draw(shot.image, shot.timestamp_ns)
                     self._compare(run, shot, drawn, index in shown)
                     self._tick()
                 run.folded = driver.probe.folded
@@ -275,9 +275,9 @@ class QualityBench:
         look = _Look(photo, face, own)
         shown = _telling(watched)
         with self._driver(photo, motion="relative", frame="photo", reference="first") as driver:
-            driver.step(first.image, first.timestamp_ns)
+            driver.draw(first.image, first.timestamp_ns)
             for index, seen in enumerate(watched):
-                drawn = driver.step(seen.shot.image, seen.shot.timestamp_ns)
+                drawn = driver.draw(seen.shot.image, seen.shot.timestamp_ns)
                 self._look_at(run, look, seen, drawn, index in shown)
                 self._tick()
             run.folded = driver.probe.folded
@@ -332,7 +332,7 @@ class QualityBench:
             for index in range(_SETTLING_FRAMES + JITTER_FRAMES):
                 grain = noise.normal(0.0, _NOISE_LEVELS, image.shape)
                 noisy = np.clip(image + grain + 0.5, 0, 255).astype(np.uint8)
-                frame = driver.step(noisy, index * _FRAME_NS)
+                frame = driver.draw(noisy, index * _FRAME_NS)
                 if frame is not None and index >= _SETTLING_FRAMES:
                     drawn.append(frame.image)
                 self._tick()
@@ -353,7 +353,7 @@ class QualityBench:
     ) -> GenerateTimes:
         with self._driver(picture.photo, frame=framing, size_px=size_px) as driver:
             for shot in shots:
-                driver.step(shot.image, shot.timestamp_ns)
+                driver.draw(shot.image, shot.timestamp_ns)
                 self._tick()
             # The first call fills caches.
             times_ms = driver.probe.times_ms[1:]

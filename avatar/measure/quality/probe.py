@@ -68,6 +68,10 @@ class ProbedDriver(Driver):
         self._generator = self.probe
         return self
 
+    def draw(self, rgb: UInt8Image, timestamp_ns: int) -> GeneratedFrame | None:
+        """Return what ``step`` does, without the label: a measurement looks at the face alone."""
+        return self._draw(rgb, timestamp_ns)
+
     def at_rest(self) -> UInt8Image:
         """Return the avatar as photographed, in the size and cut of every picture."""
         return self.probe.generate(still(0, 0, Presence.IDLE)).image

@@ -12,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from avatar import __version__
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.files import expanded, file_sha256, write_record
 from avatar.core.frames import CameraFrame, FaceTrack, GeneratedFrame, Presence, UInt8Image
@@ -72,7 +73,7 @@ def compare(
     face_model = find_face_model(config.face_model, home)
     watched = watch(expanded(clip), face_model)
     rest = _unseen(clip, watched, card)
-    say(f"{watched.summary()}; {len(rest)} frames not trained on")
+    say(f"{watched.summary()}; {counted(len(rest), 'frame')} not trained on")
     with TemporaryDirectory() as folder:
         if card.taught is None:
             seen = source_of(stored), watched, rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from avatar.core.clock import Clock
 from avatar.core.errors import UsageError
@@ -14,7 +15,7 @@ from avatar.stages.sinks.sound_encoder import SilentTrack
 from avatar.stages.sinks.streaming.address import parse_address, redacted
 from avatar.stages.sinks.streaming.settings import StreamSettings
 
-__all__ = ["create_sink", "is_stream", "keeps_alpha", "sink_kinds", "takes_sound"]
+__all__ = ["create_sink", "file_of", "is_stream", "keeps_alpha", "sink_kinds", "takes_sound"]
 
 _STREAMS = ("rtmp", "rtmps", "udp", "whip")
 
@@ -68,6 +69,7 @@ def _file(request: _Request) -> FrameSink:
         metadata=request.metadata,
         force=request.force,
         open_track=request.open_track,
+        say=request.say,
     )
 
 
@@ -133,6 +135,12 @@ def is_stream(spec: str) -> bool:
 def takes_sound(spec: str) -> bool:
     """Return whether the output that ``spec`` names has sound as well."""
     return is_stream(spec) or spec.startswith("file:")
+
+
+def file_of(spec: str) -> Path | None:
+    """Return the file that ``spec`` writes, None where it writes none."""
+    kind, _, argument = spec.partition(":")
+    return expanded(argument) if kind == "file" and argument else None
 
 
 def sink_kinds() -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Both hold straight colours, as their players expect, so premultiplied ones are d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,20 @@ import numpy as np
 
 from avatar.core.errors import SinkError
 from avatar.core.frames import UInt8Image, UInt8Mask
-from avatar.stages.sinks.mp4 import FilmFormat, Mp4Writer
+from avatar.stages.sinks.mp4 import WITH_INDEX, FilmFormat, Mp4Writer
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-# A MOV in fragments plays but does not open in every editor: this one is whole when it is closed.
+# In pieces of half a second while they are written; a MOV in pieces does not open in every editor.
+_PIECES = {
+    "movflags": "empty_moov+default_base_moof+use_metadata_tags",
+    "frag_duration": "500000",  # microseconds
+    "flush_packets": "1",
+}
 _FORMATS = {
-    ".mov": FilmFormat(
-        ".mov", "mov", "prores_ks", "yuva444p10le", {"movflags": "use_metadata_tags"}
-    ),
-    ".webm": FilmFormat(".webm", "webm", "libvpx-vp9", "yuva420p", {}),
+    ".mov": FilmFormat(".mov", "mov", "prores_ks", "yuva444p10le", _PIECES, WITH_INDEX),
+    ".webm": FilmFormat(".webm", "webm", "libvpx-vp9", "yuva420p", {"flush_packets": "1"}),
 }
 _OPTIONS = {
     ".mov": {"profile": "4444", "alpha_bits": "8", "vendor": "apl0"},
@@ -48,8 +51,9 @@ class AlphaFilmWriter(Mp4Writer):
         metadata: Mapping[str, str],
         *,
         overwrite: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        super().__init__(path, size_px, fps, metadata, overwrite=overwrite)
+        super().__init__(path, size_px, fps, metadata, overwrite=overwrite, say=say)
         self.film = _FORMATS[path.suffix.lower()]
         self._options = _OPTIONS[path.suffix.lower()]
 

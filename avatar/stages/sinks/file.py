@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from avatar.core.errors import SinkError
 from avatar.core.frames import LabelledFrame
 from avatar.core.stages import SoundTrack
 from avatar.stages.sinks.checks import checked_image
 from avatar.stages.sinks.mp4 import Mp4Writer
-
-_log = logging.getLogger(__name__)
 
 
 class FileSink:
@@ -27,7 +23,8 @@ class FileSink:
     ``open_track``: gives the sound to be recorded; without it the file has none.
 
     The path is not overwritten unless ``force``; entered again after a loss, the sink goes on in
-    a new file beside the first (``talk-2.mp4``), so nothing recorded is lost.
+    a new file beside the first (``talk-2.mp4``), so nothing recorded is lost. ``say``: as of
+    ``Mp4Writer``.
     """
 
     def __init__(
@@ -39,13 +36,14 @@ class FileSink:
         metadata: Mapping[str, str],
         force: bool = False,
         open_track: Callable[[], SoundTrack] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._first = self._path = path
         self._size_px = size_px
         self._fps = fps
         self._metadata = metadata
         self._force = force
-        self._open_track = open_track
+        self._open_track, self._say = open_track, say
         self._parts = 0
         self._writer: Mp4Writer | None = None
         self._start_ns = 0
@@ -65,8 +63,9 @@ class FileSink:
             self._path = self._next_part()
         overwrite = self._force and not self._parts
         writer = Mp4Writer(
-            self._path, self._size_px, self._fps, self._metadata, overwrite=overwrite
-        )
+            self._path, self._size_px, self._fps, self._metadata, overwrite=overwrite,
+            say=self._say,
+        )  # fmt: skip
         if self._open_track is not None:
             writer.record_sound(self._open_track())
         self._writer = writer.__enter__()
@@ -83,9 +82,9 @@ class FileSink:
         if writer is None:
             return
         try:
-            writer.close()
-        except SinkError as trouble:
-            _log.error("%s", trouble)
+            writer.__exit__(kind, error, trace)
+        finally:
+            self._path = writer.path
 
     def write(self, frame: LabelledFrame) -> None:
         """Put ``frame`` at its time, repeating the picture before it where slots were missed."""

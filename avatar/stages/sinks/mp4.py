@@ -1,16 +1,16 @@
-"""H.264 in fragmented MP4: a file that plays however its writing ends.
+"""H.264 in MP4: a film that plays however its writing ends, and is seekable when it ended well.
 
-The index (moov) is written first and empty; every half second of video follows with its own
-index (moof), as ISO/IEC 14496-12 section 8.8 describes. A cut loses the last fragment only.
+While it is written the index (moov) comes first and is empty; every half second of video follows
+with its own index (moof), as ISO/IEC 14496-12 section 8.8 describes. A cut loses the last fragment
+only. What is finished has one index in front.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +28,9 @@ from avatar.stages.sinks.film_sound import (
     FilmSound,
     add_sound,
 )
+from avatar.stages.sinks.remux import INDEX_SIZE
 from avatar.stages.sinks.sound_encoder import SoundEncoder, configure_sound
+from avatar.stages.sinks.unfinished import UnfinishedFilm, check_goal
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -50,16 +52,23 @@ _PRIMARIES_BT709, _TRANSFER_SRGB, _MATRIX_BT601, _RANGE_LIMITED = 1, 13, 6, 1
 
 @dataclass(frozen=True)
 class FilmFormat:
-    """A kind of film: FFmpeg's names of container, video encoder and pixels; ``muxer`` options."""
+    """A kind of film: FFmpeg's names of container, video encoder and pixels.
+
+    ``muxer``: its options while pieces are written that play by themselves; ``finished``: those of
+    the whole film.
+    """
 
     suffix: str
     container: str
     encoder: str
     pixels: str
     muxer: Mapping[str, str]
+    finished: Mapping[str, str] = field(default_factory=dict)
 
 
-MP4 = FilmFormat(".mp4", "mp4", "libx264", "yuv420p", _MUXER)
+WITH_INDEX = {"movflags": "use_metadata_tags", INDEX_SIZE: ""}
+"""Options of MP4 and MOV with one index, in front."""
+MP4 = FilmFormat(".mp4", "mp4", "libx264", "yuv420p", _MUXER, WITH_INDEX)
 
 
 class Mp4Writer:
@@ -67,12 +76,15 @@ class Mp4Writer:
 
     ``size_px`` is (width, height), both even. ``metadata`` becomes the file's tags and must hold
     the ``AIGC`` label, so that no unmarked file is made by mistake. ``overwrite`` replaces an
-    existing file; without it such a file is an error. ``low_latency`` hands every frame to the
-    disk's fragment at once, as a live recording needs; without it the encoder looks ahead.
+    existing file once the new one is whole; without it such a file is an error. ``low_latency``
+    hands every frame to the disk's fragment at once, as a live recording needs; without it the
+    encoder looks ahead. ``say`` is told of unfinished films in the folder, and where a film lies
+    that could not be put at ``path``.
 
-    Entering creates the file. Raises ``UsageError`` for what cannot be asked for,
-    ``SinkUnavailableError`` when the file cannot be made, and ``SinkLostError`` when the disk
-    fails later.
+    Until it is closed the film is ``talk.part.mp4`` beside ``path``, which plays up to there
+    (``UnfinishedFilm``); without a picture there is no file. Raises ``UsageError`` for what cannot
+    be asked for, ``SinkUnavailableError`` when the file cannot be made, and ``SinkLostError`` when
+    the disk fails later.
     """
 
     film = MP4
@@ -88,6 +100,7 @@ class Mp4Writer:
         crf: int = 21,
         low_latency: bool = True,
         overwrite: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         if "AIGC" not in metadata:
             raise ValueError(f"Mp4Writer: expected the tag AIGC, found {sorted(metadata)}")
@@ -103,7 +116,9 @@ class Mp4Writer:
         else:
             # Frames out of order would start late: a fragmented file has no edit list to say so.
             self._options["bf"] = "0"
-        self._overwrite = overwrite
+        self._overwrite, self._say = overwrite, say
+        self._file: UnfinishedFilm | None = None
+        self._cut = self._lost = False
         self._sound: FilmSound | None = None
         self._shifts_s: Sequence[Fraction] = ()
         self._audio: CopiedSound | EncodedSound | _LiveSound | None = None
@@ -116,7 +131,7 @@ class Mp4Writer:
 
     @property
     def path(self) -> Path:
-        """Return the file that is written."""
+        """Return the file that is to be written; once it is closed, the one that was."""
         return self._path
 
     @property
@@ -147,16 +162,20 @@ class Mp4Writer:
 
     def __enter__(self) -> Self:
         expect_even(self._size_px, f"The video {self._path}")
-        _create(self._path, self._overwrite, self.film.suffix)
+        check_name(self._path, self.film.suffix)
+        self._file = UnfinishedFilm(self._path, overwrite=self._overwrite)
+        self._cut = self._lost = False
         try:
-            self._open()
+            left = self._file.open()
+            self._open(self._file)
         except BaseException as error:
             self._abandon()
-            if not self._overwrite:
-                self._path.unlink(missing_ok=True)
+            self._file.release(keep=False)
             if isinstance(error, ffmpeg_failures()):
                 raise SinkUnavailableError(_trouble(self._path, error)) from error
             raise
+        if left:
+            self._say(_left_over(left))
         return self
 
     def __exit__(
@@ -169,7 +188,7 @@ class Mp4Writer:
             self.close()
         else:
             with suppress(SinkError):  # the error already on its way says more
-                self.close()
+                self.close(cut=True)
 
     def write_rgb(self, image: UInt8Image) -> None:
         """Append one frame, uint8 (H, W, 3) RGB of the writer's size."""
@@ -190,33 +209,66 @@ class Mp4Writer:
             raise RuntimeError("Mp4Writer: repeat_last() needs a picture to repeat")
         self._encode(self._planes)
 
-    def close(self) -> None:
-        """Write what is pending and close the file; a second call does nothing.
+    def close(self, *, cut: bool = False) -> None:
+        """Write what is pending and put the film in its place; a second call does nothing.
 
-        Raises ``SinkLostError`` when the end could not be written; the file plays up to there.
+        ``cut``: it ends before its time; an older film is kept then, and the new one lies beside
+        it. ``path`` says where. Raises ``SinkLostError`` when the end could not be written; the
+        film plays up to there.
         """
-        container, video = self._container, self._video
+        self._cut = self._cut or cut
+        container, video, file = self._container, self._video, self._file
         self._container = self._converter = self._planes = None
-        if container is None or video is None:
+        if container is None or video is None or file is None:
             return
         try:
-            for packet in video.encode(None):
-                container.mux(packet)
-            if self._audio is not None:
-                self._audio.finish(container)
-            container.close()
+            if not self._lost:
+                self._write_rest(container, video, file)
         except ffmpeg_failures() as error:
-            raise SinkLostError(_lost(self._path, error)) from error
+            self._cut = self._lost = True
+            raise SinkLostError(_lost(self._path, file.kept_at, error)) from error
         finally:
             self._abandon(container)
+            trouble = self._finish(file)
+        if trouble:
+            raise SinkLostError(trouble)
 
-    def _open(self) -> None:
+    def _write_rest(
+        self, container: OutputContainer, video: VideoStream, file: UnfinishedFilm
+    ) -> None:
+        for packet in video.encode(None):
+            container.mux(packet)
+        if self._audio is not None:
+            self._audio.finish(container)
+        container.close()
+        if self._count:
+            file.keep()
+
+    def _finish(self, file: UnfinishedFilm) -> str:
+        """Put the film in its place; return why that cannot be, empty where it can."""
+        named, part = self._path, file.part
+        try:
+            if part is not None:
+                seekable = None if self._lost else self.film.finished
+                self._path = file.finish(
+                    whole=not self._cut, seekable=seekable, tags=self._metadata
+                )
+        except OSError as error:
+            assert part is not None
+            left = f"It is {part}" if part.exists() else f"{part} was moved or deleted meanwhile."
+            return f"The video {named} cannot be put in its place: {_reason(error)} {left}"
+        finally:
+            file.release()
+        if self._path != named and not self._lost:
+            self._say(f"{named} is another film, which stays: the new one is {self._path}")
+        return ""
+
+    def _open(self, file: UnfinishedFilm) -> None:
         import av
         from av.video.stream import VideoStream
 
-        # The prefix keeps FFmpeg from reading a protocol out of a name such as "a:b.mp4".
         self._container = av.open(
-            f"file:{self._path}",
+            file,
             "w",
             format=self.film.container,
             container_options=dict(self.film.muxer),
@@ -233,6 +285,7 @@ class Mp4Writer:
         elif self._track is not None:
             self._audio = _LiveSound(self._track, self._container)
         self._container.start_encoding()
+        file.begin()
         self._converter = I420Converter(self._size_px)
         self._count = 0
 
@@ -243,7 +296,7 @@ class Mp4Writer:
         return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
     def _encode(self, planes: UInt8Image) -> None:
-        if self._container is None or self._video is None:
+        if self._container is None or self._video is None or self._file is None:
             raise RuntimeError("Mp4Writer: writing needs an entered writer")
         frame = self._picture(planes)
         frame.pts = self._count
@@ -255,8 +308,10 @@ class Mp4Writer:
             self._count += 1
             if self._audio is not None:
                 self._audio.write_until(Fraction(self._count) / self._rate, self._container)
+            self._file.keep()
         except ffmpeg_failures() as error:
-            raise SinkLostError(_lost(self._path, error)) from error
+            self._cut = self._lost = True
+            raise SinkLostError(_lost(self._path, self._file.kept_at, error)) from error
 
     def _abandon(self, container: OutputContainer | None = None) -> None:
         """Close whatever is open; what fails here has been said already."""
@@ -287,33 +342,23 @@ def tag_colours(target: VideoFrame | VideoCodecContext) -> None:
     target.color_primaries, target.color_trc = _PRIMARIES_BT709, _TRANSFER_SRGB
 
 
-def _create(path: Path, overwrite: bool, suffix: str) -> None:
-    """Make the file, or refuse; creating it is the check, so nothing can come in between."""
+def check_film(path: Path, *, overwrite: bool, suffix: str = MP4.suffix) -> None:
+    """Raise what entering a writer of ``path`` would, as far as can be told before the work."""
+    check_name(path, suffix)
+    try:
+        check_goal(path, overwrite)
+    except OSError as error:
+        raise SinkUnavailableError(_trouble(path, error)) from error
+
+
+def check_name(path: Path, suffix: str) -> None:
+    """Raise ``UsageError`` for a name that does not end in ``suffix``."""
     if path.suffix.lower() != suffix or not path.name:
         suggestion = path.with_suffix(suffix) if path.name else f"talk{suffix}"
         raise UsageError(
             f"The video file must have a name that ends in {suffix}; found {str(path)!r}. "
             f"Use {str(suggestion)!r}."
         )
-    flags = os.O_WRONLY | os.O_CREAT | (0 if overwrite else os.O_EXCL)
-    try:
-        if not path.parent.is_dir():
-            raise SinkUnavailableError(
-                f"The video {path} cannot be made: the folder {path.parent} does not exist. "
-                "Make it first, or name another."
-            )
-        if path.is_dir():
-            raise SinkUnavailableError(
-                f"The video {path} cannot be made: that is a folder. Name a file in it."
-            )
-        os.close(os.open(path, flags, 0o666))
-    except FileExistsError:
-        raise UsageError(
-            f"{path} exists already and is not overwritten. Name another file, "
-            "or give --force to replace it."
-        ) from None
-    except OSError as error:
-        raise SinkUnavailableError(_trouble(path, error)) from error
 
 
 # Windows has no quota error.
@@ -351,12 +396,17 @@ def _trouble(path: Path, error: Exception) -> str:
     return f"The video {path} cannot be made: {_reason(error)}"
 
 
-def _lost(path: Path, error: Exception) -> str:
+def _lost(path: Path, kept: Path | None, error: Exception) -> str:
     """Say why the file cannot go on, what to do and what is left."""
-    return (
-        f"The video {path} cannot be written any further: {_reason(error)} "
-        "What was written before still plays."
-    )
+    left = f"What was written before still plays: {kept}" if kept else "Nothing of it is kept."
+    return f"The video {path} cannot be written any further: {_reason(error)} {left}"
+
+
+def _left_over(left: list[Path]) -> str:
+    names = ", ".join(map(str, left))
+    if len(left) == 1:
+        return f"{names} was cut off while it was written; it plays. Rename it to keep it"
+    return f"{names} were cut off while they were written; they play. Rename them to keep them"
 
 
 class _LiveSound:

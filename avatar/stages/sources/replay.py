@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.clock import Clock
+from avatar.core.counting import counted
 from avatar.core.errors import SourceEndedError, SourceError
 from avatar.core.frames import (
     BLENDSHAPE_NAMES,
@@ -72,7 +73,9 @@ class ReplaySource:
             return None
         tick, due_ns = due
         if tick >= len(self._frames) and not self._loop:
-            raise SourceEndedError(f"The replay ended after its {len(self._frames)} frames.")
+            raise SourceEndedError(
+                f"The replay ended after its {counted(len(self._frames), 'frame')}."
+            )
         image = np.ascontiguousarray(self._frames[tick % len(self._frames)])
         return self._counter.frame(image, due_ns)
 

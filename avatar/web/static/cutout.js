@@ -1,6 +1,6 @@
 // Puts a picture and its opacity together. H.264 has no alpha: where the avatar is cut out the
-// video is twice as high, colours above, opacity as grey below. A small shader joins them; without
-// transparency the <video> is shown as it is.
+// video is twice as high, colours above, opacity as grey below. A small shader joins them, or the
+// processor where there is no WebGL; without transparency the <video> is shown as it is.
 
 const VERTEX = `attribute vec2 corner; varying vec2 at;
 void main() { at = vec2(corner.x, 1.0 - corner.y); gl_Position = vec4(corner * 2.0 - 1.0, 0.0, 1.0); }`;
@@ -27,6 +27,8 @@ export class Cutout {
   shown = () => {};
   #gl = null;
   #edge = null;
+  // Without WebGL: two pictures to draw on, and nothing once that is known not to work either.
+  #plain = null;
 
   // `size` gives the avatar's [width, height], or nothing while it is not known.
   constructor(video, canvas, size) {
@@ -67,8 +69,8 @@ export class Cutout {
   }
 
   #join(width, height) {
-    const gl = (this.#gl ??= this.#prepare());
-    if (!gl) return;
+    const gl = this.#plain ? null : (this.#gl ??= this.#prepare());
+    if (!gl) return this.#joinPlainly(width, height);
     if (this.canvas.width !== width || this.canvas.height !== height) {
       this.canvas.width = width;
       this.canvas.height = height;
@@ -77,6 +79,43 @@ export class Cutout {
     gl.uniform1f(this.#edge, 1 / height);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, this.video);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
+  }
+
+  // As the shader does, number by number; a canvas wants colours that are not multiplied.
+  #joinPlainly(width, height) {
+    this.#plain ??= this.#preparePlain();
+    const { from, to } = this.#plain;
+    if (!to) return;
+    if (this.canvas.width !== width || this.canvas.height !== height || from.canvas.width !== width) {
+      this.canvas.width = from.canvas.width = width;
+      this.canvas.height = height;
+      from.canvas.height = 2 * height;
+    }
+    from.drawImage(this.video, 0, 0, width, 2 * height);
+    const picture = from.getImageData(0, 0, width, height);
+    const colours = picture.data;
+    const opacities = from.getImageData(0, height, width, height).data;
+    for (let at = 0; at < colours.length; at += 4) {
+      const opacity = opacities[at + 1];
+      const more = opacity && 255 / opacity;
+      colours[at] *= more;
+      colours[at + 1] *= more;
+      colours[at + 2] *= more;
+      colours[at + 3] = opacity;
+    }
+    to.putImageData(picture, 0, 0);
+  }
+
+  #preparePlain() {
+    const slow = { willReadFrequently: true };
+    const from = document.createElement("canvas").getContext("2d", slow);
+    const to = from && this.canvas.getContext("2d");
+    console.warn(
+      to
+        ? "No WebGL here: the avatar is cut out by the processor, which takes more of it."
+        : "No WebGL and no canvas here: an avatar that is cut out cannot be shown. Allow hardware acceleration.",
+    );
+    return { from, to };
   }
 
   #prepare() {

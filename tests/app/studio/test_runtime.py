@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from avatar.sessions import live
 from avatar.stages.generate.photo import builtin_photo
 from avatar.stages.label import CORNERS
 from avatar.stages.sinks.page import Audience, EncodedPicture
+from tests import ROOT
 
 PATIENCE_S = 30.0
 
@@ -398,3 +402,21 @@ def test_requests_that_mean_nothing_are_refused(
 ) -> None:
     with pytest.raises(UsageError):
         bench.studio.act(action, values)
+
+
+def test_a_start_that_fails_leaves_the_page_where_it_can_be_put_right(home: Home) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "avatar", "studio", "--start", "--port", "0",
+         "--camera", "absent.mp4"],
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith("not started: "):
+                break
+        assert process.poll() is None, said
+        assert "absent.mp4" in said.splitlines()[-1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0

@@ -388,7 +388,7 @@ def test_a_base_learns_of_all_people(base: Path) -> None:
     card = json.loads(base.with_suffix(".json").read_text())
     assert len(card["recordings"]) == 3 and card["rights"] == "licensed"
     assert card["person_held_out"]
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists already"):
         train_base(TrainRequest("", rights="licensed", steps=2), base.parent, base, Home.of_user())
 
 

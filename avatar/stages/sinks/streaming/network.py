@@ -22,10 +22,9 @@ def why_unreachable(
     """Return why nobody can be reached at ``address``, None when somebody answers there.
 
     Opens a connection (with TLS and a checked certificate where the address has it) and closes it
-    again. Returns at once when ``interrupted`` is set. MPEG-TS has no connection to try.
+    again. Returns at once when ``interrupted`` is set. MPEG-TS has no connection to try: there the
+    host's name alone is looked up.
     """
-    if address.kind == "udp":
-        return None
     found: list[str | None] = []
     done = threading.Event()
 
@@ -46,6 +45,9 @@ def why_unreachable(
 def _knock(address: StreamAddress, ca_file: Path | None) -> str | None:
     place = f"{address.host}:{address.port}"
     try:
+        if address.kind == "udp":
+            socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+            return None
         with socket.create_connection((address.host, address.port), ANSWER_S) as connection:
             if address.is_secure:
                 context = tls_context(ca_file)

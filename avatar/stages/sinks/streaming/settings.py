@@ -117,12 +117,14 @@ def stream_key(path: Path | None, environment: Mapping[str, str] = os.environ) -
     if path is None:
         return environment.get(KEY_VARIABLE, "").strip() or None
     try:
-        lines = path.read_text(encoding="utf-8").split()
+        # Editors on Windows begin a file with a mark of its encoding.
+        lines = path.read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(f"--stream-key-file: {path} cannot be read: {reason}") from None
     if len(lines) != 1:
         raise UsageError(
-            f"--stream-key-file: expected one line with the key in {path}, found {len(lines)} words"
+            f"--stream-key-file: expected one line with the key in {path}, found {len(lines)} "
+            "words. Write the key and nothing else into it"
         )
     return lines[0]

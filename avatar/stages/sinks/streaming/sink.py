@@ -142,6 +142,8 @@ class StreamSink:
         trouble = self._unreachable()
         if trouble is not None:
             return f"{trouble}; {after}"
+        if self._address.kind == "udp":
+            return f"nothing can be sent there ({found}): check the address; {after}"
         return (
             f"the server answers but did not take the stream ({found}): check the address and the "
             f"stream key, and that nobody else streams with it; {after}"

@@ -1,0 +1,148 @@
+"""What somebody reads who uses the program: one line, as it can be typed, wherever it goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from avatar.app.cli import app
+from avatar.core import terminal
+from avatar.core.errors import UsageError
+from avatar.core.home import Home
+from avatar.core.terminal import COMMANDS, as_typed
+from tests import ROOT
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+
+
+def avatar(
+    *arguments: object, shell: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "avatar", *map(str, arguments)]
+    given = {key: value for key, value in (os.environ | environment).items() if value != "absent"}
+    if shell:
+        line = ["sh", "-c", f'exec "$@" {shell}', "sh", *line]
+    return subprocess.run(
+        line, capture_output=True, text=True, errors="replace", cwd=ROOT, env=given, check=False
+    )
+
+
+def test_every_command_is_known_to_the_words() -> None:
+    assert set(COMMANDS) == set(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("started", "typed"),
+    [
+        ("/usr/local/bin/pytest", "avatar"),
+        ("BIN/avatar", "avatar"),
+        ("FOLDER/.venv/bin/avatar", ".venv/bin/avatar"),
+        ("/elsewhere/my tools/avatar", "'/elsewhere/my tools/avatar'"),
+        ("FOLDER/avatar/__main__.py", ".venv/bin/avatar"),
+    ],
+)
+def test_the_program_is_named_as_it_can_be_typed(
+    tmp_path: Path, started: str, typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, checkout = tmp_path / "bin", tmp_path / "checkout"
+    for folder in (known, checkout / ".venv" / "bin"):
+        folder.mkdir(parents=True)
+        script = folder / "avatar"
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(known))
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(sys, "executable", str(checkout / ".venv" / "bin" / "python"))
+    place = started.replace("FOLDER", str(checkout)).replace("BIN", str(known))
+    monkeypatch.setattr(sys, "argv", [place])
+    terminal._typed.cache_clear()
+    text = "Run `avatar doctor --camera`, or avatar train x; the avatar runs. /opt/avatar run"
+    expected = (
+        f"Run `{typed} doctor --camera`, or {typed} train x; the avatar runs. /opt/avatar run"
+    )
+    assert as_typed(text) == expected
+    terminal._typed.cache_clear()
+
+
+@POSIX
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", [["profiles", "list"], ["--version"], ["models", "list"]])
+def test_a_full_disk_behind_standard_output_is_one_line(command: list[str]) -> None:
+    done = avatar(*command, shell=">/dev/full")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if command != ["profiles", "list"]:  # which prints to standard error where there are none
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1
+        assert "No space left" in done.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("command", [["--help"], ["animate", "--help"], ["models", "list"]])
+def test_a_terminal_that_knows_no_letters_beyond_ascii_is_no_trouble(command: list[str]) -> None:
+    done = avatar(*command, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LANG="C")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout
+
+
+def test_no_home_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    with pytest.raises(UsageError, match="HOME"):
+        Home.of_user()
+
+
+@POSIX
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv (util-linux)")
+def test_a_user_without_a_home_gets_one_line() -> None:
+    line = ["setpriv", "--reuid", "54321", sys.executable, "-m", "avatar", "profiles", "list"]
+    environment = {key: value for key, value in os.environ.items() if key != "HOME"}
+    done = subprocess.run(
+        line, capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+    )
+    if "ermission denied" in done.stderr or "No module" in done.stderr:
+        pytest.skip("another user may not read this checkout")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "HOME" in done.stderr
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/secret"),
+                                   OSError(36, "File name too long", "x" * 300)])  # fmt: skip
+def test_what_a_disk_refuses_anywhere_is_one_line(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from avatar.app import cli
+
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"avatar: {error.filename}: {error.strerror}. Check")
+    assert said.count("\n") == 1
+
+
+def test_ctrl_c_before_anything_began_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from avatar.app import cli
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == cli.INTERRUPTED
