@@ -1,0 +1,105 @@
+"""The three networks of MediaPipe's face model, run by an engine of ours, and its canonical face.
+
+``face_landmarker.task`` is a ZIP file of TensorFlow Lite files (Google, Apache-2.0).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+
+from avatar.core.errors import FaceModelError
+from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32, UInt8Image
+from avatar.stages.track.pose import CanonicalFace
+from engines.backends import BACKENDS
+from engines.runner import Runner
+
+OWN_BACKENDS = ("openvino",)
+"""What can run the networks, the fastest first."""
+_DETECTOR, _LANDMARKS, _BLENDSHAPES = "face_detector", "face_landmarks_detector", "face_blendshapes"
+_GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
+# The landmarks that blendshapes are told from (face_blendshapes_graph.cc): those of brows, eyes,
+# lips, the nose's ridge and the face's edge.
+_TELLING = np.array(
+    [0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
+     66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,
+     144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172,
+     173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283,
+     284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324,
+     332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385,
+     386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
+     473, 474, 475, 476, 477]
+)  # fmt: skip
+
+
+class FaceNetworks:
+    """Detector, landmarks and blendshapes, ready to run, on one thread.
+
+    ``face_model``: path of ``face_landmarker.task``. ``backend``: one of ``OWN_BACKENDS``. Use as a
+    context manager. Entering raises ``FaceModelError`` for a file that is not the face model, and
+    what the backend raises.
+    """
+
+    def __init__(self, face_model: Path, backend: str) -> None:
+        self._face_model, self._backend = face_model, backend
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening, TemporaryDirectory(prefix="avatar-face-") as folder:
+            files = _unpack(self._face_model, Path(folder))
+            self._detector, self._landmarks, self._blendshapes = (
+                opening.enter_context(self._runner(files[f"{name}.tflite"]))
+                for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)
+            )
+            self.canonical = CanonicalFace.parse(files[_GEOMETRY].read_bytes())
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _runner(self, file: Path) -> Runner:
+        return BACKENDS[self._backend].open(file.stem, file, threads=1)
+
+    def detect(self, image: UInt8Image) -> tuple[Float32, Float32]:
+        """Return the detector's (896, 16) boxes and (896,) logits of uint8 (128, 128, 3)."""
+        scaled = np.multiply(image, np.float32(2 / 255), dtype=np.float32)
+        found = _run(self._detector, scaled - np.float32(1))
+        return found["regressors"][0], found["classificators"][0, :, 0]
+
+    def landmarks(self, image: UInt8Image) -> tuple[Float32, float]:
+        """Return (478, 3) landmarks in the picture's pixels, and how surely a face is there.
+
+        ``image``: uint8 (256, 256, 3).
+        """
+        found = _run(self._landmarks, np.multiply(image, np.float32(1 / 255), dtype=np.float32))
+        presence = float(found["Identity_1"].ravel()[0])
+        return found["Identity"].reshape(LANDMARK_COUNT, 3), 1 / (1 + float(np.exp(-presence)))
+
+    def blendshapes(self, landmarks_px: Float32) -> Float32:
+        """Return the 52 blendshapes, float32, of landmarks, float32 (478, 3)."""
+        found = _run(self._blendshapes, np.ascontiguousarray(landmarks_px[_TELLING, :2]))
+        return np.asarray(next(iter(found.values()))).reshape(len(BLENDSHAPE_NAMES))
+
+
+def _run(runner: Runner, value: Float32) -> Mapping[str, Any]:
+    return runner.infer({runner.spec.inputs[0].name: value[None]})
+
+
+def _unpack(face_model: Path, folder: Path) -> dict[str, Path]:
+    """Return the files in the face model by name, unpacked into ``folder``."""
+    wanted = [f"{name}.tflite" for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)] + [_GEOMETRY]
+    try:
+        with zipfile.ZipFile(face_model) as packed:
+            return {name: Path(packed.extract(name, folder)) for name in wanted}
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise FaceModelError(
+            f"expected the face model in {face_model}, but {error}. Delete the file or name "
+            "another one with --face-model"
+        ) from error
