@@ -31,7 +31,7 @@ def _import() -> Any:
 
 
 class OpenVinoRunner(Runner):
-    """A graph in OpenVINO, which reads ONNX and TensorFlow Lite files.
+    """A graph in OpenVINO.
 
     ``device`` is ``cpu`` or another of OpenVINO's; ``threads`` is the number of threads of one
     inference, 0 leaves it to the runtime. ``cache`` is a folder for compiled models.
@@ -93,20 +93,11 @@ class OpenVinoRunner(Runner):
 
 
 def _read(core: Any, model: ModelProto | Path) -> Any:
-    if not isinstance(model, Path):
-        return core.read_model(model.SerializeToString(), b"")
-    if not model.is_file():
-        raise EngineError(f"no ONNX or TensorFlow Lite file at {model}")
-    graph = core.read_model(str(model))
-    if model.suffix == ".tflite":
-        # TensorFlow Lite's batch of one is only its default; a fixed one computes faster.
-        graph.reshape({port: _batch_of_one(port) for port in graph.inputs})
-    return graph
-
-
-def _batch_of_one(port: Any) -> list[int]:
-    shape = port.get_partial_shape()
-    return [1 if axis.is_dynamic else int(axis.get_length()) for axis in shape]
+    if isinstance(model, Path):
+        if not model.is_file():
+            raise EngineError(f"no ONNX file at {model}")
+        return core.read_model(str(model))
+    return core.read_model(model.SerializeToString(), b"")
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -1,16 +1,17 @@
 """The three networks of MediaPipe's face model, run by an engine of ours, and its canonical face.
 
-``face_landmarker.task`` is a ZIP file of TensorFlow Lite files (Google, Apache-2.0).
+``face_landmarker.task`` is a ZIP file of TensorFlow Lite files (Google, Apache-2.0). OpenCV, which
+is always here, runs them as fast as OpenVINO and loads them in a fraction of its time
+(docs/decisions/0030).
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -18,10 +19,12 @@ from avatar.core.errors import FaceModelError
 from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32, UInt8Image
 from avatar.stages.track.pose import CanonicalFace
 from engines.backends import BACKENDS
+from engines.lite_onnx import lite_to_onnx
+from engines.opencv import OpenCvRunner
 from engines.runner import Runner
 
-OWN_BACKENDS = ("openvino",)
-"""What can run the networks, the fastest first."""
+OWN_BACKENDS = ("opencv", "openvino", "onnxruntime")
+"""What can run the networks; the first needs nothing more."""
 _DETECTOR, _LANDMARKS, _BLENDSHAPES = "face_detector", "face_landmarks_detector", "face_blendshapes"
 _GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
 # The landmarks that blendshapes are told from (face_blendshapes_graph.cc): those of brows, eyes,
@@ -46,7 +49,7 @@ class FaceNetworks:
     what the backend raises.
     """
 
-    def __init__(self, face_model: Path, backend: str) -> None:
+    def __init__(self, face_model: Path, backend: str = OWN_BACKENDS[0]) -> None:
         self._face_model, self._backend = face_model, backend
         self._open = ExitStack()
 
@@ -54,7 +57,7 @@ class FaceNetworks:
         with ExitStack() as opening, TemporaryDirectory(prefix="avatar-face-") as folder:
             files = _unpack(self._face_model, Path(folder))
             self._detector, self._landmarks, self._blendshapes = (
-                opening.enter_context(self._runner(files[f"{name}.tflite"]))
+                opening.enter_context(_runner(files[f"{name}.tflite"], self._backend))
                 for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)
             )
             self.canonical = CanonicalFace.parse(files[_GEOMETRY].read_bytes())
@@ -64,32 +67,40 @@ class FaceNetworks:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def _runner(self, file: Path) -> Runner:
-        return BACKENDS[self._backend].open(file.stem, file, threads=1)
-
     def detect(self, image: UInt8Image) -> tuple[Float32, Float32]:
         """Return the detector's (896, 16) boxes and (896,) logits of uint8 (128, 128, 3)."""
         scaled = np.multiply(image, np.float32(2 / 255), dtype=np.float32)
-        found = _run(self._detector, scaled - np.float32(1))
-        return found["regressors"][0], found["classificators"][0, :, 0]
+        boxes, logits = _run(self._detector, scaled - np.float32(1))
+        return boxes[0], logits[0, :, 0]
 
     def landmarks(self, image: UInt8Image) -> tuple[Float32, float]:
         """Return (478, 3) landmarks in the picture's pixels, and how surely a face is there.
 
         ``image``: uint8 (256, 256, 3).
         """
-        found = _run(self._landmarks, np.multiply(image, np.float32(1 / 255), dtype=np.float32))
-        presence = float(found["Identity_1"].ravel()[0])
-        return found["Identity"].reshape(LANDMARK_COUNT, 3), 1 / (1 + float(np.exp(-presence)))
+        scaled = np.multiply(image, np.float32(1 / 255), dtype=np.float32)
+        points, logit, _ = _run(self._landmarks, scaled)
+        return points.reshape(LANDMARK_COUNT, 3), 1 / (1 + float(np.exp(-logit.ravel()[0])))
 
     def blendshapes(self, landmarks_px: Float32) -> Float32:
         """Return the 52 blendshapes, float32, of landmarks, float32 (478, 3)."""
-        found = _run(self._blendshapes, np.ascontiguousarray(landmarks_px[_TELLING, :2]))
-        return np.asarray(next(iter(found.values()))).reshape(len(BLENDSHAPE_NAMES))
+        (found,) = _run(self._blendshapes, np.ascontiguousarray(landmarks_px[_TELLING, :2]))
+        return found.reshape(len(BLENDSHAPE_NAMES))
 
 
-def _run(runner: Runner, value: Float32) -> Mapping[str, Any]:
-    return runner.infer({runner.spec.inputs[0].name: value[None]})
+def _runner(file: Path, backend: str) -> Runner:
+    """Return a TensorFlow Lite file, ready to run."""
+    content, spec = lite_to_onnx(file)
+    if backend == "opencv":
+        return OpenCvRunner(content, spec)
+    graph = file.with_suffix(".onnx")
+    graph.write_bytes(content)
+    return BACKENDS[backend].open(file.stem, graph, threads=1)
+
+
+def _run(runner: Runner, value: Float32) -> list[Float32]:
+    """Return the outputs in the order of the file; their names change from runtime to runtime."""
+    return list(runner.infer({runner.spec.inputs[0].name: value[None]}).values())
 
 
 def _unpack(face_model: Path, folder: Path) -> dict[str, Path]:

@@ -11,7 +11,7 @@ import numpy as np
 from avatar.core.errors import TrackerError
 from avatar.core.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
 from avatar.stages.track.detection import DETECTOR_PX, Detection, decode, merged
-from avatar.stages.track.networks import FaceNetworks
+from avatar.stages.track.networks import OWN_BACKENDS, FaceNetworks
 from avatar.stages.track.region import Region, around_detection, around_landmarks
 from avatar.stages.track.steadying import Steadying
 
@@ -28,7 +28,7 @@ class OwnTracker:
     Entering raises what ``FaceNetworks`` raises.
     """
 
-    def __init__(self, face_model: Path, backend: str) -> None:
+    def __init__(self, face_model: Path, backend: str = OWN_BACKENDS[0]) -> None:
         self._networks = FaceNetworks(face_model, backend)
         self._entered = False
         self._forget()
