@@ -82,13 +82,6 @@ def around_landmarks(landmarks_px: Float32) -> Region:
     return Region(x, y, side, side, _angle(landmarks_px[_EYES[0]], landmarks_px[_EYES[1]]))
 
 
-def level(detection: Detection) -> Region:
-    """Return a region like ``around_detection``'s, square whatever the box."""
-    found = around_detection(detection)
-    side = max(found.width, found.height)
-    return Region(found.x, found.y, side, side, found.angle)
-
-
 def _angle(start: Float32, end: Float32) -> float:
     return atan2(float(end[1] - start[1]), float(end[0] - start[0]))
 
