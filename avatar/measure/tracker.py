@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     model = find_face_model(chosen.face_model, Home.of_user())
     for clip in chosen.clips:
         frames = load_frames(clip, CAMERA_FPS)[: chosen.frames]
-        with FaceLandmarker(model) as theirs, OwnTracker(model, chosen.backend) as ours:
+        with FaceLandmarker(model) as theirs, OwnTracker(model, backend=chosen.backend) as ours:
             say(f"{Path(clip).name}: {compare(theirs, ours, frames)}")
     return 0
 

@@ -74,7 +74,7 @@ def face_of(networks: FaceNetworks, landmarks_px: Float32, size_px: tuple[int, i
 
 def quarters(landmarks_px: Float32) -> int:
     """Return how many quarter turns, clockwise as seen, a head is away from upright: 0 to 3."""
-    return round(around_landmarks(landmarks_px).angle / (np.pi / 2)) % 4
+    return around_landmarks(landmarks_px).quarters
 
 
 def turned_points(points: Float32, size_px: tuple[int, int], turns: int) -> Float32:

@@ -8,7 +8,7 @@ box around the face, half as large again, turned so that the eyes are level.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import atan2, cos, hypot, sin
+from math import atan2, cos, hypot, pi, sin
 
 import cv2
 import numpy as np
@@ -37,6 +37,11 @@ class Region:
     width: float
     height: float
     angle: float
+
+    @property
+    def quarters(self) -> int:
+        """Return the nearest number of quarter turns, clockwise as seen: 0 to 3."""
+        return round(self.angle / (pi / 2)) % 4
 
     def cut(self, image: UInt8Image, side: int = CROP_PX) -> UInt8Image:
         """Return what is inside as a square picture, uint8 (side, side, 3)."""
