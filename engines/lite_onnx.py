@@ -8,7 +8,6 @@ element by element stays in its order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,14 +28,14 @@ _SAME = 0
 _RELU = 1
 
 
-def lite_to_onnx(path: Path) -> tuple[bytes, ModelSpec]:
-    """Return the graph of a TensorFlow Lite file as an ONNX file's content, and what it takes.
+def lite_to_onnx(data: bytes) -> tuple[bytes, ModelSpec]:
+    """Return a TensorFlow Lite file's content as an ONNX file's, and what the graph takes and gives.
 
     Names and layouts of its inputs and outputs stay. Half-precision constants become float32, as
     TensorFlow Lite computes with them. Needs no library for either format. Raises ``EngineError``
     for an operation, or options of one, that are not known here.
     """
-    return _Writer(read_lite(path)).model()
+    return _Writer(read_lite(data)).model()
 
 
 class _Writer:

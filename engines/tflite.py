@@ -9,7 +9,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,15 +81,14 @@ class LiteGraph:
     outputs: tuple[int, ...]
 
 
-def read_lite(path: Path) -> LiteGraph:
-    """Return the graph in a file. Raises ``EngineError`` for one that is not understood."""
-    data = path.read_bytes()
+def read_lite(data: bytes) -> LiteGraph:
+    """Return the graph in a file's content. Raises ``EngineError`` for what is not understood."""
     if data[4:8] != _IDENTIFIER:
-        raise EngineError(f"{path} is not a TensorFlow Lite file")
+        raise EngineError("expected a TensorFlow Lite file, found something else")
     try:
         return _graph(_Table(data, _offset(data, 0)))
     except (struct.error, IndexError, ValueError) as error:
-        raise EngineError(f"{path} is not a readable TensorFlow Lite file: {error}") from error
+        raise EngineError(f"this is no readable TensorFlow Lite file: {error}") from error
 
 
 def _graph(model: _Table) -> LiteGraph:

@@ -23,7 +23,7 @@ from avatar.sessions.avatars import check_count, choose_face, photos_in, say_tog
 from avatar.stages.generate.framing import View, make_canvas
 from avatar.stages.generate.photo import load_photo
 from avatar.stages.label import aigc_metadata, create_labeller
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 
 PREVIEW_SIZE_PX = (720, 720)
 TURNED_DEG = 20.0

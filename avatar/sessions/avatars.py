@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from avatar.core.choices import TrackerName
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.face.bounds import face_box, face_px
+from avatar.core.face.bounds import face_box, face_px, surface_bounds
 from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
@@ -18,13 +21,21 @@ from avatar.core.messages import Message
 from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
 from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import choose_tracker, detect_faces
+from avatar.stages.track.turned import moved_face, quarters, turned_face
 
 MIN_FACE_PX = 64
 # More cost memory and start-up time, and are seldom nearer.
 MAX_PHOTOS = 5
 # A face enlarged more than twice looks soft beside the others.
 SOFT_SHARE = 0.5
+# A face that the picture's edge cuts gets so much room, in sizes of the face.
+_MARGIN = 0.5
+_TURNED = {
+    1: "{name} lies on its side: turned a quarter to the left",
+    2: "{name} stands on its head: turned upright",
+    3: "{name} lies on its side: turned a quarter to the right",
+}
 FaceChoice = int | Literal["all"]
 
 
@@ -54,39 +65,49 @@ def open_avatar(
     say: Callable[[str], None],
     *,
     number: FaceChoice = 1,
+    tracker: TrackerName = "auto",
 ) -> AvatarPhoto:
     """Load a photograph and find its face, or take both from the store.
 
     ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB. Several
     photographs of one person: a folder of them, or their paths joined by ``+``.
     ``number``: which face, 1 the largest, or all of them. ``say`` is told what was chosen where
-    there was a choice. ``home``: whose stored avatars and found faces. Raises ``UsageError`` when
+    there was a choice, and when the picture was turned upright. ``home``: whose stored avatars and
+    found faces. ``tracker``: what looks for faces. Raises ``UsageError`` when
     there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
     usable.
     """
+    look = _Look(face_model, tracker, home, say)
     if not isinstance(avatar, (str, Path)):
-        faces = detect_faces(avatar, face_model)
-        return _chosen("picture", avatar, faces, say, number)
-    cache = FaceCache(home.faces)
+        return upright(_chosen("picture", avatar, look.at(avatar), say, number), say)
     together = _joined(avatar)
     if together:
-        return _album(f"{together[0].stem}+", together, face_model, say, number, cache)
+        return _album(f"{together[0].stem}+", together, look, say, number)
     found = resolve(avatar, AvatarStore(home.avatars), say)
     if isinstance(found, StoredAvatar):
-        return _stored_photo(found, number)
+        return upright(_stored_photo(found, number), say)
     if found.is_dir():
-        return _album(found.name, photos_in(found), face_model, say, number, cache)
-    return _chosen(found.stem, *_with_faces(found, face_model, say, cache), say, number)
+        return _album(found.name, photos_in(found), look, say, number)
+    return upright(_chosen(found.stem, *look.with_faces(found), say, number), say)
 
 
-def _with_faces(
-    path: Path, face_model: Path, say: Callable[[str], None], cache: FaceCache
-) -> tuple[UInt8Image, list[Face]]:
-    photo = load_photo(path)
-    size_px = photo.shape[1], photo.shape[0]
-    return photo, cache.faces(
-        file_sha256(path), size_px, lambda: detect_faces(photo, face_model), say
-    )
+class _Look:
+    """What looks for faces in photographs, and remembers those it found."""
+
+    def __init__(
+        self, face_model: Path, tracker: TrackerName, home: Home, say: Callable[[str], None]
+    ) -> None:
+        self._face_model, self._tracker, self._home, self._say = face_model, tracker, home, say
+
+    def at(self, photo: UInt8Image) -> list[Face]:
+        return detect_faces(photo, self._face_model, wanted=self._tracker)
+
+    def with_faces(self, path: Path) -> tuple[UInt8Image, list[Face]]:
+        photo = load_photo(path)
+        size_px = photo.shape[1], photo.shape[0]
+        cache = FaceCache(self._home.faces, choose_tracker(self._tracker).name)
+        faces = cache.faces(file_sha256(path), size_px, lambda: self.at(photo), self._say)
+        return photo, faces
 
 
 def _joined(avatar: str | Path) -> list[Path]:
@@ -131,21 +152,20 @@ def check_count(paths: Sequence[Path]) -> None:
 def _album(
     name: str,
     paths: list[Path],
-    face_model: Path,
+    look: _Look,
     say: Callable[[str], None],
     number: FaceChoice,
-    cache: FaceCache,
 ) -> AvatarPhoto:
     """Return several photographs of one person, the first one in front."""
     check_count(paths)
     if len(paths) == 1:
-        return _chosen(paths[0].stem, *_with_faces(paths[0], face_model, say, cache), say, number)
+        return upright(_chosen(paths[0].stem, *look.with_faces(paths[0]), say, number), say)
     if number != 1:
         raise UsageError(
             f"--face {number}: of several photographs the largest face of each is taken. Cut the "
             "photographs closer, or give one of them."
         )
-    found = [_chosen(p.name, *_with_faces(p, face_model, say, cache), say, 1) for p in paths]
+    found = [upright(_chosen(p.name, *look.with_faces(p), say, 1), say) for p in paths]
     say_together([path.name for path in paths], [photo.face for photo in found], say)
     first, more = found[0], tuple((other.photo, other.face) for other in found[1:])
     return AvatarPhoto(name.rstrip("+"), first.photo, first.face, more=more)
@@ -161,6 +181,42 @@ def say_together(names: Sequence[str], faces: Sequence[Face], say: Callable[[str
                 f"the face in {name} has {face_px(face):.0f} pixels, in {names[0]} "
                 f"{first_px:.0f}: it will look soft whenever it is shown"
             )
+
+
+def upright(photo: AvatarPhoto, say: Callable[[str], None]) -> AvatarPhoto:
+    """Return a photograph whose face is upright and wholly inside; ``say`` is told of a turn."""
+    turns = quarters(photo.face.landmarks_px)
+    if turns:
+        say(_TURNED[turns].format(name=photo.name))
+    pictures = [(photo.photo, (photo.face, *photo.others)), *((p, (f,)) for p, f in photo.more)]
+    (first, (face, *others)), *more = (_upright(*picture) for picture in pictures)
+    further = tuple((picture, faces[0]) for picture, faces in more)
+    return replace(photo, photo=first, face=face, others=tuple(others), more=further)
+
+
+def _upright(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list[Face]]:
+    turns = quarters(faces[0].landmarks_px)
+    turned = np.ascontiguousarray(np.rot90(photo, turns)) if turns else photo
+    return with_margin(turned, [turned_face(face, -turns) for face in faces])
+
+
+def with_margin(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list[Face]]:
+    """Return a photograph widened where its edge cuts a face, as blurred as an out-of-focus wall.
+
+    One that holds its faces is returned as it is.
+    """
+    low, high = (np.stack(side) for side in zip(*map(surface_bounds, faces), strict=True))
+    size = np.array([photo.shape[1], photo.shape[0]])
+    if (low >= 0).all() and (high <= size).all():
+        return photo, list(faces)
+    margin = int(np.ceil(max((high - low).max() * _MARGIN, (-low).max(), (high - size).max())))
+    import cv2
+
+    wide = cv2.copyMakeBorder(photo, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(wide, (0, 0), max(margin / 6, 1))
+    inside = np.s_[margin : margin + photo.shape[0], margin : margin + photo.shape[1]]
+    soft[inside] = photo
+    return np.asarray(soft, np.uint8), [moved_face(face, margin) for face in faces]
 
 
 def _chosen(

@@ -37,7 +37,7 @@ from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sources.timing import FilmTiming, film_timing
 from avatar.stages.sources.video import VideoSource
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import choose_tracker, create_tracker
 
 T = TypeVar("T")
 
@@ -86,7 +86,8 @@ def animate(
         writer = _writer(config, out, size_px, timing)
         has_sound = audio == "keep" and template is None and writer.copy_audio_from(driving)
         if template is None:
-            tracker = stages.enter_context(FaceLandmarker(model))
+            say(choose_tracker(config.tracker).line)
+            tracker = stages.enter_context(create_tracker(model, config.tracker, config.person))
         stages.enter_context(ended_by_signals(stop.set))
         # The file comes last: nothing above may cost an existing one.
         stages.enter_context(writer)

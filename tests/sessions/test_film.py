@@ -25,7 +25,7 @@ from avatar.sessions.film import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.stages.label import VisibleLabel
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests import ROOT
 from tests.stages.sources.films import make_sound
 

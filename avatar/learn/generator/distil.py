@@ -59,7 +59,7 @@ from avatar.library.generators.card import (
 from avatar.library.models.catalog import find
 from avatar.sessions.avatars import AvatarPhoto, open_avatar
 from avatar.stages.generate.photo import load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import RECORD as PAIRS_RECORD
 

@@ -30,7 +30,7 @@ from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
 from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.sinks.display import check_display
 from avatar.stages.sources import create_source
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 from calibrate import Profile, Recording, Session, State, fit
 
 Say = Callable[[str], None]
@@ -149,7 +149,7 @@ def _watch(
         camera, size_px=CAMERA_SIZE_PX, fps=30.0, clock=clock, loop=False
     )
     first_ns: int | None = None
-    with source, FaceLandmarker(model) as tracker, ended_by_signals(cancel.set):
+    with source, create_tracker(model) as tracker, ended_by_signals(cancel.set):
         while not cancel.is_set():
             try:
                 frame = source.read()

@@ -9,7 +9,7 @@ there too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
@@ -26,6 +26,7 @@ from avatar.stages.track.detection import (
 )
 from avatar.stages.track.networks import FaceNetworks
 from avatar.stages.track.region import Region, around_detection, around_landmarks
+from avatar.stages.track.turned import quarters, turned_points
 
 LEAST_PRESENCE = 0.5
 # A face just found is cut out by the detector, a followed one by its own landmarks, which moves
@@ -70,24 +71,6 @@ def face_of(networks: FaceNetworks, landmarks_px: Float32, size_px: tuple[int, i
     upright = turned_points(landmarks_px, size_px, -quarters(landmarks_px))
     pose = networks.canonical.pose(landmarks_px, size_px)
     return Face(landmarks_px, networks.blendshapes(upright), pose, size_px)
-
-
-def quarters(landmarks_px: Float32) -> int:
-    """Return how many quarter turns, clockwise as seen, a head is away from upright: 0 to 3."""
-    return around_landmarks(landmarks_px).quarters
-
-
-def turned_points(points: Float32, size_px: tuple[int, int], turns: int) -> Float32:
-    """Return points, float32 (N, 2 or 3), of a picture that was turned clockwise by quarters.
-
-    ``size_px``: its (width, height) before.
-    """
-    width, height = size_px
-    found = points.copy()
-    for _ in range(turns % 4):
-        found[:, 0], found[:, 1] = height - found[:, 1], found[:, 0].copy()
-        width, height = height, width
-    return found
 
 
 @dataclass(frozen=True)
@@ -253,15 +236,3 @@ def _cut_off(networks: FaceNetworks, image: UInt8Image) -> list[Face]:
     seen = detect(networks, np.asarray(wide, np.uint8), turns=_ALL_TURNS)
     offset = np.array([-margin, -margin], np.float32)
     return _confirmed(networks, image, [face.placed(1, offset) for face in seen], [])
-
-
-def turned_face(face: Face, turns: int) -> Face:
-    """Return a face of a picture that was turned clockwise by quarters."""
-    width, height = face.image_size_px
-    points = turned_points(face.landmarks_px, face.image_size_px, turns)
-    angle = -turns * np.pi / 2
-    pose = face.pose.copy()
-    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    pose[:2] = np.array([[c, -s], [s, c]], np.float32) @ face.pose[:2]
-    size = (height, width) if turns % 2 else (width, height)
-    return replace(face, landmarks_px=points, pose=pose, image_size_px=size)

@@ -8,7 +8,10 @@ is always here, runs them as fast as OpenVINO and loads them in a fraction of it
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -19,13 +22,14 @@ from avatar.core.errors import FaceModelError
 from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32, UInt8Image
 from avatar.stages.track.pose import CanonicalFace
 from engines.backends import BACKENDS
+from engines.graph import ModelSpec
 from engines.lite_onnx import lite_to_onnx
 from engines.opencv import OpenCvRunner
 from engines.runner import Runner
 
 OWN_BACKENDS = ("opencv", "openvino", "onnxruntime")
 """What can run the networks; the first needs nothing more."""
-_DETECTOR, _LANDMARKS, _BLENDSHAPES = "face_detector", "face_landmarks_detector", "face_blendshapes"
+_NETWORKS = ("face_detector", "face_landmarks_detector", "face_blendshapes")
 _GEOMETRY = "geometry_pipeline_metadata_landmarks.binarypb"
 # The landmarks that blendshapes are told from (face_blendshapes_graph.cc): those of brows, eyes,
 # lips, the nose's ridge and the face's edge.
@@ -54,13 +58,13 @@ class FaceNetworks:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as opening, TemporaryDirectory(prefix="avatar-face-") as folder:
-            files = _unpack(self._face_model, Path(folder))
+        model = _read(self._face_model)
+        with ExitStack() as opening:
             self._detector, self._landmarks, self._blendshapes = (
-                opening.enter_context(_runner(files[f"{name}.tflite"], self._backend))
-                for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)
+                opening.enter_context(_runner(name, model.graphs[name], self._backend))
+                for name in _NETWORKS
             )
-            self.canonical = CanonicalFace.parse(files[_GEOMETRY].read_bytes())
+            self.canonical = model.canonical
             self._open = opening.pop_all()
         return self
 
@@ -88,14 +92,15 @@ class FaceNetworks:
         return found.reshape(len(BLENDSHAPE_NAMES))
 
 
-def _runner(file: Path, backend: str) -> Runner:
-    """Return a TensorFlow Lite file, ready to run."""
-    content, spec = lite_to_onnx(file)
+def _runner(name: str, graph: tuple[bytes, ModelSpec], backend: str) -> Runner:
+    """Return one of the networks, ready to run."""
+    content, spec = graph
     if backend == "opencv":
         return OpenCvRunner(content, spec)
-    graph = file.with_suffix(".onnx")
-    graph.write_bytes(content)
-    return BACKENDS[backend].open(file.stem, graph, threads=1)
+    with TemporaryDirectory(prefix="avatar-face-") as folder:
+        file = Path(folder) / f"{name}.onnx"
+        file.write_bytes(content)
+        return BACKENDS[backend].open(name, file, threads=1)
 
 
 def _run(runner: Runner, value: Float32) -> list[Float32]:
@@ -103,14 +108,24 @@ def _run(runner: Runner, value: Float32) -> list[Float32]:
     return list(runner.infer({runner.spec.inputs[0].name: value[None]}).values())
 
 
-def _unpack(face_model: Path, folder: Path) -> dict[str, Path]:
-    """Return the files in the face model by name, unpacked into ``folder``."""
-    wanted = [f"{name}.tflite" for name in (_DETECTOR, _LANDMARKS, _BLENDSHAPES)] + [_GEOMETRY]
+@dataclass(frozen=True)
+class _FaceModel:
+    """What is in the face model: networks as ONNX with what they take, and the canonical face."""
+
+    graphs: Mapping[str, tuple[bytes, ModelSpec]]
+    canonical: CanonicalFace
+
+
+# Many pictures are looked at one by one; converting takes longer than looking.
+@lru_cache(maxsize=1)
+def _read(face_model: Path) -> _FaceModel:
     try:
         with zipfile.ZipFile(face_model) as packed:
-            return {name: Path(packed.extract(name, folder)) for name in wanted}
+            lite = {name: packed.read(f"{name}.tflite") for name in _NETWORKS}
+            canonical = CanonicalFace.parse(packed.read(_GEOMETRY))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise FaceModelError(
             f"expected the face model in {face_model}, but {error}. Delete the file or name "
             "another one with --face-model"
         ) from error
+    return _FaceModel({name: lite_to_onnx(data) for name, data in lite.items()}, canonical)

@@ -1,7 +1,8 @@
 """A tracker on our own runtime: MediaPipe's networks without MediaPipe, and one person to follow.
 
-Whom it follows it keeps: by place and size. One who is lost is waited for; then the nearest is
-taken, and at the start, or where nobody was seen, the one asked for.
+Whom it follows it keeps: by place and size. One who is lost is waited for; then whoever turned up
+is taken, and after a longer while the nearest, even of those who were there all the time. At the
+start it is the one asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from avatar.stages.track.region import Region, around_detection, around_landmark
 from avatar.stages.track.steadying import Steadying
 
 WAIT_NS = 500_000_000
-"""So long the one who was followed is waited for."""
+"""So long somebody lost is waited for before one elsewhere is taken for the same person."""
+LONG_WAIT_NS = 2_000_000_000
+"""So long before another is taken, who was seen beside the one who is lost."""
+_LOOK_AROUND_NS = 1_000_000_000
+"""So often it is seen who else is there."""
 _NEAR = 0.75
 """How far the same person may have gone while unseen, in sides of the region around the face."""
 _ALIKE = 1.8
@@ -53,6 +58,8 @@ class OwnTracker:
         self._region: Region | None = None  # where the one who is followed was just seen
         self._last: Region | None = None  # where somebody was followed last
         self._last_ns = 0
+        self._others: list[Region] = []  # where others were seen beside the one who is followed
+        self._around_ns: int | None = None
         self._size_px = (0, 0)
         self._tiles: Iterator[Tile] = iter(())
         self._looked = False
@@ -79,6 +86,7 @@ class OwnTracker:
             return FaceTrack(frame.timestamp_ns, frame.index, None, frame)
         self._region = self._last = around_landmarks(landmarks)
         self._last_ns = frame.timestamp_ns
+        self._look_around(frame, self._region)
         steady = self._steadying.apply(landmarks, frame.timestamp_ns)
         face = face_of(self._networks, steady, self._size_px)
         return FaceTrack(frame.timestamp_ns, frame.index, face, frame)
@@ -92,6 +100,14 @@ class OwnTracker:
                 self._region = self._last if self._region is not None else None
             self._size_px, self._tiles = size_px, iter(())
             self._steadying = Steadying()
+
+    def _look_around(self, frame: CameraFrame, mine: Region) -> None:
+        """See from time to time who else is there."""
+        now = frame.timestamp_ns
+        if self._around_ns is None or now - self._around_ns >= _LOOK_AROUND_NS:
+            self._around_ns = now
+            seen = map(around_detection, detect(self._networks, frame.image))
+            self._others = [region for region in seen if not _may_be(mine, region)]
 
     def _landmarks(self, frame: CameraFrame) -> Float32 | None:
         """Return the landmarks of the face that is followed, else of one that is found."""
@@ -111,11 +127,13 @@ class OwnTracker:
         """Return where to look for somebody to follow, the best place first."""
         if self._last is None:
             return _chosen(self._all(frame.image), self._person)
-        last = self._last
-        if frame.timestamp_ns - self._last_ns < WAIT_NS:
+        last, unseen_ns = self._last, frame.timestamp_ns - self._last_ns
+        if unseen_ns < WAIT_NS:
             near = detect(self._networks, frame.image, _around(last), (last.quarters,))
             return [r for r in map(around_detection, near) if _may_be(last, r)]
-        found = map(around_detection, self._all(frame.image))
+        found = [around_detection(face) for face in self._all(frame.image)]
+        if unseen_ns < LONG_WAIT_NS:
+            found = [r for r in found if not any(_may_be(other, r) for other in self._others)]
         return sorted(found, key=lambda region: distance(last, region))
 
     def _all(self, image: UInt8Image) -> list[Detection]:
