@@ -29,7 +29,7 @@ _RELU = 1
 
 
 def lite_to_onnx(data: bytes) -> tuple[bytes, ModelSpec]:
-    """Return a TensorFlow Lite file's content as an ONNX file's, and what the graph takes and gives.
+    """Return a TensorFlow Lite file as an ONNX file, both as content, and what it takes and gives.
 
     Names and layouts of its inputs and outputs stay. Half-precision constants become float32, as
     TensorFlow Lite computes with them. Needs no library for either format. Raises ``EngineError``

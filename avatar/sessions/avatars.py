@@ -201,22 +201,30 @@ def _upright(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list
 
 
 def with_margin(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list[Face]]:
-    """Return a photograph widened where its edge cuts a face, as blurred as an out-of-focus wall.
-
-    One that holds its faces is returned as it is.
-    """
+    """Return a photograph widened where its edge cuts a face; one that holds them is left as it is."""
     low, high = (np.stack(side) for side in zip(*map(surface_bounds, faces), strict=True))
     size = np.array([photo.shape[1], photo.shape[0]])
     if (low >= 0).all() and (high <= size).all():
         return photo, list(faces)
     margin = int(np.ceil(max((high - low).max() * _MARGIN, (-low).max(), (high - size).max())))
+    wide = _widened(photo, margin)
+    return wide, [moved_face(face, margin) for face in faces]
+
+
+def _widened(photo: UInt8Image, margin: int) -> UInt8Image:
+    """Return a photograph with a margin that goes from its edge to the edge's mean colour."""
     import cv2
 
-    wide = cv2.copyMakeBorder(photo, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    soft = cv2.GaussianBlur(wide, (0, 0), max(margin / 6, 1))
-    inside = np.s_[margin : margin + photo.shape[0], margin : margin + photo.shape[1]]
-    soft[inside] = photo
-    return np.asarray(soft, np.uint8), [moved_face(face, margin) for face in faces]
+    sides = (margin,) * 4
+    edge = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]]).mean(axis=0)
+    wide = cv2.copyMakeBorder(photo, *sides, cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(wide, (0, 0), max(margin / 6, 1)).astype(np.float32)
+    outside = cv2.copyMakeBorder(np.zeros(photo.shape[:2], np.uint8), *sides, 0, value=1)
+    apart = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
+    near = np.exp(-apart / (margin / 4))[..., None]
+    filled = np.asarray(np.rint(soft * near + edge * (1 - near)), np.uint8)
+    filled[margin : margin + photo.shape[0], margin : margin + photo.shape[1]] = photo
+    return filled
 
 
 def _chosen(
