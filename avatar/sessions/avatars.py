@@ -5,57 +5,29 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from avatar.core.choices import TrackerName
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.face.bounds import face_box, face_px, surface_bounds
+from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, file_sha256, pictures_in
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
+from avatar.sessions.upright import AvatarPhoto as AvatarPhoto
+from avatar.sessions.upright import upright
 from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_photo
 from avatar.stages.track.choice import choose_tracker, detect_faces
-from avatar.stages.track.turned import moved_face, quarters, turned_face
 
 MIN_FACE_PX = 64
 # More cost memory and start-up time, and are seldom nearer.
 MAX_PHOTOS = 5
 # A face enlarged more than twice looks soft beside the others.
 SOFT_SHARE = 0.5
-# A face that the picture's edge cuts gets so much room, in sizes of the face.
-_MARGIN = 0.5
-_TURNED = {
-    1: "{name} lies on its side: turned a quarter to the left",
-    2: "{name} stands on its head: turned upright",
-    3: "{name} lies on its side: turned a quarter to the right",
-}
 FaceChoice = int | Literal["all"]
-
-
-@dataclass(frozen=True, eq=False)
-class AvatarPhoto:
-    """A photograph that can be animated.
-
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
-    faces of the photograph that move with it. ``more``: further photographs of the same person,
-    each with their face in its pixels. ``folder``: that of a stored avatar, and ``photo_sha256``
-    its photograph's hash.
-    """
-
-    name: str
-    photo: UInt8Image
-    face: Face
-    others: tuple[Face, ...] = ()
-    more: tuple[tuple[UInt8Image, Face], ...] = ()
-    folder: Path | None = None
-    photo_sha256: str = ""
 
 
 def open_avatar(
@@ -181,50 +153,6 @@ def say_together(names: Sequence[str], faces: Sequence[Face], say: Callable[[str
                 f"the face in {name} has {face_px(face):.0f} pixels, in {names[0]} "
                 f"{first_px:.0f}: it will look soft whenever it is shown"
             )
-
-
-def upright(photo: AvatarPhoto, say: Callable[[str], None]) -> AvatarPhoto:
-    """Return a photograph whose face is upright and wholly inside; ``say`` is told of a turn."""
-    turns = quarters(photo.face.landmarks_px)
-    if turns:
-        say(_TURNED[turns].format(name=photo.name))
-    pictures = [(photo.photo, (photo.face, *photo.others)), *((p, (f,)) for p, f in photo.more)]
-    (first, (face, *others)), *more = (_upright(*picture) for picture in pictures)
-    further = tuple((picture, faces[0]) for picture, faces in more)
-    return replace(photo, photo=first, face=face, others=tuple(others), more=further)
-
-
-def _upright(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list[Face]]:
-    turns = quarters(faces[0].landmarks_px)
-    turned = np.ascontiguousarray(np.rot90(photo, turns)) if turns else photo
-    return with_margin(turned, [turned_face(face, -turns) for face in faces])
-
-
-def with_margin(photo: UInt8Image, faces: Sequence[Face]) -> tuple[UInt8Image, list[Face]]:
-    """Return a photograph widened where its edge cuts a face; one that holds them is left as it is."""
-    low, high = (np.stack(side) for side in zip(*map(surface_bounds, faces), strict=True))
-    size = np.array([photo.shape[1], photo.shape[0]])
-    if (low >= 0).all() and (high <= size).all():
-        return photo, list(faces)
-    margin = int(np.ceil(max((high - low).max() * _MARGIN, (-low).max(), (high - size).max())))
-    wide = _widened(photo, margin)
-    return wide, [moved_face(face, margin) for face in faces]
-
-
-def _widened(photo: UInt8Image, margin: int) -> UInt8Image:
-    """Return a photograph with a margin that goes from its edge to the edge's mean colour."""
-    import cv2
-
-    sides = (margin,) * 4
-    edge = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]]).mean(axis=0)
-    wide = cv2.copyMakeBorder(photo, *sides, cv2.BORDER_REPLICATE)
-    soft = cv2.GaussianBlur(wide, (0, 0), max(margin / 6, 1)).astype(np.float32)
-    outside = cv2.copyMakeBorder(np.zeros(photo.shape[:2], np.uint8), *sides, 0, value=1)
-    apart = cv2.distanceTransform(outside, cv2.DIST_L2, 5)
-    near = np.exp(-apart / (margin / 4))[..., None]
-    filled = np.asarray(np.rint(soft * near + edge * (1 - near)), np.uint8)
-    filled[margin : margin + photo.shape[0], margin : margin + photo.shape[1]] = photo
-    return filled
 
 
 def _chosen(
