@@ -8,7 +8,7 @@ there too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -125,7 +125,7 @@ def detect(
     for turn in turns:
         upright = np.ascontiguousarray(np.rot90(seen, turn))
         here = [_turned(face, turn) for face in merged(decode(*networks.detect(upright)))]
-        found = _surest(found, here)
+        found = distinct([*found, *here])
     return [face.placed(scale, offset) for face in found]
 
 
@@ -153,10 +153,10 @@ def _turned(face: Detection, turn: int) -> Detection:
     return Detection(box, points, score)
 
 
-def _surest(found: list[Detection], more: list[Detection]) -> list[Detection]:
+def distinct(found: Iterable[Detection]) -> list[Detection]:
     """Return of faces at the same place the surest one each, surest first."""
     kept: list[Detection] = []
-    for face in sorted([*found, *more], key=lambda face: face.score, reverse=True):
+    for face in sorted(found, key=lambda face: face.score, reverse=True):
         boxes = np.array([other.box for other in kept], np.float32).reshape(-1, 4)
         if not (overlaps(face.box, boxes) > _SAME_FACE).any():
             kept.append(face)
@@ -182,7 +182,7 @@ def find_faces(networks: FaceNetworks, image: UInt8Image) -> list[Face]:
             turns = _ALL_TURNS
         seen: list[Detection] = []
         for tile in tiles(size_px, side):
-            seen = _surest(seen, detect(networks, image, tile, turns))
+            seen = distinct([*seen, *detect(networks, image, tile, turns)])
         found = _confirmed(networks, image, seen, found)
     if not found:
         found = _cut_off(networks, image)

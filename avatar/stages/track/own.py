@@ -16,7 +16,7 @@ from typing import Self
 from avatar.core.errors import TrackerError
 from avatar.core.frames import CameraFrame, FaceTrack, Float32, UInt8Image
 from avatar.stages.track.detection import Detection
-from avatar.stages.track.find import Tile, detect, face_of, levels, look, settled, tiles
+from avatar.stages.track.find import Tile, detect, distinct, face_of, levels, look, settled, tiles
 from avatar.stages.track.networks import OWN_BACKENDS, FaceNetworks
 from avatar.stages.track.region import Region, around_detection, around_landmarks, distance
 from avatar.stages.track.steadying import Steadying
@@ -61,8 +61,7 @@ class OwnTracker:
         self._others: list[Region] = []  # where others were seen beside the one who is followed
         self._around_ns: int | None = None
         self._size_px = (0, 0)
-        self._tiles: Iterator[Tile] = iter(())
-        self._looked = False
+        self._tiles: Iterator[Tile] | None = None  # still to look at; None before the first picture
         self._steadying = Steadying()
 
     def __enter__(self) -> Self:
@@ -98,7 +97,8 @@ class OwnTracker:
                 across, down = (new / old for new, old in zip(size_px, self._size_px, strict=True))
                 self._last = _scaled(self._last, across, down)
                 self._region = self._last if self._region is not None else None
-            self._size_px, self._tiles = size_px, iter(())
+            self._size_px = size_px
+            self._tiles = None if self._tiles is None else iter(())
             self._steadying = Steadying()
 
     def _look_around(self, frame: CameraFrame, mine: Region) -> None:
@@ -137,26 +137,29 @@ class OwnTracker:
         return sorted(found, key=lambda region: distance(last, region))
 
     def _all(self, image: UInt8Image) -> list[Detection]:
-        """Return the faces in the whole picture, else in some of its tiles."""
+        """Return the faces in the whole picture, and where they are too few in its tiles, too."""
         found = detect(self._networks, image) or detect(self._networks, image, turns=_LYING)
-        if found and (not self._person.isdecimal() or len(found) >= int(self._person)):
+        wanted = int(self._person) if self._person.isdecimal() else 1
+        if len(found) >= wanted:
             return found
-        return self._in_tiles(image) or found
+        return distinct([*found, *self._in_tiles(image, wanted)])
 
-    def _in_tiles(self, image: UInt8Image) -> list[Detection]:
-        """Return the faces in all tiles of a first picture, later in a few tiles of each."""
-        size, first = self._size_px, not self._looked
-        self._looked = True
-        if first:
-            for side in levels(size):
-                found = [d for t in tiles(size, side) for d in detect(self._networks, image, t)]
-                if found:
-                    return sorted(found, key=lambda face: face.size, reverse=True)
-            return []
-        squares = list(islice(self._tiles, _TILES_A_FRAME))
-        if not squares:
-            self._tiles = (tile for side in levels(size) for tile in tiles(size, side))
-        return [face for tile in squares for face in detect(self._networks, image, tile)]
+    def _in_tiles(self, image: UInt8Image, wanted: int) -> list[Detection]:
+        """Return the faces in tiles: of a first picture in all, later in a few of each picture."""
+        if self._tiles is None:
+            self._tiles, squares = iter(()), list(self._every_tile())
+        else:
+            squares = list(islice(self._tiles, _TILES_A_FRAME))
+            self._tiles = self._tiles if squares else self._every_tile()
+        found: list[Detection] = []
+        for tile in squares:
+            found += detect(self._networks, image, tile)
+            if len(found) >= wanted and len(distinct(found)) >= wanted:
+                break
+        return found
+
+    def _every_tile(self) -> Iterator[Tile]:
+        return (tile for side in levels(self._size_px) for tile in tiles(self._size_px, side))
 
 
 def _chosen(found: Sequence[Detection], person: str) -> list[Region]:
