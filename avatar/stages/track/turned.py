@@ -30,6 +30,8 @@ def turned_points(points: Float32, size_px: tuple[int, int], turns: int) -> Floa
 
 def turned_face(face: Face, turns: int) -> Face:
     """Return a face of a picture that was turned clockwise by quarters."""
+    if turns % 4 == 0:
+        return face
     width, height = face.image_size_px
     points = turned_points(face.landmarks_px, face.image_size_px, turns)
     angle = -turns * np.pi / 2
