@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar.core.frames import Float32
 
@@ -21,6 +22,7 @@ DETECTOR_PX = 128
 LEAST_SCORE = 0.5
 SAME_FACE_OVERLAP = 0.5
 """Boxes that overlap more than this, intersection over union, are one face."""
+_SAME_OVERLAP, _WITHIN = 0.4, 0.65
 # Anchors stand in the middle of each cell of a grid: cells of 8 pixels, two in each, then cells of
 # 16 pixels, six in each (three layers of two).
 _GRIDS = ((8, 2), (16, 6))
@@ -90,6 +92,18 @@ def overlaps(box: Float32, boxes: Float32) -> Float32:
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     both = areas + float(np.prod(box[2:] - box[:2])) - shared
     return np.asarray(shared / np.maximum(both, np.finfo(np.float32).tiny), np.float32)
+
+
+def same_place(box: Float32, boxes: Float32) -> NDArray[np.bool_]:
+    """Return with which of ``boxes``, (N, 4), ``box`` cannot be a second face.
+
+    They overlap much, or most of the smaller lies in the larger: eyes and glasses look like faces.
+    """
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    smaller = np.minimum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), np.prod(box[2:] - box[:2]))
+    found = (overlaps(box, boxes) > _SAME_OVERLAP) | (shared > _WITHIN * smaller)
+    return np.asarray(found, np.bool_)
 
 
 def merged(found: Sequence[Detection], overlap: float = SAME_FACE_OVERLAP) -> list[Detection]:

@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-import cv2
 import numpy as np
 
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.track.detection import (
     DETECTOR_PX,
+    LEAST_SCORE,
     Detection,
     decode,
     merged,
     overlaps,
+    same_place,
 )
 from avatar.stages.track.networks import FaceNetworks
 from avatar.stages.track.region import Region, around_detection, around_landmarks
@@ -124,13 +125,16 @@ def detect(
     found: list[Detection] = []
     for turn in turns:
         upright = np.ascontiguousarray(np.rot90(seen, turn))
-        here = [_turned(face, turn) for face in merged(decode(*networks.detect(upright)))]
+        least = LEAST_SCORE + (_UPRIGHT_BONUS if turn else 0)
+        here = [_turned(face, turn) for face in merged(decode(*networks.detect(upright), least))]
         found = distinct([*found, *here])
     return [face.placed(scale, offset) for face in found]
 
 
 def _detectors_picture(image: UInt8Image, tile: Tile) -> UInt8Image:
     """Return what the detector is shown of a tile, uint8 (128, 128, 3)."""
+    import cv2
+
     scale = DETECTOR_PX / tile.side
     side = round(tile.side)
     left, top = round(tile.left), round(tile.top)
@@ -158,7 +162,7 @@ def distinct(found: Iterable[Detection]) -> list[Detection]:
     kept: list[Detection] = []
     for face in sorted(found, key=lambda face: face.score, reverse=True):
         boxes = np.array([other.box for other in kept], np.float32).reshape(-1, 4)
-        if not (overlaps(face.box, boxes) > _SAME_FACE).any():
+        if not same_place(face.box, boxes).any():
             kept.append(face)
     return kept
 
@@ -225,11 +229,13 @@ def _nearer(networks: FaceNetworks, image: UInt8Image, face: Detection) -> Detec
 
 def _is_known(box: Float32, faces: Sequence[Face]) -> bool:
     boxes = np.array([face_box(face) for face in faces], np.float32).reshape(-1, 4)
-    return bool((overlaps(box, boxes) > _SAME_FACE).any())
+    return bool(same_place(box, boxes).any())
 
 
 def _cut_off(networks: FaceNetworks, image: UInt8Image) -> list[Face]:
     """Return faces of a picture that was cut within them: with a margin they are found."""
+    import cv2
+
     height, width = image.shape[:2]
     margin = round(_MARGIN * max(width, height))
     wide = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_REPLICATE)

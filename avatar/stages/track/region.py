@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import atan2, cos, hypot, pi, sin
 
-import cv2
 import numpy as np
 
 from avatar.core.face.bounds import bounds_of
@@ -45,6 +44,8 @@ class Region:
 
     def cut(self, image: UInt8Image, side: int = CROP_PX) -> UInt8Image:
         """Return what is inside as a square picture, uint8 (side, side, 3)."""
+        import cv2
+
         return cv2.warpAffine(  # type: ignore[return-value]
             image,
             self._into(side),

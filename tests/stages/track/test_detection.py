@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avatar.stages.track.detection import Detection, anchors, decode, merged, overlaps
+from avatar.stages.track.detection import (
+    Detection,
+    anchors,
+    decode,
+    merged,
+    overlaps,
+    same_place,
+)
 
 
 def face(left: float, top: float, side: float, score: float = 0.9) -> Detection:
@@ -61,6 +68,12 @@ def test_boxes_of_one_face_become_their_mean_by_score() -> None:
 def test_faces_beside_each_other_stay_two_the_surest_first() -> None:
     found = merged([face(0, 0, 50, 0.6), face(60, 0, 50, 0.8)])
     assert [each.score for each in found] == [0.8, 0.6]
+
+
+def test_an_eye_in_a_face_is_no_second_face_but_a_neighbour_is() -> None:
+    faces = np.stack([face(0, 0, 100).box, face(90, 0, 100).box])
+    assert same_place(face(50, 20, 45).box, faces).tolist() == [True, False]
+    assert same_place(face(0, 0, 100).box, faces).tolist() == [True, False]
 
 
 BOX = st.tuples(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 80), st.floats(1, 80))
