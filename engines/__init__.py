@@ -11,6 +11,8 @@
     build.py      ONNX -> engine, in a cache that two processes may share
     runner.py     Runner: checked ``infer()`` over a backend's own
     onnxruntime.py openvino.py torch.py tensorrt.py     one backend each
+    opencv.py     small graphs in OpenCV, which is always here
+    tflite.py lite_onnx.py onnx_bytes.py     TensorFlow Lite -> ONNX, without either's library
     nvidia.py     which of NVIDIA's libraries and cards are here, and what runs on what
     backends.py   the table of backends: what each runs on, and how it opens a graph
     select.py     which backend this machine can run, and why

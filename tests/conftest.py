@@ -14,7 +14,7 @@ from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.library.face_model import find_face_model
 from avatar.stages.generate.photo import builtin_photo, load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests import ROOT
 
 # Tests do not time: an example that a busy machine delays is no failure.

@@ -22,10 +22,12 @@ from avatar.library.avatars import AvatarStore, StoredAvatar, name_of_file
 from avatar.library.face_model import find_face_model
 from avatar.library.generators.card import CARD, neural_folder, read_card
 from avatar.sessions.avatars import check_count, choose_face, photos_in, say_together
+from avatar.sessions.upright import AvatarPhoto, upright
 from avatar.stages.generate.framing import View, make_canvas
 from avatar.stages.generate.photo import load_photo
 from avatar.stages.label import aigc_metadata, create_labeller
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
+from avatar.stages.track.turned import quarters, turned_face
 
 PREVIEW_SIZE_PX = (720, 720)
 TURNED_DEG = 20.0
@@ -93,7 +95,7 @@ def add_photo(
     if others:
         names = [photo.name, *(path.name for path in further)]
         say_together(names, [chosen, *(other for _, other in others)], say)
-    yaw_deg = head_turn_deg(chosen)[0]
+    yaw_deg = head_turn_deg(turned_face(chosen, -quarters(chosen.landmarks_px)))[0]
     if abs(yaw_deg) > TURNED_DEG:
         say(
             Message(
@@ -275,8 +277,8 @@ def write_preview(stored: StoredAvatar, path: Path) -> None:
 
 
 def _portrait(stored: StoredAvatar) -> LabelledFrame:
-    photo = load_photo(stored.photo)
-    canvas = make_canvas(photo, stored.face, "portrait", PREVIEW_SIZE_PX, View())
+    photo = upright(AvatarPhoto(stored.name, load_photo(stored.photo), stored.face), say)
+    canvas = make_canvas(photo.photo, photo.face, "portrait", PREVIEW_SIZE_PX, View())
     labeller = create_labeller(size_px=PREVIEW_SIZE_PX, avatar=stored.name)
     return labeller.label(GeneratedFrame(canvas.image, 0, 0, Presence.IDLE))
 

@@ -31,6 +31,9 @@ StreamPreset = Literal["twitch", "youtube"]
 Drive = Literal["video", "audio", "both", "auto"]
 """What moves the mouth: the face, the voice, both, or the voice where no face is seen."""
 
+TrackerName = Literal["auto", "own", "mediapipe"]
+"""What finds and follows faces: our own tracker, MediaPipe's, or the one that runs here."""
+
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 """How exactly networks compute."""
 

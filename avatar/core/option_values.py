@@ -52,6 +52,19 @@ def parse_weights(texts: tuple[str, ...]) -> dict[str, float]:
     return weights
 
 
+def parse_person(text: str) -> str:
+    """Return whom ``--person`` asks for: largest, left, right, or a number by size from 1.
+
+    Raises ``UsageError``.
+    """
+    named = text.lower()
+    if named in ("largest", "left", "right") or (named.isdecimal() and int(named) >= 1):
+        return named
+    raise UsageError(
+        f"--person: expected largest, left, right or a number by size from 1, found {text!r}"
+    )
+
+
 def parse_face(text: str) -> int | Literal["all"]:
     """Return which face ``--face`` asks for: a number from 1, the largest, or all of them.
 

@@ -29,10 +29,11 @@ from avatar.core.choices import (
     Region,
     Smoothing,
     StreamPreset,
+    TrackerName,
 )
 from avatar.core.errors import UsageError
 from avatar.core.option import ANIMATE, BENCH, DRAWING, DRIVER, RUN, STUDIO, Change, Option
-from avatar.core.option_values import parse_size, parse_weights
+from avatar.core.option_values import parse_person, parse_size, parse_weights
 
 F = TypeVar("F", bound=Callable[..., Any])
 PORTRAIT, TRAINED = "portrait", "neural"
@@ -256,6 +257,17 @@ class Options:
     stats: Annotated[Path | None, Option(
         "Write measurements to a file.", metavar="FILE.json", on=(RUN,),
     )] = None
+    tracker: Annotated[TrackerName, Option(
+        "What finds and follows faces: own needs nothing else, finds small faces and keeps to one "
+        "person; mediapipe runs the same networks by Google's library; auto takes own where it "
+        "runs.",
+        on=(*DRAWING, STUDIO),
+    )] = "auto"
+    person: Annotated[str, Option(
+        "Whom to follow where several people are seen: largest, left or right in the camera's "
+        "picture, or a number by size.",
+        metavar="largest|left|right|N", on=(RUN, ANIMATE, STUDIO, DRIVER),
+    )] = "largest"
     face_model: Annotated[Path | None, Option(
         "MediaPipe's face_landmarker.task (default: the installed one).",
         metavar="FILE", on=(*DRAWING, STUDIO),
@@ -274,6 +286,7 @@ class Options:
         parse_size(self.size)
         _ = self.camera_size_px
         parse_weights(self.weight)
+        self._check_person()
         if self.reference == "profile" and self.profile is None:
             raise UsageError(
                 "--reference profile needs --profile NAME; `avatar profiles list` shows the names"
@@ -281,6 +294,10 @@ class Options:
         self._check_sound()
         if not self.avatar or not self.out:
             raise UsageError("at least one --avatar and one --out are needed")
+
+    def _check_person(self) -> None:
+        if parse_person(self.person) != "largest" and self.tracker == "mediapipe":
+            raise UsageError("--person: MediaPipe cannot choose whom to follow; use --tracker own")
 
     def _check_sound(self) -> None:
         if self.speaker is not None and self.mic is None:

@@ -15,8 +15,15 @@ from avatar.library.face_model import FACE_MODEL_SHA256
 from avatar.library.face_numbers import FaceNumbers
 
 # One more whenever `detect_faces` comes to find other landmarks in the same picture.
-_DETECTION = 2
-FOUND_BY = f"webcam-avatar {__version__}, detection {_DETECTION}, model {FACE_MODEL_SHA256[:16]}"
+_DETECTION = 3
+
+
+def found_by(tracker: str) -> str:
+    """Return what an entry says of the program and the tracker that found its faces."""
+    return (
+        f"webcam-avatar {__version__}, detection {_DETECTION}, tracker {tracker}, "
+        f"model {FACE_MODEL_SHA256[:16]}"
+    )
 
 
 class _Entry(BaseModel):
@@ -30,11 +37,12 @@ class _Entry(BaseModel):
 class FaceCache:
     """Keeps found faces in ``root``/SHA256.json, the hash being that of the photograph's file.
 
-    An entry has all faces of the picture, so that it serves whichever is asked for.
+    An entry has all faces of the picture, so that it serves whichever is asked for. ``tracker``:
+    the name of what finds them; what another found is not used.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, tracker: str = "own") -> None:
+        self._root, self._found_by = root, found_by(tracker)
 
     def path(self, sha256: str) -> Path:
         """Return where the faces of the photograph with this hash are kept."""
@@ -54,7 +62,7 @@ class FaceCache:
         """
         path = self.path(sha256)
         try:
-            return _read(path, size_px)
+            return _read(path, size_px, self._found_by)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -69,7 +77,7 @@ class FaceCache:
     def _keep(self, path: Path, faces: list[Face], say: Callable[[str], None]) -> None:
         entry = _Entry(
             schema_version=1,
-            found_by=FOUND_BY,
+            found_by=self._found_by,
             faces=[FaceNumbers.of(face) for face in faces],
         )
         try:
@@ -82,10 +90,10 @@ class FaceCache:
             )
 
 
-def _read(path: Path, size_px: tuple[int, int]) -> list[Face]:
+def _read(path: Path, size_px: tuple[int, int], wanted: str) -> list[Face]:
     """Return the faces in ``path``; raises ``OSError`` and ``ValueError``."""
     entry = parse_record(path.read_bytes(), _Entry)
-    if entry.found_by != FOUND_BY:
+    if entry.found_by != wanted:
         raise _MismatchError(f"found by {entry.found_by}")
     if not entry.faces or any(face.image_size_px != size_px for face in entry.faces):
         raise _MismatchError("of another picture size")

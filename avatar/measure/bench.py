@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 
+from avatar.core.choices import TrackerName
 from avatar.core.clock import Clock, ManualClock, MonotonicClock
 from avatar.core.errors import SinkError, SourceEndedError, UsageError
 from avatar.core.frames import CameraFrame, UInt8Image
@@ -35,7 +37,7 @@ from avatar.measure.reports import check_reports
 from avatar.sessions.live import CAMERA_SIZE_PX, LiveSession
 from avatar.stages.sources import create_source
 from avatar.stages.sources.replay import ReplaySource
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 
 CAMERA_FPS = 30.0
 _MAX_FRAMES = 600
@@ -119,7 +121,9 @@ def tracker_alone(frames: JpegFrames, face_model: Path, clock: Clock, seconds: f
     """Track at the camera's pace with nothing else running; decoding is not counted."""
     never = threading.Event()
     walls, cpu = [], 0.0
-    with FaceLandmarker(face_model) as tracker:
+    # MediaPipe's wherever it is, so that the unit stays what it is whatever tracker runs.
+    unit: TrackerName = "mediapipe" if find_spec("mediapipe") else "auto"
+    with create_tracker(face_model, unit) as tracker:
         start_ns = clock.now_ns()
         for index in range(int(seconds * CAMERA_FPS)):
             image = frames[index % len(frames)]

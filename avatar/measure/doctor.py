@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from avatar.core.counting import counted
-from avatar.core.errors import AvatarError
+from avatar.core.errors import AvatarError, MissingDependencyError
 from avatar.core.home import Home
 from avatar.core.libraries import install_line, missing_libraries, system_family
 from avatar.core.terminal import as_typed
@@ -23,6 +23,7 @@ from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs
 from avatar.stages.sinks.pipewire_service import look_for_pipewire
 from avatar.stages.sound.devices import KINDS, NO_CABLE, is_cable, list_sound
 from avatar.stages.sources.devices import list_cameras
+from avatar.stages.track.choice import choose_tracker
 
 TARGET_FPS = 30
 MEMORY_MB = 600
@@ -66,7 +67,7 @@ def run_checks(
         *check_display(),
         check_sound(),
         check_streams(),
-        *([check_engines()] if usable else []),
+        *([check_tracker(), check_engines()] if usable else []),
         *check_permissions(),
         *check_folders(home),
         *check_memory(),
@@ -99,8 +100,17 @@ def check_system_libraries() -> Check:
 
 def check_libraries() -> list[Check]:
     """Import each heavy library in a process of its own."""
+    wanted = [name for name in LIBRARIES if name != "mediapipe" or importlib.util.find_spec(name)]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(_check_library, LIBRARIES))
+        return list(pool.map(_check_library, wanted))
+
+
+def check_tracker() -> Check:
+    """Say what finds and follows faces here."""
+    try:
+        return Check("Tracker", "ok", choose_tracker().line.removeprefix("tracker "))
+    except MissingDependencyError as error:
+        return Check("Tracker", "fail", str(error))
 
 
 def _check_library(module: str) -> Check:

@@ -29,7 +29,6 @@ def cpu_s() -> float:
 def machine() -> dict[str, str]:
     """Return the machine and the versions that a measurement belongs to."""
     import platform
-    from importlib.metadata import version
 
     import psutil
 
@@ -40,8 +39,17 @@ def machine() -> dict[str, str]:
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: version(name) for name in names},
+        **{name: _version(name) for name in names},
     }
+
+
+def _version(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "absent"
 
 
 def _cpu_name() -> str:

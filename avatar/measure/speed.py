@@ -16,7 +16,7 @@ from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.observe import Recorder, timed
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.sinks.conversion import I420Converter
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 
 CAMERA_SIZE_PX = (640, 480)
 OUTPUT_SIZE_PX = (1280, 720)
@@ -57,7 +57,7 @@ def measure_speed(face_model: Path, seconds: float = 1.5, clock: Clock | None = 
     recorder = Recorder()
     camera = camera_picture()
     draw, convert = _drawing(), _converting()
-    with FaceLandmarker(face_model) as tracker:
+    with create_tracker(face_model) as tracker:
         cpu_ns: list[int] = []
         deadline_ns = clock.now_ns() + int(seconds * 1e9)
         index = 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from avatar.core.choices import TrackerName
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, expanded, file_sha256, kind_of, pictures_in
@@ -19,8 +20,10 @@ from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
+from avatar.sessions.upright import AvatarPhoto as AvatarPhoto
+from avatar.sessions.upright import upright
 from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_own_matte, load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import choose_tracker, detect_faces
 
 MIN_FACE_PX = 64
 # More cost memory and start-up time, and are seldom nearer.
@@ -32,27 +35,6 @@ _SHOWN = 0.5
 FaceChoice = int | Literal["all"]
 
 
-@dataclass(frozen=True, eq=False)
-class AvatarPhoto:
-    """A photograph that can be animated.
-
-    ``photo``: uint8 (H, W, 3) RGB; ``face``: the chosen face in its pixels. ``others``: further
-    faces of the photograph that move with it. ``more``: further photographs of the same person,
-    each with their face in its pixels. ``folder``: that of a stored avatar, and ``photo_sha256``
-    its photograph's hash. ``matte``: float32 (H, W), where the file itself says what of the
-    photograph is the person.
-    """
-
-    name: str
-    photo: UInt8Image
-    face: Face
-    others: tuple[Face, ...] = ()
-    more: tuple[tuple[UInt8Image, Face], ...] = ()
-    folder: Path | None = None
-    photo_sha256: str = ""
-    matte: Float32 | None = None
-
-
 def open_avatar(
     avatar: str | Path | UInt8Image,
     face_model: Path,
@@ -60,32 +42,33 @@ def open_avatar(
     say: Callable[[str], None],
     *,
     number: FaceChoice = 1,
+    tracker: TrackerName = "auto",
 ) -> AvatarPhoto:
     """Load a photograph and find its face, or take both from the store.
 
     ``avatar``: a path, the name of a stored avatar, ``builtin``, or uint8 (H, W, 3) RGB. Several
     photographs of one person: a folder of them, or their paths joined by ``+``.
     ``number``: which face, 1 the largest, or all of them. ``say`` is told what was chosen where
-    there was a choice. ``home``: whose stored avatars and found faces. Raises ``UsageError`` when
+    there was a choice, and when the picture was turned upright. ``home``: whose stored avatars and
+    found faces. ``tracker``: what looks for faces. Raises ``UsageError`` when
     there is no such photograph or name, ``PhotoError`` when it has no such face or that is not
     usable.
     """
+    look = _Look(face_model, tracker, home, say)
     if not isinstance(avatar, (str, Path)):
-        faces = detect_faces(avatar, face_model)
-        return _chosen("picture", avatar, faces, say, number)
-    cache = FaceCache(home.faces)
+        return upright(_chosen("picture", avatar, look.at(avatar), say, number), say)
     together = _joined(avatar)
     if together:
-        return _album(f"{together[0].stem}+", together, face_model, say, number, cache)
+        return _album(f"{together[0].stem}+", together, look, say, number)
     found = resolve(avatar, AvatarStore(home.avatars), say)
     if isinstance(found, StoredAvatar):
-        return _stored_photo(found, number)
+        return upright(_stored_photo(found, number), say)
     if found.is_dir():
-        return _album(found.name, photos_in(found), face_model, say, number, cache)
+        return _album(found.name, photos_in(found), look, say, number)
     # Of the built-in portrait everything is known.
     heard = _silent if str(avatar) == BUILTIN else say
-    chosen = _chosen(found.stem, *_with_faces(found, face_model, say, cache), heard, number)
-    return replace(chosen, matte=_own_matte(found, chosen.face))
+    chosen = _chosen(found.stem, *look.with_faces(found), heard, number)
+    return upright(replace(chosen, matte=_own_matte(found, chosen.face)), say)
 
 
 def _own_matte(path: Path, face: Face) -> Float32 | None:
@@ -101,14 +84,23 @@ def _silent(line: str) -> None:
     """Say nothing."""
 
 
-def _with_faces(
-    path: Path, face_model: Path, say: Callable[[str], None], cache: FaceCache
-) -> tuple[UInt8Image, list[Face]]:
-    photo = load_photo(path)
-    size_px = photo.shape[1], photo.shape[0]
-    return photo, cache.faces(
-        file_sha256(path), size_px, lambda: detect_faces(photo, face_model), say
-    )
+class _Look:
+    """What looks for faces in photographs, and remembers those it found."""
+
+    def __init__(
+        self, face_model: Path, tracker: TrackerName, home: Home, say: Callable[[str], None]
+    ) -> None:
+        self._face_model, self._tracker, self._home, self._say = face_model, tracker, home, say
+
+    def at(self, photo: UInt8Image) -> list[Face]:
+        return detect_faces(photo, self._face_model, wanted=self._tracker)
+
+    def with_faces(self, path: Path) -> tuple[UInt8Image, list[Face]]:
+        photo = load_photo(path)
+        size_px = photo.shape[1], photo.shape[0]
+        cache = FaceCache(self._home.faces, choose_tracker(self._tracker).name)
+        faces = cache.faces(file_sha256(path), size_px, lambda: self.at(photo), self._say)
+        return photo, faces
 
 
 def _joined(avatar: str | Path) -> list[Path]:
@@ -153,21 +145,20 @@ def check_count(paths: Sequence[Path]) -> None:
 def _album(
     name: str,
     paths: list[Path],
-    face_model: Path,
+    look: _Look,
     say: Callable[[str], None],
     number: FaceChoice,
-    cache: FaceCache,
 ) -> AvatarPhoto:
     """Return several photographs of one person, the first one in front."""
     check_count(paths)
     if len(paths) == 1:
-        return _chosen(paths[0].stem, *_with_faces(paths[0], face_model, say, cache), say, number)
+        return upright(_chosen(paths[0].stem, *look.with_faces(paths[0]), say, number), say)
     if number != 1:
         raise UsageError(
             f"--face {number}: of several photographs the largest face of each is taken. Cut the "
             "photographs closer, or give one of them."
         )
-    found = [_chosen(p.name, *_with_faces(p, face_model, say, cache), say, 1) for p in paths]
+    found = [upright(_chosen(p.name, *look.with_faces(p), say, 1), say) for p in paths]
     say_together([path.name for path in paths], [photo.face for photo in found], say)
     first, more = found[0], tuple((other.photo, other.face) for other in found[1:])
     return AvatarPhoto(name.rstrip("+"), first.photo, first.face, more=more)

@@ -17,14 +17,14 @@ from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.option import DRIVER
 from avatar.core.options import PORTRAIT, Options, default_of, options_on, takes_options
-from avatar.core.stages import Generator, Labeller
+from avatar.core.stages import Generator, Labeller, Tracker
 from avatar.core.terminal import say as _say
 from avatar.library.face_model import find_face_model
 from avatar.sessions.engines import open_engine
 from avatar.sessions.retargeting import make_retargeter
 from avatar.stages.label import create_labeller
 from avatar.stages.motion.driving import Driving
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 
 
 class Driver:
@@ -77,13 +77,14 @@ class Driver:
         chosen = _options(given | _modern(options))
         self._avatar, self._framing, self._size_px = avatar, chosen.frame, size_px
         self._face_model = chosen.face_model
+        self._tracked_by, self._person = chosen.tracker, chosen.person
         self._home = home = home or Home.of_user()
         self._engine = open_engine(chosen, _say, home, machine or Machine.of_process())
         self._retargeter = make_retargeter(chosen, home)
         self._open = ExitStack()
         self._labeller: Labeller | None = None
         self._last_ns: int | None = None
-        self._tracker: FaceLandmarker | None = None
+        self._tracker: Tracker | None = None
         self._generator: Generator | None = None
         self._index = 0
         self._seen_face = False
@@ -92,7 +93,9 @@ class Driver:
         model = find_face_model(self._face_model, self._home)
         photo = self._engine.open_avatar(self._avatar, model, _say)
         with ExitStack() as opening:
-            self._tracker = opening.enter_context(FaceLandmarker(model))
+            self._tracker = opening.enter_context(
+                create_tracker(model, self._tracked_by, self._person)
+            )
             self._generator = opening.enter_context(
                 self._engine.make(photo, self._framing, self._size_px)
             )

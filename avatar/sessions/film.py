@@ -43,7 +43,7 @@ from avatar.stages.sources import USUAL_SIZE_PX
 from avatar.stages.sources.demo import DemoSource
 from avatar.stages.sources.timing import FilmTiming, film_timing
 from avatar.stages.sources.video import VideoSource
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import choose_tracker, create_tracker
 
 T = TypeVar("T")
 
@@ -104,7 +104,8 @@ def animate(
         if sound is not None:
             writer.take_sound(sound, timing.shifts_s)
         if template is None:
-            tracker = stages.enter_context(FaceLandmarker(model))
+            say(choose_tracker(config.tracker).line)
+            tracker = stages.enter_context(create_tracker(model, config.tracker, config.person))
         stages.enter_context(ended_by_signals(stop.set))
         stages.enter_context(writer)
         if template is None:

@@ -43,7 +43,7 @@ from avatar.stages.sources.absent import AbsentSource
 from avatar.stages.sources.mirror import MirroredSource
 from avatar.stages.sources.rate import RateWatch
 from avatar.stages.sources.reconnect import ReconnectingSource
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import choose_tracker, create_tracker
 from avatar.web.server import need_studio_extra
 
 CAMERA_SIZE_PX = (640, 480)
@@ -110,6 +110,7 @@ class LiveSession:
         if self._own_pages:
             need_studio_extra()
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
+        say(choose_tracker(config.tracker).line)
         self._model = model = find_face_model(config.face_model, home)
         self._retargeter = self._make_retargeter(config)
         photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
@@ -125,7 +126,7 @@ class LiveSession:
             retargeter = self.sound.drive(retargeter, photos[0].face)
         self._pipeline = Pipeline(
             self._mirror,
-            wrap_tracker(FaceLandmarker(model)),
+            wrap_tracker(create_tracker(model, config.tracker, config.person)),
             retargeter,
             wrap_generator(self._deck),
             self._labeller,

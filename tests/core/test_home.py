@@ -88,6 +88,7 @@ def test_only_entries_resolve_the_users_home() -> None:
     entries = {
         "learn/person/learn.py",
         "library/profiles.py",
+        "measure/tracker.py",
         "measure/trained/speed.py",
         "sessions/driver.py",
         "sessions/live.py",

@@ -25,7 +25,7 @@ from avatar.sessions.film import INTERRUPTED, PORTRAIT_SIZE_PX, animate
 from avatar.sessions.live import open_live
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests import ROOT
 from tests.stages.sinks.sounding_film import heard, make_sounding_film
 from tests.stages.sources.films import make_sound

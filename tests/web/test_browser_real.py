@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from avatar.core.frames import BLENDSHAPE_INDEX, UInt8Image
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests.web.browser import (
     PATIENCE_MS,
     chromium,

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.libraries import missing_library_error
+from avatar.core.face.tessellation import TRIANGLES
 
 Indices = NDArray[np.intp]
 
@@ -87,16 +87,11 @@ def surface_triangles() -> NDArray[np.int32]:
     The skin's all run the same way round: seen from the front, their area in a picture (y down)
     is negative.
 
-    MediaPipe lists its tessellation as edges, three to a triangle, and leaves those holes open.
+    MediaPipe's tessellation leaves those holes open.
     """
-    try:
-        from mediapipe.tasks.python.vision.face_landmarker import FaceLandmarksConnections
-    except (ImportError, OSError) as error:
-        raise missing_library_error(error) from error
-    edges = FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
-    triangles = [[edge.start for edge in edges[k : k + 3]] for k in range(0, len(edges), 3)]
+    triangles = np.array(TRIANGLES.split(), np.int32).reshape(-1, 3)
     holes = [ring[ring_triangles(len(ring))] for ring in (LEFT_EYE, RIGHT_EYE, INNER_LIPS)]
-    return np.concatenate([np.array(triangles, np.int32), *holes]).astype(np.int32)
+    return np.concatenate([triangles, *holes]).astype(np.int32)
 
 
 @lru_cache(maxsize=1)

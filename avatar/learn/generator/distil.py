@@ -59,8 +59,9 @@ from avatar.library.generators.card import (
 )
 from avatar.library.models.catalog import find
 from avatar.sessions.avatars import AvatarPhoto, open_avatar
+from avatar.sessions.upright import upright
 from avatar.stages.generate.photo import load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import RECORD as PAIRS_RECORD
 
@@ -209,7 +210,7 @@ def _prepared(
 ) -> tuple[StoredAvatar, TrainingRecord] | None:
     """Let the teacher draw what is missing, and write the pairs; None when paused."""
     assert given.teaching is not None
-    source = crop_head(load_photo(stored.photo), stored.face)
+    source = _head(stored)
     lessons = given.teaching.lessons
     folders = [pictures_folder(stored.folder) / str(n) for n in range(len(lessons))]
     progress = _announced(teacher, [*zip(lessons, folders, strict=True)])
@@ -239,6 +240,16 @@ def _prepared(
         write_record(folder / GIVEN, given)
         write_pairs(pairs_folder(stored.folder), given.size, patches_of(given.size), takes)
     return stored, given
+
+
+def _head(stored: StoredAvatar) -> ReferencePhoto:
+    """Return the head in a stored photograph, upright."""
+    photo = upright(AvatarPhoto(stored.name, load_photo(stored.photo), stored.face), _silent)
+    return crop_head(photo.photo, photo.face)
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
 
 
 def _artist(
@@ -327,7 +338,7 @@ def unseen(
         clip=driver.path, sha256="0" * 64, reference=best_source(driver, moments),
         train=[], held_out=moments,
     )  # fmt: skip
-    source = crop_head(load_photo(stored.photo), stored.face)
+    source = _head(stored)
     progress = _announced(teacher, [(lesson, folder)])
     renderer = TeacherRenderer(
         _artist(teacher, stored, source), _tracked(face_model), progress, threading.Event()

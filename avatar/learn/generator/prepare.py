@@ -26,7 +26,7 @@ from avatar.stages.generate.trained.generator import PatchCutter
 from avatar.stages.generate.trained.maps import mouth_opening, telling_parts
 from avatar.stages.generate.trained.references import KEPT, Kept, References, farthest
 from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.patches import Patch
 from engines.training.pairs import PairsWriter
 

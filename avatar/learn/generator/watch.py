@@ -21,7 +21,7 @@ from avatar.stages.generate.photo import load_photo
 from avatar.stages.generate.trained.references import farthest
 from avatar.stages.motion.retarget import neutrality
 from avatar.stages.sources.video import film_frames
-from avatar.stages.track.landmarker import FaceLandmarker, detect_faces
+from avatar.stages.track.choice import create_tracker, detect_faces
 
 Say = Callable[[str], None]
 
@@ -95,7 +95,7 @@ def watch(path: Path, face_model: Path, tick: Callable[[], None] = lambda: None)
     """
     frames: list[Seen] = []
     pictures: list[UInt8Image] = []
-    with FaceLandmarker(face_model) as tracker:
+    with create_tracker(face_model) as tracker:
         for frame in film_frames(path):
             frames.append(seen_in(frame, tracker.track(frame).face))
             _keep_some(pictures, frame)

@@ -28,7 +28,7 @@ from avatar.learn.person.guide import GuidedCapture, OnState, Say, guide
 from avatar.library.face_model import find_face_model
 from avatar.sessions.live import CAMERA_SIZE_PX
 from avatar.stages.sources import create_source
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 from calibrate import Profile, Recording, Session, fit
 
 UNATTENDED_S = 90.0
@@ -120,7 +120,7 @@ def _watch(
         camera, size_px=CAMERA_SIZE_PX, fps=30.0, clock=clock, loop=False
     )
     first_ns: int | None = None
-    with source, FaceLandmarker(model) as tracker, ended_by_signals(cancel.set):
+    with source, create_tracker(model) as tracker, ended_by_signals(cancel.set):
         while not cancel.is_set():
             try:
                 frame = source.read()

@@ -28,7 +28,7 @@ from avatar.measure.motion.tracks import ReplayedTrack, made_up, recorded, still
 from avatar.measure.process import machine
 from avatar.measure.reports import check_reports
 from avatar.stages.generate.photo import builtin_photo, load_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 
 __all__ = ["motion"]
 

@@ -20,7 +20,7 @@ from avatar.measure.bench import load_frames
 from avatar.measure.speed import CAMERA_SIZE_PX, camera_picture
 from avatar.stages.motion.smooth import TYPICAL_NOISE
 from avatar.stages.sources.timing import film_timing
-from avatar.stages.track.landmarker import FaceLandmarker
+from avatar.stages.track.choice import create_tracker
 
 CAMERA_FPS = 30.0
 _HEAD_UNIT_PX = 60.0
@@ -70,7 +70,7 @@ def still_photograph(face_model: Path, *, dim: bool, frames: int = 120) -> Repla
 
 def _tracked(images: Sequence[UInt8Image], fps: float, face_model: Path) -> list[FaceTrack]:
     tracks = []
-    with FaceLandmarker(face_model) as tracker:
+    with create_tracker(face_model) as tracker:
         for index, image in enumerate(images):
             stamp_ns = round(index * 1e9 / fps)
             seen = tracker.track(CameraFrame(np.ascontiguousarray(image), stamp_ns, index))

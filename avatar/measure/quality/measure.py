@@ -31,7 +31,7 @@ from avatar.measure.quality.metrics import (
     psnr_db,
 )
 from avatar.measure.quality.probe import ProbedDriver
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 
 COMPARED_PX = 256
 JITTER_PX = 512

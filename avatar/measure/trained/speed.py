@@ -30,7 +30,7 @@ from avatar.stages.generate.trained.maps import telling_parts
 from avatar.stages.generate.trained.references import KEPT, Kept, References
 from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.graph import Array
 from engines.measure import load
 from engines.patches import SIZES, Patch, patches_of, spec_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avatar.core.arrays import Shapes
-from avatar.core.choices import Framing
+from avatar.core.choices import Framing, TrackerName
 from avatar.core.errors import UsageError
 from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
@@ -28,10 +28,12 @@ class OpenEngine(ABC):
 
     ``frame_s``: what a frame takes, where that is too long for a live picture. ``runs_on``: the
     backend and precision of its networks, None where it has none. ``home``: whose avatars it opens.
+    ``tracker``: what finds the faces in them.
     """
 
     frame_s: float | None = None
     runs_on: tuple[str, Precision] | None = None
+    tracker: TrackerName = "auto"
 
     def __init__(self, engine: Engine, home: Home) -> None:
         self._engine, self._home = engine, home
@@ -40,7 +42,7 @@ class OpenEngine(ABC):
         self, avatar: str | Path | UInt8Image, face_model: Path, say: Say, number: FaceChoice = 1
     ) -> AvatarPhoto:
         """Return the photograph with its face; see ``avatar.sessions.avatars.open_avatar``."""
-        return open_avatar(avatar, face_model, self._home, say, number=number)
+        return open_avatar(avatar, face_model, self._home, say, number=number, tracker=self.tracker)
 
     def make(
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
@@ -161,7 +163,9 @@ class Engine(ABC):
         can run.
         """
         self.check(options)
-        return self._open(options, say, home, machine)
+        opened = self._open(options, say, home, machine)
+        opened.tracker = options.tracker
+        return opened
 
     @abstractmethod
     def _open(self, options: Options, say: Say, home: Home, machine: Machine) -> OpenEngine: ...

@@ -37,7 +37,7 @@ from avatar.library.generators.card import (
 )
 from avatar.measure.trained.comparison import PAGE, compare
 from avatar.stages.generate.photo import builtin_photo
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests.engines.training.conftest import one_thread as one_thread
 from tests.learn.generator.teachers import PaintingTeacher
 from tests.learn.generator.test_train import stopped_at_once

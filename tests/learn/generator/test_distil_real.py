@@ -36,7 +36,7 @@ from avatar.stages.generate.deform import FaceDeformer
 from avatar.stages.generate.framing import View, make_canvas
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.generate.trained.generator import PatchCutter
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.patches import patches_of
 from engines.training.pairs import Pairs
 from tests.sessions.test_neural import install

@@ -29,7 +29,7 @@ from avatar.learn.generator.prepare import ReferencePhoto, Take, write_pairs
 from avatar.learn.generator.teacher import DrivingClip
 from avatar.learn.generator.watch import Seen, WatchedClip, face_height
 from avatar.sessions.avatars import AvatarPhoto
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from engines.patches import SIZES, Patch
 from engines.training.pairs import Batch, Pairs
 from tests.engines.training.conftest import one_thread as one_thread

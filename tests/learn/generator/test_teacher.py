@@ -21,7 +21,7 @@ from avatar.library.models import store
 from avatar.library.models.catalog import find
 from avatar.library.models.store import Checked
 from avatar.sessions.avatars import AvatarPhoto
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 from tests.stages.generate.neural.toys import ToyRunner
 
 OPTIONS = Options(backend="openvino", retarget_eyes=True)

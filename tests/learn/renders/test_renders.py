@@ -18,7 +18,7 @@ from avatar.learn.renders.film import film, mouth_light, random_background
 from avatar.learn.renders.head import Head
 from avatar.learn.renders.painter import Painter
 from avatar.learn.renders.people import RenderedPerson, random_person
-from avatar.stages.track.landmarker import detect_faces
+from avatar.stages.track.choice import detect_faces
 
 if find_spec("anny") is None:
     pytest.skip("renders need: pip install 'webcam-avatar[renders]'", allow_module_level=True)

@@ -141,7 +141,7 @@ def test_the_command_needs_a_complete_set(folder: Path, models: Path, home: Home
 
 def test_calibration_pictures_are_of_a_face(face_model: Path, home: Home) -> None:
     from avatar.app.model_calibration import calibration_pictures
-    from avatar.stages.track.landmarker import detect_faces
+    from avatar.stages.track.choice import detect_faces
 
     pictures = calibration_pictures(home)
     assert len(pictures) == 7
