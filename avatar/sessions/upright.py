@@ -55,7 +55,7 @@ def upright(photo: AvatarPhoto, say: Callable[[str], None]) -> AvatarPhoto:
 
 
 def _over(photo: UInt8Image, matte: Float32) -> Float32:
-    """Return ``matte`` as large as ``photo``, which may have a margin around it: nobody is there."""
+    """Return ``matte`` as large as ``photo``, in whose margin, if it has one, nobody is."""
     return np.ascontiguousarray(np.pad(matte, (photo.shape[0] - matte.shape[0]) // 2))
 
 
