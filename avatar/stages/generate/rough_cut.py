@@ -67,6 +67,9 @@ def _grab_cut(
 
     seeds = _seeds(image.shape[:2], frame, oval_px, others)
     never = seeds == cv2.GC_BGD
+    if not np.isin(seeds, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
+        # A picture that is filled by a face has nothing else to tell it from.
+        return np.ones(seeds.shape, np.uint8), np.ones(seeds.shape, np.uint8)
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(1)  # k-means inside starts at random; the same photo must give the same cut
     cv2.grabCut(
