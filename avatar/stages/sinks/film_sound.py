@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,7 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import Float32
 from avatar.stages.sinks.sound_encoder import BLOCK_SAMPLES, RATE_HZ, configure_sound
 from avatar.stages.sinks.sound_mixer import SoundMixer
+from avatar.stages.sinks.sound_times import FilmTimes, without_wild_times
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -31,8 +32,6 @@ _SOUNDS: dict[str, tuple[set[str], Any]] = {
 }
 # As many packets are looked at for one that can be decoded, and are put into a film on trial.
 _TRIED_PACKETS = 200
-# Times that fall back by more, or jump ahead by more, are those of another recording in the file.
-BACK_S, AHEAD_S = Fraction(1, 4), Fraction(10)
 # Shorter gaps between pieces of sound are rounding of their times.
 _GAP_S = 0.05
 
@@ -178,47 +177,6 @@ def _takes(sound: FilmSound, container: str, muxer: Mapping[str, str]) -> bool:
     return True
 
 
-def without_wild_times(
-    pieces: Iterable[tuple[Fraction | None, Float32]],
-) -> Iterator[tuple[Fraction | None, Float32]]:
-    """Yield pieces and when they are due; one that is due after the next one is due at once.
-
-    Such a time is damaged: waiting for it, all that follows would be silent.
-    """
-    before: tuple[Fraction | None, Float32] | None = None
-    for piece in pieces:
-        if before is not None:
-            due_s, next_s = before[0], piece[0]
-            wild = due_s is not None and next_s is not None and due_s > next_s + BACK_S
-            yield (None, before[1]) if wild else before
-        before = piece
-    if before is not None:
-        yield before
-
-
-class FilmTimes:
-    """The times of one stream, without the places where they fall back or jump.
-
-    ``shifts_s``: by how much later the pictures of each part of the film are shown than their
-    times say; one part where the times only rise.
-    """
-
-    def __init__(self, shifts_s: Sequence[Fraction]) -> None:
-        self._shifts_s = shifts_s or (Fraction(0),)
-        self._part = 0
-        self._last_s: Fraction | None = None
-
-    def shown(self, time_s: Fraction) -> Fraction:
-        """Return when the next unit, in the stream's order, is due."""
-        if self._last_s is not None:
-            apart_s = time_s - self._last_s
-            jumps = apart_s < -BACK_S or apart_s > AHEAD_S
-            if jumps and self._part + 1 < len(self._shifts_s):
-                self._part += 1
-        self._last_s = time_s
-        return time_s + self._shifts_s[self._part]
-
-
 class CopiedSound:
     """Hands over the packets of another film as far as the pictures have come."""
 
@@ -253,6 +211,8 @@ class CopiedSound:
             self._hand_over(unit, output)
 
     def _hand_over(self, unit: Any, output: OutputContainer) -> None:
+        from av.error import ArgumentError, InvalidDataError
+
         shift = round(self._start / unit.time_base)
         unit.pts -= shift
         unit.dts = unit.dts - shift if unit.dts is not None else unit.pts
@@ -260,7 +220,8 @@ class CopiedSound:
             return  # a copy of what came before: no container takes times that fall back
         self._last_dts = unit.dts
         unit.stream = self._target
-        output.mux(unit)
+        with suppress(ArgumentError, InvalidDataError):  # a damaged packet is silent
+            output.mux(unit)
 
     def finish(self, output: OutputContainer) -> None:
         """Nothing is held back."""
@@ -305,11 +266,10 @@ class EncodedSound:
         with suppress(OSError, FFmpegError):  # a film that is cut off has sound up to there
             for packet in self._source.demux(stream):
                 try:
-                    frames = packet.decode()
+                    pieces = [(self._due(frame), self._mix(frame)) for frame in packet.decode()]
                 except (OSError, FFmpegError, ValueError):
                     continue  # a damaged packet is silent
-                for frame in frames:
-                    yield self._due(frame), self._mix(frame)
+                yield from pieces
         yield None, self._mix.rest()
 
     def _due(self, frame: Any) -> Fraction | None:

@@ -127,11 +127,13 @@ class FilmFile:
         orders_only = stores_no_times(self._container)
         try:
             for packet in self._packets():
-                if orders_only and packet.dts is not None:
-                    heapq.heappush(self._waiting, packet.dts * Fraction(packet.time_base))
+                order_s = self._expect(packet) if orders_only else None
                 try:
                     frames = packet.decode()
                 except (av.FFmpegError, ValueError):
+                    if order_s is not None:
+                        self._waiting.remove(order_s)
+                        heapq.heapify(self._waiting)
                     continue
                 for frame in frames:
                     yield frame, self._time(frame, orders_only)
@@ -147,6 +149,14 @@ class FilmFile:
                 f"{public_name(self.url)}: the connection or file went away ({error.strerror}). "
                 "Check the sender or the disk."
             ) from None
+
+    def _expect(self, packet: Any) -> Fraction | None:
+        """Keep a packet's time for the picture that it, or another one, becomes."""
+        if packet.dts is None:
+            return None
+        order_s: Fraction = packet.dts * Fraction(packet.time_base)
+        heapq.heappush(self._waiting, order_s)
+        return order_s
 
     def _packets(self) -> Iterator[Any]:
         """Yield the pictures' packets; those of the sound tell where the film stands still."""

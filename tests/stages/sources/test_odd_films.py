@@ -274,3 +274,20 @@ def test_real_clips_miss_nothing(shared_media: Path) -> None:
     for clip in sorted((shared_media / "clips").iterdir())[:3]:
         timing = film_timing(clip)
         assert (timing.missing_s, timing.shifts_s) == (0, (0,))
+
+
+def test_damaged_pictures_of_an_avi_leave_the_others_at_their_times(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    pictures = [picture_of(k, (64, 48)) for k in range(24)]
+    write_pictures(path, pictures, codec="mjpeg", pixels="yuvj420p")
+    with av.open(str(path)) as film:
+        parts = [bytes(packet) for packet in film.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    for number in (5, 6, 13):
+        data = data.replace(parts[number], bytes(len(parts[number])))
+    path.write_bytes(data)
+    frames = all_frames(path)
+    assert len(frames) == 21
+    for frame in frames:
+        at = round((frame.timestamp_ns - frames[0].timestamp_ns) / 40_000_000)
+        assert number_of(frame.image) == at
