@@ -129,7 +129,7 @@ def test_a_report_is_whole_or_not_there(tmp_path: Path) -> None:
 
 
 def test_bench_draws_the_figures_of_a_stream_too(tmp_path: Path, home: Home) -> None:
-    config = replace(LIVE, seconds=0.1)
+    config = replace(LIVE, seconds=2.0)
     address = "udp://127.0.0.1:9"
     plot = tmp_path / "x.png"
     assert bench(config, home, unpaced=False, json_path=None, plot=plot, out=address) == 0

