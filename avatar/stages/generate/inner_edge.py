@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.median import median_of
 from avatar.stages.generate.raster import sample
 
 _UPPER, _LOWER = slice(1, 10), slice(19, 10, -1)
@@ -90,7 +91,7 @@ def _like(
 ) -> tuple[NDArray[np.bool_], float]:
     """Return which of ``seen``, (9, steps, 3), may be of the lip at ``lip_px``, and the reach."""
     colours = sample(image, (lip_px[None] - 0.5).astype(np.float32))[0].astype(np.float32)
-    lip = np.median(colours, axis=0).astype(np.float32)
+    lip = median_of(colours)
     of_tooth = float(_redness(teeth))
     difference = float(_redness(lip)) - of_tooth
     like = _redness(seen) > of_tooth + _REDNESS * max(difference, 0.08)
