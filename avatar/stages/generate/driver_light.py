@@ -15,8 +15,8 @@ from avatar.core.face.topology import EYES, INNER_LIPS
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.mouth_light import (
     MouthLight,
+    light_beside,
     mouth_axis,
-    mouth_light,
     mouth_opening,
     teeth_colour,
     to_lab,
@@ -95,12 +95,11 @@ class DriverLight:
 
     def _guess(self, image: UInt8Image, landmarks_px: Float32) -> MouthLight:
         """Return the light by skin and whites; whites are remembered while the eyes are shut."""
-        light = mouth_light(image, landmarks_px)
-        if _eyes_open(landmarks_px):
-            whites = whites_colour(image, landmarks_px)
-            if whites is not None:
-                old = whites if self._whites is None else self._whites
-                self._whites = _mixed(old, whites, _NEW_LIGHT)
+        whites = whites_colour(image, landmarks_px)
+        light = light_beside(image, landmarks_px, whites)
+        if whites is not None and _eyes_open(landmarks_px):
+            old = whites if self._whites is None else self._whites
+            self._whites = _mixed(old, whites, _NEW_LIGHT)
         return replace(light, teeth=teeth_colour(light.skin, self._whites))
 
     def _look_at_teeth(self, image: UInt8Image, landmarks_px: Float32) -> None:

@@ -70,8 +70,12 @@ class MouthLight:
 
 def mouth_light(image: UInt8Image, landmarks_px: Float32) -> MouthLight:
     """Return the light of ``image``, uint8 (H, W, 3) RGB; landmarks float32 (478, 3) on it."""
+    return light_beside(image, landmarks_px, whites_colour(image, landmarks_px))
+
+
+def light_beside(image: UInt8Image, landmarks_px: Float32, whites: Float32 | None) -> MouthLight:
+    """Return ``mouth_light`` where ``whites``, as of ``whites_colour``, are known already."""
     skin = skin_colour(image, landmarks_px)
-    whites = whites_colour(image, landmarks_px)
     teeth = teeth_colour(skin, whites)
     redness = _redness(lips_colour(image, landmarks_px)) - _redness(teeth)
     return MouthLight(skin, teeth, redness, _slope(image, landmarks_px))
