@@ -76,9 +76,10 @@ class DriverLight:
         gap = mouth_opening(face.landmarks_px)
         if self._light is None or self._calls % _EVERY == 0 or (self._shut and gap > _SHUT):
             self._look(image, face.landmarks_px, gap)
+            self._now = self._change()
         self._calls += 1
         self._shut = gap <= _SHUT
-        return self._change()
+        return self._now
 
     def _look(self, image: UInt8Image, landmarks_px: Float32, gap: float) -> None:
         share = 1.0 if self._light is None else 0.6 if self._shut else _NEW_LIGHT
