@@ -87,6 +87,7 @@ class FaceDeformer:
         self._driver_lips = DriverLips(shape)
         self._turn_limit = _turn_limit(self.head.rotation)
         self._driver_map: tuple[float, Float32] | None = None
+        self._neutral: Float32 | None = None
 
     def pose(self, motion: Motion) -> Pose:
         """Return the posed avatar for a motion that is ``usable``."""
@@ -147,16 +148,22 @@ class FaceDeformer:
         expression = motion.expression
         if not motion.neutral.any():
             return expression
+        if motion.neutral is not self._neutral:
+            self._neutral, self._gain = motion.neutral, self._gain_for(motion.neutral)
+        asked = (expression * self._gain).astype(np.float32)
+        return self._transfer(expression, motion.neutral, asked)
+
+    def _gain_for(self, neutral: Float32) -> Float32:
+        """Return by how much displacements from a driver's ``neutral`` are scaled, (478, 3)."""
         gain = self._expressive.copy()
         # A mouth's corners go by its width, a jaw by the length of the face below the nose too.
-        sideways = self._ratio(motion.neutral, MOUTH_CORNERS)
-        down = (sideways + self._ratio(motion.neutral, _LOWER_FACE)) / 2
+        sideways = self._ratio(neutral, MOUTH_CORNERS)
+        down = (sideways + self._ratio(neutral, _LOWER_FACE)) / 2
         stretch = np.array([sideways, down, sideways], np.float32)
         gain = gain * (1 + self._mouth_weight * (stretch - 1))
         for weight, corners in zip(self._eye_weights, _EYE_CORNERS, strict=True):
-            gain *= 1 + weight * (self._ratio(motion.neutral, corners) - 1)
-        asked = (expression * gain).astype(np.float32)
-        return self._transfer(expression, motion.neutral, asked)
+            gain *= 1 + weight * (self._ratio(neutral, corners) - 1)
+        return gain
 
     def _ratio(self, neutral: Float32, ends: tuple[int, int]) -> np.float32:
         """Return the avatar's distance between two landmarks over the driver's, within limits."""

@@ -15,8 +15,8 @@ from avatar.core.face.topology import EYES, INNER_LIPS
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.mouth_light import (
     MouthLight,
+    light_beside,
     mouth_axis,
-    mouth_light,
     mouth_opening,
     teeth_colour,
     to_lab,
@@ -76,9 +76,10 @@ class DriverLight:
         gap = mouth_opening(face.landmarks_px)
         if self._light is None or self._calls % _EVERY == 0 or (self._shut and gap > _SHUT):
             self._look(image, face.landmarks_px, gap)
+            self._now = self._change()
         self._calls += 1
         self._shut = gap <= _SHUT
-        return self._change()
+        return self._now
 
     def _look(self, image: UInt8Image, landmarks_px: Float32, gap: float) -> None:
         share = 1.0 if self._light is None else 0.6 if self._shut else _NEW_LIGHT
@@ -95,12 +96,11 @@ class DriverLight:
 
     def _guess(self, image: UInt8Image, landmarks_px: Float32) -> MouthLight:
         """Return the light by skin and whites; whites are remembered while the eyes are shut."""
-        light = mouth_light(image, landmarks_px)
-        if _eyes_open(landmarks_px):
-            whites = whites_colour(image, landmarks_px)
-            if whites is not None:
-                old = whites if self._whites is None else self._whites
-                self._whites = _mixed(old, whites, _NEW_LIGHT)
+        whites = whites_colour(image, landmarks_px)
+        light = light_beside(image, landmarks_px, whites)
+        if whites is not None and _eyes_open(landmarks_px):
+            old = whites if self._whites is None else self._whites
+            self._whites = _mixed(old, whites, _NEW_LIGHT)
         return replace(light, teeth=teeth_colour(light.skin, self._whites))
 
     def _look_at_teeth(self, image: UInt8Image, landmarks_px: Float32) -> None:

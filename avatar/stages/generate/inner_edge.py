@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.median import median_of
 from avatar.stages.generate.raster import sample
 
 _UPPER, _LOWER = slice(1, 10), slice(19, 10, -1)
@@ -70,15 +71,19 @@ def _lip_shares(image: UInt8Image, landmarks_px: Float32, teeth: Float32) -> Flo
     gaps = np.linalg.norm(lips[_LOWER] - lips[_UPPER], axis=1) / width
     seen = sample(image, (ways - 0.5).astype(np.float32)).astype(np.float32)
     outer = (lips + landmarks_px[OUTER_LIPS, :2]) * np.float32(0.5)
-    upper = _like(image, seen, outer[_UPPER], teeth)
-    lower = _like(image, seen[:, ::-1], outer[_LOWER], teeth)
-    shares = np.stack([_first_inside(like, gaps, reach) for like, reach in (upper, lower)])
-    nothing = (upper[0] | lower[0][:, ::-1]).mean(axis=1)
+    places = np.array([outer[_UPPER], outer[_LOWER]]) - np.float32(0.5)
+    lip = median_of(sample(image, places).astype(np.float32).swapaxes(0, 1))
+    redness, light = _redness(seen), seen.mean(axis=-1)
+    upper, lower = (_like(redness, light, lip[k], teeth) for k in (0, 1))
+    shares = np.array(
+        [_first_inside(upper[0], gaps, upper[1]), _first_inside(lower[0][:, ::-1], gaps, lower[1])]
+    )
+    nothing = (upper[0] | lower[0]).mean(axis=1)
     shut = np.clip((nothing - 0.8) / 0.15, 0, 1) * np.clip(
         (_TONGUE[1] - gaps.max()) / (_TONGUE[1] - _TONGUE[0]), 0, 1
     )
     shares = shares + (0.5 - shares) * shut
-    padded = np.pad(shares, ((0, 0), (1, 1)), mode="edge")
+    padded = np.concatenate([shares[:, :1], shares, shares[:, -1:]], axis=1)
     smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     # What is left between both edges is never negative.
     excess = np.maximum(smooth.sum(axis=0), 1)
@@ -86,15 +91,16 @@ def _lip_shares(image: UInt8Image, landmarks_px: Float32, teeth: Float32) -> Flo
 
 
 def _like(
-    image: UInt8Image, seen: Float32, lip_px: Float32, teeth: Float32
+    redness: Float32, light: Float32, lip: Float32, teeth: Float32
 ) -> tuple[NDArray[np.bool_], float]:
-    """Return which of ``seen``, (9, steps, 3), may be of the lip at ``lip_px``, and the reach."""
-    colours = sample(image, (lip_px[None] - 0.5).astype(np.float32))[0].astype(np.float32)
-    lip = np.median(colours, axis=0).astype(np.float32)
+    """Return which places may be of a lip of the colour ``lip``, and the reach.
+
+    ``redness``, ``light``: float32 (9, steps), of the places. ``lip``, ``teeth``: float32 (3,).
+    """
     of_tooth = float(_redness(teeth))
     difference = float(_redness(lip)) - of_tooth
-    like = _redness(seen) > of_tooth + _REDNESS * max(difference, 0.08)
-    like &= seen.mean(axis=-1) > _LIGHT * float(lip.mean())
+    like = redness > of_tooth + _REDNESS * max(difference, 0.08)
+    like &= light > _LIGHT * float(lip.mean())
     return like, float(np.interp(difference, _DIFFERENCE, _REACH))
 
 

@@ -22,6 +22,7 @@ from avatar.core.face.topology import (
     OUTER_LIPS,
 )
 from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.median import median_of
 from avatar.stages.generate.overlay import box_around, polygon_mask
 
 # Skin beside the mouth, lit as the mouth is: the cheek on either side, upper lip, chin.
@@ -46,6 +47,8 @@ _DENTINE, _COLOURFUL = 3.0, 15.0
 # steeper than that across a mouth. A chin is often bearded or shaded by its own shape.
 _ACROSS, _ALONG = 0.55, 0.25
 _STEEPEST = 0.45
+# Rows and columns from the middle of 3 × 3 pixels.
+_AROUND = np.array([(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +70,12 @@ class MouthLight:
 
 def mouth_light(image: UInt8Image, landmarks_px: Float32) -> MouthLight:
     """Return the light of ``image``, uint8 (H, W, 3) RGB; landmarks float32 (478, 3) on it."""
+    return light_beside(image, landmarks_px, whites_colour(image, landmarks_px))
+
+
+def light_beside(image: UInt8Image, landmarks_px: Float32, whites: Float32 | None) -> MouthLight:
+    """Return ``mouth_light`` where ``whites``, as of ``whites_colour``, are known already."""
     skin = skin_colour(image, landmarks_px)
-    whites = whites_colour(image, landmarks_px)
     teeth = teeth_colour(skin, whites)
     redness = _redness(lips_colour(image, landmarks_px)) - _redness(teeth)
     return MouthLight(skin, teeth, redness, _slope(image, landmarks_px))
@@ -79,13 +86,13 @@ def skin_colour(image: UInt8Image, landmarks_px: Float32) -> Float32:
 
     The median over twelve places, so that a shadow or a beard on some does not count.
     """
-    return np.asarray(np.median(_means(image, landmarks_px[_SKIN]), axis=0), np.float32)
+    return median_of(_means(image, landmarks_px[_SKIN]))
 
 
 def lips_colour(image: UInt8Image, landmarks_px: Float32) -> Float32:
     """Return the lips' colour, float32 (3,), 0 to 255, RGB: the median along their middle."""
     middle = (landmarks_px[INNER_LIPS] + landmarks_px[OUTER_LIPS]) * np.float32(0.5)
-    return np.asarray(np.median(_means(image, middle), axis=0), np.float32)
+    return median_of(_means(image, middle))
 
 
 def whites_colour(image: UInt8Image, landmarks_px: Float32) -> Float32 | None:
@@ -166,7 +173,7 @@ def _slope(image: UInt8Image, landmarks_px: Float32) -> Float32:
     ends = [(_RIGHT, _LEFT, across, _ACROSS), (_ABOVE, _BELOW, down, _ALONG)]
     rows = []
     for first, last, axis, share in ends:
-        before, after = (np.median(_means(image, landmarks_px[k]), axis=0) for k in (first, last))
+        before, after = (median_of(_means(image, landmarks_px[k])) for k in (first, last))
         apart = landmarks_px[last, :2].mean(axis=0) - landmarks_px[first, :2].mean(axis=0)
         distance = max(float(apart @ axis) / width, 0.4)
         change = np.log(np.maximum(after, 8) / np.maximum(before, 8)) / distance
@@ -180,8 +187,9 @@ def _means(image: UInt8Image, landmarks_px: Float32) -> Float32:
     height, width = image.shape[:2]
     points = landmarks_px[:, :2].astype(int)
     x, y = np.clip(points[:, 0], 1, width - 2), np.clip(points[:, 1], 1, height - 2)
-    around = [image[y + dy, x + dx] for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-    return np.asarray(np.mean(around, axis=0), np.float32)
+    around = image[y + _AROUND[:, :1], x + _AROUND[:, 1:]]
+    # In whole numbers: nine of eight bits.
+    return np.asarray(around.sum(axis=0, dtype=np.int32) / 9, np.float32)
 
 
 def _white(image: UInt8Image, ring_px: Float32, iris_px: Float32) -> Float32 | None:

@@ -19,7 +19,7 @@ from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.mesh import Box, HeadMesh
 from avatar.stages.generate.mouth import MouthInside, MouthLayer
 from avatar.stages.generate.person_cut import PersonCut, cut_photo
-from avatar.stages.generate.raster import fixed_point
+from avatar.stages.generate.raster import sample
 from avatar.stages.generate.room import Room
 from avatar.stages.generate.shading import FineShading
 from avatar.stages.generate.surroundings import AROUND, split_wide
@@ -155,19 +155,13 @@ class PortraitGenerator(Viewed):
         return boxes
 
     def _warp(self, image: Picture, behind: Picture, pose: Pose, motion: Motion) -> list[Box]:
-        import cv2
-
         person = self._shading.apply(motion)
         layer = person[self._layers.crown_px :, self._layers.side_px :]
         kept = [eye.cover(layer, pose) for eye in self._eyes]
         maps = self._mesh.backward_maps(pose)
         for (x0, y0, x1, y1), source_px in maps:
-            exact, fraction = fixed_point(source_px)
-            drawn = cv2.remap(
-                person, exact, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            plate = behind[y0:y1, x0:x1]
-            lay_over(image[y0:y1, x0:x1], plate, np.asarray(drawn, np.uint8))
+            drawn = np.asarray(sample(person, source_px), np.uint8)
+            lay_over(image[y0:y1, x0:x1], behind[y0:y1, x0:x1], drawn)
         for eye, covered in zip(self._eyes, kept, strict=True):
             eye.uncover(layer, covered)
         return [box for box, _ in maps]

@@ -60,18 +60,13 @@ def _settings() -> tuple[Any, Float32]:
 
 
 def sample(image: NDArray[Any], at: Float32) -> NDArray[Any]:
-    """Return ``image`` at pixel indices ``at``, float32 (h, w, 2), bilinear, edges repeated."""
+    """Return ``image`` at pixel indices ``at``, float32 (h, w, 2), bilinear, edges repeated.
+
+    OpenCV follows maps of floats faster than ones it first makes of 1/32 pixel, and exactly.
+    """
     import cv2
 
     # A map of two channels has no second map; OpenCV's stubs want an array, which misleads it.
     return cv2.remap(  # type: ignore[call-overload, no-any-return]
         image, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-
-
-def fixed_point(at: Float32) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return ``at``, float32 (h, w, 2), in the form that ``cv2.remap`` follows fastest."""
-    import cv2
-
-    exact, fraction = cv2.convertMaps(at, None, cv2.CV_16SC2)  # type: ignore[call-overload]
-    return exact, fraction
