@@ -20,11 +20,12 @@ from avatar.core.curves import smooth_step
 from avatar.core.face.head import HeadShape, decompose
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.face_frame import FaceFrame, face_frame, pixel_places
-from avatar.stages.generate.fill import fill_unknown
+from avatar.stages.generate.fill import fill_unknown, with_light_of
 from avatar.stages.generate.heads import without_others
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.matting import sampled_coverage, solve_coverage
 from avatar.stages.generate.rough_cut import rough_cut
+from avatar.stages.generate.strands import with_strands
 from avatar.stages.generate.texture import Places, copied, texture_places
 
 # A face is cut at most so high, pixels, and a picture at most so large: a screen's share of it.
@@ -45,6 +46,8 @@ _LEAST, _MOST = 0.02, 0.98
 _UNCOVERED = 0.75
 # What is nearer to the person than this is no place to take background from, half face heights.
 _CLEAR = 0.05
+# Differences of a background wider than this are light, not texture, half face heights.
+_LIGHT = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +144,9 @@ def cut_person(
     found, places = cut() if mattes is None else mattes.matte(made_of, cut)
     held, band, _ = _uncovered(found, frame, others)
     textured = copied(image, band, ~held, places)
-    plate = fill_unknown(textured, (~held | band).astype(np.float32))
+    smooth = fill_unknown(image, (~held).astype(np.float32))
+    lit = with_light_of(textured, smooth, band, _LIGHT * float(frame.half_px[1]))
+    plate = fill_unknown(lit, (~held | band).astype(np.float32))
     return PersonCut(image, plate, found, held, ratio)
 
 
@@ -167,7 +172,8 @@ def _coverage(
     pull = told + guessed
     wanted = np.where(unknown, (told * likely + guessed * guess) / pull, person)
     alpha = solve_coverage(image, wanted.astype(np.float32), pull.astype(np.float32), unknown)
-    return np.asarray(np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1), np.float32)
+    clean = np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1)
+    return with_strands(image, np.asarray(clean, np.float32), frame)
 
 
 def _band(solid: NDArray[np.bool_], frame: FaceFrame) -> NDArray[np.bool_]:
