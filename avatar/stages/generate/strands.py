@@ -54,8 +54,9 @@ def with_strands(image: UInt8Image, coverage: Float32, frame: FaceFrame) -> Floa
     usual = max(float(np.quantile(differs[wall], _WALL_SHARE)), _FAINT)
     strong = differs / usual
     held = _joined(zone & (strong > _BEGIN), strong, coverage, half)
-    trust = held * smooth_step((strong - _BEGIN) / (_SURE - _BEGIN))
-    trust = trust * smooth_step((_REACH - away) / (0.2 * _REACH))
+    strength = np.asarray((strong - _BEGIN) / (_SURE - _BEGIN), np.float32)
+    nearness = np.asarray((_REACH - away) / (0.2 * _REACH), np.float32)
+    trust = held * smooth_step(strength) * smooth_step(nearness)
     found = coverage.copy()
     found[part] = np.maximum(coverage, share * trust)[part]
     return np.asarray(found, np.float32)
@@ -103,4 +104,4 @@ def _joined(
     hairy[np.unique(parts[coverage > 0.5])] = True
     longest = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     keep = (sure & (longest > _LENGTH * half)) & hairy
-    return mask & np.asarray(keep[parts], bool)
+    return np.asarray(mask & keep[parts], bool)
