@@ -42,6 +42,8 @@ _TOLD, _GUESSED = 0.1, 2e-4
 _DOUBTED = 0.8
 # The matte's own noise at either end.
 _LEAST, _MOST = 0.02, 0.98
+# What of the coverage is an island, at least so strong; strands may be broken so far, half faces.
+_ISLAND, _GAP = 0.05, 0.04
 # How far in from its rim movement can uncover what is behind a person, half face heights.
 _UNCOVERED = 0.75
 # What is nearer to the person than this is no place to take background from, half face heights.
@@ -166,14 +168,28 @@ def _coverage(
     unknown = _band(guess > 0.5, frame) | ((doubted > 0.1) & (guess < 0.5))
     guess = np.maximum(guess, _DOUBTED * doubted)
     person = (guess > 0.5) & ~unknown
-    likely, trust, alike = sampled_coverage(image, person, ~unknown & ~person, _SAMPLED * half)
+    likely, trust, alike = sampled_coverage(
+        image, person, ~unknown & ~person, guess > 0.5, _SAMPLED * half
+    )
     told = _TOLD * trust
     guessed = _GUESSED + _TOLD * alike
     pull = told + guessed
     wanted = np.where(unknown, (told * likely + guessed * guess) / pull, person)
     alpha = solve_coverage(image, wanted.astype(np.float32), pull.astype(np.float32), unknown)
     clean = np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1)
-    return with_strands(image, np.asarray(clean, np.float32), frame)
+    joined = _joined(np.asarray(clean, np.float32), guess > 0.5, _GAP * half)
+    return with_strands(image, joined, frame)
+
+
+def _joined(coverage: Float32, solid: NDArray[np.bool_], gap_px: float) -> Float32:
+    """Return ``coverage`` without islands: what of it reaches no ``solid`` part, bool (H, W)."""
+    import cv2
+
+    near = _grown((coverage > _ISLAND) | solid, gap_px / 2)
+    _, parts = cv2.connectedComponents(near.astype(np.uint8))
+    held = np.zeros(int(parts.max()) + 1, bool)
+    held[np.unique(parts[solid])] = True
+    return np.where(held[parts], coverage, np.float32(0))
 
 
 def _band(solid: NDArray[np.bool_], frame: FaceFrame) -> NDArray[np.bool_]:
