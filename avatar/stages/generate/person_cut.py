@@ -49,7 +49,7 @@ _UNCOVERED = 0.75
 # What is nearer to the person than this is no place to take background from, half face heights.
 _CLEAR = 0.05
 # Differences of a background wider than this are light, not texture, half face heights.
-_LIGHT = 0.2
+_LIGHT = 0.15
 
 
 @dataclass(frozen=True, eq=False)

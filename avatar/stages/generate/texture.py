@@ -308,7 +308,7 @@ class _Matcher:
         used = count.reshape(height, width).astype(np.float32)
         size = (2 * _RADIUS + 1, 2 * _RADIUS + 1)
         crowd = cv2.boxFilter(used, -1, size, borderType=cv2.BORDER_CONSTANT).reshape(-1)
-        fair = max(1.0, len(places) / max(1, np.count_nonzero(self._level.sources)))
+        fair = max(1.0, len(places) / max(1, int(np.count_nonzero(self._level.sources))))
         price = _CROWDED * float(np.median(self.cost(places)))
         self._often = np.asarray(price * np.clip(crowd / fair - 1, 0, _MOST), np.float32)
         return self.cost(places)
