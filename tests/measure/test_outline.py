@@ -1,4 +1,4 @@
-"""What outlines are measured against: backgrounds, people of known coverage, and where they move."""
+"""What outlines are measured against: backgrounds, people of known coverage, their movement."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -56,7 +56,7 @@ def test_the_truth_adds_up_to_the_picture() -> None:
         known = next(known_portraits(128, 5))
     except MissingDependencyError as error:
         pytest.skip(str(error))
-    assert 0 <= known.coverage.min()
+    assert known.coverage.min() >= 0
     assert known.coverage.max() <= 1
     assert 0.2 < known.coverage.mean() < 0.9
     mixed = known.person + known.background * (1 - known.coverage[..., None])
