@@ -144,9 +144,11 @@ def cut_person(
     given = [] if coverage is None else [coverage]
     made_of: list[NDArray[Any]] = [image, landmarks_px, *frames, *given]
     found, places = cut() if mattes is None else mattes.matte(made_of, cut)
-    held, band, _ = _uncovered(found, frame, others)
+    held, band, usable = _uncovered(found, frame, others)
     textured = copied(image, band, ~held, places)
-    smooth = fill_unknown(image, (~held).astype(np.float32))
+    # Light is read off where nothing of the person is mixed in.
+    clear = usable if usable.any() else ~held
+    smooth = fill_unknown(image, clear.astype(np.float32))
     lit = with_light_of(textured, smooth, band, _LIGHT * float(frame.half_px[1]))
     plate = fill_unknown(lit, (~held | band).astype(np.float32))
     return PersonCut(image, plate, found, held, ratio)

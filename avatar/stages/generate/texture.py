@@ -44,7 +44,7 @@ _FADING = 0.93
 _FARAWAY = 16.0
 # What a place costs for each more that is copied from about it than its share, of a usual
 # difference, and for how many at most.
-_CROWDED, _MOST = 0.5, 8.0
+_CROWDED, _MOST = 0.3, 6.0
 
 Places = NDArray[np.int32]
 
