@@ -303,6 +303,8 @@ class _Matcher:
         """
         import cv2
 
+        if not len(places):
+            return np.zeros(0, np.float32)
         height, width = self._level.unknown.shape
         count = np.bincount(places[:, 0] * width + places[:, 1], minlength=height * width)
         used = count.reshape(height, width).astype(np.float32)
