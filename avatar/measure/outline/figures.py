@@ -125,10 +125,11 @@ def _carried(generator: PortraitGenerator, motion: Motion, coverage: Float32) ->
     """Return the true coverage moved as the person is."""
     import cv2
 
-    crown = generator._layers.crown_px
+    layers = generator._layers
+    corner = np.array([layers.side_px, layers.crown_px], np.float32)
     moved = coverage.copy()
     for (x0, y0, x1, y1), source_px in generator._mesh.backward_maps(generator.pose(motion)):
-        at = source_px - np.array([0, crown], np.float32)
+        at = source_px - corner
         moved[y0:y1, x0:x1] = cv2.remap(
             coverage, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]),
             cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,

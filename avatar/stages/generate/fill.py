@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar.core.frames import Float32, UInt8Image
+
+# Differences of one thing's light stay about within this, 8-bit levels.
+_LIT_APART = 14.0
 
 
 def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
@@ -33,3 +37,28 @@ def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
         result = own * sure + under * (1 - sure)
     filled = image * known[..., None] + result * (1 - known[..., None])
     return np.asarray(np.clip(filled + 0.5, 0, 255), np.uint8)
+
+
+def with_light_of(
+    textured: UInt8Image, smooth: UInt8Image, filled: NDArray[np.bool_], scale_px: float
+) -> UInt8Image:
+    """Return ``textured``, uint8 (H, W, 3), lit as ``smooth`` is where it is ``filled``.
+
+    ``filled``: bool (H, W). Texture goes on as it is elsewhere, light as it is beside: what is
+    wider than about ``scale_px`` is taken from ``smooth``, and nothing changes at the rim. Where
+    both differ much, other things stand there, not other light, and it stays as it is.
+    """
+    import cv2
+
+    if not filled.any():
+        return textured
+    step = max(1, int(scale_px / 6))
+    height, width = filled.shape
+    size = max(1, width // step), max(1, height // step)
+    off = (smooth.astype(np.float32) - textured) * filled[..., None]
+    few = cv2.resize(off, size, interpolation=cv2.INTER_AREA)
+    light = cv2.GaussianBlur(few, (0, 0), scale_px / step)
+    light *= np.exp(-np.square(light).mean(axis=2, keepdims=True) / (2 * _LIT_APART**2))
+    wide = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
+    lit = np.clip(textured + wide + 0.5, 0, 255).astype(np.uint8)
+    return np.where(filled[..., None], lit, textured)

@@ -17,6 +17,9 @@ from avatar.stages.generate.person_cut import PersonCut, cut_person
 
 __all__ = ["FaceFrame", "Layers", "face_frame", "lay_out", "split_layers", "two_layers"]
 
+# Less of a person than this may be noise of the matte.
+_RIM = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Layers:
@@ -142,6 +145,7 @@ def two_layers(
     if apart:
         within = (0, 0, image.shape[1], image.shape[0])
         return _crowned(cut_out(image, alpha, within), plate, frame)
+    alpha = _enough(plate, image, alpha)
     alpha = np.round(alpha * 255) / np.float32(255)
     plate = _possible(plate, image, alpha)
     # What is left of the picture once the background's share is taken away: laid over each other
@@ -151,6 +155,24 @@ def two_layers(
     person[..., :3] = np.clip(own + 0.5, 0, alpha[..., None] * 255 + 0.5)
     person[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
     return _crowned(person, plate, frame)
+
+
+def _enough(plate: UInt8Image, image: UInt8Image, alpha: Float32) -> Float32:
+    """Return ``alpha`` as much greater as a half covered pixel needs to hide ``plate``.
+
+    A dark rim before a bright wall is more of the person than its matte says; else its darkness
+    would stay in the wall as a line.
+    """
+    rows, columns = np.nonzero((alpha > _RIM) & (alpha < 1))
+    seen, behind = (each[rows, columns].astype(np.float32) for each in (image, plate))
+    darker, lighter = (
+        np.maximum(off, 0) / np.maximum(room, 1)
+        for off, room in ((behind - seen, behind), (seen - behind, 255 - behind))
+    )
+    enough = alpha.copy()
+    needed = np.minimum(np.maximum(darker, lighter).max(axis=1), 1)
+    enough[rows, columns] = np.maximum(alpha[rows, columns], needed)
+    return enough
 
 
 def _possible(plate: UInt8Image, image: UInt8Image, alpha: Float32) -> UInt8Image:

@@ -26,6 +26,7 @@ _TOLERANCE = 2e-3
 # pixel may lie, and how far apart they must be to say anything; distances in 8-bit RGB.
 _SAMPLES, _LOOKED_AT = 7, 16
 _OFF_LINE, _APART = 12.0, 40.0
+_PLAIN = 12.0
 # Smaller than this, a picture is not halved.
 _SMALLEST_PX = 48
 # Foreground colours: how much neighbours must agree, and more so across an edge of the matte.
@@ -208,12 +209,17 @@ def _summed(values: Float32) -> Float32:
 
 
 def sampled_coverage(
-    image: UInt8Image, person: NDArray[np.bool_], wall: NDArray[np.bool_], reach_px: float
+    image: UInt8Image,
+    person: NDArray[np.bool_],
+    wall: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    reach_px: float,
 ) -> tuple[Float32, Float32, Float32]:
-    """Return what coverage colours nearby suggest, how surely, and how alike both kinds are.
+    """Return what coverage colours nearby suggest, how surely, and how little they say.
 
-    Float32 (H, W) each, 0 to 1: where a pixel could as well be all person as all wall, its colour
-    says nothing.
+    Float32 (H, W) each, 0 to 1. A colour says nothing where a pixel could as well be all person as
+    all wall, and nothing new where it is plainly the person's ``inside``, bool (H, W), about where
+    the person is, or the wall's outside: a busy wall has colours that some mixture explains, too.
 
     A pixel that is neither ``person`` nor ``wall``, bool (H, W), is explained as a mixture of a
     colour of each, taken within about ``reach_px``; the pairs that explain it best count (Wang,
@@ -232,7 +238,8 @@ def sampled_coverage(
     )
     near = [np.min([np.sum((seen - c) ** 2, axis=1) for c in each], axis=0) for each in
             (own, behind)]  # fmt: skip
-    both = np.exp(-np.maximum(*near) / (2 * _OFF_LINE**2))
+    nearest = np.minimum(np.where(inside[rows, columns], *near), np.maximum(*near))
+    both = np.exp(-nearest / (2 * _PLAIN**2))
     own, behind = own[:_SAMPLES], behind[:_SAMPLES]
     best = np.full((3, len(rows)), np.inf, np.float32)
     shares, apart = np.zeros_like(best), np.zeros_like(best)

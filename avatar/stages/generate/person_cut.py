@@ -20,11 +20,12 @@ from avatar.core.curves import smooth_step
 from avatar.core.face.head import HeadShape, decompose
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.face_frame import FaceFrame, face_frame, pixel_places
-from avatar.stages.generate.fill import fill_unknown
+from avatar.stages.generate.fill import fill_unknown, with_light_of
 from avatar.stages.generate.heads import without_others
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.matting import sampled_coverage, solve_coverage
 from avatar.stages.generate.rough_cut import rough_cut
+from avatar.stages.generate.strands import with_strands
 from avatar.stages.generate.texture import Places, copied, texture_places
 
 # A face is cut at most so high, pixels, and a picture at most so large: a screen's share of it.
@@ -41,10 +42,14 @@ _TOLD, _GUESSED = 0.1, 2e-4
 _DOUBTED = 0.8
 # The matte's own noise at either end.
 _LEAST, _MOST = 0.02, 0.98
+# What of the coverage is an island, at least so strong; strands may be broken so far, half faces.
+_ISLAND, _GAP = 0.05, 0.04
 # How far in from its rim movement can uncover what is behind a person, half face heights.
 _UNCOVERED = 0.75
 # What is nearer to the person than this is no place to take background from, half face heights.
 _CLEAR = 0.05
+# Differences of a background wider than this are light, not texture, half face heights.
+_LIGHT = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +144,13 @@ def cut_person(
     given = [] if coverage is None else [coverage]
     made_of: list[NDArray[Any]] = [image, landmarks_px, *frames, *given]
     found, places = cut() if mattes is None else mattes.matte(made_of, cut)
-    held, band, _ = _uncovered(found, frame, others)
+    held, band, usable = _uncovered(found, frame, others)
     textured = copied(image, band, ~held, places)
-    plate = fill_unknown(textured, (~held | band).astype(np.float32))
+    # Light is read off where nothing of the person is mixed in.
+    clear = usable if usable.any() else ~held
+    smooth = fill_unknown(image, clear.astype(np.float32))
+    lit = with_light_of(textured, smooth, band, _LIGHT * float(frame.half_px[1]))
+    plate = fill_unknown(lit, (~held | band).astype(np.float32))
     return PersonCut(image, plate, found, held, ratio)
 
 
@@ -161,13 +170,28 @@ def _coverage(
     unknown = _band(guess > 0.5, frame) | ((doubted > 0.1) & (guess < 0.5))
     guess = np.maximum(guess, _DOUBTED * doubted)
     person = (guess > 0.5) & ~unknown
-    likely, trust, alike = sampled_coverage(image, person, ~unknown & ~person, _SAMPLED * half)
+    likely, trust, alike = sampled_coverage(
+        image, person, ~unknown & ~person, guess > 0.5, _SAMPLED * half
+    )
     told = _TOLD * trust
     guessed = _GUESSED + _TOLD * alike
     pull = told + guessed
     wanted = np.where(unknown, (told * likely + guessed * guess) / pull, person)
     alpha = solve_coverage(image, wanted.astype(np.float32), pull.astype(np.float32), unknown)
-    return np.asarray(np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1), np.float32)
+    clean = np.clip((alpha - _LEAST) / (_MOST - _LEAST), 0, 1)
+    joined = _joined(np.asarray(clean, np.float32), guess > 0.5, _GAP * half)
+    return with_strands(image, joined, frame)
+
+
+def _joined(coverage: Float32, solid: NDArray[np.bool_], gap_px: float) -> Float32:
+    """Return ``coverage`` without islands: what of it reaches no ``solid`` part, bool (H, W)."""
+    import cv2
+
+    near = _grown((coverage > _ISLAND) | solid, gap_px / 2)
+    _, parts = cv2.connectedComponents(near.astype(np.uint8))
+    held = np.zeros(int(parts.max()) + 1, bool)
+    held[np.unique(parts[solid])] = True
+    return np.where(held[parts], coverage, np.float32(0))
 
 
 def _band(solid: NDArray[np.bool_], frame: FaceFrame) -> NDArray[np.bool_]:

@@ -31,7 +31,9 @@ _LIGHTS, _TINTS, _TINT_STEP = 10, 32, 4
 # Pixels that a histogram needs; how much a colour can say at most, and how much it must,
 # natural logarithms of odds.
 _ENOUGH = 200
-_SURE, _MORE_ODDS = 3.0, 0.7
+_SURE, _MORE_ODDS, _LESS_ODDS = 3.0, 0.7, 2.0
+# A head ends, and clothes of any colour begin, here, half face heights below the face's middle.
+_HEAD = -1.0
 
 
 def rough_cut(
@@ -66,7 +68,7 @@ def _grab_cut(
     import cv2
 
     seeds = _seeds(image.shape[:2], frame, oval_px, others)
-    never = seeds == cv2.GC_BGD
+    never, surely = seeds == cv2.GC_BGD, seeds == cv2.GC_FGD
     if not np.isin(seeds, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
         # A picture that is filled by a face has nothing else to tell it from.
         return np.ones(seeds.shape, np.uint8), np.ones(seeds.shape, np.uint8)
@@ -76,7 +78,7 @@ def _grab_cut(
         image, seeds, (0, 0, 0, 0), background, foreground, _ROUNDS, cv2.GC_INIT_WITH_MASK
     )  # fmt: skip
     person = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    person = _with_more(person, image, frame, never)
+    person = _without_wall(_with_more(person, image, frame, never), image, frame, never, surely)
     _, parts = cv2.connectedComponents(person)
     x, y = np.clip(frame.centre_px, 0, np.array(image.shape[1::-1]) - 1).astype(int)
     person = (parts == parts[y, x]).astype(np.uint8)
@@ -120,6 +122,37 @@ def _with_more(
         soft = cv2.ximgproc.guidedFilter(guide, clipped, 4, 1e-3)
         added |= reached & ~background & (soft - cost > _MORE_ODDS)
     return added.astype(np.uint8)
+
+
+def _without_wall(
+    person: NDArray[np.uint8],
+    image: UInt8Image,
+    frame: FaceFrame,
+    background: NDArray[np.bool_],
+    surely: NDArray[np.bool_],
+) -> NDArray[np.uint8]:
+    """Take from the head, 0 and 1, what has the wall's colours and not the person's.
+
+    About a head are hair or what covers it, as above the face, and skin, as of hands: what has
+    neither's colours but the wall's was taken along, as GrabCut counts colours in few kinds.
+    ``background``, ``surely``: bool (h, w), what must be wall and person.
+    """
+    import cv2
+
+    uv = frame.coordinates(pixel_places(image.shape))
+    u, v = np.abs(uv[..., 0]), uv[..., 1]
+    held = person > 0
+    face = (u / 0.95) ** 2 + (v / 0.98) ** 2 < 1
+    above, wall = held & (u < 0.9) & (v > 0.85) & (v < 1.35), background & ~held
+    if min(int(each.sum()) for each in (above, face, wall)) < _ENOUGH:
+        return person
+    index = _binned(image)
+    covers, skin, behind = (_histogram(index[each]) for each in (above, face, wall))
+    odds = np.log(np.maximum(covers, skin) / behind)[index]
+    clipped = np.clip(odds, -_SURE, _SURE).astype(np.float32)
+    soft = cv2.ximgproc.guidedFilter(image.astype(np.float32) / 255, clipped, 4, 1e-3)
+    taken = held & (v > _HEAD) & ((u > 1) | (v > 1.8)) & ~surely & (soft < -_LESS_ODDS)
+    return np.where(taken, 0, person).astype(np.uint8)
 
 
 def _binned(image: UInt8Image) -> NDArray[np.int32]:

@@ -42,6 +42,9 @@ _ROUNDS, _FOLLOWED = 3, 1
 _FADING = 0.93
 # A place as far away as the picture is long costs as much as this difference, 8-bit levels.
 _FARAWAY = 16.0
+# What a place costs for each more that is copied from about it than its share, of a usual
+# difference, and for how many at most.
+_CROWDED, _MOST = 0.3, 6.0
 
 Places = NDArray[np.int32]
 
@@ -253,7 +256,7 @@ def _improve(
     rows, columns = level.rows, level.columns
     matcher = _Matcher(level, picture)
     best = places[rows, columns].astype(np.int64)
-    cost = matcher.cost(best)
+    cost = matcher.priced(best)
     steps = (1, 2, 4) if far else (1,)
     for step in steps:
         for dy, dx in ((0, step), (0, -step), (step, 0), (-step, 0)):
@@ -290,6 +293,27 @@ class _Matcher:
         self._pixels = np.ascontiguousarray(level.picture.reshape(-1, 3))
         self._around = _OFFSETS[:, 0] * width + _OFFSETS[:, 1]
         self._at = np.stack([level.rows, level.columns], axis=1)
+        self._often = np.zeros(height * width, np.float32)
+
+    def priced(self, places: NDArray[np.int64]) -> Float32:
+        """Return the costs of ``places``, int64 (N, 2), and from now on charge for the crowded.
+
+        The flattest place is alike to every blurred patch: uncharged, all would be copied from it
+        (Kaspar et al., "Self tuning texture optimization", 2015).
+        """
+        import cv2
+
+        if not len(places):
+            return np.zeros(0, np.float32)
+        height, width = self._level.unknown.shape
+        count = np.bincount(places[:, 0] * width + places[:, 1], minlength=height * width)
+        used = count.reshape(height, width).astype(np.float32)
+        size = (2 * _RADIUS + 1, 2 * _RADIUS + 1)
+        crowd = cv2.boxFilter(used, -1, size, borderType=cv2.BORDER_CONSTANT).reshape(-1)
+        fair = max(1.0, len(places) / max(1, int(np.count_nonzero(self._level.sources))))
+        price = _CROWDED * float(np.median(self.cost(places)))
+        self._often = np.asarray(price * np.clip(crowd / fair - 1, 0, _MOST), np.float32)
+        return self.cost(places)
 
     def cost(self, places: NDArray[np.int64], which: NDArray[np.int64] | None = None) -> Float32:
         """Return the costs of ``places``, int64 (N, 2), for the pixels ``which``, or for all."""
@@ -299,7 +323,7 @@ class _Matcher:
         off -= self._wanted[chosen]
         unlike = np.einsum("npc,npc,np->n", off, off, self._weight[chosen])
         away = np.sum((places - self._at[chosen]) ** 2, axis=1) / float(np.sum(self._size**2))
-        return np.asarray(unlike + 3 * _FARAWAY**2 * away, np.float32)
+        return np.asarray(unlike + 3 * _FARAWAY**2 * away + self._often[flat], np.float32)
 
     def keep_better(
         self,

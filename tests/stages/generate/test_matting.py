@@ -62,7 +62,7 @@ def test_strands_before_a_busy_background_are_found() -> None:
     wall = np.zeros(truth.shape, bool)
     wall[:25] = True
     unknown = ~person & ~wall
-    likely, sure, _ = sampled_coverage(image, person, wall, 12.0)
+    likely, sure, _ = sampled_coverage(image, person, wall, person, 12.0)
     guess = np.where(unknown, likely, person).astype(np.float32)
     solved = solve_coverage(image, guess, 0.1 * sure + np.float32(1e-4), unknown)
     blob = cv2.GaussianBlur(person.astype(np.float32), (0, 0), 2.0)
@@ -89,3 +89,18 @@ def test_colours_come_apart() -> None:
     assert np.abs(person[mixed] - [40, 24, 20]).mean() < 12
     laid = person * truth[..., None] + background * (1 - truth[..., None])
     assert np.abs(laid - _photographed(truth)).mean() < 2
+
+
+def test_what_is_plainly_wall_is_no_mixture() -> None:
+    # A dark leaf of a busy wall, beside hair of about its colour: some mixture explains it.
+    image = _busy()
+    image[:, :30] = (40, 24, 20)
+    person, wall = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
+    person[:, :26], wall[:, 60:] = True, True
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[:, :30] = True
+    _, sure, little = sampled_coverage(image, person, wall, inside, 12.0)
+    _, surer, less = sampled_coverage(image, person, wall, ~inside, 12.0)
+    assert little[:, 35:60].mean() > 3 * less[:, 35:60].mean()
+    assert sure[:, 35:60].mean() < 0.7 * surer[:, 35:60].mean()
+    assert little[:, 26:30].min() > 0.5

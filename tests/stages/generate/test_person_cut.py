@@ -9,10 +9,11 @@ import pytest
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face, UInt8Image
 from avatar.stages.generate.background import parse_background
-from avatar.stages.generate.framing import View, make_canvas
+from avatar.stages.generate.framing import Canvas, View, make_canvas
+from avatar.stages.generate.matte import Layers, face_frame, lay_out
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.person_cut import PersonCut, cut_photo
-from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings, at_rest, layers_on
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings, at_rest
 
 SIZE_PX = (320, 240)
 
@@ -22,12 +23,21 @@ def cut(portrait: UInt8Image, portrait_face: Face) -> PersonCut:
     return cut_photo(portrait, [portrait_face], None)[0]
 
 
+def _laid_out(canvas: Canvas, cut: PersonCut) -> Layers:
+    matrix = np.array(
+        [[canvas.scale, 0, canvas.offset_px[0]], [0, canvas.scale, canvas.offset_px[1]]],
+        np.float32,
+    )
+    frame = face_frame(canvas.face.landmarks_px, decompose(canvas.face))
+    return lay_out(cut, canvas.image, matrix, frame)
+
+
 @pytest.mark.parametrize("view", [View(), View(zoom=1.7, pan_x=0.2), View(zoom=0.5)])
 def test_in_any_view_the_layers_give_the_picture_back(
     portrait: UInt8Image, portrait_face: Face, cut: PersonCut, view: View
 ) -> None:
     canvas = make_canvas(portrait, portrait_face, "portrait", SIZE_PX, view)
-    layers = layers_on(canvas, canvas.image, cut, apart=False)
+    layers = _laid_out(canvas, cut)
     off = np.abs(at_rest(layers.plate, layers).astype(int) - canvas.image)
     assert off.max() <= 2
 
@@ -36,7 +46,7 @@ def test_away_from_the_person_the_background_is_the_photograph_bit_for_bit(
     portrait: UInt8Image, portrait_face: Face, cut: PersonCut
 ) -> None:
     canvas = make_canvas(portrait, portrait_face, "portrait", SIZE_PX, View())
-    layers = layers_on(canvas, canvas.image, cut, apart=False)
+    layers = _laid_out(canvas, cut)
     alpha = layers.person[layers.crown_px :, :, 3]
     near = cv2.dilate(alpha, np.ones((17, 17), np.uint8)) > 0
     assert np.array_equal(layers.plate[~near], canvas.image[~near])
@@ -67,7 +77,7 @@ def test_a_photographs_own_alpha_is_the_matte(
     settings = PortraitSettings(background=parse_background("transparent"))
     size_px = (portrait.shape[1], portrait.shape[0])
     with PortraitGenerator(portrait, portrait_face, "photo", size_px, settings, own) as generator:
-        person = generator._layers.person[generator._layers.crown_px :]
+        person = generator._layers.shown
     assert np.abs(person[..., 3] / 255 - own).max() < 0.1
 
 
@@ -82,7 +92,7 @@ def test_a_large_photograph_is_cut_smaller_and_drawn_in_its_place(
     assert cut.ratio < 0.7
     assert decompose(face).scale_px > 0
     canvas = make_canvas(np.asarray(large, np.uint8), face, "photo", (512, 600), View())
-    layers = layers_on(canvas, canvas.image, cut, apart=False)
+    layers = _laid_out(canvas, cut)
     alpha = layers.person[layers.crown_px :, :, 3]
     x, y = canvas.face.landmarks_px[:468, :2].astype(int).T
     assert np.mean(alpha[y, x] > 250) > 0.95
