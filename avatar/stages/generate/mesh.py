@@ -26,6 +26,7 @@ from avatar.core.face.topology import (
 from avatar.core.frames import Float32
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.face_frame import face_frame
+from avatar.stages.generate.far_side import FarSide
 from avatar.stages.generate.raster import draw_triangles, sample
 from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
 
@@ -106,6 +107,7 @@ class HeadMesh:
         eyes = np.concatenate(EYE_RINGS)
         self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
         self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
+        self._far_side = FarSide(surface, head)
         self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, origin_px)
 
     def vertices(self, pose: Pose) -> Float32:
@@ -144,6 +146,7 @@ class HeadMesh:
         float32 (h, w, 2), pixel indices as ``cv2.remap`` takes them (the first pixel's centre at
         0). Empty when all is still.
         """
+        self._map.recolour(self._far_side.which, self._far_side.source_px(pose.rotation))
         return self._map.draw(self.vertices(pose))
 
 
@@ -345,6 +348,10 @@ class _BackwardMap:
         cells = cv2.resize(padded, self._cells, interpolation=cv2.INTER_AREA)
         held = (cells > 0).astype(np.uint8) * 255
         return np.asarray(cv2.dilate(held, np.ones((3, 3), np.uint8)), np.uint8)
+
+    def recolour(self, which: NDArray[np.intp], source_px: Float32) -> None:
+        """Let the vertices ``which``, (K,), have the colours at ``source_px``, float32 (K, 2)."""
+        self._colours[which, :2] = (source_px - self._low) / self._span
 
     def draw(self, vertices: Float32) -> list[tuple[Box, Float32]]:
         """Return the boxes that move and their maps; ``vertices`` are canvas pixels."""
