@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from avatar.core.curves import smooth_step
 from avatar.core.face.head import FLIP, HeadShape
-from avatar.core.face.topology import BROW_RINGS, EYE_RINGS, SURFACE_COUNT, surface_triangles
+from avatar.core.face.topology import (
+    BROW_RINGS,
+    EYE_RINGS,
+    FACE_OVAL,
+    SURFACE_COUNT,
+    surface_triangles,
+)
 from avatar.core.frames import Float32
 
 # Cosine between the skin's normal and the line of sight: below this the photograph does not show
@@ -36,6 +42,8 @@ class FarSide:
         hidden = self._rest < _SHOWN
         # Eyes keep their own colours: half an eye cannot be taken from skin.
         hidden[np.concatenate(EYE_RINGS)] = False
+        # A nostril's edge is no far side: what is hidden begins at the face's own edge.
+        hidden = _joined_to_oval(hidden)
         self.which = np.flatnonzero(hidden)
         """Which of the surface's vertices may take other colours than their own, int64 (K,)."""
         self._own = surface_px[self.which, :2].astype(np.float32)
@@ -87,6 +95,20 @@ def _normals(surface_px: Float32) -> Float32:
         np.add.at(out, triangles[:, k], across)
     length = np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)
     return np.asarray(out / length, np.float32)
+
+
+def _joined_to_oval(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of ``chosen``, bool (468,), hang together with chosen ones of the oval."""
+    triangles = surface_triangles()
+    found = np.zeros_like(chosen)
+    found[FACE_OVAL] = chosen[FACE_OVAL]
+    while True:
+        grown = found.copy()
+        grown[triangles[found[triangles].any(axis=1)]] = True
+        grown &= chosen
+        if (grown == found).all():
+            return found
+        found = grown
 
 
 def _stiffness(surface_px: Float32) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from avatar.core.face.topology import (
     surface_triangles,
 )
 from avatar.core.frames import Float32
+from avatar.stages.generate.contour import Contour, ContourFinder
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.face_frame import face_frame
 from avatar.stages.generate.far_side import FarSide
@@ -139,12 +140,12 @@ class HeadMesh:
     def _posed(shape: Float32, pose: Pose) -> Float32:
         return compose(shape, pose.rotation, pose.centre_px, pose.scale_px)
 
-    def backward_maps(self, pose: Pose) -> list[tuple[Box, Float32]]:
-        """Return the boxes that move, and where each of their pixels comes from.
+    def backward_maps(self, pose: Pose) -> tuple[list[tuple[Box, Float32]], Contour | None]:
+        """Return the boxes that move, and where each of their pixels comes from; and contours.
 
         A box is (left, top, right, bottom) in canvas pixels; boxes do not overlap. A map is
         float32 (h, w, 2), pixel indices as ``cv2.remap`` takes them (the first pixel's centre at
-        0). Empty when all is still.
+        0). Empty when all is still. Pixels that a contour crosses are to be drawn as it says.
         """
         self._map.recolour(self._far_side.which, self._far_side.source_px(pose.rotation))
         return self._map.draw(self.vertices(pose))
@@ -314,6 +315,10 @@ class _BackwardMap:
         self._colours = np.ones((len(rest), 3), np.float32)
         self._colours[:, :2] = (rest[:, :2] - self._low) / self._span
         self._triangles = np.ascontiguousarray(triangles)
+        same = np.arange(len(rest))
+        first = SURFACE_COUNT + len(_LASHED)
+        same[first : first + len(FACE_OVAL)] = FACE_OVAL
+        self._contours = ContourFinder(self._triangles, same, FACE_OVAL, step)
         self._identity = self._still()
         # Colour (x, y, 1) to pixel indices, in one matrix.
         self._to_pixels = np.zeros((2, 3), np.float32)
@@ -353,13 +358,14 @@ class _BackwardMap:
         """Let the vertices ``which``, (K,), have the colours at ``source_px``, float32 (K, 2)."""
         self._colours[which, :2] = (source_px - self._low) / self._span
 
-    def draw(self, vertices: Float32) -> list[tuple[Box, Float32]]:
-        """Return the boxes that move and their maps; ``vertices`` are canvas pixels."""
+    def draw(self, vertices: Float32) -> tuple[list[tuple[Box, Float32]], Contour | None]:
+        """Return the boxes that move, their maps and contours; ``vertices`` are canvas pixels."""
         import cv2
 
         np.copyto(self._colour, self._identity)
         points = (vertices[:, :2] - self._origin) / np.float32(self._step)
-        draw_triangles(self._colour, points, self._triangles, self._colours, vertices[:, 2])
+        far = vertices[:, 2]
+        depth = draw_triangles(self._colour, points, self._triangles, self._colours, far)
         coarse = np.asarray(cv2.transform(self._colour, self._to_pixels), np.float32)
         shift = cv2.subtract(coarse, self._still_px)
         still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
@@ -370,7 +376,11 @@ class _BackwardMap:
         changed = cv2.bitwise_and(cv2.bitwise_or(self._person, comes), cv2.bitwise_not(still))
         bands = np.linspace(0, self._cells[1], _BANDS + 1).astype(int).tolist()
         parts = (self._part(coarse, changed, first, last) for first, last in pairwise(bands))
-        return [part for part in parts if part is not None]
+        share = (far - far.min()) / max(float(np.ptp(far)), 1e-3)
+        contour = self._contours.find(coarse, depth, points, share)
+        if contour is not None:
+            contour = contour.moved(self._origin, self._limits)
+        return [part for part in parts if part is not None], contour
 
     def _part(
         self, coarse: Float32, changed: NDArray[Any], first: int, last: int
