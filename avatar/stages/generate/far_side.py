@@ -25,6 +25,9 @@ from avatar.core.frames import Float32
 # Cosine between the skin's normal and the line of sight: below this the photograph does not show
 # skin well enough to be stretched. On a cheek as round as a cylinder, 3 % of its radius.
 _SHOWN = 0.25
+# A face has a far side where its edge faces away from the viewer by this cosine: from the front,
+# both cheeks are seen to their ends.
+_AWAY = -0.2
 # After it has turned towards the viewer by this much of that cosine, none of its own is left.
 _TURNED = 0.2
 
@@ -43,7 +46,7 @@ class FarSide:
         # Eyes keep their own colours: half an eye cannot be taken from skin.
         hidden[np.concatenate(EYE_RINGS)] = False
         # A nostril's edge is no far side: what is hidden begins at the face's own edge.
-        hidden = _joined_to_oval(hidden)
+        hidden = _joined_to_oval(hidden, self._rest < _AWAY)
         self.which = np.flatnonzero(hidden)
         """Which of the surface's vertices may take other colours than their own, int64 (K,)."""
         self._own = surface_px[self.which, :2].astype(np.float32)
@@ -97,11 +100,11 @@ def _normals(surface_px: Float32) -> Float32:
     return np.asarray(out / length, np.float32)
 
 
-def _joined_to_oval(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of ``chosen``, bool (468,), hang together with chosen ones of the oval."""
+def _joined_to_oval(chosen: NDArray[np.bool_], start: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of ``chosen`` hang together with ``start`` on the oval, all bool (468,)."""
     triangles = surface_triangles()
     found = np.zeros_like(chosen)
-    found[FACE_OVAL] = chosen[FACE_OVAL]
+    found[FACE_OVAL] = (chosen & start)[FACE_OVAL]
     while True:
         grown = found.copy()
         grown[triangles[found[triangles].any(axis=1)]] = True

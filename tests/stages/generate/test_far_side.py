@@ -33,7 +33,7 @@ def beyond(face: Face, source_px: Float32) -> Float32:
     return np.array(found, np.float32)
 
 
-yaws = st.floats(0.25, 0.6).flatmap(lambda yaw: st.sampled_from([yaw, -yaw]))
+yaws = st.floats(0.4, 0.6).flatmap(lambda yaw: st.sampled_from([yaw, -yaw]))
 
 
 @given(yaw=yaws, back=st.floats(0.9, 1.5))
