@@ -128,7 +128,7 @@ def _carried(generator: PortraitGenerator, motion: Motion, coverage: Float32) ->
     layers = generator._layers
     corner = np.array([layers.side_px, layers.crown_px], np.float32)
     moved = coverage.copy()
-    for (x0, y0, x1, y1), source_px in generator._mesh.backward_maps(generator.pose(motion)):
+    for (x0, y0, x1, y1), source_px in generator._mesh.backward_maps(generator.pose(motion))[0]:
         at = source_px - corner
         moved[y0:y1, x0:x1] = cv2.remap(
             coverage, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]),

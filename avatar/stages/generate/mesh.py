@@ -24,8 +24,10 @@ from avatar.core.face.topology import (
     surface_triangles,
 )
 from avatar.core.frames import Float32
+from avatar.stages.generate.contour import Contour, ContourFinder
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.face_frame import face_frame
+from avatar.stages.generate.far_side import FarSide
 from avatar.stages.generate.median import median_of
 from avatar.stages.generate.raster import draw_triangles, sample
 from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
@@ -107,6 +109,7 @@ class HeadMesh:
         eyes = np.concatenate(EYE_RINGS)
         self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
         self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
+        self._far_side = FarSide(surface, head)
         self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, origin_px)
 
     def vertices(self, pose: Pose) -> Float32:
@@ -138,13 +141,14 @@ class HeadMesh:
     def _posed(shape: Float32, pose: Pose) -> Float32:
         return compose(shape, pose.rotation, pose.centre_px, pose.scale_px)
 
-    def backward_maps(self, pose: Pose) -> list[tuple[Box, Float32]]:
-        """Return the boxes that move, and where each of their pixels comes from.
+    def backward_maps(self, pose: Pose) -> tuple[list[tuple[Box, Float32]], Contour | None]:
+        """Return the boxes that move, and where each of their pixels comes from; and contours.
 
         A box is (left, top, right, bottom) in canvas pixels; boxes do not overlap. A map is
         float32 (h, w, 2), pixel indices as ``cv2.remap`` takes them (the first pixel's centre at
-        0). Empty when all is still.
+        0). Empty when all is still. Pixels that a contour crosses are to be drawn as it says.
         """
+        self._map.recolour(self._far_side.which, self._far_side.source_px(pose.rotation))
         return self._map.draw(self.vertices(pose))
 
 
@@ -328,6 +332,10 @@ class _BackwardMap:
         self._colours = np.ones((len(rest), 3), np.float32)
         self._colours[:, :2] = (rest[:, :2] - self._low) / self._span
         self._triangles = np.ascontiguousarray(triangles)
+        same = np.arange(len(rest))
+        first = SURFACE_COUNT + len(_LASHED)
+        same[first : first + len(FACE_OVAL)] = FACE_OVAL
+        self._contours = ContourFinder(self._triangles, same, FACE_OVAL, step)
         self._identity = self._still()
         # Colour (x, y) to pixel indices and to cells: factors and what is added.
         self._to_pixels = self._span, self._low - 0.5 + np.array(origin_px, np.float32)
@@ -362,13 +370,18 @@ class _BackwardMap:
         held = (cells > 0).astype(np.uint8) * 255
         return np.asarray(cv2.dilate(held, np.ones((3, 3), np.uint8)), np.uint8)
 
-    def draw(self, vertices: Float32) -> list[tuple[Box, Float32]]:
-        """Return the boxes that move and their maps; ``vertices`` are canvas pixels."""
+    def recolour(self, which: NDArray[np.intp], source_px: Float32) -> None:
+        """Let the vertices ``which``, (K,), have the colours at ``source_px``, float32 (K, 2)."""
+        self._colours[which, :2] = (source_px - self._low) / self._span
+
+    def draw(self, vertices: Float32) -> tuple[list[tuple[Box, Float32]], Contour | None]:
+        """Return the boxes that move, their maps and contours; ``vertices`` are canvas pixels."""
         import cv2
 
         np.copyto(self._colour, self._identity)
         points = (vertices[:, :2] - self._origin) / np.float32(self._step)
-        draw_triangles(self._colour, points, self._triangles, self._colours, vertices[:, 2])
+        far = vertices[:, 2]
+        depth = draw_triangles(self._colour, points, self._triangles, self._colours, far)
         coarse = _scaled(self._colour, *self._to_pixels)
         shift = cv2.subtract(coarse, self._still_px)
         still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
@@ -378,7 +391,11 @@ class _BackwardMap:
         changed = cv2.bitwise_and(cv2.bitwise_or(self._person, comes), cv2.bitwise_not(still))
         bands = np.linspace(0, self._cells[1], _BANDS + 1).astype(int).tolist()
         parts = (self._part(coarse, changed, first, last) for first, last in pairwise(bands))
-        return [part for part in parts if part is not None]
+        share = (far - far.min()) / max(float(np.ptp(far)), 1e-3)
+        contour = self._contours.find(coarse, depth, points, share)
+        if contour is not None:
+            contour = contour.moved(self._origin, self._limits)
+        return [part for part in parts if part is not None], contour
 
     def _part(
         self, coarse: Float32, changed: NDArray[Any], first: int, last: int

@@ -158,10 +158,12 @@ class PortraitGenerator(Viewed):
         person = self._shading.apply(motion)
         layer = person[self._layers.crown_px :, self._layers.side_px :]
         kept = [eye.cover(layer, pose) for eye in self._eyes]
-        maps = self._mesh.backward_maps(pose)
+        maps, contour = self._mesh.backward_maps(pose)
         for (x0, y0, x1, y1), source_px in maps:
             drawn = np.asarray(sample(person, source_px), np.uint8)
             lay_over(image[y0:y1, x0:x1], behind[y0:y1, x0:x1], drawn)
+        if contour is not None:
+            contour.draw(image, behind, person)
         for eye, covered in zip(self._eyes, kept, strict=True):
             eye.uncover(layer, covered)
         return [box for box, _ in maps]

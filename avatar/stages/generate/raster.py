@@ -21,12 +21,14 @@ def draw_triangles(
     triangles: NDArray[np.int32],
     colours: Float32,
     depth: Float32 | None = None,
-) -> None:
+) -> Float32:
     """Draw triangles into ``buffer``, float32 (h, w, 3), in place, interpolating ``colours``.
 
     ``points``: float32 (N, 2), in cells, origin at the buffer's top-left corner, cell centres at
     halves. ``triangles``: int32 (M, 3). ``colours``: float32 (N, 3), 0 to 1. ``depth``: float32
     (N,), any unit, growing away from the viewer; None draws all at one depth.
+
+    Returns the depth buffer, float32 (h, w), for ``depth_share``.
 
     The camera is set so that a vertex at depth d, placed at (x·d, y·d), lands on (x, y): depth
     decides only what hides what.
@@ -47,6 +49,15 @@ def draw_triangles(
     cv2.triangleRasterize(
         placed, triangles, colours, buffer, behind, camera, np.pi / 2, 0.1, 2 * _FAR, settings
     )
+    return behind
+
+
+def depth_share(buffer: Float32) -> Float32:
+    """Return how deep each cell of a depth buffer lies, float32 (h, w).
+
+    From the nearest point's 0 to the farthest one's 1; far beyond where nothing was drawn.
+    """
+    return (buffer - 1) * np.float32(1 / _DEPTH_RANGE)
 
 
 @lru_cache(maxsize=1)

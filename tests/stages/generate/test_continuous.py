@@ -68,7 +68,7 @@ def drawn(canvas: Canvas, motion: Motion) -> tuple[HeadMesh, Pose, Float32]:
     pose = deformer.pose(motion)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     source = np.stack([x, y], axis=-1).astype(np.float32)
-    for (x0, y0, x1, y1), part in mesh.backward_maps(pose):
+    for (x0, y0, x1, y1), part in mesh.backward_maps(pose)[0]:
         source[y0:y1, x0:x1] = part
     return mesh, pose, source
 

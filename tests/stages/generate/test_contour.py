@@ -1,0 +1,110 @@
+"""Where a surface ends in front of another, the drawn line is its own, whatever the map's cells."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avatar.core.frames import Float32
+from avatar.stages.generate.contour import Contour, ContourFinder
+from avatar.stages.generate.raster import depth_share, draw_triangles
+
+RIM = 36
+FAN = [(0, 2 + k, 2 + (k + 1) % RIM) for k in range(RIM)]
+BACK = [(1, 2 + k, 2 + (k + 1) % RIM) for k in range(RIM)]
+PLANE = [(RIM + 2, RIM + 3, RIM + 4), (RIM + 3, RIM + 4, RIM + 5)]
+TRIANGLES = np.array([*FAN, *BACK, *PLANE], np.int32)
+CELLS = 100
+
+
+def ellipse(centre: tuple[float, float], radii: tuple[float, float], tilt: float) -> Float32:
+    angle = np.linspace(0, 2 * np.pi, RIM, endpoint=False)
+    x, y = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
+    cos, sin = np.cos(tilt), np.sin(tilt)
+    return np.stack([centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y], 1).astype(
+        np.float32
+    )
+
+
+def found(rim_px: Float32, step: int, jump_px: float) -> Contour | None:
+    """Return the contour of a body with this rim, before a plane ``jump_px`` apart from it."""
+    size = CELLS * step
+    corners = [[0, 0], [size, 0], [0, size], [size, size]]
+    points = np.concatenate([[rim_px.mean(axis=0)] * 2, rim_px, corners]) / step
+    depth = np.array([0.0, 0.5, *[0.25] * RIM, *[1.0] * 4], np.float32)
+    colours = np.ones((len(points), 3), np.float32)
+    # The plane's colours come from one half of the picture, the body's from the other.
+    colours[:, :2] = points / CELLS / 2
+    cells = np.ones((CELLS, CELLS, 3), np.float32)
+    buffer = draw_triangles(cells, points.astype(np.float32), TRIANGLES, colours, depth)
+    drawn = depth_share(buffer)
+    source = cells[..., :2] * np.float32(2 * size) - np.float32(0.5)
+    source[drawn < 0.9] += np.float32(jump_px)
+    finder = ContourFinder(TRIANGLES, np.arange(len(points)), np.zeros(0, int), step)
+    return finder.find(source, buffer, points.astype(np.float32), depth)
+
+
+def coverage(rim_px: Float32, size: int) -> Float32:
+    """Return how much of each pixel is within the rim, float32 (size, size)."""
+    finer = 8
+    mask = np.zeros((size * finer, size * finer), np.uint8)
+    cv2.fillPoly(mask, [np.round(rim_px * finer - 0.5).astype(np.int32)], 255)
+    share = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) / 255
+    return np.asarray(share, np.float32)
+
+
+@pytest.mark.parametrize(("step", "most"), [(1, 99), (2, 99), (6, 95)])
+@given(
+    centre=st.tuples(st.floats(45, 55), st.floats(45, 55)),
+    radii=st.tuples(st.floats(20, 30), st.floats(20, 30)),
+    tilt=st.floats(0, 3),
+)
+def test_a_contour_keeps_to_the_rim_within_a_pixel(
+    step: int, most: int, centre: tuple[float, float], radii: tuple[float, float], tilt: float
+) -> None:
+    rim = ellipse(centre, radii, tilt) * np.float32(step)
+    contour = found(rim, step, 60.0 * step)
+    assert contour is not None
+    drawn, truth = np.full((CELLS * step, CELLS * step), np.nan), coverage(rim, CELLS * step)
+    drawn[contour.y, contour.x] = contour.share
+    told = ~np.isnan(drawn)
+    edge = (truth > 0.02) & (truth < 0.98)
+    assert told[edge].mean() > 0.9
+    # A line half a pixel off covers half a pixel amiss.
+    amiss = np.abs(drawn - truth)[edge & told]
+    assert np.percentile(amiss, most) < 0.5
+    assert np.sqrt(np.mean(amiss**2)) < 0.2
+
+
+@given(step=st.sampled_from([1, 2, 6]))
+def test_both_sides_come_from_their_own_surface(step: int) -> None:
+    rim = ellipse((50, 50), (25, 20), 0.3) * np.float32(step)
+    jump = 60.0 * step
+    contour = found(rim, step, jump)
+    assert contour is not None
+    at = np.stack([contour.x, contour.y], axis=-1)
+    # Each within two cells of where its own surface has that pixel.
+    shown, hidden = contour.share > 0.02, contour.share < 0.98
+    assert np.abs(contour.front - at - jump)[shown].max() < 2 * step
+    assert np.abs(contour.behind - at)[hidden].max() < 2 * step
+
+
+def test_one_surface_over_another_of_the_same_colours_has_no_contour() -> None:
+    rim = ellipse((50, 50), (25, 20), 0.3) * np.float32(2)
+    assert found(rim, 2, 0.0) is None
+
+
+def test_what_a_contour_draws_is_mixed_by_its_shares() -> None:
+    person = np.zeros((4, 4, 4), np.uint8)
+    person[:2] = (200, 100, 50, 255)
+    image, plate = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 40, np.uint8)
+    x, y = np.array([[0, 1, 2]]), np.array([[0, 0, 1]])
+    front = np.zeros((1, 3, 2), np.float32)
+    behind = np.full((1, 3, 2), 3, np.float32)
+    share = np.array([[1.0, 0.5, 0.0]], np.float32)
+    Contour(x, y, front, behind, share).draw(image, plate, person)
+    np.testing.assert_array_equal(image[0, 0], (200, 100, 50))
+    np.testing.assert_array_equal(image[0, 1], (120, 70, 45))
+    np.testing.assert_array_equal(image[1, 2], (40, 40, 40))
+    assert not image[1, :2].any()
