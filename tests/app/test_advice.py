@@ -19,7 +19,7 @@ OTHERS = {
 # Programs of their own, and a page's colours.
 ELSEWHERE = {
     "avatar.learn.renders.__main__", "avatar.measure.trained.speed", "engines.measure",
-    "avatar.measure.page",
+    "avatar.measure.page", "avatar.measure.tracker", "avatar.measure.outline.__main__",
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def test_the_users_folders_are_where_they_always_were(
         "avatars": data / "avatars",
         "profiles": data / "profiles",
         "studio": data / "studio",
+        "recordings": data / "recordings",
         "face_model": data / "models" / "face_landmarker.task",
         "faces": cache / "faces",
         "mattes": cache / "mattes",
@@ -88,6 +89,7 @@ def test_only_entries_resolve_the_users_home() -> None:
     entries = {
         "learn/person/learn.py",
         "library/profiles.py",
+        "measure/outline/__main__.py",
         "measure/tracker.py",
         "measure/trained/speed.py",
         "sessions/driver.py",

@@ -422,9 +422,11 @@ def test_the_second_time_nothing_is_detected(
     home: Home,
 ) -> None:
     cache = FaceCache(home.faces)
-    first = open_avatar(photo, face_model, home, silent)
+    said: list[str] = []
+    first = open_avatar(photo, face_model, home, said.append)
     assert [path.name for path in cache.path("").parent.iterdir()] == [f"{file_sha256(photo)}.json"]
-    again = open_avatar(photo, NO_FACE_MODEL, home, silent)
+    again = open_avatar(photo, NO_FACE_MODEL, home, said.append)
+    assert len(said) == 2 and said[0] == said[1]
     assert same(first.face, again.face)
     assert same(first.face, portrait_face)
 
@@ -489,5 +491,5 @@ def test_the_chosen_face_of_several_is_stored(
     assert stored.face.landmarks_px[:, 0].max() < 256
     assert (stored.face_number, stored.face_count) == (2, 2)
     said = capsys.readouterr().err
-    assert "2 faces in two.png: taking number 2" in said
+    assert "2 faces in two.png: number 2 by size moves" in said
     assert "added two in " in said

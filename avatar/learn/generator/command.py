@@ -158,7 +158,9 @@ def _checked(request: TrainRequest) -> Rights:
         _check_record(request)
     elif not request.resume and not request.inputs and request.teacher is None:
         raise UsageError("avatar train needs a clip of the person, --record, or --resume")
-    for path in (*request.inputs, *([request.base] if request.base is not None else [])):
+    # A teacher's inputs are told apart by what they are, before they are opened.
+    inputs = request.inputs if request.teacher is None else ()
+    for path in (*inputs, *([request.base] if request.base is not None else [])):
         if kind_of(expanded(path)) != "file":
             raise UsageError(f"expected a file, found none at {path}. Check the path")
     return rights

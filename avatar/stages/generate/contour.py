@@ -115,7 +115,8 @@ class ContourFinder:
         if not lines.size:
             return None
         side = layers.side(lines)
-        return self._pixels(layers, side, corner)
+        # Which cells are crossed is known better now; there may be none left.
+        return self._pixels(layers, side, corner) if layers.crossed.any() else None
 
     def _silhouette(self, points: Float32) -> NDArray[np.intp]:
         """Return the ends of edges that fold over, and of the seam's, int (2, S)."""

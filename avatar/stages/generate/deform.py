@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ _LOWER_LID_SHARE = 0.15
 # Lids open wider than in the photograph by this share at the most: what they would bare, white all
 # around the iris, no photograph shows.
 _WIDEST_LID = -0.15
+# No face moves by so many head units, nor looks by so many eye widths.
+_LARGEST = 1e3
 # Temples and the bridge of the nose are bone: what moves there is the tracker's error on a turned
 # head. How strongly skin and bone hold the place that a landmark's own movement asks for.
 _TEMPLES, _BRIDGE = 0.1, 0.15
@@ -274,7 +276,21 @@ def usable(motion: Motion) -> bool:
 
 def usable_or_still(motion: Motion) -> Motion:
     """Return ``motion`` where it is ``usable``, else one that leaves the photograph as it is."""
-    return motion if usable(motion) else still(motion.timestamp_ns, motion.index, motion.presence)
+    if not usable(motion):
+        return still(motion.timestamp_ns, motion.index, motion.presence)
+    parts = motion.expression, motion.gaze, motion.eye_closure
+    largest = max(float(np.abs(part).max()) for part in parts)
+    return motion if largest <= _LARGEST else _bounded(motion)
+
+
+def _bounded(motion: Motion) -> Motion:
+    """Return ``motion`` without numbers whose squares are too large for float32."""
+    return replace(
+        motion,
+        expression=np.clip(motion.expression, -_LARGEST, _LARGEST),
+        gaze=np.clip(motion.gaze, -_LARGEST, _LARGEST),
+        eye_closure=np.clip(motion.eye_closure, -_LARGEST, _LARGEST),
+    )
 
 
 def lips_gap_px(landmarks_px: Float32) -> float:

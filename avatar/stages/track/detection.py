@@ -22,7 +22,7 @@ DETECTOR_PX = 128
 LEAST_SCORE = 0.5
 SAME_FACE_OVERLAP = 0.5
 """Boxes that overlap more than this, intersection over union, are one face."""
-_SAME_OVERLAP, _WITHIN = 0.4, 0.65
+_SAME_OVERLAP, _WITHIN = 0.4, 0.5
 # Anchors stand in the middle of each cell of a grid: cells of 8 pixels, two in each, then cells of
 # 16 pixels, six in each (three layers of two).
 _GRIDS = ((8, 2), (16, 6))
