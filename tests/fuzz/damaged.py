@@ -214,7 +214,7 @@ def main(kind: str, count: int, seed: int, folder: Path) -> None:
             path.rename(folder / f"failed-{number}.{ending}")
             came["failed"] += 1
         came["slowest_s"] = max(came["slowest_s"], time.process_time() - begun_s)
-    _tell(json.dumps(came | {"peak_mb": _peak_mb()}))
+    _tell(json.dumps(came | {"peak_mb": peak_mb()}))
 
 
 def _tell(line: str) -> None:
@@ -222,7 +222,8 @@ def _tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
+    """Return the most memory that this process had since its program began, megabytes."""
     import psutil
 
     memory = psutil.Process().memory_info()
@@ -232,8 +233,8 @@ def _peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         # Since this program began: getrusage counts what the process was before it, too.
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) * 1024 / 1e6
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
