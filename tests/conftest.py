@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from avatar.core.frames import Face, UInt8Image
+from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.core.home import Home
 from avatar.library.face_model import find_face_model
+from avatar.stages.generate import album, group
+from avatar.stages.generate import portrait as portrait_engine
+from avatar.stages.generate.matte_cache import MatteCache
+from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.track.choice import detect_faces
 from tests import ROOT
@@ -28,6 +32,28 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield Home.of_user().cache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_cuts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Photographs are cut once for all tests and workers: what is kept comes back bit for bit."""
+    folder = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have a folder each, inside that of the run.
+    folder = folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder
+    kept = MatteCache(folder / "cuts")
+
+    def cut(
+        photo: UInt8Image,
+        faces: Sequence[Face],
+        mattes: MatteCache | None,
+        matte: Float32 | None = None,
+    ) -> list[PersonCut]:
+        return cut_photo(photo, faces, mattes or kept, matte)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for drawing in (album, group, portrait_engine):
+            patch.setattr(drawing, "cut_photo", cut)
+        yield
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from avatar.core.face.topology import (
     SURFACE_COUNT,
 )
 from avatar.core.frames import Float32, Motion, still
-from avatar.stages.generate.driver_lips import DriverLips
 from avatar.stages.generate.framing import Canvas, driver_to_canvas
+from avatar.stages.generate.lip_edges import LipEdges
 from avatar.stages.generate.mouth_fit import MouthFit
 from avatar.stages.generate.transfer import Transfer
 
@@ -86,7 +86,7 @@ class FaceDeformer:
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
         ]
         self._mouth_fit = MouthFit(canvas.face, shape)
-        self._driver_lips = DriverLips(shape)
+        self._lip_edges = LipEdges()
         self._turn_limit = _turn_limit(self.head.rotation)
         self._driver_map: tuple[float, Float32] | None = None
         self._neutral: Float32 | None = None
@@ -110,7 +110,6 @@ class FaceDeformer:
         head = self.head
         shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
-        shape = self._driver_lips(shape, motion)
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
         rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
@@ -119,7 +118,7 @@ class FaceDeformer:
         scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
         landmarks = compose(shape, rotation, centre, scale)
         return Pose(
-            landmarks, rotation, centre, scale, motion.eye_closure, self._driver_lips.shares(motion)
+            landmarks, rotation, centre, scale, motion.eye_closure, self._lip_edges.shares(motion)
         )
 
     def _absolute(self, motion: Motion) -> Pose:

@@ -1,70 +1,25 @@
 from dataclasses import replace
-from unittest.mock import patch
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from avatar.core.face.head import decompose, lips_gap
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.core.frames import (
     CameraFrame,
     Face,
     FaceTrack,
     Float32,
-    Motion,
     Presence,
     UInt8Image,
     still,
 )
-from avatar.stages.generate.driver_lips import DriverLips, _heights
 from avatar.stages.generate.inner_edge import InnerEdge, narrowed
-from tests.stages.generate.expressions import expression
+from avatar.stages.generate.lip_edges import LipEdges
 from tests.stages.generate.test_driver_mouth import LIPS, SKIN, TEETH, opened
 
 SHARES = np.full((2, 9), 0.1, np.float32)
 UNSEEN = still(0, 0, Presence.TRACKED)
-
-
-@pytest.fixture(scope="module")
-def rest(portrait_face: Face) -> Float32:
-    return decompose(portrait_face).shape
-
-
-def test_lips_at_rest_stay(rest: Float32) -> None:
-    np.testing.assert_allclose(DriverLips(rest)(rest, UNSEEN), rest, atol=1e-6)
-
-
-def test_a_wide_smile_does_not_thin_lips_away(rest: Float32) -> None:
-    smile = rest + expression(rest, {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0, "jawOpen": 0.4})
-    thinned = smile.copy()
-    for inner, outer in ((INNER_LIPS[1:10], OUTER_LIPS[1:10]),):
-        thinned[inner] = smile[outer] + (smile[inner] - smile[outer]) * np.float32(0.3)
-    kept = DriverLips(rest)(thinned, UNSEEN)
-    assert (_heights(kept)[0] > 0.5 * _heights(rest)[0]).all()
-    assert lips_gap(kept) > 0.5 * lips_gap(thinned)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    jaw=st.floats(0, 1), smile=st.floats(0, 1), share=st.floats(0, 0.5), thin=st.floats(0.1, 1.2)
-)
-def test_lips_never_cross(
-    rest: Float32, jaw: float, smile: float, share: float, thin: float
-) -> None:
-    weights = {"jawOpen": jaw, "mouthSmileLeft": smile, "mouthSmileRight": smile}
-    shape = rest + expression(rest, weights)
-    shape[INNER_LIPS] = shape[OUTER_LIPS] + (shape[INNER_LIPS] - shape[OUTER_LIPS]) * thin
-    shape = shape.astype(np.float32)
-    before = shape[INNER_LIPS[1:10], 1] - shape[INNER_LIPS[19:10:-1], 1]
-    lips = DriverLips(rest)
-    with patch.object(lips, "shares", lambda _: np.full((2, 9), share, np.float32)):
-        moved = lips(shape, replace(UNSEEN, neutral=rest, expression=shape - rest))
-    after = moved[INNER_LIPS[1:10], 1] - moved[INNER_LIPS[19:10:-1], 1]
-    assert (after * np.sign(before) >= -1e-5).all()
-    assert (np.abs(after) <= np.abs(before) + 1e-5).all()
 
 
 def picture(face: Face, reaches_in: float) -> tuple[UInt8Image, Float32]:
@@ -102,19 +57,14 @@ def seen(face: Face, points: Float32, image: UInt8Image) -> FaceTrack:
     return FaceTrack(0, 0, moved, CameraFrame(image, 0, 0))
 
 
-def test_lips_open_as_far_as_the_drivers_truly_do(portrait_face: Face, rest: Float32) -> None:
-    """Half of what his landmarks open is lip; a photograph whose lips are parted stays so."""
+def test_a_frame_is_looked_at_once_and_unseen_lips_are_unknown(portrait_face: Face) -> None:
     image, points = picture(portrait_face, 0.25)
-    before = seen(portrait_face, points, image)
-    shape = rest.copy()
-    shape[INNER_LIPS[1:10], 1] += 0.12
-    shape[INNER_LIPS[11:20], 1] -= 0.12
-    motion: Motion = replace(UNSEEN, neutral=rest, expression=shape - rest, track=before)
-    opened_by = lips_gap(shape) - lips_gap(rest)
-    moved = DriverLips(rest)(shape, motion)
-    assert lips_gap(moved) - lips_gap(rest) == pytest.approx(0.5 * opened_by, rel=0.35)
-    parted = DriverLips(shape)(shape, replace(motion, expression=0 * rest, reference=before))
-    np.testing.assert_allclose(parted, shape, atol=1e-6)
+    edges = LipEdges()
+    motion = replace(UNSEEN, track=seen(portrait_face, points, image))
+    found = edges.shares(motion)
+    assert found is not None and edges.shares(motion) is found
+    assert found.mean(axis=1) == pytest.approx([0.25, 0.25], abs=0.07)
+    assert edges.shares(UNSEEN) is None
 
 
 def test_the_edge_does_not_jump(portrait_face: Face) -> None:
