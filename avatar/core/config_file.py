@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from avatar.core.errors import ConfigError, UsageError
+from avatar.core.files import read_limited
 from avatar.core.options import (
     LIVE,
     Options,
@@ -148,7 +149,7 @@ def _read(path: Path, command: str | None) -> dict[str, Any]:
 
     try:
         # Editors on Windows begin a file with a mark of its encoding.
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(read_limited(path).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

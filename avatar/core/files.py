@@ -7,6 +7,7 @@ what was there before.
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -47,6 +48,8 @@ _AVIF_BRANDS = (b"avif", b"avis")
 # Within what every file system takes as one name, with what is put around it.
 _NAME_BYTES = 200
 _ABANDONED_S = 24 * 3600
+# A hundred times the largest record that the program writes.
+_MOST_RECORD_BYTES = 16_000_000
 
 
 @contextmanager
@@ -154,7 +157,7 @@ def read_record(
     written by a newer program.
     """
     try:
-        return parse_record(path.read_bytes(), kind)
+        return parse_record(read_limited(path, _MOST_RECORD_BYTES), kind)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -208,6 +211,22 @@ def _refuse_newer(values: dict[str, object], newest: int) -> None:
             f"{values.get('program_version', 'unknown')}); this one, {__version__}, reads schema "
             f"{newest}"
         )
+
+
+def read_limited(path: Path, most_bytes: int = 1_000_000) -> bytes:
+    """Return what a file of settings, keys or numbers has.
+
+    Raises ``OSError``, which says what was found, also where ``path`` is no file or a larger one:
+    a pipe would be waited for, and a device may have no end.
+    """
+    mode = path.stat().st_mode
+    if not S_ISREG(mode) and not S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "expected a file, found a pipe or a device")
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"expected at most {most_bytes} bytes, found more")
+    return data
 
 
 def file_sha256(path: Path) -> str:

@@ -4,52 +4,50 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol
 from uuid import uuid4
 
 from avatar import __version__
-from avatar.core.clock import ManualClock
 from avatar.core.counting import counted
-from avatar.core.errors import SourceEndedError, UsageError
+from avatar.core.errors import UsageError
 from avatar.core.files import expanded
-from avatar.core.frames import CameraFrame, LabelledFrame, Motion, Presence, UInt8Image
+from avatar.core.frames import LabelledFrame, Motion, Presence, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine, ended_by_signals
 from avatar.core.options import Options
 from avatar.core.outputs import same_file
-from avatar.core.stages import FrameSource, Labeller, Tracker
 from avatar.core.stages import Generator as AvatarGenerator
+from avatar.core.stages import Labeller
 from avatar.core.terminal import say
 from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import AvatarPhoto, FaceChoice
+from avatar.sessions.clip_motions import (
+    DEMO_S,
+    clip_motions,
+    clip_sound,
+    clip_timing,
+    first_look,
+    is_demo,
+    open_clip,
+)
 from avatar.sessions.engines import OpenEngine, open_engine
-from avatar.sessions.first_look import FirstLook, look_ahead, tracked
-from avatar.sessions.retargeting import chosen_reference, make_retargeter
+from avatar.sessions.retargeting import make_retargeter
 from avatar.sessions.template import check_saving, open_template, recording_of, save
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
-from avatar.stages.motion.retarget import FaceRetargeter
-from avatar.stages.motion.template import Template, TemplateRecorder, is_template
+from avatar.stages.motion.template import TemplateRecorder, is_template
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
-from avatar.stages.sinks.film_sound import FilmSound, find_sound
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
-from avatar.stages.sources import USUAL_SIZE_PX
-from avatar.stages.sources.demo import DemoSource
-from avatar.stages.sources.timing import FilmTiming, film_timing
-from avatar.stages.sources.video import VideoSource
+from avatar.stages.sources.timing import FilmTiming
 from avatar.stages.track.choice import choose_tracker, create_tracker
-
-T = TypeVar("T")
 
 Audio = Literal["keep", "none"]
 PORTRAIT_SIZE_PX = (720, 720)
-_DEMO_FPS, _DEMO_S = 30, 10.0
 INTERRUPTED = 130
 """Exit status of a program that Ctrl-C ended: the file is whole, the work is not."""
 
@@ -91,10 +89,10 @@ def animate(
     stop = threading.Event()
     with ExitStack() as stages:
         if template is None:
-            source = stages.enter_context(_film(driving))
-        keeps = audio == "keep" and template is None and not _is_demo(driving)
-        sound = _sound(driving, audio_track) if keeps else None
-        timing = _timing(driving, template, config.seconds)
+            source = stages.enter_context(open_clip(driving))
+        keeps = audio == "keep" and template is None and not is_demo(driving)
+        sound = clip_sound(driving, audio_track) if keeps else None
+        timing = clip_timing(driving, template, config.seconds)
         model = find_face_model(config.face_model, home)
         photo = engine.open_avatar(config.avatar[0], model, say, face)
         size_px = size_px or _own_size(photo.photo, config)
@@ -107,11 +105,12 @@ def animate(
             say(choose_tracker(config.tracker).line)
             tracker = stages.enter_context(create_tracker(model, config.tracker, config.person))
         stages.enter_context(ended_by_signals(stop.set))
+        seconds = config.seconds or (DEMO_S if is_demo(driving) else None)
+        if template is None:
+            look = first_look(driving, tracker, config, seconds)
         stages.enter_context(writer)
         if template is None:
-            seconds = config.seconds or (_DEMO_S if _is_demo(driving) else None)
-            look = _first_look(driving, tracker, config, seconds)
-            motions = _motions(source, tracker, look, make_retargeter(config, home), seconds)
+            motions = clip_motions(source, tracker, look, make_retargeter(config, home), seconds)
         else:
             motions = template.motions(config.seconds, config.motion)
         animation = _Animation(
@@ -194,99 +193,6 @@ def _writer(config: Options, out: Path, size_px: tuple[int, int], timing: FilmTi
         overwrite=config.force,
         say=say,
     )
-
-
-def _sound(driving: Path, track: int | None) -> FilmSound | None:
-    """Return the clip's sound that can be kept, and say what the user should know of it."""
-    sound = find_sound(driving, track)
-    if sound is None:
-        say(f"{driving} has no sound to keep")
-        return None
-    if not sound.codec:
-        say(f"no decoder here knows the sound of {driving}: the film will be silent")
-        return None
-    if sound.tracks > 1 and track is None:
-        say(
-            f"{driving} has {sound.tracks} sound tracks: taking number {sound.track}; "
-            "--audio-track N takes another one"
-        )
-    return sound
-
-
-def _is_demo(driving: Path) -> bool:
-    """Return whether the made-up performance is meant, as with ``--camera demo``."""
-    return str(driving) == "demo"
-
-
-def _timing(driving: Path, template: Template | None, seconds: float | None) -> FilmTiming:
-    if template is not None:
-        return _template_timing(template)
-    if _is_demo(driving):
-        return FilmTiming(Fraction(_DEMO_FPS), True, round((seconds or _DEMO_S) * _DEMO_FPS))
-    return film_timing(driving)
-
-
-def _template_timing(template: Template) -> FilmTiming:
-    rate = Fraction(template.rate).limit_denominator(1001)
-    return FilmTiming(rate, True, template.frames)
-
-
-def _film(driving: Path) -> FrameSource:
-    if _is_demo(driving):
-        return DemoSource(USUAL_SIZE_PX, float(_DEMO_FPS), ManualClock(1_000_000_000))
-    # A manual clock gives every frame at once, with the film's own time as its timestamp.
-    return VideoSource(str(driving), None, ManualClock(1_000_000_000), loop=False)
-
-
-def _motions(
-    source: FrameSource,
-    tracker: Tracker,
-    look: FirstLook,
-    retargeter: FaceRetargeter,
-    seconds: float | None,
-) -> Generator[Motion, None, None]:
-    """Yield how the avatar has to move in every frame of ``source``."""
-    if look.reference is not None:
-        retargeter.begin_with(look.reference)
-    coming = _ahead(tracked(_frames(source, seconds), tracker, look.tracks))
-    with closing(coming) as tracks:
-        for track in tracks:
-            yield retargeter.retarget(track, track.timestamp_ns)
-
-
-def _first_look(
-    driving: Path, tracker: Tracker, config: Options, seconds: float | None
-) -> FirstLook:
-    """Look for the reference; absolute motion does without, and so does another choice."""
-    if config.motion == "absolute" or chosen_reference(config) != "auto":
-        return FirstLook(None, ())
-    with _film(driving) as source:
-        return look_ahead(_frames(source, seconds), tracker)
-
-
-def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
-    """Yield every frame of ``source``, of its first ``seconds`` if given."""
-    first_ns: int | None = None
-    while True:
-        try:
-            frame = source.read()
-        except SourceEndedError:
-            return
-        if frame is None:  # the film stands still for longer than one read waits
-            continue
-        first_ns = frame.timestamp_ns if first_ns is None else first_ns
-        if seconds is not None and frame.timestamp_ns - first_ns >= seconds * 1e9:
-            return
-        yield frame
-
-
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Yield from ``items``, making the next one on a thread while this one is worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="track") as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
 
 
 @dataclass

@@ -165,6 +165,24 @@ def test_without_a_face_the_avatar_idles_and_the_clip_is_never_shown(
     assert "no face in 12 of 18 frames" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("reference", ["auto", "first"])
+def test_a_clip_without_a_face_becomes_no_film(
+    acting: list[UInt8Image], tmp_path: Path, reference: str
+) -> None:
+    film = write_film(tmp_path / "empty.mp4", [np.full_like(acting[0], 90)] * 12, range(12))
+    with pytest.raises(SourceError, match=r"expected a face in .*empty.mp4, found none in its 12"):
+        make(film, tmp_path / "a.mp4", replace(CONFIG, reference=reference))
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.mp4"]
+
+
+def test_a_clip_without_the_person_that_was_chosen_becomes_no_film(
+    acting: list[UInt8Image], tmp_path: Path
+) -> None:
+    film = write_film(tmp_path / "one.mp4", acting[:6], range(6))
+    with pytest.raises(SourceError, match="expected a face for --person 9 in"):
+        make(film, tmp_path / "a.mp4", replace(CONFIG, person="9"))
+
+
 def test_the_first_frame_already_knows_the_neutral_face_that_comes_later(
     tmp_path: Path, face_model: Path
 ) -> None:

@@ -144,6 +144,8 @@ def _checked(request: TrainRequest) -> Rights:
     check_bounds(request)
     if request.minutes < 0 or (request.minutes == 0 and not request.resume):
         raise UsageError(f"--minutes: expected more than 0, found {request.minutes:g}")
+    if request.steps is not None and request.steps < 1:
+        raise UsageError(f"--steps: expected more than 0, found {request.steps}")
     if request.resume and request.inputs:
         raise UsageError(
             f"--resume continues what {request.name} was begun with: leave out "
@@ -295,9 +297,11 @@ def _stored(store: AvatarStore, name: str, source: ReferencePhoto, force: bool) 
 def _resumed(
     request: TrainRequest, rights: Rights, store: AvatarStore
 ) -> tuple[StoredAvatar, TrainingRecord]:
-    stored = store.load(request.name)
     missing = (
-        f"there is no training of {stored.name} to resume: none was begun, or its folder is gone. "
-        f"Begin one: avatar train --name NAME CLIP --rights {rights}"
+        f"there is no training of {request.name} to resume: none was begun, or its folder is "
+        f'gone. Begin one: avatar train --name "{request.name}" CLIP --rights {rights}'
     )
+    if store.find(request.name) is None:
+        raise UsageError(missing)
+    stored = store.load(request.name)
     return stored, read_given(training_folder(stored.folder), missing)

@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from avatar.core.errors import SourceError, SourceLostError, SourceNotFoundError
+from avatar.core.files import kind_of
 from avatar.stages.sources.containers import (
     can_decode,
     local_address,
@@ -195,6 +197,10 @@ def _open(url: str, remote: bool) -> tuple[InputContainer, VideoStream]:
     options = {"rtsp_transport": "tcp"} if remote else {}
     timeout = (OPEN_TIMEOUT_S, NETWORK_READ_TIMEOUT_S) if remote else None
     address = url if _scheme(url) else local_address(url)
+    if not _scheme(url) and kind_of(Path(url)) == "other":
+        raise SourceError(
+            f"{url}: expected a video file, found a pipe or a device. Save it as a file first."
+        )
     try:
         # Titles of old films are in any encoding.
         container = av.open(address, options=options, timeout=timeout, metadata_errors="replace")

@@ -31,6 +31,19 @@ from tests import ROOT
 
 INSIDE = "AVATAR_TEST_VIVID"
 CAMERA = "/dev/video0"
+# As the programs of phones and cameras make theirs.
+LOOPBACK = "devices=1 video_nr=20 exclusive_caps=0 card_label=DroidCam"
+FED = "/dev/video20"
+# Such a program: a picture that becomes brighter, until it is ended.
+FEEDER = f"""
+import itertools, numpy, pyvirtualcam
+with pyvirtualcam.Camera(320, 240, 30, device={FED!r}) as camera:
+    for k in itertools.count():
+        camera.send(numpy.full((240, 320, 3), k % 256, numpy.uint8))
+        if k == 3:
+            print("fed", flush=True)
+        camera.sleep_until_next_frame()
+"""
 
 pytestmark = pytest.mark.real
 inside = pytest.mark.skipif(INSIDE not in os.environ, reason="runs inside the virtual machine")
@@ -53,7 +66,8 @@ def test_everything_below_and_the_contract_in_a_virtual_machine(shared: Path) ->
     done = subprocess.run(
         [str(script), "env", f"{INSIDE}={work}", sys.executable, *run],
         cwd=ROOT,
-        env=os.environ | {"WORK": str(work), "MODULES": "vivid", "LIMIT": "400"},
+        env=os.environ
+        | {"WORK": str(work), "MODULES": "vivid", "LIMIT": "500", "LOOPBACK_OPTS": LOOPBACK},
         capture_output=True,
         text=True,
         check=False,
@@ -63,6 +77,7 @@ def test_everything_below_and_the_contract_in_a_virtual_machine(shared: Path) ->
     passed = {case.get("name") for case in cases if len(case) == 0}
     assert "test_frames_rise_and_are_the_newest" in passed
     assert "test_a_camera_whose_driver_is_unloaded_comes_back_with_it" in passed
+    assert "test_a_virtual_camera_is_one_while_somebody_feeds_it" in passed
     assert "test_indices_count_and_timestamps_rise[camera]" in passed
 
 
@@ -122,6 +137,28 @@ def test_a_camera_in_use_is_busy_and_listed_as_such() -> None:
         ):
             pass
     assert list_cameras()[0].problem is None
+
+
+@inside
+def test_a_virtual_camera_is_one_while_somebody_feeds_it() -> None:
+    clock = MonotonicClock()
+    with pytest.raises(SourceBusyError, match="no program writes"), create_source(FED, clock=clock):
+        pass
+    with subprocess.Popen(
+        [sys.executable, "-c", FEEDER], stdout=subprocess.PIPE, text=True
+    ) as feeder:
+        try:
+            assert feeder.stdout is not None
+            assert feeder.stdout.readline() == "fed\n"
+            assert (FED, "DroidCam", None) in [
+                (c.device, c.name, c.problem) for c in list_cameras()
+            ]
+            with create_source(FED, clock=clock) as source:
+                frame = read_until(source, lambda f: f is not None)
+            assert frame is not None
+            assert frame.image.shape == (240, 320, 3)
+        finally:
+            feeder.kill()
 
 
 @inside

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -180,6 +181,16 @@ def test_what_is_no_video_is_a_clear_error(tmp_path: Path, film: Path, kind: str
     ):
         pass
     assert path.name in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with (
+        pytest.raises(SourceError, match="expected a video file, found a pipe or a device"),
+        VideoSource(str(tmp_path / "pipe.mp4"), None, ManualClock()),
+    ):
+        pass
 
 
 def test_absent_file(tmp_path: Path) -> None:
