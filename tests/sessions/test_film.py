@@ -27,6 +27,7 @@ from avatar.stages.sources.demo import performance
 from avatar.stages.sources.illustration import Illustrator, Performance
 from avatar.stages.track.choice import detect_faces
 from tests import ROOT
+from tests.stages.sinks.sounding_film import SIZE as SOUNDING_PX
 from tests.stages.sinks.sounding_film import heard, make_sounding_film
 from tests.stages.sources.films import make_sound
 
@@ -73,6 +74,11 @@ def acting() -> list[UInt8Image]:
 def clip(acting: list[UInt8Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "acting.mp4"
     return write_film(path, acting, range(len(acting)), sound=True)
+
+
+def small_face() -> UInt8Image:
+    """The drawn person, as small as the films with sound are."""
+    return Illustrator(SOUNDING_PX).draw(performance(0.5))
 
 
 def make(driving: Path, out: Path, config: Options = CONFIG, **options: object) -> int:
@@ -349,9 +355,9 @@ def test_the_command_line_reaches_it(clip: Path, tmp_path: Path) -> None:
 
 
 def test_sound_that_no_decoder_knows_makes_a_silent_film_and_a_line(
-    acting: list[UInt8Image], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = make_sounding_film(tmp_path / "a.mkv", "ac3", seconds=0.4)
+    clip = make_sounding_film(tmp_path / "a.mkv", "ac3", seconds=0.4, image=small_face())
     clip.write_bytes(clip.read_bytes().replace(b"A_AC3", b"A_XC3"))
     assert make(clip, tmp_path / "out.mp4") == 0
     assert "no decoder here knows the sound" in capsys.readouterr().err
@@ -362,7 +368,9 @@ def test_sound_that_no_decoder_knows_makes_a_silent_film_and_a_line(
 def test_one_of_several_sounds_is_said_or_chosen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = make_sounding_film(tmp_path / "a.mkv", "ac3", "aac", seconds=0.4, hz=(440, 880))
+    clip = make_sounding_film(
+        tmp_path / "a.mkv", "ac3", "aac", seconds=0.4, hz=(440, 880), image=small_face()
+    )
     assert make(clip, tmp_path / "one.mp4") == 0
     assert "2 sound tracks: taking number 1" in capsys.readouterr().err
     assert make(clip, tmp_path / "two.mp4", audio_track=2) == 0

@@ -233,13 +233,6 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_checkpoint(untraine
     assert (training_folder(untrained) / BEST).read_bytes() == best
 
 
-def test_what_cannot_be_resumed_is_said_at_once(home: Home) -> None:
-    with pytest.raises(UsageError, match=r"no training of nobody to resume.*\"nobody\" CLIP"):
-        train(TrainRequest("nobody", rights="self", resume=True, steps=9), home)
-    with pytest.raises(UsageError, match="--steps: expected more than 0, found -5"):
-        train(TrainRequest("nobody", rights="self", resume=True, steps=-5), home)
-
-
 @pytest.mark.parametrize("content", ["", "{", '{"size": "huge"}'])
 def test_a_broken_record_of_the_beginning_is_said(untrained: Path, content: str) -> None:
     (training_folder(untrained) / GIVEN).write_text(content)
@@ -370,8 +363,10 @@ def test_what_goes_on_is_what_was_asked_for() -> None:
 
 
 def test_a_training_that_was_never_begun_cannot_be_resumed(trained: AvatarStore) -> None:
-    with pytest.raises(UsageError, match="stored avatar, found 'nobody'"):
+    with pytest.raises(UsageError, match=r"no training of nobody to resume.*\"nobody\" CLIP"):
         train(TrainRequest("nobody", rights="self", resume=True), Home.of_user())
+    with pytest.raises(UsageError, match="--steps: expected more than 0, found -5"):
+        train(TrainRequest("nobody", rights="self", resume=True, steps=-5), Home.of_user())
 
 
 @pytest.fixture(scope="module")

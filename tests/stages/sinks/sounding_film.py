@@ -11,6 +11,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from avatar.core.frames import UInt8Image
+
 SIZE = (160, 120)
 FPS = 30
 
@@ -24,10 +26,12 @@ def make_sounding_film(
     options: dict[str, str] | None = None,
     hz: Sequence[float] = (440,),
     defaults: Sequence[int] = (),
+    image: UInt8Image | None = None,
 ) -> Path:
     """Write a film with one track of each of ``codecs``, whose tones have the pitches ``hz``.
 
     ``defaults``: the numbers, from 0, of the tracks that say that they are the default one.
+    ``image``: what it shows, uint8 (120, 160, 3); None: grey.
     """
     with av.open(str(path), "w") as out:
         vcodec = {".avi": "mpeg4", ".asf": "mpeg4", ".webm": "libvpx"}.get(path.suffix, "libx264")
@@ -42,7 +46,8 @@ def make_sounding_film(
             sounds.append(sound)
             if defaults:
                 sound.disposition = Disposition(int(len(sounds) - 1 in defaults))
-        picture = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), 90, np.uint8), "rgb24")
+        grey = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
+        picture = av.VideoFrame.from_ndarray(grey if image is None else image, "rgb24")
         packets: list[Any] = []
         for k in range(round(seconds * FPS)):
             picture.pts, picture.time_base = k, Fraction(1, FPS)
