@@ -26,9 +26,10 @@ from avatar.library.models.builds import SaidProgress, Target, choose_target, mo
 from avatar.library.models.store import installed_states, model_folder
 from avatar.measure.process import machine
 from engines import samples
-from engines.backends import BACKENDS, of_kind
+from engines.backends import BACKENDS, GraphBackend, TorchBackend, of_device
 from engines.compare import LIMITS, compare, table
 from engines.networks import FAMILIES
+from engines.select import PROBES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,11 +143,14 @@ def describe() -> Iterator[str]:
     yield f"{about['cpu']}, {about['cores']} cores, {about['memory']}"
     yield "packages: " + ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield f"card: {_card()}"
-    for name, known in BACKENDS.items():
+    for (name, device), probe in PROBES.items():
+        called = (
+            f"backend {name} on {device}" if len(BACKENDS[name].devices) > 1 else f"backend {name}"
+        )
         try:
-            yield f"backend {name}: can be used, {known.probe()}"
+            yield f"{called}: can be used, {probe()}"
         except AvatarError as error:
-            yield f"backend {name}: not usable, {error}"
+            yield f"{called}: not usable, {error}"
 
 
 def _version(package: str) -> str:
@@ -174,9 +178,9 @@ def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
     if backend != "auto":
         return choose_target(backend, precision)
     reasons: list[tuple[str, str]] = []
-    for name in of_kind("cuda"):
+    for name in of_device("cuda"):
         try:
-            return choose_target(name, precision)
+            return choose_target(name, precision, "cuda")
         except AvatarError as error:
             reasons.append((name, str(error)))
     notes("no NVIDIA card can be used here; the reason and what to do are shown above")
@@ -244,9 +248,13 @@ def _open(
     from engines import precision
     from engines.export import export, model
 
-    backend = BACKENDS[target.choice.backend]
+    backend, kind = BACKENDS[target.choice.backend], target.precision_of(name)
+    if isinstance(backend, TorchBackend):
+        return backend.open_networks(
+            name, weights.networks, precision=kind, device=target.choice.device, say=notes
+        )
+    assert isinstance(backend, GraphBackend)
     graph = export(name, weights.networks, form=backend.volume_form())
-    kind = target.precision_of(name)
     if kind == "fp16":
         graph = precision.to_fp16(graph)
     elif kind == "int8":
