@@ -37,7 +37,7 @@ def find_card() -> str:
     PyTorch with CUDA, a card, or kernels for it. Without a driver PyTorch is not even loaded.
     """
     if not has_driver():
-        raise no_driver(RuntimeError("looked for its device file"))
+        raise no_driver(RuntimeError("its device file is not there"))
     torch = import_torch()
     if torch.version.cuda is None:
         raise MissingDependencyError(

@@ -72,8 +72,8 @@ class OpenEngine(ABC):
         return (
             f"{self._engine.name} on a CPU takes about {self.frame_s:g} s a frame (measured with "
             f"OpenVINO on two idle cores): expect {1 / self.frame_s:.1f} fps at most, and less "
-            "where the cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
-            f"its time, and --engine {PORTRAIT} is fast here"
+            "where the cores have other work. For a call it needs an NVIDIA card; `avatar "
+            f"animate` takes its time, and --engine {PORTRAIT} is fast here"
         )
 
 
