@@ -89,6 +89,13 @@ class Card(ABC, Generic[Memory, Stream, Event]):
     def finish(self, event: Event) -> None:
         """Wait here until ``event`` is past."""
 
+    def kept(self, memory: Memory, spec: TensorSpec) -> Any:
+        """What a caller is given of ``memory`` on the card: something that ``described`` knows."""
+        return memory
+
+    def free(self, memory: Memory) -> None:
+        """Give memory back, of the card or pinned, that is not used any more."""
+
     @abstractmethod
     def described(self, value: Any) -> Array | None:
         """An array with dtype and shape of ``value`` on the card, without memory; None elsewhere.
@@ -171,7 +178,8 @@ class OverlappedRunner(Runner):
             self._card.copy(memory, pinned.memory, self._upload_stream)
             self._card.record(done, self._upload_stream)
             self._card.finish(done)
-        return memory
+            self._card.free(pinned.memory)
+        return self._card.kept(memory, spec)
 
     def _described(self, value: Any) -> Array:
         if isinstance(value, np.ndarray):
@@ -235,9 +243,19 @@ class OverlappedRunner(Runner):
         card.record(slot.uploaded, self._upload_stream)
 
     def _close(self) -> None:
+        assert self._work is not None
         with self._card.guard():
-            for slot in self._submitted:
-                self._card.finish(slot.finished)
+            for stream in (self._upload_stream, self._stream):
+                ended = self._card.event()
+                self._card.record(ended, stream)
+                self._card.finish(ended)
+            for memory in (*self._inputs.values(), *self._work.outputs.values()):
+                self._card.free(memory)
+            for slot in self._slots:
+                for pinned in (*slot.pinned.values(), *slot.results.values()):
+                    self._card.free(pinned.memory)
+                for memory in slot.staging.values():
+                    self._card.free(memory)
         self._submitted.clear()
         self._slots.clear()
         self._inputs.clear()
