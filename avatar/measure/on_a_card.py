@@ -94,12 +94,24 @@ class CardPlan:
 
     def steps(self) -> Iterator[Step]:
         """Yield what is done, in its order: what says most of a card comes first."""
+        backends = list(self._backends())
         yield Step("networks from a seed, where they are not installed", self._make_weights)
-        for name, precision in self._backends():
+        for name in backends:
+            usual, *_ = BACKENDS[name].precisions_on(self.device)
             for family in self.families:
-                yield self._networks(family, name, precision)
-        for engine in self.families if self.small else (PORTRAIT, *self.families):
-            yield self._session(engine)
+                yield self._networks(family, name, usual)
+        for name in backends:
+            for family in self.families:
+                yield self._session(family, ["--backend", name, "--device", self.device])
+        yield from self._training()
+        for name in backends:
+            for precision in BACKENDS[name].precisions_on(self.device)[1:]:
+                for family in self.families:
+                    yield self._networks(family, name, precision)
+        if not self.small:
+            yield self._session(PORTRAIT, [])
+
+    def _training(self) -> Iterator[Step]:
         clip = self.folder / "acting.mp4"
         yield Step("a clip of a drawn person", lambda _limit: draw_clip(clip, 84))
         first, then = (2, 3) if self.small else (200, 400)
@@ -107,16 +119,12 @@ class CardPlan:
         yield self._command("training", [*train, str(clip), "--steps", str(first)])
         yield self._command("training, resumed", [*train, "--resume", "--steps", str(then)])
 
-    def _backends(self) -> Iterator[tuple[str, str]]:
-        """Yield the backends that run on the device, each with its precisions to try."""
-        names = of_device(self.device) if self.device == "cuda" else ("torch",)
-        for name in names:
-            try:
+    def _backends(self) -> Iterator[str]:
+        """Yield the backends to try that can be used; why others not is said of the machine."""
+        for name in of_device(self.device) if self.device == "cuda" else ("torch",):
+            with suppress(AvatarError):
                 BACKENDS[name].probe(self.device)
-            except AvatarError:
-                continue  # why not stands in the machine's description
-            for precision in BACKENDS[name].precisions_on(self.device):
-                yield name, precision
+                yield name
 
     def _networks(self, family: str, backend: str, precision: str) -> Step:
         report = self.folder / f"{family}-{backend}-{precision}.txt"
@@ -126,13 +134,12 @@ class CardPlan:
              "--precision", precision, "--report", str(report)],
         )  # fmt: skip
 
-    def _session(self, engine: str) -> Step:
-        given = ["bench", "--camera", "demo", "--engine", engine, "--seconds"]
-        given += ["15" if self.small else "10"]  # a processor draws few pictures a second
-        if engine != PORTRAIT:
-            backend = ("torch",) if self.device == "cpu" else ("auto",)
-            given += ["--backend", *backend, "--device", self.device]
-        return self._command(f"a session with {engine}, stage by stage", given)
+    def _session(self, engine: str, networks: Sequence[str]) -> Step:
+        # A processor draws few pictures a second.
+        seconds = "15" if self.device == "cpu" else "8"
+        title = " ".join(["a session with", engine, *networks[1:2]])
+        given = ["bench", "--camera", "demo", "--engine", engine, "--seconds", seconds, *networks]
+        return self._command(f"{title}, stage by stage", given)
 
     def _command(self, title: str, words: Sequence[str]) -> Step:
         command = [sys.executable, "-m", "avatar", *words]

@@ -60,15 +60,20 @@ def test_a_card_gets_everything_that_runs_on_it(works: Works, tmp_path: Path) ->
     for family in PUBLISHED:
         assert f"networks of {family} with torch in fp16" in found
         assert f"networks of {family} with torch in fp32" in found
-        assert f"a session with {family}, stage by stage" in found
+        assert f"a session with {family} torch, stage by stage" in found
     assert not any("tensorrt" in title or "openvino" in title for title in found)
-    assert found[-2:] == ["training", "training, resumed"]
+    resumed = found.index("training, resumed")
+    assert found[resumed - 1] == "training"
+    least = [title for title in found if title.endswith("in fp32")] + [found[-1]]
+    assert found[resumed + 1 :] == least, "what is left out first, where time is short"
 
 
 def test_what_tensorrt_runs_is_tried_too(works: Works, tmp_path: Path) -> None:
     works("torch", "tensorrt-rtx")
     found = titles(CardPlan("cuda", False, tmp_path))
     assert any("with tensorrt-rtx in fp16" in title for title in found)
+    for backend in ("torch", "tensorrt-rtx"):
+        assert any(title.startswith("a session") and backend in title for title in found)
 
 
 def test_the_dry_run_takes_one_family_on_the_processor(works: Works, tmp_path: Path) -> None:
