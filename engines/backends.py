@@ -1,6 +1,7 @@
-"""The backends: what each runs on, what it needs, and how it opens an ONNX graph.
+"""The backends: what each runs on, what it needs, and how it opens a model.
 
-A new one is an object in :data:`BACKENDS`, and a runner in a file of its own.
+Most take an ONNX graph; PyTorch takes the networks themselves. A new one is an object in
+:data:`BACKENDS`, and a runner in a file of its own.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from engines.runner import Runner
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from torch import nn
 
     from engines.build import Progress, Say
+    from engines.deploy import Colour
     from engines.export import Form
 
 Precision = Literal["fp32", "fp16", "int8"]
+Device = Literal["cuda", "cpu"]
+"""What networks run on: an NVIDIA card, or the processor."""
 
 
 def _unseen(_what: str, _share: float) -> None:
@@ -34,24 +39,36 @@ def _unheard(_line: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Backend(ABC):
-    """Something that runs an ONNX graph.
+    """Something that runs networks.
 
     ``precisions``: what it was tried in (docs/engines.md), the usual one first. ``extra``: the
-    program's extra that brings it. ``kind``: what it runs on. ``small_threads``: its threads for a
-    small network in a live picture, 0 leaves it to it. ``ahead``: whether it compiles for a card
-    that is not in this machine.
+    program's extra that brings it. ``devices``: what it runs on, the faster first.
     """
 
     name: str
     precisions: tuple[Precision, ...]
     extra: str
-    kind: Literal["cpu", "cuda"]
-    small_threads: int = 0
-    ahead: bool = False
+    devices: tuple[Device, ...]
 
     @abstractmethod
-    def probe(self) -> str:
-        """Why it can be used; raises ``AvatarError`` with what is missing."""
+    def probe(self, device: Device) -> str:
+        """Why it can be used on ``device``; raises ``AvatarError`` with what is missing."""
+
+    def precisions_on(self, device: Device) -> tuple[Precision, ...]:
+        """Its precisions there, the usual one first."""
+        return self.precisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphBackend(Backend):
+    """Something that runs an ONNX graph.
+
+    ``small_threads``: its threads for a small network in a live picture, 0 leaves it to it.
+    ``ahead``: whether it compiles for a card that is not in this machine.
+    """
+
+    small_threads: int = 0
+    ahead: bool = False
 
     @abstractmethod
     def samples_volumes(self) -> bool:
@@ -104,7 +121,7 @@ class Backend(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessorBackend(Backend):
+class ProcessorBackend(GraphBackend):
     """A runtime that takes the graph as it is.
 
     ``runner`` gives its runner's class. ``reason``: why it would be taken. ``has_volumes``: see
@@ -114,13 +131,12 @@ class ProcessorBackend(Backend):
     runner: Callable[[], Callable[[ModelProto | Path, str, int], Runner]]
     reason: str
     has_volumes: bool = False
-    kind: Literal["cpu", "cuda"] = "cpu"
+    devices: tuple[Device, ...] = ("cpu",)
     extra: str = "openvino"
 
-    def probe(self) -> str:
+    def probe(self, device: Device) -> str:
         """See ``Backend``."""
-        if find_spec(self.name) is None:
-            raise MissingDependencyError(f"{self.name} is not installed: pip install {self.name}")
+        _require(self.name)
         return self.reason
 
     def samples_volumes(self) -> bool:
@@ -132,14 +148,14 @@ class ProcessorBackend(Backend):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TensorRtBackend(Backend):
+class TensorRtBackend(GraphBackend):
     """A library that compiles a graph into an engine for a card first."""
 
-    kind: Literal["cpu", "cuda"] = "cuda"
+    devices: tuple[Device, ...] = ("cuda",)
     extra: str = "gpu"
     precisions: tuple[Precision, ...] = ("fp16", "fp32")
 
-    def probe(self) -> str:
+    def probe(self, device: Device) -> str:
         """See ``Backend``."""
         from engines import nvidia
 
@@ -180,6 +196,52 @@ class TensorRtBackend(Backend):
         return build(name, model, builder, cache, progress=progress, say=say).data
 
 
+@dataclass(frozen=True, kw_only=True)
+class TorchBackend(Backend):
+    """PyTorch: the networks as they are, without a graph. Runs on every card that PyTorch knows."""
+
+    name: str = "torch"
+    precisions: tuple[Precision, ...] = ("fp16", "fp32")
+    extra: str = "models"
+    devices: tuple[Device, ...] = ("cuda", "cpu")
+
+    def precisions_on(self, device: Device) -> tuple[Precision, ...]:
+        """See ``Backend``; a processor computes float16 no faster."""
+        return self.precisions if device == "cuda" else self.precisions[::-1]
+
+    def probe(self, device: Device) -> str:
+        """See ``Backend``."""
+        _require(self.name)
+        if device == "cpu":
+            return "PyTorch on the processor, slower than the other backends there"
+        from engines.torch_card import find_card
+
+        return find_card()
+
+    def open_networks(
+        self,
+        name: str,
+        networks: Mapping[str, nn.Module],
+        *,
+        precision: Precision,
+        device: Device,
+        colour: Colour = "rgb",
+        say: Say = _unheard,
+    ) -> Runner:
+        """A runner of the model ``name`` of ``networks``, which are not changed.
+
+        ``say`` is told what does not go as it should. Raises ``EngineError``.
+        """
+        from engines.torch import open_deployed
+
+        return open_deployed(name, networks, precision, device, colour, say)
+
+
+def _require(package: str) -> None:
+    if find_spec(package) is None:
+        raise MissingDependencyError(f"{package} is not installed: pip install {package}")
+
+
 def _openvino() -> Callable[[ModelProto | Path, str, int], Runner]:
     from engines.openvino import OpenVinoRunner
 
@@ -197,6 +259,7 @@ BACKENDS: Mapping[str, Backend] = {
     for backend in (
         TensorRtBackend(name="tensorrt-rtx", ahead=True),
         TensorRtBackend(name="tensorrt"),
+        TorchBackend(),
         ProcessorBackend(
             name="openvino",
             precisions=("fp32", "int8"),
@@ -214,9 +277,16 @@ BACKENDS: Mapping[str, Backend] = {
         ),
     )
 }
-"""All backends that run an ONNX graph by name, the fastest first."""
+"""All backends by name, the fastest of a device first; PyTorch is the last on a processor."""
+
+GRAPH_BACKENDS: Mapping[str, GraphBackend] = {
+    name: backend for name, backend in BACKENDS.items() if isinstance(backend, GraphBackend)
+}
+"""Those that run an ONNX graph."""
 
 
-def of_kind(kind: Literal["cpu", "cuda"]) -> tuple[str, ...]:
-    """The names of the backends of a kind, the fastest first."""
-    return tuple(backend.name for backend in BACKENDS.values() if backend.kind == kind)
+def of_device(device: Device) -> tuple[str, ...]:
+    """The names of the backends that run on ``device``, the fastest first."""
+    able = [backend for backend in BACKENDS.values() if device in backend.devices]
+    # What runs on one device alone is made for it.
+    return tuple(b.name for b in sorted(able, key=lambda b: b.devices.index(device)))

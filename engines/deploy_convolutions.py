@@ -42,6 +42,8 @@ class FourfoldConv2d(nn.Module):
         weight = _window_weights(conv.weight, _FOURFOLD)  # 3, 3, O, I, 2, 2
         self.weight = nn.Parameter(weight.permute(2, 0, 1, 3, 4, 5).flatten(0, 2))
         self.bias = nn.Parameter(bias_of(conv).repeat_interleave(9))
+        # A buffer, so that it lies where the weights do.
+        self.register_buffer("neighbours", torch.tensor([1, 2, 2, 3]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """With a ReLU at the end, where it is cheapest."""
@@ -50,10 +52,10 @@ class FourfoldConv2d(nn.Module):
         rows, columns = (self._neighbours(n) for n in x.shape[2:])
         return y.index_select(2, rows).index_select(3, columns)  # O, 4H, 4W
 
-    @staticmethod
-    def _neighbours(n: int) -> Tensor:
-        pixel = 3 * torch.arange(n)[:, None]
-        return (pixel + torch.tensor([1, 2, 2, 3])).flatten()
+    def _neighbours(self, n: int) -> Tensor:
+        neighbours = self.get_buffer("neighbours")
+        pixel = 3 * torch.arange(n, device=neighbours.device)[:, None]
+        return (pixel + neighbours).flatten()
 
 
 class DoubledConv3d(nn.Module):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from avatar.core.errors import AvatarError, EngineError
 from engines import precision, samples
-from engines.backends import BACKENDS, Backend, of_kind
+from engines.backends import GRAPH_BACKENDS, GraphBackend
 from engines.compare import compare
 from engines.cost import DEVICES, cost
 from engines.export import MODELS, export, model
@@ -117,11 +117,11 @@ def _in_precision(
     return made[kind]()
 
 
-def _on_cpu(name: str) -> Backend:
-    known = of_kind("cpu")
+def _on_cpu(name: str) -> GraphBackend:
+    known = {key: each for key, each in GRAPH_BACKENDS.items() if "cpu" in each.devices}
     if name not in known:
         raise EngineError(f"no backend is called {name!r} here; known are {', '.join(known)}")
-    return BACKENDS[name]
+    return known[name]
 
 
 def _time(runner: Runner, feeds: Mapping[str, Array], repeats: int) -> Time:

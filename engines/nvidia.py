@@ -151,8 +151,8 @@ def check_gpu(gpu: Gpu, backend: str, precision: str) -> None:
             raise _too_old(gpu)
         raise EngineError(
             f"TensorRT-RTX does not run on {gpu.name} ({gpu.architecture}); expected "
-            f"{', '.join(f'sm{a}{b}' for a, b in RTX_CAPABILITIES)}. Choose --backend tensorrt, "
-            "or openvino on the processor"
+            f"{', '.join(f'sm{a}{b}' for a, b in RTX_CAPABILITIES)}. Choose --backend "
+            "tensorrt, torch for published networks, or openvino on the processor"
         )
     if gpu.capability < _TENSORRT_OLDEST:
         raise _too_old(gpu)

@@ -10,12 +10,23 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from avatar.core.errors import EngineError
 from engines.graph import Array, ModelSpec
+
+
+@runtime_checkable
+class TwoFrames(Protocol):
+    """A runner on a card: the upload of one frame runs beside the work on the one before."""
+
+    def submit(self, feeds: Mapping[str, Any]) -> None:
+        """Start a frame. At most two are under way: then ``result`` must be taken first."""
+
+    def result(self) -> dict[str, Array]:
+        """Wait for the oldest frame that was submitted: its outputs."""
 
 
 class Runner(ABC):

@@ -1,14 +1,18 @@
-"""PyTorch: the reference that every other backend is compared with."""
+"""PyTorch on the processor, and the reference that every other backend is compared with.
+
+What runs on a card is in ``engines.torch_card``.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avatar.core.errors import EngineError, MissingDependencyError
-from engines.export import model
+from engines.export import deployed, model
 from engines.graph import Array, ModelSpec
 from engines.networks.family import Function, Model
 from engines.runner import Runner
@@ -16,10 +20,13 @@ from engines.runner import Runner
 if TYPE_CHECKING:
     from torch import nn
 
+    from engines.backends import Device, Precision
+    from engines.build import Say
     from engines.deploy import Colour
 
 
-def _import() -> Any:
+def import_torch() -> Any:
+    """The ``torch`` package; without it a ``MissingDependencyError`` that says how to get it."""
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -35,7 +42,7 @@ class TorchRunner(Runner):
     backend = "torch"
 
     def __init__(self, function: Function, spec: ModelSpec, device: str = "cpu") -> None:
-        self._torch = _import()
+        self._torch = import_torch()
         try:
             self._torch.zeros(1, device=device)
         except (RuntimeError, AssertionError) as error:
@@ -81,3 +88,66 @@ def _function(wanted: Model, networks: Sequence[nn.Module], colour: Colour) -> F
         return found if isinstance(found, Mapping) else {wanted.spec.outputs[0].name: found}
 
     return plain
+
+
+def open_deployed(
+    name: str,
+    networks: Mapping[str, nn.Module],
+    precision: Precision,
+    device: Device,
+    colour: Colour,
+    say: Say,
+) -> Runner:
+    """The model ``name`` in the form that is exported, run by PyTorch itself.
+
+    ``networks`` stay as they are. On the processor fp16 is computed as a card does, in the numbers
+    that float32 has room for: that is for comparing, and is no faster. ``say`` is told what does
+    not go as it should. Raises ``EngineError``.
+    """
+    import_torch()
+    spec = model(name).spec
+    module = copy.deepcopy(deployed(name, networks, colour))
+    if device == "cuda":
+        from engines.torch_card import open_on_card
+
+        return open_on_card(name, module, spec, precision, say)
+    return TorchRunner(computed(module, spec, precision, emulated=True), spec)
+
+
+def computed(
+    module: nn.Module, spec: ModelSpec, precision: Precision, *, emulated: bool
+) -> Function:
+    """What ``module`` computes in a precision, by the names of ``spec``.
+
+    ``emulated``: products of float16 numbers in float32, where there are no others. Raises
+    ``EngineError`` for int8, which PyTorch has no products for here.
+    """
+    if precision == "int8":
+        raise EngineError("expected fp16 or fp32 with torch, found int8")
+    if precision == "fp32":
+        return _named(module, spec)
+    from engines.networks.half import Half, halve
+
+    halve(module)
+    function = _named(module, spec)
+
+    def half(**tensors: Any) -> Mapping[str, Any]:
+        with Half(emulated=emulated):
+            found = function(**tensors)
+        return {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in found.items()
+        }
+
+    return half
+
+
+def _named(module: nn.Module, spec: ModelSpec) -> Function:
+    """A module that takes and gives values in the order of ``spec``, by their names."""
+
+    def function(**tensors: Any) -> Mapping[str, Any]:
+        found = module(*(tensors[value.name] for value in spec.inputs))
+        values = found if isinstance(found, tuple) else (found,)
+        return {value.name: made for value, made in zip(spec.outputs, values, strict=True)}
+
+    return function

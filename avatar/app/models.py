@@ -19,7 +19,7 @@ from avatar.core.tables import print_table
 from avatar.core.terminal import say
 from avatar.library.models import builds, checking, download, importing, store
 from avatar.library.models.catalog import ENTRIES, Entry, PublishedFile, find
-from engines.backends import BACKENDS
+from engines.backends import GRAPH_BACKENDS
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -310,7 +310,7 @@ def _build_one(
     with build_steps() as progress:
         if ahead:
             made = builds.exported(name, folder, target, pictures=pictures, say=say)
-            backend = BACKENDS[target.choice.backend]
+            backend = GRAPH_BACKENDS[target.choice.backend]
             engine = backend.compiled(name, made, progress=progress, say=say)
             seconds = (clock.now_ns() - start_ns) / 1e9
             say(f"  {name}: {len(engine) / 1e6:.1f} MB in {seconds:.1f} s")

@@ -7,9 +7,12 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.library.avatars import AvatarStore
-from avatar.library.generators.exported import find_exported, open_exported
-from avatar.library.models.builds import choose_target
-from engines.backends import BACKENDS
+from avatar.library.generators.exported import (
+    choose_generator_target,
+    find_exported,
+    open_exported,
+)
+from engines.backends import GRAPH_BACKENDS
 
 
 def build(
@@ -27,7 +30,7 @@ def build(
     ``EngineError`` and ``MissingDependencyError``.
     """
     stored = AvatarStore(home.avatars).load(name)
-    target = choose_target(backend, precision, ahead=ahead)
+    target = choose_generator_target(backend, precision, ahead=ahead)
     say(str(target.choice))
     made = find_exported(stored.folder, stored.name, stored.sha256, target)
     clock = MonotonicClock()
@@ -37,7 +40,7 @@ def build(
 
         made.check(model_spec(read(made.path)))
         with build_steps() as progress:
-            engine = BACKENDS[target.choice.backend].compiled(
+            engine = GRAPH_BACKENDS[target.choice.backend].compiled(
                 "generator", made.path, progress=progress, say=say
             )
         done = f"{len(engine) / 1e6:.1f} MB, not run: no card was looked for"

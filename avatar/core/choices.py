@@ -37,5 +37,8 @@ TrackerName = Literal["auto", "own", "mediapipe"]
 Precision = Literal["auto", "fp32", "fp16", "int8"]
 """How exactly networks compute."""
 
+ComputeDevice = Literal["auto", "cuda", "cpu"]
+"""What networks compute on: an NVIDIA card or the processor."""
+
 PublishedEngineName = Literal["liveportrait", "fomm"]
 """The engines that run published networks, by the names of their families."""

@@ -18,6 +18,7 @@ from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from avatar.core.choices import (
+    ComputeDevice,
     Corner,
     Drive,
     Framing,
@@ -188,8 +189,11 @@ class Options:
         metavar="X,Y,SIZE", panel="networks", engines=PUBLISHED,
     )] = None
     backend: Annotated[str, Option(
-        "What runs the networks: auto, tensorrt-rtx, tensorrt, openvino or onnxruntime.",
+        "What runs the networks: auto, tensorrt-rtx, tensorrt, torch, openvino or onnxruntime.",
         metavar="NAME", **_BACKEND,
+    )] = "auto"
+    device: Annotated[ComputeDevice, Option(
+        "What the networks run on: cuda, an NVIDIA card; cpu, the processor.", **_BACKEND,
     )] = "auto"
     precision: Annotated[Precision, Option("Numeric precision of the networks.", **_BACKEND)] = (
         "auto"

@@ -26,9 +26,11 @@ from avatar.library.models.builds import SaidProgress, Target, choose_target, mo
 from avatar.library.models.store import installed_states, model_folder
 from avatar.measure.process import machine
 from engines import samples
-from engines.backends import BACKENDS, of_kind
+from engines.backends import BACKENDS, GraphBackend, TorchBackend, of_device
 from engines.compare import LIMITS, compare, table
 from engines.networks import FAMILIES
+from engines.runner import TwoFrames
+from engines.select import PROBES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +87,7 @@ def doctor_gpu(
     *,
     engine: str | None,
     backend: str,
+    device: str = "auto",
     precision: str,
     report: Path,
     force: bool,
@@ -93,8 +96,8 @@ def doctor_gpu(
     """Check the networks on this machine, write ``report``, and return the exit status.
 
     ``models``: the folder of the installed ones. ``engine``: a family; None takes an installed one,
-    else the first. ``backend``: ``auto`` is a card's, and only ``openvino`` or ``onnxruntime`` by
-    name check the CPU. The status is 1 where nothing can run or something is wrong. Raises
+    else the first. ``backend``: ``auto`` is a card's; only one by name, or ``device`` as ``cpu``,
+    checks the processor. The status is 1 where nothing can run or something is wrong. Raises
     ``UsageError`` for options that cannot be meant.
     """
     family = engine or _installed_family(models) or PUBLISHED[0]
@@ -104,7 +107,7 @@ def doctor_gpu(
     check_output(report, "--report", force=force)
     notes = _Notes(say)
     try:
-        status = _examined(family, models, backend, precision, notes)
+        status = _examined(family, models, (backend, device), precision, notes)
     except AvatarError as error:
         notes(f"not possible here: {error}")
         status = 1
@@ -113,10 +116,12 @@ def doctor_gpu(
     return status
 
 
-def _examined(family: str, models: Path, backend: str, precision: str, notes: _Notes) -> int:
+def _examined(
+    family: str, models: Path, asked: tuple[str, str], precision: str, notes: _Notes
+) -> int:
     for line in describe():
         notes(line)
-    target = _target(backend, precision, notes)
+    target = _target(*asked, precision, notes)
     if target is None:
         return 1
     notes(str(target.choice))
@@ -142,11 +147,14 @@ def describe() -> Iterator[str]:
     yield f"{about['cpu']}, {about['cores']} cores, {about['memory']}"
     yield "packages: " + ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield f"card: {_card()}"
-    for name, known in BACKENDS.items():
+    for (name, device), probe in PROBES.items():
+        called = (
+            f"backend {name} on {device}" if len(BACKENDS[name].devices) > 1 else f"backend {name}"
+        )
         try:
-            yield f"backend {name}: can be used, {known.probe()}"
+            yield f"{called}: can be used, {probe()}"
         except AvatarError as error:
-            yield f"backend {name}: not usable, {error}"
+            yield f"{called}: not usable, {error}"
 
 
 def _version(package: str) -> str:
@@ -169,14 +177,14 @@ def _card() -> str:
     return f"{gpu.name} ({gpu.architecture}), driver speaks CUDA {cuda}"
 
 
-def _target(backend: str, precision: str, notes: _Notes) -> Target | None:
+def _target(backend: str, device: str, precision: str, notes: _Notes) -> Target | None:
     """Return what to build for; None, with the remedy told, where no card can be used."""
-    if backend != "auto":
-        return choose_target(backend, precision)
+    if backend != "auto" or device == "cpu":
+        return choose_target(backend, precision, device)
     reasons: list[tuple[str, str]] = []
-    for name in of_kind("cuda"):
+    for name in of_device("cuda"):
         try:
-            return choose_target(name, precision)
+            return choose_target(name, precision, "cuda")
         except AvatarError as error:
             reasons.append((name, str(error)))
     notes("no NVIDIA card can be used here; the reason and what to do are shown above")
@@ -226,9 +234,9 @@ def examine(
             notes(f"{name}: ready after {time.perf_counter() - started:.1f} s")
             differences = compare(runner, reference(name, weights.networks), feeds[-1:])
             notes(table(differences, limit))
-            times = _times(runner, feeds[-1])
+            times, beside = _times(runner, feeds[-1]), _overlapped(runner, feeds[-1])
         median = sorted(times)[len(times) // 2]
-        notes(f"{name}: {median:.2f} ms (median of {len(times)}, best {min(times):.2f})")
+        notes(f"{name}: {median:.2f} ms (median of {len(times)}, best {min(times):.2f}){beside}")
         yield Verdict(name, median, all(d.within(limit) for d in differences))
 
 
@@ -244,9 +252,13 @@ def _open(
     from engines import precision
     from engines.export import export, model
 
-    backend = BACKENDS[target.choice.backend]
+    backend, kind = BACKENDS[target.choice.backend], target.precision_of(name)
+    if isinstance(backend, TorchBackend):
+        return backend.open_networks(
+            name, weights.networks, precision=kind, device=target.choice.device, say=notes
+        )
+    assert isinstance(backend, GraphBackend)
     graph = export(name, weights.networks, form=backend.volume_form())
-    kind = target.precision_of(name)
     if kind == "fp16":
         graph = precision.to_fp16(graph)
     elif kind == "int8":
@@ -264,6 +276,20 @@ def _times(runner: Runner, feeds: Mapping[str, Any]) -> list[float]:
         runner.infer(feeds)
         times.append(1e3 * (time.perf_counter() - start))
     return times
+
+
+def _overlapped(runner: Runner, feeds: Mapping[str, Any]) -> str:
+    """Return, in words, what a frame takes where a card has two under way."""
+    if not isinstance(runner, TwoFrames):
+        return ""
+    runner.submit(feeds)
+    start = time.perf_counter()
+    for _ in range(_MOST_RUNS):
+        runner.submit(feeds)
+        runner.result()
+    each = 1e3 * (time.perf_counter() - start) / _MOST_RUNS
+    runner.result()
+    return f"; {each:.2f} ms a frame with two under way"
 
 
 def anonymous(text: str, models: Path) -> str:

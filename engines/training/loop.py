@@ -71,6 +71,15 @@ class Plan:
     averaging: float = 0.995
     settled: int = 1500
 
+    @property
+    def rates(self) -> dict[str, float]:
+        """Return the learning rate of each optimizer, by its name in a checkpoint."""
+        return {
+            "hidden": self.hidden_rate,
+            "optimizer": self.learning_rate,
+            "critics-optimizer": self.learning_rate,
+        }
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -128,11 +137,12 @@ class Trainer:
         hidden = [w for net in self.generator.nets.values() for w in net.hidden_weights()]
         known = {id(weight) for weight in hidden}
         outer = [p for p in self.generator.parameters() if id(p) not in known]
-        adam = partial(torch.optim.Adam, lr=plan.learning_rate, betas=(0.5, 0.99), fused=True)
+        adam, rates = partial(torch.optim.Adam, betas=(0.5, 0.99), fused=True), plan.rates
+        critics = self._critics.parameters()
         self._optimizers = {
-            "hidden": Muon(hidden, plan.hidden_rate),
-            "optimizer": adam(outer),
-            "critics-optimizer": adam(self._critics.parameters()),
+            "hidden": Muon(hidden, rates["hidden"]),
+            "optimizer": adam(outer, lr=rates["optimizer"]),
+            "critics-optimizer": adam(critics, lr=rates["critics-optimizer"]),
         }
         self._settled: PortraitGan | None = None
         self.step_count = 0
@@ -332,9 +342,8 @@ class Trainer:
                 f"{path} is of another version of this program ({str(error).splitlines()[0]}). "
                 "Train again: leave out --resume"
             ) from error
-        for name, optimizer in self._optimizers.items():
-            rate = self.plan.hidden_rate if name == "hidden" else self.plan.learning_rate
-            optimizer.param_groups[0]["lr"] = rate
+        for name, rate in self.plan.rates.items():
+            self._optimizers[name].param_groups[0]["lr"] = rate
         self.best, self.kept_error = (
             math.inf if facts.get(name) is None else float(facts[name])
             for name in ("best", "kept_error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from engines.patches import patches_of, spec_of  # noqa: E402
 from engines.select import Choice  # noqa: E402
 
 RTX_BACKEND = BACKENDS["tensorrt-rtx"]
-RTX = Target(Choice("tensorrt-rtx", "asked for", {}), "fp16")
+RTX = Target(Choice("tensorrt-rtx", "asked for", {}, "cuda"), "fp16")
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +185,28 @@ def test_only_beside_a_card_it_is_told_why_it_is_not_used(
     driver: bool, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a laptop without one nothing is missing."""
-    choice = Choice("openvino", "the fastest on a CPU", {"tensorrt-rtx": "not installed"})
+    choice = Choice("openvino", "the fastest on a CPU", {"tensorrt-rtx": "not installed"}, "cpu")
     monkeypatch.setattr(run, "has_driver", lambda: driver)
-    monkeypatch.setattr(run, "choose_target", lambda *_: Target(choice, "int8"))
+    monkeypatch.setattr(run, "choose_generator_target", lambda *_: Target(choice, "int8"))
     said: list[str] = []
     run.TrainedEngine().open(Options(mouth="teeth"), said.append, home, Machine())
     assert said[0].startswith("backend openvino: the fastest")
     assert ("not tensorrt-rtx: not installed" in said[0]) == driver
+
+
+def test_pytorch_takes_no_graphs_and_it_is_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that TensorRT refuses: PyTorch could run published networks there, but not this."""
+    pytest.importorskip("openvino", reason="what is left on a processor")
+    options = Options(engine="neural", mouth="teeth")
+    with pytest.raises(EngineError, match=r"--backend torch runs published networks, .*openvino"):
+        run.TrainedEngine().open(replace(options, backend="torch"), print, home, Machine())
+    monkeypatch.setattr(run, "has_driver", lambda: True)
+    said: list[str] = []
+    run.TrainedEngine().open(options, said.append, home, Machine())
+    assert said[0].startswith("backend openvino: ")
+    assert "not torch on an NVIDIA card: runs published networks" in said[0]
+    with pytest.raises(EngineError, match=r"--device cuda: openvino does not run on an NVIDIA"):
+        asked = replace(options, backend="openvino", device="cuda")
+        run.TrainedEngine().open(asked, print, home, Machine())

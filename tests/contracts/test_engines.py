@@ -30,7 +30,7 @@ OTHER: dict[str, Any] = {
     "background": "green", "weight": ("mouth=1.3",), "exaggerate": 1.5, "max_turn": 20.0,
     "lock_head": True, "regions": ("lips",), "stitching": False, "retarget_eyes": True,
     "retarget_lips": True, "variant": "animals", "crop": "1,2,300", "backend": "openvino",
-    "precision": "fp32", "drive": "auto", "mouth": "teeth", "shading": 0.5,
+    "device": "cpu", "precision": "fp32", "drive": "auto", "mouth": "teeth", "shading": 0.5,
 }  # fmt: skip
 """Another value than its default for every option that not all engines use."""
 

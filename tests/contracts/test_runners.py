@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,54 @@ def open_openvino(name: str) -> Runner:
 
 def open_torch(name: str) -> Runner:
     pytest.importorskip("torch", reason="the backend under test")
+    from engines.torch import TorchRunner
+
+    return TorchRunner(torch_function(name), model_spec(GRAPHS[name]()))
+
+
+def open_torch_on_card(name: str) -> Runner:
+    """As the networks: channels last, one CUDA graph, two frames under way."""
+    pytest.importorskip("torch", reason="the backend under test")
+    from engines.overlap import OverlappedRunner
+    from engines.torch_card import TorchCard, find_card
+
+    try:
+        find_card()
+    except AvatarError as error:
+        pytest.skip(str(error))
+    card, function = TorchCard(), torch_function(name, "cuda")
+
+    def work(inputs: Any, stream: Any) -> Any:
+        return card.captured(function, inputs, stream, lambda line: pytest.fail(line))
+
+    return OverlappedRunner("torch", model_spec(GRAPHS[name]()), card, work)
+
+
+def open_simulated(name: str) -> Runner:
+    """Everything of the same but the card."""
+    torch = pytest.importorskip("torch", reason="does the work")
+    from engines.overlap import OverlappedRunner
+    from tests.engines.simulated_card import SimulatedCard
+
+    spec, function = model_spec(GRAPHS[name]()), torch_function(name)
+
+    def work(**arrays: Any) -> Any:
+        found = function(**{key: torch.from_numpy(value) for key, value in arrays.items()})
+        return {key: value.numpy() for key, value in found.items()}
+
+    card = SimulatedCard(spec, work, Random(0))
+    return OverlappedRunner("torch", spec, card, card.work)
+
+
+def torch_function(name: str, device: str = "cpu") -> Any:
+    """What a graph computes, written in PyTorch."""
     import torch
     from torch.nn import functional
 
-    from engines.torch import TorchRunner
-
     model = GRAPHS[name]()
-    weights = {w.name: torch.from_numpy(_array(w).copy()) for w in model.graph.initializer}
+    weights = {
+        w.name: torch.from_numpy(_array(w).copy()).to(device) for w in model.graph.initializer
+    }
 
     def add_and_multiply(a: Any, b: Any) -> Any:
         return {"sum": a + b, "product": a * b}
@@ -64,7 +106,7 @@ def open_torch(name: str) -> Runner:
         return {"out": functional.conv2d(x, weights["w2"], weights["b2"], padding=1)}
 
     functions: dict[str, Any] = {"sum": add_and_multiply, "picture": mean, "warp": warp}
-    return TorchRunner(functions[name], model_spec(model))
+    return functions[name]
 
 
 def _array(weight: Any) -> Any:
@@ -79,7 +121,7 @@ def open_tensorrt(backend: str) -> Open:
         from engines.backends import BACKENDS
 
         try:
-            BACKENDS[backend].probe()
+            BACKENDS[backend].probe("cuda")
         except AvatarError as error:
             pytest.skip(str(error))
         builder = tensorrt.TensorRtBuilder(backend)
@@ -93,6 +135,8 @@ OPENERS: dict[str, Open] = {
     "onnxruntime": open_onnxruntime,
     "openvino": open_openvino,
     "torch": open_torch,
+    "torch on a card": open_torch_on_card,
+    "a simulated card": open_simulated,
     "tensorrt-rtx": open_tensorrt("tensorrt-rtx"),
     "tensorrt": open_tensorrt("tensorrt"),
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avatar.core.errors import AvatarError, EngineError, MissingDependencyError
-from engines import nvidia, tensorrt
+from engines import cuda_card, nvidia, tensorrt
 from engines.backends import BACKENDS
 from engines.build import build
 from engines.export import MODELS, export
@@ -106,7 +106,7 @@ def test_cards_that_run(capability: tuple[int, int], backend: str) -> None:
         (card((8, 9), 12040), "tensorrt-rtx", "fp16", r"too old: it speaks CUDA 12\.4.*driver 580"),
         (card((6, 1)), "tensorrt-rtx", "fp16", r"\(sm61\) is too old.*--backend openvino"),
         (card((6, 1)), "tensorrt", "fp16", r"\(sm61\) is too old"),
-        (card((9, 0)), "tensorrt-rtx", "fp16", r"does not run on a card \(sm90\).*--backend tenso"),
+        (card((9, 0)), "tensorrt-rtx", "fp16", r"does not run on a card \(sm90\).*--backend tensorrt, torch"),
         (card((7, 5)), "tensorrt-rtx", "fp32", r"sm75.*--precision fp16"),
     ],
 )
@@ -139,10 +139,10 @@ def interface(array: Any, strides: Any = None) -> dict[str, Any]:
 def test_arrays_on_the_card_are_checked_without_touching_them() -> None:
     array = np.zeros((2, 3, 4), np.float32)
     for strides in (None, array.strides):
-        found = tensorrt.described(interface(array, strides))
+        found = cuda_card.described(interface(array, strides))
         assert found.shape == array.shape and found.dtype == array.dtype
     with pytest.raises(EngineError, match="expected contiguous"):
-        tensorrt.described(interface(array, array.transpose(2, 1, 0).strides))
+        cuda_card.described(interface(array, array.transpose(2, 1, 0).strides))
 
 
 class Told:
@@ -175,14 +175,14 @@ class Tensor:
 def test_arrays_on_the_card_are_read_after_what_made_them() -> None:
     stream, card_, tensor = Told(), Told(), Tensor()
     anything = interface(np.zeros(3, np.float32))
-    tensorrt.await_producer(tensor, anything, stream, card_)
+    cuda_card.await_producer(tensor, anything, stream, card_)
     assert tensor.awaited_by == [stream.handle] and not card_.synchronised
-    tensorrt.await_producer(object(), anything, stream, card_)
+    cuda_card.await_producer(object(), anything, stream, card_)
     assert card_.synchronised == 1
-    tensorrt.await_producer(object(), {**anything, "stream": None}, stream, card_)
+    cuda_card.await_producer(object(), {**anything, "stream": None}, stream, card_)
     assert card_.synchronised == 1 and not stream.waited
     pytest.importorskip("cuda.core", reason="has the streams of cards")
-    tensorrt.await_producer(object(), {**anything, "stream": 5}, stream, card_)
+    cuda_card.await_producer(object(), {**anything, "stream": 5}, stream, card_)
     assert card_.synchronised == 1 and stream.waited == [5]
 
 

@@ -1,12 +1,15 @@
-"""``TensorRtRunner`` on a real card, with a library in TensorRT's place that only copies.
+"""``TensorRtRunner`` with a library in TensorRT's place that only copies.
 
-What is tried is the runner's own: memory, streams, events and CUDA graphs. Any card that the
-driver knows will do, also one that TensorRT-RTX does not run on.
+What is tried is the runner's own: memory, streams, events and CUDA graphs. On a real card, where
+any that the driver knows will do, also one that TensorRT-RTX does not run on; and everywhere on a
+simulated one, in several orders of its work.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +19,10 @@ import pytest
 
 from avatar.core.errors import AvatarError, EngineError
 from engines import nvidia, tensorrt
+from tests.engines.simulated_cuda import copy_on_card, simulated_cuda
 
+Copy = Callable[[int, int, int, int], None]
+"""Starts a copy on the card: addresses to and from, bytes, a stream's handle."""
 SHAPE = (3, 64, 64)
 COPIES = {"picture": "same", "features": "kept"}
 
@@ -24,9 +30,10 @@ COPIES = {"picture": "same", "features": "kept"}
 class Context:
     """Copies each input to its output, on the stream that it is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, copy: Copy) -> None:
         self.addresses: dict[str, int] = {}
         self.launches = 0
+        self._copy = copy
 
     def set_tensor_address(self, name: str, address: int) -> None:
         self.addresses[name] = address
@@ -35,14 +42,10 @@ class Context:
         return True
 
     def execute_async_v3(self, stream: int) -> bool:
-        from cuda.bindings import driver
-
         self.launches += 1
         for taken, given in COPIES.items():
-            (status,) = driver.cuMemcpyDtoDAsync(
-                self.addresses[given], self.addresses[taken], int(np.prod(SHAPE)) * 4, stream
-            )
-            assert status == driver.CUresult.CUDA_SUCCESS
+            size = int(np.prod(SHAPE)) * 4
+            self._copy(self.addresses[given], self.addresses[taken], size, stream)
         return True
 
 
@@ -50,8 +53,8 @@ class Engine:
     names = (*COPIES, *COPIES.values())
     num_io_tensors = len(names)
 
-    def __init__(self) -> None:
-        self.context = Context()
+    def __init__(self, copy: Copy) -> None:
+        self.context = Context(copy)
 
     def get_tensor_name(self, index: int) -> str:
         return self.names[index]
@@ -69,13 +72,26 @@ class Engine:
         return self.context
 
 
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    try:
-        nvidia.find_gpu()
-    except AvatarError as error:
-        pytest.skip(str(error))
-    made = Engine()
+def copy_by_driver(target: int, source: int, size: int, stream: int) -> None:
+    from cuda.bindings import driver
+
+    (status,) = driver.cuMemcpyDtoDAsync(target, source, size, stream)
+    assert status == driver.CUresult.CUDA_SUCCESS
+
+
+@pytest.fixture(params=["card", *range(6)])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    if request.param == "card":
+        try:
+            nvidia.find_gpu()
+        except AvatarError as error:
+            pytest.skip(str(error))
+        made = Engine(copy_by_driver)
+    else:
+        monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace())
+        monkeypatch.setitem(sys.modules, "cuda.core", simulated_cuda(request.param))
+        monkeypatch.setattr(tensorrt, "find_gpu", lambda _index: nvidia.Gpu("none", (8, 6), 13000))
+        made = Engine(copy_on_card)
     library = SimpleNamespace(
         __version__="11.2",
         ILogger=type("ILogger", (), {"Severity": SimpleNamespace(ERROR=1, INTERNAL_ERROR=0)}),

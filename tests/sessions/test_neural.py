@@ -27,6 +27,9 @@ from avatar.sessions.engines.published import open_cropped
 from avatar.sessions.film import animate
 from avatar.sessions.live import LiveSession
 from avatar.stages.sinks.none import NullSink
+from engines.compare import LIMITS
+from engines.nvidia import has_driver
+from tests.engines.conftest import relative_error
 from tests.sessions.test_film import write_film
 
 SIZE_PX = (256, 256)
@@ -94,6 +97,50 @@ def test_fomm_animates_a_clip_and_its_template_gives_the_same_pictures(
     assert all(np.array_equal(a, b) for a, b in zip(pictures, frames_of(again), strict=True))
     with pytest.raises(UsageError, match="exists already"):
         make("fomm", clip, first, avatar=avatar, save_motion=template, force=False)
+
+
+@pytest.mark.slow
+def test_pytorch_draws_what_the_others_draw(models: Path, portrait: UInt8Image) -> None:
+    install("fomm", models)
+    moved = np.roll(portrait, 6, axis=1)
+    drawn = []
+    for backend, precision in (("openvino", "fp32"), ("torch", "fp16")):
+        asked: dict[str, Any] = {"backend": backend, "device": "cpu", "precision": precision}
+        with Driver("builtin", "fomm", size_px=SIZE_PX, **asked) as driver:
+            driver.step(portrait, 1_000_000)
+            frame = driver.step(moved, 40_000_000)
+        assert frame is not None
+        drawn.append(frame.image.astype(float))
+    assert relative_error(drawn[1], drawn[0]) < LIMITS["fp16"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"backend": "openvino", "device": "cuda"}, r"openvino does not run on an NVIDIA card"),
+        ({"backend": "tensorrt-rtx", "device": "cpu"}, r"those that do are openvino, onnxruntime"),
+        ({"backend": "torch", "device": "cuda"}, r"no NVIDIA driver was found"),
+        ({"device": "cuda"}, r"no backend can run on an NVIDIA card.*--device cpu"),
+        ({"backend": "torch", "device": "cpu", "precision": "int8"}, r"fp32 or fp16 with torch"),
+        ({"backend": "openvino", "precision": "fp16"}, r"fp32 or int8 with openvino"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["liveportrait", "fomm"])
+def test_a_device_that_was_asked_for_is_used_or_refused(
+    engine: str,
+    asked: dict[str, Any],
+    words: str,
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in ("torch", "openvino"):
+        pytest.importorskip(package, reason="one of the backends that are asked for")
+    if has_driver():
+        pytest.skip("this machine has a driver: what is refused here would run")
+    monkeypatch.setattr(published, "model_folder", lambda *_: tmp_path)
+    with pytest.raises(AvatarError, match=words):
+        ENGINES[engine].open(Options(engine=engine, **asked), print, home, Machine())
 
 
 @pytest.mark.slow

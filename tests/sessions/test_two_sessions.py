@@ -26,6 +26,7 @@ from avatar.sessions.live import LiveHandle, LiveSession
 from avatar.stages.generate.neural.networks import Networks
 from avatar.stages.generate.photo import builtin_photo
 from avatar.stages.sinks.memory import MemorySink
+from engines.backends import BACKENDS
 from engines.runner import Runner
 from engines.select import Choice
 from tests.stages.generate.neural.toys import ToyRunner
@@ -156,11 +157,11 @@ def test_open_networks_are_shared_and_closed_by_the_last() -> None:
 def test_trained_generators_are_shared_on_cards_only(
     backend: str, runners: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = Target(Choice(backend, "for a test", {}), "fp32")
+    target = Target(Choice(backend, "for a test", {}, BACKENDS[backend].devices[0]), "fp32")
     graph = tmp_path / "fp32.onnx"
     graph.write_bytes(b"a graph")
     made, machine = trained.Exported(graph, (), "again"), Machine()
-    monkeypatch.setattr(trained, "choose_target", lambda *_: target)
+    monkeypatch.setattr(trained, "choose_generator_target", lambda *_: target)
     monkeypatch.setattr(
         trained, "open_exported", lambda *_: ToyRunner("liveportrait/motion_extractor")
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from avatar.app.cli.session_command import session_command, shared
-from avatar.core.choices import MotionMode
+from avatar.core.choices import ComputeDevice, MotionMode
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.option import Option
@@ -245,6 +245,12 @@ def doctor(
             help="With --gpu: openvino or onnxruntime do the same on the processor.",
         ),
     ] = "auto",
+    device: Annotated[
+        ComputeDevice,
+        typer.Option(
+            "--device", help="With --gpu: cpu tries on the processor what runs on both, as torch."
+        ),
+    ] = "auto",
     precision: Annotated[
         Literal["auto", "fp32", "fp16", "int8"],
         typer.Option("--precision", help="With --gpu: how exactly they compute."),
@@ -280,12 +286,14 @@ def doctor(
         from avatar.measure.doctor_gpu import doctor_gpu
 
         status = doctor_gpu(
-            Home.of_user().models, engine=engine, backend=backend, precision=precision,
-            report=report, force=force, say=say,
+            Home.of_user().models, engine=engine, backend=backend, device=device,
+            precision=precision, report=report, force=force, say=say,
         )  # fmt: skip
         raise typer.Exit(status)
-    if engine or force or (backend, precision) != ("auto", "auto"):
-        raise UsageError("--engine, --backend, --precision and --force are for doctor --gpu")
+    if engine or force or {backend, device, precision} != {"auto"}:
+        raise UsageError(
+            "--engine, --backend, --device, --precision and --force are for doctor --gpu"
+        )
     if camera:
         from avatar.measure.doctor_camera import doctor_camera
 

@@ -29,7 +29,9 @@ VariantOption = Annotated[
 BackendOption = Annotated[
     str,
     typer.Option(
-        "--backend", metavar="NAME", help="auto, openvino, onnxruntime, tensorrt-rtx or tensorrt."
+        "--backend",
+        metavar="NAME",
+        help="auto, openvino, onnxruntime, tensorrt-rtx, tensorrt or torch.",
     ),
 ]
 PrecisionOption = Annotated[

@@ -9,15 +9,41 @@ from typing import TYPE_CHECKING
 
 from avatar.core.errors import EngineError
 from avatar.library.generators.card import neural_folder, read_card
-from avatar.library.models.builds import Target
-from engines.backends import BACKENDS
+from avatar.library.models.builds import Target, choose_target
+from engines.backends import BACKENDS, GRAPH_BACKENDS
 from engines.patches import Patch, patches_of, spec_of
+from engines.select import PROBES
 
 if TYPE_CHECKING:
     from engines.graph import ModelSpec
     from engines.runner import Runner
 
 Say = Callable[[str], None]
+
+
+_TAKING = ", ".join(GRAPH_BACKENDS)
+_NO_GRAPHS = "runs published networks, and a trained generator is kept as an ONNX graph alone"
+
+
+def _no_graphs() -> str:
+    raise EngineError(_NO_GRAPHS)
+
+
+_PROBES = {
+    pair: probe if pair[0] in GRAPH_BACKENDS else _no_graphs for pair, probe in PROBES.items()
+}
+
+
+def choose_generator_target(
+    backend: str = "auto", precision: str = "auto", device: str = "auto", *, ahead: bool = False
+) -> Target:
+    """Return what to run a trained generator with; see ``choose_target``.
+
+    Raises ``EngineError``, also for a backend that takes no graphs.
+    """
+    if backend in BACKENDS and backend not in GRAPH_BACKENDS:
+        raise EngineError(f"--backend {backend} {_NO_GRAPHS}. Take one of {_TAKING}")
+    return choose_target(backend, precision, device, ahead=ahead, probes=_PROBES)
 
 
 @dataclass(frozen=True)
@@ -59,7 +85,7 @@ def open_exported(made: Exported, target: Target, say: Say) -> Runner:
 
     Raises ``EngineError``, among others for what another version of this program exported.
     """
-    backend = BACKENDS[target.choice.backend]
+    backend = GRAPH_BACKENDS[target.choice.backend]
     runner = backend.open("generator", made.path, threads=backend.small_threads, say=say)
     try:
         made.check(runner.spec)

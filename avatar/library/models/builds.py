@@ -20,7 +20,7 @@ from avatar.core.files import write_whole
 from avatar.library.models.catalog import find
 from avatar.library.models.store import ModelRecord, build_folder, installed_states, read_record
 from engines import export, precision, samples, select
-from engines.backends import BACKENDS, Precision
+from engines.backends import BACKENDS, GRAPH_BACKENDS, GraphBackend, Precision, TorchBackend
 from engines.locking import locked
 from engines.networks import FAMILIES
 
@@ -55,7 +55,12 @@ class Target:
     @property
     def on_processor(self) -> bool:
         """Whether no card is used."""
-        return BACKENDS[self.choice.backend].kind == "cpu"
+        return self.choice.device == "cpu"
+
+    @property
+    def words(self) -> str:
+        """What it is, for keys: two targets with the same compute the same."""
+        return f"{self.choice.backend} {self.choice.device} {self.precision}"
 
     def precision_of(self, name: str) -> Precision:
         """Return the precision of one model: what runs once a source stays as exact as it is."""
@@ -65,14 +70,22 @@ class Target:
         return self.precision
 
 
-def choose_target(backend: str = "auto", wanted: str = "auto", *, ahead: bool = False) -> Target:
-    """Return the backend and precision to use; ``auto`` takes the first of each.
+def choose_target(
+    backend: str = "auto",
+    wanted: str = "auto",
+    device: str = "auto",
+    *,
+    ahead: bool = False,
+    probes: select.Probes = select.PROBES,
+) -> Target:
+    """Return the backend, precision and device to use; ``auto`` takes the first of each.
 
-    ``ahead``: for a card that is not in this machine, which TensorRT-RTX can build for. Raises
-    ``EngineError`` for what does not exist, and what ``engines.select.choose`` does.
+    ``ahead``: for a card that is not in this machine, which TensorRT-RTX can build for.
+    ``probes``: as ``engines.select.choose`` has them, which also says what is raised; a precision
+    that the backend has not is an ``EngineError``.
     """
-    choice = _ahead(backend) if ahead else select.choose(backend)
-    known = BACKENDS[choice.backend].precisions
+    choice = _ahead(backend) if ahead else select.choose(backend, device, probes)
+    known = BACKENDS[choice.backend].precisions_on(choice.device)
     if wanted == "auto":
         return Target(choice, known[0])
     for kind in known:
@@ -84,7 +97,7 @@ def choose_target(backend: str = "auto", wanted: str = "auto", *, ahead: bool = 
 
 
 def _ahead(backend: str) -> select.Choice:
-    able = [row.name for row in BACKENDS.values() if row.ahead]
+    able = [row.name for row in GRAPH_BACKENDS.values() if row.ahead]
     if backend not in able:
         raise EngineError(
             f"expected --backend {' or '.join(able)} with --ahead, found {backend}: only its "
@@ -93,7 +106,7 @@ def _ahead(backend: str) -> select.Choice:
     from engines.nvidia import import_library
 
     version = import_library(backend).__version__
-    return select.Choice(backend, f"{version}, for any RTX card, none looked for here", {})
+    return select.Choice(backend, f"{version}, for any RTX card, none looked for here", {}, "cuda")
 
 
 def models_of(family: str) -> tuple[str, ...]:
@@ -120,8 +133,18 @@ def open_model(
     made, called for a source and driving pictures, uint8 (256, 256, 3) RGB, whose ranges it
     takes. Raises ``EngineError`` and ``MissingDependencyError``.
     """
-    made = exported(name, folder, target, colour=colour, pictures=pictures, say=say)
     backend = BACKENDS[target.choice.backend]
+    if isinstance(backend, TorchBackend):
+        return backend.open_networks(
+            name,
+            _networks(folder, name),
+            precision=target.precision_of(name),
+            device=target.choice.device,
+            colour=colour,
+            say=say,
+        )
+    made = exported(name, folder, target, colour=colour, pictures=pictures, say=say)
+    assert isinstance(backend, GraphBackend)
     return backend.open(name, made, device=device, threads=threads, progress=progress, say=say)
 
 
@@ -142,7 +165,7 @@ def exported(
     if record is None:
         raise EngineError(f"expected an installed model in {folder}, found none")
     builds = build_folder(folder)
-    form = BACKENDS[target.choice.backend].volume_form()
+    form = GRAPH_BACKENDS[target.choice.backend].volume_form()
     kind = target.precision_of(name)
     stem = ".".join((name.replace("/", "-"), form, kind, colour))
     path = builds / f"{stem}.{_key(name, record)}.onnx"

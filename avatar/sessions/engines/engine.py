@@ -70,10 +70,10 @@ class OpenEngine(ABC):
         if self.frame_s is None:
             return None
         return (
-            f"{self._engine.name} on a CPU takes about {self.frame_s:g} s a frame (measured on two "
-            f"idle cores): expect {1 / self.frame_s:.1f} fps at most, and less where the "
-            "cores have other work. For a call it needs an NVIDIA card; `avatar animate` takes "
-            f"its time, and --engine {PORTRAIT} is fast here"
+            f"{self._engine.name} on a CPU takes about {self.frame_s:g} s a frame (measured with "
+            f"OpenVINO on two idle cores): expect {1 / self.frame_s:.1f} fps at most, and less "
+            "where the cores have other work. For a call it needs an NVIDIA card; `avatar "
+            f"animate` takes its time, and --engine {PORTRAIT} is fast here"
         )
 
 

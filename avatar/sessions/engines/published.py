@@ -100,12 +100,11 @@ class OpenPublished(OpenEngine):
         super().__init__(engine, home)
         self._options, self._family = options, make_family(engine.name, options)
         folder = model_folder(home.models, engine.name, options.variant)
-        target = choose_target(options.backend, options.precision)
-        backend = target.choice.backend
+        target = choose_target(options.backend, options.precision, options.device)
         say(str(target.choice))
-        self.runs_on = backend, target.precision
+        self.runs_on = target.choice.backend, target.precision
         self.frame_s = engine.slow_s if target.on_processor else None
-        identity = f"{_weights(folder)} {backend} {target.precision}"
+        identity = f"{_weights(folder)} {target.words}"
 
         def open_shared(model: str) -> AbstractContextManager[Runner]:
             return machine.networks.use(

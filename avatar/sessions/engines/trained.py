@@ -14,8 +14,13 @@ from avatar.core.home import Home
 from avatar.core.machine import Machine, file_hash
 from avatar.core.options import PORTRAIT, TRAINED, Options
 from avatar.library.generators.card import REFERENCES, neural_folder
-from avatar.library.generators.exported import Exported, find_exported, open_exported
-from avatar.library.models.builds import Target, choose_target
+from avatar.library.generators.exported import (
+    Exported,
+    choose_generator_target,
+    find_exported,
+    open_exported,
+)
+from avatar.library.models.builds import Target
 from avatar.sessions.avatars import AvatarPhoto
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.sessions.engines.portrait import portrait_settings
@@ -55,7 +60,7 @@ class TrainedEngine(Engine):
         super().check_avatar(avatar)
 
     def _open(self, options: Options, say: Say, home: Home, machine: Machine) -> OpenEngine:
-        target = choose_target(options.backend, options.precision)
+        target = choose_generator_target(options.backend, options.precision, options.device)
         choice = target.choice
         # Made for a processor: it is no surprise to run on one, but beside a card.
         say(str(choice) if has_driver() else choice.line)

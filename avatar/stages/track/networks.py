@@ -21,7 +21,7 @@ import numpy as np
 from avatar.core.errors import FaceModelError
 from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32, UInt8Image
 from avatar.stages.track.pose import CanonicalFace
-from engines.backends import BACKENDS
+from engines.backends import GRAPH_BACKENDS
 from engines.graph import ModelSpec
 from engines.lite_onnx import lite_to_onnx
 from engines.opencv import OpenCvRunner
@@ -100,7 +100,7 @@ def _runner(name: str, graph: tuple[bytes, ModelSpec], backend: str) -> Runner:
     with TemporaryDirectory(prefix="avatar-face-") as folder:
         file = Path(folder) / f"{name}.onnx"
         file.write_bytes(content)
-        return BACKENDS[backend].open(name, file, threads=1)
+        return GRAPH_BACKENDS[backend].open(name, file, threads=1)
 
 
 def _run(runner: Runner, value: Float32) -> list[Float32]:

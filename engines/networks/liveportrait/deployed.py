@@ -23,7 +23,7 @@ def hat_matrices(shift: Tensor, size: int) -> Tensor:
     Point i reads position p = ((2i/(size−1) + shift)·size − 1)/2 of the axis; row i holds the
     weights relu(1 − |p − j|) of linear interpolation, and nothing for positions outside.
     """
-    j = torch.arange(size, dtype=shift.dtype)
+    j = torch.arange(size, dtype=shift.dtype, device=shift.device)
     start = (2 * (j / (size - 1)) * size - 1) / 2  # size
     position = start[None, :, None] + shift[:, None, None] * (size / 2)  # N, size, 1
     return functional.relu(1 - (position - j).abs())

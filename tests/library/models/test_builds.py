@@ -25,7 +25,7 @@ LIP = "liveportrait/stitching_retargeting_module/lip"
 
 
 def target(backend: str, precision: Any = "fp32") -> builds.Target:
-    return builds.Target(Choice(backend, "for a test", {}), precision)
+    return builds.Target(Choice(backend, "for a test", {}, "cpu"), precision)
 
 
 @pytest.fixture
