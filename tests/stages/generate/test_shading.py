@@ -31,7 +31,7 @@ def with_fringe(face: Face, share: float) -> UInt8Image:
     left, top, right, bottom = forehead(face)
     picture = skin(face)
     picture[top : round(top + share * (bottom - top)), left:right] = HAIR
-    return cv2.GaussianBlur(picture, (0, 0), 2)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 2), np.uint8)
 
 
 def with_crease(face: Face, light: float) -> UInt8Image:
@@ -40,7 +40,7 @@ def with_crease(face: Face, light: float) -> UInt8Image:
     middle, half = (top + bottom) // 2, max(3, (bottom - top) // 12)
     picture = skin(face).astype(np.float32)
     picture[middle - half : middle + half, left:right] *= light
-    return cv2.GaussianBlur(picture.astype(np.uint8), (0, 0), 2)
+    return np.asarray(cv2.GaussianBlur(picture.astype(np.uint8), (0, 0), 2), np.uint8)
 
 
 def shaded(face: Face, before: UInt8Image, now: UInt8Image) -> Float32:
