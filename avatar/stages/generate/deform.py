@@ -10,6 +10,7 @@ import numpy as np
 from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
 from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.core.face.topology import (
+    BROW_RINGS,
     CHIN,
     EYE_CORNERS,
     EYE_RINGS,
@@ -35,6 +36,7 @@ _FRONTAL = math.radians(12)
 _SHIFT_LIMIT = 0.9
 _SCALE_LIMITS = (0.75, 1.35)
 _LOWER_FACE = (NOSE_BASE, CHIN)
+_BROWS = np.concatenate(BROW_RINGS)
 _EYE_CORNERS = tuple((outer, inner) for outer, inner, *_ in EYES)
 # Lids meet nearer to the lower lid; its share of the way.
 _LOWER_LID_SHARE = 0.15
@@ -44,9 +46,10 @@ _WIDEST_LID = -0.15
 # No face moves by so many head units, nor looks by so many eye widths.
 _LARGEST = 1e3
 # Temples and the bridge of the nose are bone: what moves there is the tracker's error on a turned
-# head. How strongly skin and bone hold the place that a landmark's own movement asks for.
+# head. Brows lie on muscle up to their very ends. How strongly skin, brows and bone hold the place
+# that a landmark's own movement asks for.
 _TEMPLES, _BRIDGE = 0.1, 0.15
-_SKIN_HOLDS, _BONE_HOLDS = 4.0, 400.0
+_SKIN_HOLDS, _BROW_HOLDS, _BONE_HOLDS = 4.0, 100.0, 400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,9 @@ class FaceDeformer:
         shape = self.head.shape
         self._expressive = _expressiveness(shape)
         firm = 1 - self._expressive[:SURFACE_COUNT, 0]
-        self._transfer = Transfer(shape, _SKIN_HOLDS + (_BONE_HOLDS - _SKIN_HOLDS) * firm**2)
+        hold = _SKIN_HOLDS + (_BONE_HOLDS - _SKIN_HOLDS) * firm**2
+        hold[_BROWS] = _BROW_HOLDS
+        self._transfer = Transfer(shape, hold)
         self._mouth_weight = _nearness(shape, shape[list(MOUTH_CORNERS)].mean(axis=0), 0.8)
         self._eye_weights = [
             _nearness(shape, shape[list(corners)].mean(axis=0), 0.45) for corners in _EYE_CORNERS
@@ -228,6 +233,7 @@ def _expressiveness(shape: Float32) -> Float32:
     half = float(np.abs(shape[list(SIDES), 0]).mean())
     above_cheeks = np.clip((y - (eyes_y - 0.5)) / 0.6, 0, 1)
     temple = np.clip((np.abs(x) / half - 0.6) / 0.35, 0, 1) * above_cheeks
+    temple[_BROWS] = 0
     along = np.clip((y - nose + 0.2) / 0.3, 0, 1) * np.clip((brow_y + 0.15 - y) / 0.2, 0, 1)
     bridge = np.exp(-((x / 0.25) ** 2)) * along
     firm = 1 - (1 - _TEMPLES) * temple - (1 - _BRIDGE) * bridge

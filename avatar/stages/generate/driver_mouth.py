@@ -26,6 +26,7 @@ _WIDENED, _KEPT = np.float32(1.06), np.float32(1.0)
 _BRIGHT, _GLOSS = np.float32(1.03), np.float32(0.4)
 # What is taken off another's mouth besides his lips: shares of the height and of the width.
 _MARGIN, _CORNERS = np.float32(0.03), 0.06
+_TRIANGLES = ring_triangles(len(INNER_LIPS))
 
 
 class DriverMouth:
@@ -38,7 +39,6 @@ class DriverMouth:
         self._light = DriverLight(photo)
         self._softness = Softness(blur_px)
         self._shoulder = _shoulder(photo.teeth)
-        self._triangles = ring_triangles(len(INNER_LIPS))
 
     def draw(
         self, track: FaceTrack, lips_px: Float32, box: Box, lip_shares: Float32 | None
@@ -64,26 +64,28 @@ class DriverMouth:
             theirs = _scaled(narrowed(theirs, lip_shares + _MARGIN, _CORNERS), _KEPT)
         ours = lips_px[:, :2].astype(np.float32) - np.array(box[:2], np.float32)
         ratio = _width(ours) / _width(theirs)
-        mouth, inside = _cut(image, theirs, ratio)
+        mouth, inside = cut(image, theirs, ratio)
         size = (box[3] - box[1], box[2] - box[0])
-        taken = self._bent(mouth, inside, _scaled(ours, _WIDENED), size)
+        taken = bent(mouth, inside, _scaled(ours, _WIDENED), size)
         taken = self._softness.apply(taken, image, landmarks_px, ratio)
         lit = in_light(np.asarray(cv2.transform(taken, matrix), np.uint8), slope, ours)
         if self._light.another < 0.5:
             return lit
         return np.asarray(cv2.LUT(lit, self._shoulder), np.uint8)
 
-    def _bent(
-        self, mouth: UInt8Image, inside: Float32, ours: Float32, size: tuple[int, int]
-    ) -> UInt8Image:
-        """Return ``mouth`` bent from its ring ``inside``, in shares of it, to ``ours``."""
-        colours = np.ones((len(INNER_LIPS), 3), np.float32)
-        colours[:, :2] = inside
-        buffer = np.zeros((*size, 3), np.float32)
-        draw_triangles(buffer, ours, self._triangles, colours)
-        extent = np.array(mouth.shape[1::-1], np.float32)
-        at = np.ascontiguousarray(buffer[..., :2]) * extent - np.float32(0.5)
-        return np.asarray(sample(mouth, at), np.uint8)
+
+def bent(mouth: UInt8Image, inside: Float32, ours: Float32, size: tuple[int, int]) -> UInt8Image:
+    """Return ``mouth`` bent from its ring ``inside``, in shares of it, to ``ours``.
+
+    ``inside``, ``ours``: float32 (20, 2), ``ours`` in pixels of what is returned, uint8 (*size, 3).
+    """
+    colours = np.ones((len(INNER_LIPS), 3), np.float32)
+    colours[:, :2] = inside
+    buffer = np.zeros((*size, 3), np.float32)
+    draw_triangles(buffer, ours, _TRIANGLES, colours)
+    extent = np.array(mouth.shape[1::-1], np.float32)
+    at = np.ascontiguousarray(buffer[..., :2]) * extent - np.float32(0.5)
+    return np.asarray(sample(mouth, at), np.uint8)
 
 
 def _shoulder(teeth: Float32) -> UInt8Image:
@@ -119,8 +121,10 @@ def in_light(patch: UInt8Image, slope: Float32, lips_px: Float32) -> UInt8Image:
     return np.asarray(cv2.multiply(patch, light, dtype=cv2.CV_8U), np.uint8)
 
 
-def _cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, Float32]:
+def cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, Float32]:
     """Cut the mouth out of ``image``, shrunk where it is drawn smaller, and the lips in its shares.
+
+    ``lips_px``: float32 (20, 2), the ring of ``INNER_LIPS``; ``ratio``: drawn size over its size.
 
     Averaging before a mouth is drawn small keeps teeth from breaking up into dots.
     """
@@ -142,5 +146,6 @@ def _width(lips_px: Float32) -> float:
 
 
 def _scaled(points: Float32, share: np.float32) -> Float32:
+    """Return ``points``, float32 (N, 2), ``share`` times as far from their middle."""
     middle = points.mean(axis=0)
     return np.asarray(middle + (points - middle) * share, np.float32)

@@ -11,6 +11,7 @@ from avatar.core.frames import Float32, Motion, UInt8Image
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.lid_cover import LidCover
+from avatar.stages.generate.lid_seam import LidSeam
 from avatar.stages.generate.overlay import blend_into, box_around, polygon_mask
 
 # In eye widths: how far an iris may be from the middle of its eye, beyond which it would leave its
@@ -50,6 +51,7 @@ class EyeLayer:
         box = box_around(landmarks_px[self._ring], 0.35 * width_px + 2, canvas)
         self._box = box
         if box is not None:
+            self._seam = LidSeam(canvas, landmarks_px[self._ring])
             self._cut(canvas, landmarks_px, head.scale_px)
 
     def _frame(
@@ -111,7 +113,11 @@ class EyeLayer:
         box = box_around(ring_px, 2, image)
         shut = float(pose.eye_closure[self._side])
         open_share = float(np.clip((_GONE - shut) / (_GONE - _FADES), 0, 1))
-        if self._box is None or box is None or open_share <= 0:
+        if self._box is None or box is None:
+            return
+        if not motion.absolute:
+            self._seam.draw(image, ring_px, shut)
+        if open_share <= 0:
             return
         here = np.array(box[:2], np.float32)
         rest = self._rest_points - np.array(self._box[:2], np.float32)

@@ -17,6 +17,7 @@ from avatar.stages.generate.grain import Grain
 from avatar.stages.generate.mouth_drawn import DrawnMouth
 from avatar.stages.generate.mouth_light import mouth_light, skin_colour
 from avatar.stages.generate.overlay import Box, blend_into, box_around, polygon_mask
+from avatar.stages.generate.own_mouth import OwnMouth, hung, laid
 from avatar.stages.generate.sharpness import blur_px
 from avatar.stages.generate.toning import Toning
 
@@ -67,7 +68,8 @@ class MouthLayer:
         self._width = float(np.linalg.norm(corners[0] - corners[1]))
         # A photo whose own teeth show keeps them: the mesh bends what lies between its lips.
         parted = self._rest_gap > _PARTED_SHARE * self._width
-        self._own = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
+        keeps = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
+        self._own = OwnMouth(canvas, landmarks_px) if keeps else None
         photo, blur = mouth_light(canvas, landmarks_px), blur_px(canvas, landmarks_px)
         self._driver = DriverMouth(photo, blur) if inside in ("auto", "driver") else None
         self._drawn = DrawnMouth(photo, blur, head, empty=inside == "empty")
@@ -81,17 +83,23 @@ class MouthLayer:
         gap = lips_gap_px(pose.landmarks_px)
         opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
         strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
-        if self._own:
+        wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
+        own = None if motion.absolute else self._own
+        if own is not None:
+            strength = own.share(wider)
+        elif self._own is not None:
             # Bent much wider than they were photographed, teeth would be stretched.
-            wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
             strength *= float(np.clip((wider - _OWN_REACH) / 0.5, 0, 1))
         lips_px = pose.landmarks_px[INNER_LIPS]
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
             return
         mask = polygon_mask(lips_px, box, feather_px=max(0.6, 0.012 * unit))
-        patch = self._taken(pose, motion, box, mask)
-        if patch is None:
+        patch = None if own is not None else self._taken(pose, motion, box, mask)
+        if own is not None:
+            dark = _with_rim(self._drawn.inmost(pose, box), mask, unit)
+            patch = own.lay_on(dark, lips_px, box, wider)
+        elif patch is None:
             lips = lips_px[:, :2] - np.array(box[:2], np.float32)
             patch = in_light(self._drawn.draw(pose, box), self._slope, lips)
             patch = _with_rim(patch, _under_upper_lip(mask, unit), unit)
@@ -111,7 +119,7 @@ class MouthLayer:
         assert motion.track is not None
         theirs = _opening(motion.track, pose.lip_shares)
         parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
-        if not self._own:
+        if self._own is None:
             return parted
         # The less stretched of both is shown.
         own = opening * self._width / self._rest_gap
@@ -136,9 +144,7 @@ class MouthLayer:
         inmost = self._drawn.inmost(pose, box)
         taken = _veiled(taken, inmost)
         if hanging is not lips_px:
-            seen = polygon_mask(hanging, box, feather_px=max(0.6, 0.012 * unit))
-            blend_into(inmost, (0, 0, inmost.shape[1], inmost.shape[0]), taken, seen)
-            taken = inmost
+            taken = laid(inmost, taken, hanging, box)
         return _with_rim(taken, mask, unit)
 
 
@@ -148,14 +154,10 @@ def _hanging(lips_px: Float32, opening: float) -> Float32:
     ``lips_px``: float32 (20, 3), the avatar's. ``opening``: the driver's, in mouth widths. Where
     the avatar's is much higher, the lower edge of the ring is raised.
     """
-    upper, lower = lips_px[1:10], lips_px[19:10:-1]
+    upper, lower = lips_px[5, :2], lips_px[15, :2]
     width = max(float(np.linalg.norm(lips_px[0, :2] - lips_px[10, :2])), 1.0)
-    higher = float(np.linalg.norm(upper[4, :2] - lower[4, :2])) / width / max(opening, 1e-3)
-    if higher <= _STRETCHED:
-        return lips_px
-    ring = lips_px.copy()
-    ring[19:10:-1] = upper + (lower - upper) * np.float32(_STRETCHED / higher)
-    return ring
+    higher = float(np.linalg.norm(upper - lower)) / width / max(opening, 1e-3)
+    return lips_px if higher <= _STRETCHED else hung(lips_px, _STRETCHED / higher)
 
 
 def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:

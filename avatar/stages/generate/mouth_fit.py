@@ -11,6 +11,8 @@ Once a driver has been seen to relax, his relaxed mouth is what the photograph's
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from avatar.core.curves import smooth_step
@@ -30,6 +32,9 @@ from avatar.stages.generate.lips import LipLayout, Parting, parting
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]
 _CORNERS = list(MOUTH_CORNERS)
 _ALL_CORNERS = [*MOUTH_CORNERS, 76, 306, 62, 292, 78, 308]
+# Lips that a photograph has parted already part farther as the driver's do, and end where his end:
+# over how many times their own gap that is left behind. From 1 on a wider mouth is never narrower.
+_FORGOTTEN = 2.0
 _EARS, _JAW_JOINTS = [*SIDES, 93, 323], [93, 323]
 
 
@@ -87,6 +92,8 @@ class MouthFit:
         rest = lips_gap(self._shape)
         rest = rest * driver.kept if rest > 0 else rest
         more = driver.more * mouth_width(self._shape + expression)
+        if rest > 0 and more > 0:
+            rest *= math.exp(-more / (_FORGOTTEN * rest))
         return max(rest + more, min(rest, 0.0))
 
 

@@ -28,6 +28,11 @@ from avatar.stages.generate.raster import sample
 # Cells across the face: where its own driver's creases are reproduced, and where they are a hint.
 _FINE_CELLS, _COARSE_CELLS = 128, 64
 _LIMITS = (0.62, 1.45)
+# Light on skin changes by no more than these; twice as far (in logarithms) it is no skin any more:
+# a fringe, the rim of glasses, a hand that came or went.
+_NOT_SKIN = 2.0
+# How far around such a place nothing is believed, shares of the cells: what is half hair, too.
+_BESIDE = 0.03
 # The newest frame's share: camera noise averages out, a crease still comes within 0.1 s.
 _NEW_SHARE = 0.9
 _EVERY = 3
@@ -145,12 +150,14 @@ class FineShading:
         ratio = np.asarray(cv2.divide(now, self._reference), np.float32)
         # The room's light and the camera's exposure change too; a face as a whole does not.
         ratio /= max(float(np.average(ratio, weights=self._skin + 1e-6)), 0.1)
-        np.clip(ratio, *_LIMITS, out=ratio)
-        share = self._strength * _facing(motion)
+        skin, share = self._skin, self._strength * _facing(motion)
         if not motion.absolute:
-            # Relative motion keeps the photograph's own face: creases as a hint, not as a mask.
+            # Relative motion keeps the photograph's own face: creases as a hint, not as a mask, and
+            # nothing of what is not skin.
             share *= _RELATIVE_SHARE
-        return np.asarray(1 + (ratio - 1) * (self._skin * np.float32(share)), np.float32)
+            skin = skin * _believed(ratio)
+        np.clip(ratio, *_LIMITS, out=ratio)
+        return np.asarray(1 + (ratio - 1) * (skin * np.float32(share)), np.float32)
 
     def _unwrapped(self, image: NDArray[np.uint8], landmarks_px: Float32) -> Float32:
         """Return the driver's luminance on the avatar's face at rest, float32 (cells, cells)."""
@@ -171,6 +178,18 @@ class FineShading:
         taken = sample(small, at)
         smooth = cv2.GaussianBlur(taken.astype(np.float32), (0, 0), 0.9)
         return np.asarray(smooth + np.float32(_DARK), np.float32)
+
+
+def _believed(ratio: Float32) -> Float32:
+    """Return 1 where ``ratio``, float32 (cells, cells), may be light on skin, 0 where it is not."""
+    import cv2
+
+    logs = np.log(np.maximum(ratio, 1e-3))
+    beyond = logs / np.where(logs < 0, *np.log(np.array(_LIMITS, np.float32)))
+    other = np.clip((beyond - 1) / (_NOT_SKIN - 1), 0, 1)
+    reach = max(1, round(_BESIDE * len(ratio)))
+    wide = cv2.dilate(other, np.ones((2 * reach + 1,) * 2, np.uint8))
+    return np.asarray(1 - cv2.GaussianBlur(wide, (0, 0), reach / 2), np.float32)
 
 
 def _anchors(points: Float32, cells: int) -> tuple[NDArray[np.intp], Float32]:

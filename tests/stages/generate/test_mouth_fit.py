@@ -73,6 +73,26 @@ def test_a_mouth_opens_in_proportion_to_its_width(portrait_face: Face, share: fl
     assert openness(moved) - openness(shape) == pytest.approx(more, rel=0.08)
 
 
+@pytest.mark.parametrize("rest", [0.08, 0.2])
+def test_lips_parted_in_the_photograph_open_on_and_end_as_open_as_the_drivers(
+    portrait_face: Face, rest: float
+) -> None:
+    driven = Driven(portrait_face)
+    lower = jaw_field(driven.shape)
+    shut = (driven.shape + gap(driven.shape) * lower).astype(np.float32)
+    driven.shape = shut
+    photo = (shut + np.float32(rest) * lower).astype(np.float32)
+    fit = MouthFit(portrait_face, photo)
+    gaps = []
+    for drop in (0.1, 0.2, 0.4, 0.6):
+        motion = driven(np.float32(drop) * lower, jawOpen=0.9)
+        gaps.append(openness(photo + fit(motion.expression, motion)))
+    assert openness(photo) < gaps[0]
+    assert np.diff(gaps).min() > 0
+    theirs = openness(shut + np.float32(0.6) * lower)
+    assert gaps[-1] == pytest.approx(theirs, rel=0.12)
+
+
 def test_a_smile_does_not_close_an_open_mouth(portrait_face: Face) -> None:
     driven = Driven(portrait_face)
     fit = MouthFit(portrait_face, driven.shape)
