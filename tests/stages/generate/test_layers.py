@@ -4,7 +4,6 @@ import numpy as np
 
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.face_frame import FaceFrame
-from avatar.stages.generate.fill import with_light_of
 from avatar.stages.generate.matte import two_layers
 from avatar.stages.generate.portrait import at_rest
 
@@ -33,13 +32,3 @@ def test_a_dark_rim_belongs_to_the_person_not_to_the_wall() -> None:
     held = alpha > 0.1
     assert np.abs(layers.plate.astype(int) - wall)[held & (alpha < 1)].max() <= 2
     assert np.abs(at_rest(layers.plate, layers).astype(int) - picture).max() <= 2
-
-
-def test_light_is_taken_over_where_one_thing_goes_on_only() -> None:
-    filled = np.ones((80, 80), bool)
-    smooth = np.full((80, 80, 3), 120, np.uint8)
-    near, far = (np.full((80, 80, 3), level, np.uint8) for level in (112, 30))
-    lit = with_light_of(near, smooth, filled, 6.0)
-    assert np.abs(lit[20:60, 20:60].astype(int) - 120).max() <= 2
-    assert np.abs(with_light_of(far, smooth, filled, 6.0).astype(int) - far).max() <= 2
-    assert np.array_equal(with_light_of(near, smooth, ~filled, 6.0), near)
