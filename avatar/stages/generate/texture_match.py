@@ -87,12 +87,18 @@ def level_of(
     weight = np.where(unknown | known, _FADING**depth, 0).astype(np.float32)
     near = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rows, columns = np.nonzero(near)
-    wide = wide_colours(picture, known, max(scale_px, _LEAST_SCALE_PX))
+    scale_px = max(scale_px, _LEAST_SCALE_PX)
+    wide = wide_colours(picture, known, scale_px)
     texture = np.where(known[..., None], picture - wide, np.float32(0))
-    energy = wide_colours(np.square(texture), known, max(scale_px, _LEAST_SCALE_PX))
-    rough = np.sqrt(np.maximum(energy.mean(axis=2, keepdims=True), 0) * _ROUGH)
+    energy = wide_colours(np.square(texture), known, scale_px).mean(axis=2, keepdims=True)
+    # Between a rough and a quiet surface it is rather quiet: roughness goes on by its logarithm.
+    levels = np.log(np.maximum(energy, 0) + 1)
+    ahead = wide_colours(np.repeat(levels, 3, axis=2), known, scale_px)[..., :1]
+    rough = np.sqrt(_ROUGH * np.where(known[..., None], energy, np.exp(ahead) - 1).clip(0))
     belongs = np.concatenate([wide * np.float32(np.sqrt(_TINT)), rough], axis=2)
-    return Level(texture, belongs, unknown, known, inner, weight, rows, columns)
+    return Level(
+        texture, np.asarray(belongs, np.float32), unknown, known, inner, weight, rows, columns
+    )
 
 
 class Matcher:
