@@ -113,8 +113,10 @@ def _moved(
     now = _carried(generator, motion, portrait.coverage)
     uncovered = (portrait.coverage > _WAS) & (now < _GONE)
     off = (image.astype(np.float32) - portrait.background)[uncovered]
+    free = now < _GONE
     energies = tuple(
-        float(np.sum(_fine(picture)[uncovered] ** 2)) for picture in (image, portrait.background)
+        float(np.sum(_fine(picture, free)[uncovered] ** 2))
+        for picture in (image, portrait.background)
     )
     return _MovedFrame(
         image, uncovered, (energies[0], energies[1]), (float(np.sum(off**2)), float(off.size))
@@ -137,11 +139,15 @@ def _carried(generator: PortraitGenerator, motion: Motion, coverage: Float32) ->
     return moved
 
 
-def _fine(picture: UInt8Image) -> Float32:
+def _fine(picture: UInt8Image, free: NDArray[np.bool_]) -> Float32:
+    """Return the detail of what is ``free``, bool (H, W): nothing of the person is blurred in."""
     import cv2
 
-    exact = picture.astype(np.float32)
-    return np.asarray(exact - cv2.GaussianBlur(exact, (0, 0), _FINE_PX), np.float32)
+    exact, share = picture.astype(np.float32), free.astype(np.float32)
+    soft, of = (
+        cv2.GaussianBlur(each, (0, 0), _FINE_PX) for each in (exact * share[..., None], share)
+    )
+    return np.asarray(exact - soft / np.maximum(of, 1e-3)[..., None], np.float32)
 
 
 def _slope(coverage: Float32) -> Float32:

@@ -10,6 +10,11 @@ from avatar.core.face.head import HeadShape
 from avatar.core.face.topology import FACE_OVAL
 from avatar.core.frames import Float32
 
+# A neck bends to the side by so much, radians, and turns here, half face heights below the middle.
+_NECK_BENDS, _PIVOT = 0.35, -1.3
+# A face seen from the front is at least so wide for its height.
+_NARROWEST = 0.72
+
 
 @dataclass(frozen=True, eq=False)
 class FaceFrame:
@@ -23,6 +28,20 @@ class FaceFrame:
     right: Float32
     up: Float32
     half_px: Float32
+
+    @property
+    def body(self) -> FaceFrame:
+        """Return the frame of the body below: as large, but upright, as far as a neck can bend.
+
+        A face that is seen from the side is narrow; its shoulders are not.
+        """
+        roll = float(np.arctan2(self.up[0], -self.up[1]))
+        lean = np.sign(roll) * max(abs(roll) - _NECK_BENDS, 0.0)
+        up = np.array([np.sin(lean), -np.cos(lean)], np.float32)
+        right = np.array([-up[1], up[0]], np.float32)
+        half = np.maximum(self.half_px, np.array([_NARROWEST, 1.0], np.float32) * self.half_px[1])
+        pivot = self.pixels(np.array([0, _PIVOT], np.float32))
+        return FaceFrame(pivot - up * np.float32(_PIVOT * half[1]), right, up, half)
 
     @property
     def arrays(self) -> tuple[Float32, ...]:

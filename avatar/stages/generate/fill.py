@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from avatar.core.frames import Float32, UInt8Image
 
-# Differences of one thing's light stay about within this, 8-bit levels.
-_LIT_APART = 14.0
+# Blurring this much of a scale at once loses nothing that is seen.
+_STEP = 3
+# A pixel that so much of what is around it speaks for has colours of its own.
+_SPOKEN_FOR = 0.5
 
 
 def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
@@ -17,9 +19,16 @@ def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
     Pull-push (Gortler et al. 1996): weighted averages at ever coarser scales, laid under each
     other.
     """
+    own = image.astype(np.float32)
+    filled = own * known[..., None] + _pulled(own, known) * (1 - known[..., None])
+    return np.asarray(np.clip(filled + 0.5, 0, 255), np.uint8)
+
+
+def _pulled(image: Float32, known: Float32) -> Float32:
+    """Return colours, float32 (H, W, 3), that go smoothly from what is ``known`` to the rest."""
     import cv2
 
-    pixels, weight = image.astype(np.float32) * known[..., None], known
+    pixels, weight = image * known[..., None], known
     levels = [(pixels, weight)]
     while min(weight.shape) > 2:
         size = (-(-weight.shape[1] // 2), -(-weight.shape[0] // 2))
@@ -35,30 +44,29 @@ def fill_unknown(image: UInt8Image, known: Float32) -> UInt8Image:
         sure = np.clip(weight * 2, 0, 1)[..., None]
         own = pixels / np.maximum(weight, 1e-4)[..., None]
         result = own * sure + under * (1 - sure)
-    filled = image * known[..., None] + result * (1 - known[..., None])
-    return np.asarray(np.clip(filled + 0.5, 0, 255), np.uint8)
+    return np.asarray(result, np.float32)
 
 
-def with_light_of(
-    textured: UInt8Image, smooth: UInt8Image, filled: NDArray[np.bool_], scale_px: float
-) -> UInt8Image:
-    """Return ``textured``, uint8 (H, W, 3), lit as ``smooth`` is where it is ``filled``.
+def wide_colours(image: Float32, known: NDArray[np.bool_], scale_px: float) -> Float32:
+    """Return the colours of ``image``, float32 (H, W, 3), less what is finer than ``scale_px``.
 
-    ``filled``: bool (H, W). Texture goes on as it is elsewhere, light as it is beside: what is
-    wider than about ``scale_px`` is taken from ``smooth``, and nothing changes at the rim. Where
-    both differ much, other things stand there, not other light, and it stays as it is.
+    Of what is ``known``, bool (H, W), alone; elsewhere they go on smoothly. What a picture has
+    beyond these is its texture; these are its light and what stands there at large.
     """
     import cv2
 
-    if not filled.any():
-        return textured
-    step = max(1, int(scale_px / 6))
-    height, width = filled.shape
+    height, width = known.shape
+    step = max(1, int(scale_px / _STEP))
     size = max(1, width // step), max(1, height // step)
-    off = (smooth.astype(np.float32) - textured) * filled[..., None]
-    few = cv2.resize(off, size, interpolation=cv2.INTER_AREA)
-    light = cv2.GaussianBlur(few, (0, 0), scale_px / step)
-    light *= np.exp(-np.square(light).mean(axis=2, keepdims=True) / (2 * _LIT_APART**2))
-    wide = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
-    lit = np.clip(textured + wide + 0.5, 0, 255).astype(np.uint8)
-    return np.where(filled[..., None], lit, textured)
+    held = known.astype(np.float32)
+    few, share = (
+        cv2.GaussianBlur(
+            cv2.resize(each, size, interpolation=cv2.INTER_AREA), (0, 0), max(scale_px / step, 0.3)
+        )
+        for each in (image * held[..., None], held)
+    )
+    means = np.asarray(few / np.maximum(share, 1e-4)[..., None], np.float32)
+    sure = np.clip(share / _SPOKEN_FOR, 0, 1).astype(np.float32)
+    wide = means * sure[..., None] + _pulled(means, sure) * (1 - sure[..., None])
+    drawn = cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(drawn, np.float32)

@@ -12,6 +12,7 @@ from avatar.core.face.head import HeadShape
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.cutout import Rect, cut_out
 from avatar.stages.generate.face_frame import FaceFrame, face_frame
+from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.person_cut import PersonCut, cut_person
 
@@ -19,6 +20,11 @@ __all__ = ["FaceFrame", "Layers", "face_frame", "lay_out", "split_layers", "two_
 
 # Less of a person than this may be noise of the matte.
 _RIM = 0.1
+# What is covered more than this has the person's colours.
+_SOLID = 0.95
+# Strands are finer than this, half face heights, and a wall's roughness is that so many times
+# farther around.
+_SOFT, _AROUND = 0.04, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +151,7 @@ def two_layers(
     if apart:
         within = (0, 0, image.shape[1], image.shape[0])
         return _crowned(cut_out(image, alpha, within), plate, frame)
+    plate = _shared(plate, image, alpha, _SOFT * float(frame.half_px[1]))
     alpha = _enough(plate, image, alpha)
     alpha = np.round(alpha * 255) / np.float32(255)
     plate = _possible(plate, image, alpha)
@@ -155,6 +162,40 @@ def two_layers(
     person[..., :3] = np.clip(own + 0.5, 0, alpha[..., None] * 255 + 0.5)
     person[..., 3] = np.clip(alpha * 255 + 0.5, 0, 255)
     return _crowned(person, plate, frame)
+
+
+def _shared(plate: UInt8Image, image: UInt8Image, alpha: Float32, soft_px: float) -> UInt8Image:
+    """Return ``plate`` with its share of what it and the person's colours do not explain.
+
+    Behind half covered pixels both are guesses, the person's from the nearest covered ones. Were
+    the plate held for true, all of its error would be the person's: hair would be purple before
+    what was taken for leaves. Only what is wider than ``soft_px`` is shared: strands are hair.
+    """
+    import cv2
+
+    half, solid = (alpha > 0) & (alpha < 1), alpha > _SOLID
+    if not (half.any() and solid.any()):
+        return plate
+    person = fill_unknown(image, solid.astype(np.float32))
+    rows, columns = np.nonzero(half)
+    cover = alpha[rows, columns, None]
+    through = 1 - cover
+    seen, own, behind = (each[rows, columns].astype(np.float32) for each in (image, person, plate))
+    unexplained = seen - cover * own - through * behind
+    off, weight = np.zeros_like(image, np.float32), np.zeros_like(alpha)
+    off[rows, columns] = unexplained * through**2 / (cover**2 + through**2)
+    weight[rows, columns] = through[:, 0]
+    wide, share = (cv2.GaussianBlur(each, (0, 0), max(soft_px, 1.0)) for each in (off, weight))
+    wrong = wide[rows, columns] / np.maximum(share[rows, columns], 1e-3)[:, None]
+    # A guessed background is wrong by about as much as it is rough.
+    exact = plate.astype(np.float32)
+    size = (2 * round(_AROUND * soft_px) + 1,) * 2
+    mean, square = (cv2.blur(each, size) for each in (exact, exact * exact))
+    rough = np.sqrt(np.maximum(square - mean * mean, 0))[rows, columns]
+    shared = plate.copy()
+    nearer = behind + np.clip(wrong, -rough, rough)
+    shared[rows, columns] = np.clip(nearer + 0.5, 0, 255).astype(np.uint8)
+    return shared
 
 
 def _enough(plate: UInt8Image, image: UInt8Image, alpha: Float32) -> Float32:

@@ -17,7 +17,7 @@ from avatar.core.frames import Float32
 from avatar.stages.generate.texture import Places
 
 # One more whenever `split_layers` comes to cut the same picture otherwise.
-_CUT = 4
+_CUT = 5
 _KEPT = 64
 
 

@@ -20,7 +20,6 @@ from avatar.core.curves import smooth_step
 from avatar.core.face.head import HeadShape, decompose
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.face_frame import FaceFrame, face_frame, pixel_places
-from avatar.stages.generate.fill import fill_unknown, with_light_of
 from avatar.stages.generate.heads import without_others
 from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.matting import sampled_coverage, solve_coverage
@@ -134,23 +133,21 @@ def cut_person(
     (H, W), where the picture itself says what of it is the person.
     """
     frame = face_frame(landmarks_px, head)
+    scale_px = _LIGHT * float(frame.half_px[1])
 
     def cut() -> tuple[Float32, Places]:
         found = coverage if coverage is not None else _coverage(image, landmarks_px, frame, others)
         held, band, usable = _uncovered(found, frame, others)
-        return found, texture_places(image, band, usable, ~held)
+        return found, texture_places(image, band, usable, ~held, scale_px)
 
     frames = [part for face in (frame, *others) for part in face.arrays]
     given = [] if coverage is None else [coverage]
     made_of: list[NDArray[Any]] = [image, landmarks_px, *frames, *given]
     found, places = cut() if mattes is None else mattes.matte(made_of, cut)
-    held, band, usable = _uncovered(found, frame, others)
-    textured = copied(image, band, ~held, places)
+    held, _, usable = _uncovered(found, frame, others)
     # Light is read off where nothing of the person is mixed in.
     clear = usable if usable.any() else ~held
-    smooth = fill_unknown(image, clear.astype(np.float32))
-    lit = with_light_of(textured, smooth, band, _LIGHT * float(frame.half_px[1]))
-    plate = fill_unknown(lit, (~held | band).astype(np.float32))
+    plate = copied(image, held, ~held, clear, places, scale_px)
     return PersonCut(image, plate, found, held, ratio)
 
 
@@ -216,7 +213,7 @@ def _uncovered(
     import cv2
 
     half = float(frame.half_px[1])
-    held = _grown(coverage > 0.02, 1.0 + 0.012 * half)
+    held = coverage > 0.02
     depth = cv2.distanceTransform(held.astype(np.uint8), cv2.DIST_L2, 5)
     usable = ~_grown(held, _CLEAR * half)
     for other in others:

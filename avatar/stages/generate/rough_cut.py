@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avatar.core.face.topology import FACE_OVAL
 from avatar.core.frames import Float32, UInt8Image
+from avatar.stages.generate.colour_odds import binned, histogram, soft_odds, unmixed
 from avatar.stages.generate.face_frame import FaceFrame, pixel_places
 from avatar.stages.generate.raster import sample
 
@@ -26,12 +27,15 @@ _RAYS = 72
 _UNSEEN, _SKIN_LIKE, _DARKER = 14.0, 40.0, 60.0
 # What of it is within this of its rim is in doubt, half face heights.
 _HAIR_RIM = 0.25
-# A colour histogram's bins, along L* and along a* and b*, which are so wide.
-_LIGHTS, _TINTS, _TINT_STEP = 10, 32, 4
-# Pixels that a histogram needs; how much a colour can say at most, and how much it must,
-# natural logarithms of odds.
+# Pixels that a histogram needs; how much a colour must say, natural logarithms of odds.
 _ENOUGH = 200
-_SURE, _MORE_ODDS, _LESS_ODDS = 3.0, 0.7, 2.0
+_MORE_ODDS, _LESS_ODDS = 0.7, 2.0
+# What GrabCut says for and against a person, and how far it counts against colours and the place.
+_GRABBED, _LOST = 1.0, 0.8
+# A head with its hair: half its width and height, and its middle; shoulders; half faces.
+_HAIR, _MIDDLE, _BROAD = (1.35, 1.55), 0.15, 2.6
+# No arm reaches farther aside, half face widths.
+_WIDEST = 4.5
 # A head ends, and clothes of any colour begin, here, half face heights below the face's middle.
 _HEAD = -1.0
 
@@ -68,6 +72,7 @@ def _grab_cut(
     import cv2
 
     seeds = _seeds(image.shape[:2], frame, oval_px, others)
+    given = seeds.copy()
     never, surely = seeds == cv2.GC_BGD, seeds == cv2.GC_FGD
     if not np.isin(seeds, (cv2.GC_BGD, cv2.GC_PR_BGD)).any():
         # A picture that is filled by a face has nothing else to tell it from.
@@ -78,6 +83,7 @@ def _grab_cut(
         image, seeds, (0, 0, 0, 0), background, foreground, _ROUNDS, cv2.GC_INIT_WITH_MASK
     )  # fmt: skip
     person = np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    person = _by_colour(person, given, image, frame)
     person = _without_wall(_with_more(person, image, frame, never), image, frame, never, surely)
     _, parts = cv2.connectedComponents(person)
     x, y = np.clip(frame.centre_px, 0, np.array(image.shape[1::-1]) - 1).astype(int)
@@ -86,6 +92,50 @@ def _grab_cut(
         ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
         person = np.asarray(cv2.morphologyEx(person, operation, ball), np.uint8)
     return _sure_hair(person, image, frame), _with_hair(person.copy(), image, frame)
+
+
+def _by_colour(
+    person: NDArray[np.uint8], seeds: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame
+) -> NDArray[np.uint8]:
+    """Return ``person``, uint8 (h, w) of 0 and 1, with hair and clothes that GrabCut lost.
+
+    It counts colours in five kinds each, and what it once took for wall is wall to it. Here what
+    it found is one voice beside the place and the colours: of the crown less those of the wall, of
+    the face and the chest. ``seeds``: as ``_seeds`` gives them.
+    """
+    import cv2
+
+    uv = frame.coordinates(pixel_places(image.shape))
+    u, v = np.abs(uv[..., 0]), uv[..., 1]
+    across, level = _body(pixel_places(image.shape), frame)
+    face = (u / 0.95) ** 2 + (v / 0.98) ** 2 < 1
+    crown = (u < 0.9) & (v > 0.85) & (v < 1.45) & ~face
+    never, surely = seeds == cv2.GC_BGD, seeds == cv2.GC_FGD
+    if min(int(each.sum()) for each in (crown, face, never)) < _ENOUGH:
+        return person
+    index = binned(image)
+    skin, chest = histogram(index[face]), surely & (level < -1.4)
+    clothes = histogram(index[chest]) if int(chest.sum()) >= _ENOUGH else skin
+    away = np.hypot(u / _HAIR[0], (v - _MIDDLE) / _HAIR[1])
+    shoulders = np.minimum(0.65 + 3.0 * np.maximum(-1.1 - level, 0), _BROAD)
+    about = np.where(level > -1.0, 3 * (1.0 - away), 1.5 * (shoulders - across))
+    heard = np.where(person > 0, _GRABBED, -_LOST) + np.clip(about, -2, 1)
+    # What is wall, and hair, is known better once it was looked for.
+    wall, hairy = never, np.zeros_like(never)
+    for _ in range(2):
+        behind = histogram(index[wall])
+        hair = unmixed(histogram(index[crown]), behind)
+        if int(hairy.sum()) >= _ENOUGH:
+            hair = (hair + histogram(index[hairy])) / 2
+        head = np.maximum(hair, skin)
+        own = np.where(level > -1.1, head[index], np.maximum(head, clothes)[index])
+        held = (soft_odds(image, np.log(own / behind[index])) + heard > 0) | surely
+        held &= ~never
+        wall = never | (~held & (away < 2.2))
+        hairy = held & ~face & (v > -0.9) & (away < 1.6)
+    # Above a head may be a hat of any colour: there nothing is taken away.
+    beside = (u > 0.9) & (v < 0.6) & (v > _HEAD)
+    return np.asarray(held | ((person > 0) & ~beside), np.uint8)
 
 
 def _with_more(
@@ -100,7 +150,8 @@ def _with_more(
 
     uv = frame.coordinates(pixel_places(image.shape))
     u, v = np.abs(uv[..., 0]), uv[..., 1]
-    index, held = _binned(image), person > 0
+    across, level = _body(pixel_places(image.shape), frame)
+    index, held = binned(image), person > 0
     hairy = _sure_hair(person, image, frame) > 0
     face = (u / 0.95) ** 2 + (v / 0.98) ** 2 < 1
     away = cv2.distanceTransform(1 - person, cv2.DIST_L2, 5) / float(frame.half_px[1])
@@ -110,17 +161,14 @@ def _with_more(
     hair_cost = away * np.where(v > 0.6, 3.0, 1.0)
     kinds = (
         (hairy & ~face & (v > -0.4), hair_cost, (u < 2.3) & (v > -3.2)),
-        (held & (u < 1.5) & (v < -1.5), away * 1.5, v < -1.1),
+        (held & (across < 1.5) & (level < -1.5), away * 1.5, level < -1.1),
     )
-    guide = image.astype(np.float32) / 255
     for own, cost, reached in kinds:
         if min(int(each.sum()) for each in (own, skin, wall)) < _ENOUGH:
             continue
-        shares = [_histogram(index[each]) for each in (own, skin, wall)]
+        shares = [histogram(index[each]) for each in (own, skin, wall)]
         odds = np.log(shares[0] / np.maximum(shares[2], 0.3 * shares[1]))[index]
-        clipped = np.clip(odds, -_SURE, _SURE).astype(np.float32)
-        soft = cv2.ximgproc.guidedFilter(guide, clipped, 4, 1e-3)
-        added |= reached & ~background & (soft - cost > _MORE_ODDS)
+        added |= reached & ~background & (soft_odds(image, odds) - cost > _MORE_ODDS)
     return added.astype(np.uint8)
 
 
@@ -137,8 +185,6 @@ def _without_wall(
     neither's colours but the wall's was taken along, as GrabCut counts colours in few kinds.
     ``background``, ``surely``: bool (h, w), what must be wall and person.
     """
-    import cv2
-
     uv = frame.coordinates(pixel_places(image.shape))
     u, v = np.abs(uv[..., 0]), uv[..., 1]
     held = person > 0
@@ -146,34 +192,12 @@ def _without_wall(
     above, wall = held & (u < 0.9) & (v > 0.85) & (v < 1.35), background & ~held
     if min(int(each.sum()) for each in (above, face, wall)) < _ENOUGH:
         return person
-    index = _binned(image)
-    covers, skin, behind = (_histogram(index[each]) for each in (above, face, wall))
+    index = binned(image)
+    covers, skin, behind = (histogram(index[each]) for each in (above, face, wall))
     odds = np.log(np.maximum(covers, skin) / behind)[index]
-    clipped = np.clip(odds, -_SURE, _SURE).astype(np.float32)
-    soft = cv2.ximgproc.guidedFilter(image.astype(np.float32) / 255, clipped, 4, 1e-3)
+    soft = soft_odds(image, odds)
     taken = held & (v > _HEAD) & ((u > 1) | (v > 1.8)) & ~surely & (soft < -_LESS_ODDS)
     return np.where(taken, 0, person).astype(np.uint8)
-
-
-def _binned(image: UInt8Image) -> NDArray[np.int32]:
-    """Return each pixel's bin in a histogram of L*a*b* colours, int32 (h, w)."""
-    import cv2
-
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.int32)
-    light = lab[..., 0] * _LIGHTS // 256
-    tint = np.clip((lab[..., 1:] - 128) // _TINT_STEP + _TINTS // 2, 0, _TINTS - 1)
-    return np.asarray((light * _TINTS + tint[..., 0]) * _TINTS + tint[..., 1], np.int32)
-
-
-def _histogram(index: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the share of each bin among ``index``, smoothed, never 0."""
-    shape = (_LIGHTS, _TINTS, _TINTS)
-    counts = np.bincount(index, minlength=int(np.prod(shape))).reshape(shape) / len(index)
-    for axis in (0, 1, 2, 0, 1, 2):
-        padded = np.pad(counts, [(1, 1) if k == axis else (0, 0) for k in range(3)], mode="edge")
-        low, high = (np.take(padded, np.arange(k, k + shape[axis]), axis=axis) for k in (0, 2))
-        counts = 0.5 * counts + 0.25 * (low + high)
-    return np.asarray(counts.reshape(-1) + 1e-5)
 
 
 def _seeds(
@@ -187,13 +211,15 @@ def _seeds(
     u, v = np.abs(uv[..., 0]), uv[..., 1]
     seeds = np.full(shape[:2], cv2.GC_PR_BGD, np.uint8)
     hair = (u / 1.5) ** 2 + ((v - 0.2) / 1.8) ** 2 < 1
-    below = np.maximum(-1.1 - v, 0)
-    body = (v < -0.8) & (u < 0.65 + 3.0 * below)
+    across, level = _body(places, frame)
+    below = np.maximum(-1.1 - level, 0)
+    body = (level < -0.8) & (across < 0.65 + 3.0 * below)
     seeds[hair | body] = cv2.GC_PR_FGD
-    seeds[((u / 2.3) ** 2 + ((v - 0.3) / 2.4) ** 2 > 1) & (v > -1.2)] = cv2.GC_BGD
+    seeds[((u / 2.3) ** 2 + ((v - 0.3) / 2.4) ** 2 > 1) & (level > -1.2)] = cv2.GC_BGD
+    seeds[across > _WIDEST] = cv2.GC_BGD
     skull = (u / 1.04) ** 2 + ((v - 0.1) / 1.35) ** 2 < 1
     neck = (u < 0.45) & (v < -0.7) & (v > -1.45)
-    chest = u < np.clip((-1.2 - v) * 2.2, 0, 1.2)
+    chest = across < np.clip((-1.2 - level) * 2.2, 0, 1.2)
     seeds[(skull & (v > -0.2)) | neck | chest] = cv2.GC_FGD
     for other in others:
         theirs = other.coordinates(places)
@@ -203,6 +229,12 @@ def _seeds(
     shrunk = oval_px.mean(axis=0) + (oval_px - oval_px.mean(axis=0)) * np.float32(0.97)
     cv2.fillPoly(seeds, [np.round(shrunk).astype(np.int32)], cv2.GC_FGD)
     return seeds
+
+
+def _body(places: Float32, frame: FaceFrame) -> tuple[Float32, Float32]:
+    """Return how far ``places``, float32 (H, W, 2), are aside and up on the body, half faces."""
+    uv = frame.body.coordinates(places)
+    return np.abs(uv[..., 0]), uv[..., 1]
 
 
 def _sure_hair(person: NDArray[np.uint8], image: UInt8Image, frame: FaceFrame) -> NDArray[np.uint8]:

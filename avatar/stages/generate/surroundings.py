@@ -46,6 +46,8 @@ _APART, _RIM_PX = 0.06, 2
 _BESIDE, _CHIN = 0.6, -0.75
 # With less background than this share of a photograph, all of it counts as such.
 _LEAST_AWAY = 0.005
+# What is wider than this is light, not texture, half faces.
+_LIGHT = 0.15
 # So many pixels are matched, at whatever size.
 _MATCHED = 30_000
 
@@ -100,7 +102,8 @@ def completed(
         away = inside
     # Nothing of the background is ever seen outside the output: there it only must not disturb.
     smooth = np.where(inside[..., None], image, fill_unknown(image, away.astype(np.float32)))
-    behind = _continued(smooth, ~inside & _output(canvas), away)
+    scale_px = _LIGHT * float(frame.half_px[1])
+    behind = _continued(smooth, ~inside & _output(canvas), away, scale_px)
     person = _person(image, alpha, inside, frame, canvas.photo_rect)
     cover = alpha[..., None]
     around = person * cover + behind * (1 - cover)
@@ -131,7 +134,7 @@ def _person(
         wanted, taken = np.zeros_like(own), np.zeros_like(own)
         wanted[unknown] = beyond[unknown]
         taken[beside] = (own & usable)[beside]
-        image = _continued(image, wanted, taken)
+        image = _continued(image, wanted, taken, _LIGHT * float(frame.half_px[1]))
     return image
 
 
@@ -173,7 +176,10 @@ def _photograph(canvas: Canvas, *, rim: bool) -> NDArray[np.bool_]:
 
 
 def _continued(
-    image: UInt8Image, unknown: NDArray[np.bool_], usable: NDArray[np.bool_]
+    image: UInt8Image,
+    unknown: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    scale_px: float,
 ) -> UInt8Image:
     """Return ``image`` with its texture continued, as ``continue_texture``.
 
@@ -195,12 +201,13 @@ def _continued(
         np.asarray(unknown[padded].reshape(cells).any(axis=(1, 3)), bool),
         taken,
         taken,
+        scale_px / step,
     )
     fine = np.repeat(np.repeat(places, step, axis=0), step, axis=1)[:height, :width]
     y, x = np.mgrid[0:height, 0:width]
     within = np.stack([y % step, x % step], axis=-1)
     fine = np.where(fine >= 0, fine * step + within, -1).astype(np.int32)
-    return copied(image, unknown, usable, fine)
+    return copied(image, unknown, usable, usable, fine, scale_px)
 
 
 def _continue_person(alpha: Float32, rect: Rect, frame: FaceFrame) -> None:

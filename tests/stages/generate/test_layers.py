@@ -4,7 +4,6 @@ import numpy as np
 
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.face_frame import FaceFrame
-from avatar.stages.generate.fill import with_light_of
 from avatar.stages.generate.matte import two_layers
 from avatar.stages.generate.portrait import at_rest
 
@@ -35,11 +34,31 @@ def test_a_dark_rim_belongs_to_the_person_not_to_the_wall() -> None:
     assert np.abs(at_rest(layers.plate, layers).astype(int) - picture).max() <= 2
 
 
-def test_light_is_taken_over_where_one_thing_goes_on_only() -> None:
-    filled = np.ones((80, 80), bool)
-    smooth = np.full((80, 80, 3), 120, np.uint8)
-    near, far = (np.full((80, 80, 3), level, np.uint8) for level in (112, 30))
-    lit = with_light_of(near, smooth, filled, 6.0)
-    assert np.abs(lit[20:60, 20:60].astype(int) - 120).max() <= 2
-    assert np.abs(with_light_of(far, smooth, filled, 6.0).astype(int) - far).max() <= 2
-    assert np.array_equal(with_light_of(near, smooth, ~filled, 6.0), near)
+def _soft_rim() -> Float32:
+    rim = np.clip((45 - np.arange(80, dtype=np.float32)) / 12, 0, 1)
+    return np.repeat(rim[None], 80, axis=0)
+
+
+def test_hair_is_not_tinted_by_what_its_rough_background_was_taken_for() -> None:
+    alpha = _soft_rim()
+    noise = np.random.default_rng(2).normal(0, 30, (80, 80, 1))
+    wall = np.clip(np.array([70.0, 100, 60]) + noise, 0, 255)
+    hair = np.array([60.0, 45, 40])
+    picture = wall * (1 - alpha[..., None]) + hair * alpha[..., None]
+    guessed = np.clip(wall + np.array([0, 25, 0]), 0, 255).astype(np.uint8)
+    layers = two_layers(picture.astype(np.uint8), guessed, alpha, _frame())
+    half = (alpha > 0.25) & (alpha < 0.75)
+    shown = layers.shown[half].astype(np.float32)
+    own = shown[:, :3] / shown[:, 3:] * 255
+    greener = np.mean(own[:, 1] - own[:, 0]) - (hair[1] - hair[0])
+    assert abs(greener) < 12  # 25 and more where the plate is held for true
+
+
+def test_behind_a_person_a_smooth_wall_stays_smooth() -> None:
+    alpha = _soft_rim()
+    wall = np.full((80, 80, 3), 200, np.uint8)
+    hair = np.broadcast_to(np.array([60.0, 45, 40]), (80, 80, 3))
+    bright = np.where((alpha < 0.9)[..., None], 100, hair)  # the rim is lighter than the hair
+    picture = wall * (1 - alpha[..., None]) + bright * alpha[..., None]
+    layers = two_layers(picture.astype(np.uint8), wall, alpha, _frame())
+    assert np.abs(layers.plate.astype(int) - 200).max() <= 2

@@ -85,3 +85,29 @@ def test_without_anything_usable_the_filling_is_smooth() -> None:
     assert np.array_equal(filled[:4], picture[:4])
     assert continue_texture(picture, np.ones_like(hole)).shape == picture.shape
     assert np.array_equal(continue_texture(picture, np.zeros_like(hole)), picture)
+
+
+def test_light_goes_on_whatever_texture_is_copied() -> None:
+    ramp = np.linspace(60, 200, SIDE, dtype=np.float32)[None, :, None]
+    grain = np.random.default_rng(5).normal(0, 5, (SIDE, SIDE, 3))
+    picture, hole = np.clip(ramp + grain, 0, 255).astype(np.uint8), _hole()
+    off = continue_texture(picture, hole).astype(np.float32) - ramp
+    assert np.abs(cv2.blur(off, (15, 15))[hole > 0]).max() < 12
+
+
+def test_writing_on_a_flat_wall_is_not_copied() -> None:
+    picture = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    cv2.putText(picture, "SOLD", (40, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (20, 20, 20), 2)
+    filled = continue_texture(picture, _hole())
+    assert np.abs(filled.astype(int) - 200)[_hole() > 0].max() <= 10
+
+
+def test_a_known_gap_in_the_unknown_shows_no_rim() -> None:
+    x = np.arange(SIDE, dtype=np.float32)
+    folds = 120 + 60 * np.sin(x / 5) + np.zeros((SIDE, 1), np.float32)
+    picture = np.repeat(folds[..., None], 3, axis=2).astype(np.uint8)
+    hole = _hole()
+    hole[:, 70:72] = 0
+    filled = continue_texture(picture, hole).astype(int)
+    off = np.abs(filled - picture)[80:90, 66:76]
+    assert off.max() < 40
