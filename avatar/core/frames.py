@@ -121,9 +121,14 @@ class FaceTrack:
 
 
 class Presence(Enum):
-    """Where a motion comes from: a face, the last face, or nobody."""
+    """Where a motion comes from: a face, the last face, or nobody.
+
+    ``PREDICTED``: between two camera frames, carried on from the last face; ``HELD``: that face
+    as it was.
+    """
 
     TRACKED = "tracked"
+    PREDICTED = "predicted"
     HELD = "held"
     IDLE = "idle"
 
@@ -161,7 +166,7 @@ class Motion:
     ``eye_closure``: float32 (2,), (left, right), 0 as open as the reference, 1 shut.
     ``gaze``: float32 (2, 2), rows (left, right), columns (x right, y down) in eye widths.
     Relative: displacement of the iris from the reference; absolute: from the eye's centre.
-    ``track``: what it was made from, None when held or idle.
+    ``track``: what it was made from, None when held or idle; of a predicted one the last.
     ``reference``: what the reference was taken from, None when unknown: engines that see for
     themselves look at it as at ``track``. Like ``neutral``, one object stands for one reference.
     ``network``: what such an engine saw before; in place of ``track`` (motion templates).

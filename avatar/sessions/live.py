@@ -19,7 +19,7 @@ from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
 from avatar.core.messages import Message
-from avatar.core.observe import Recorder, dropped_share
+from avatar.core.observe import Recorder, delivered, dropped_share
 from avatar.core.options import Options, changeable, flag_of, takes_options
 from avatar.core.outputs import same_file
 from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
@@ -135,6 +135,7 @@ class LiveSession:
             observer=self.recorder,
             say=say,
             fps=config.fps,
+            between=_moves_between(config),
         )
 
     def _open_engine(self, config: Options) -> OpenEngine:
@@ -283,6 +284,7 @@ class LiveSession:
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
+        self._pipeline.replace(between=_moves_between(config))
 
     def start_new_driver(self) -> None:
         """Start over with the person in front of the camera, who may be a new one.
@@ -372,9 +374,10 @@ class LiveSession:
         if not self._overlay:
             return ""
         spans = self.recorder.latest(f"capture→{self._shown_in}", 31)
+        shown = delivered(self.recorder, self._shown_in, 31)
         if len(spans) < 2:
             return "starting"
-        fps = (len(spans) - 1) * 1e9 / max(spans[-1].end_ns - spans[0].end_ns, 1)
+        fps = (len(shown) - 1) * 1e9 / max(shown[-1].end_ns - shown[0].end_ns, 1)
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
@@ -398,6 +401,11 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
         )
     source = ReconnectingSource(source, clock, say)
     return RateWatch(source, config.fps, say, is_film=is_film)
+
+
+def _moves_between(config: Options) -> bool:
+    """Return whether predicted motion moves the engine: one that sees the driver sees no more."""
+    return not find_engine(config.engine).sees_driver
 
 
 def _own_movement(config: Options) -> frozenset[str]:

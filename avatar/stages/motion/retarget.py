@@ -30,6 +30,7 @@ from avatar.core.frames import (
     still,
 )
 from avatar.core.person import Person
+from avatar.stages.motion.between import SLOW_STEP_NS, Between
 from avatar.stages.motion.driving import UNCHANGED, Driven, Driving
 from avatar.stages.motion.expression import KnownPerson, LearningEyes, usual_closure
 from avatar.stages.motion.idle import idle_blink, idle_rotation, idle_translation
@@ -42,6 +43,8 @@ _FARTHEST, _LEAST_FACE_PX = 10, 4.0
 REFERENCE_SEARCH_NS = 2_000_000_000
 CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
+# What a slow camera saw is reached in so long at the most.
+_GLIDE_NS = 120_000_000
 _LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDownRight"]]
 _LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
 # An iris looking all the way up or down moves by this share of the eye's width.
@@ -156,6 +159,10 @@ class FaceRetargeter:
         self._from: Motion | None = None
         self._transition_from_ns = 0
         self._transition_ns = _TRANSITION_NS
+        self._glides = False
+        # From the first time on that a motion between two camera frames is asked for.
+        self._between: Between | None = None
+        self._step_ns: int | None = None  # between the last two faces in a row
 
     def take_reference(self) -> None:
         """Take the next tracked face as the reference; safe from any thread."""
@@ -192,17 +199,20 @@ class FaceRetargeter:
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
 
-        A face of impossible numbers counts as no face, and a track that is older than the last
-        one as none. A clock that jumped back by more than a second counts as a new one.
+        Shortly after a face it is that face's motion carried on (``Presence.PREDICTED``). A face of
+        impossible numbers counts as no face, and a track that is older than the last one as none. A
+        clock that jumped back by more than a second counts as a new one.
         """
         if track is not None and self._is_stale(track.timestamp_ns):
             track = None
         face = track.face if track is not None else None
         if track is not None and face is not None and plausible(face):
             motion = self._tracked(track, face, now_ns)
+        elif track is None:
+            motion = self._carried_on(now_ns) or self._untracked(-1, now_ns)
         else:
-            index = track.index if track is not None else -1
-            motion = self._untracked(index, now_ns)
+            self._step_ns = None
+            motion = self._untracked(track.index, now_ns)
         self._shown = self._smooth_jump(motion, now_ns)
         return self._drive(self._shown, self._reference.head if self._reference else None)
 
@@ -228,8 +238,23 @@ class FaceRetargeter:
         self._idle_since_ns = None
         self._update_reference(track, face, now_ns)
         make = self._absolute_motion if self._absolute else self._relative_motion
-        self._last_face = make(track, face)
+        last, self._last_face = self._last_face, make(track, face)
+        self._step_ns = 0 if last is None else track.timestamp_ns - last.timestamp_ns
+        if self._between is not None:
+            self._between.see(self._last_face)
+            if self._from is None and SLOW_STEP_NS < self._step_ns < HOLD_NS:
+                self._begin_transition(now_ns, min(self._step_ns, _GLIDE_NS), glides=True)
         return self._last_face
+
+    def _carried_on(self, now_ns: int) -> Motion | None:
+        """Return the motion between the last face and the next; None where there is no such."""
+        if self._step_ns is None:
+            return None
+        if self._between is None:
+            self._between = Between()
+            if self._last_face is not None:
+                self._between.see(self._last_face)
+        return self._between.at(now_ns)
 
     def _untracked(self, index: int, now_ns: int) -> Motion:
         """Hold the last face for half a second, then idle from it gently."""
@@ -378,9 +403,11 @@ class FaceRetargeter:
             reference=self._reference.track,
         )
 
-    def _begin_transition(self, now_ns: int, length_ns: int = _TRANSITION_NS) -> None:
-        """From now on ease from what is shown to what comes."""
-        self._from = self._shown
+    def _begin_transition(
+        self, now_ns: int, length_ns: int = _TRANSITION_NS, *, glides: bool = False
+    ) -> None:
+        """From now on ease, or glide evenly, from what is shown to what comes."""
+        self._from, self._glides = self._shown, glides
         self._transition_from_ns, self._transition_ns = now_ns, length_ns
 
     def _smooth_jump(self, motion: Motion, now_ns: int) -> Motion:
@@ -390,7 +417,7 @@ class FaceRetargeter:
         if not 0.0 <= t < 1.0:
             self._from = None
             return motion
-        return blend(self._from, motion, eased(t))
+        return blend(self._from, motion, t if self._glides else eased(t))
 
 
 def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:

@@ -378,7 +378,7 @@ def test_stop_interrupts_a_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         self._stop.wait(0.1)
 
     monkeypatch.setattr(DemoSource, "read", nothing)
-    monkeypatch.setattr("avatar.sessions.pipeline.STALL_NS", 10**12)
+    monkeypatch.setattr("avatar.sessions.rhythm.STALL_NS", 10**12)
     starting = threading.Thread(target=lambda: bench.act("start"))
     starting.start()
     assert opening.wait(PATIENCE_S)
