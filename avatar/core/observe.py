@@ -181,6 +181,14 @@ def dropped_share(counts: dict[str, int]) -> float:
     return lost / max(counts.get("captured", 0) + counts.get("presence.predicted", 0), 1)
 
 
+def predicted_summary(counts: dict[str, int]) -> str:
+    """Return the words that say how many pictures were predicted; empty when none was."""
+    predicted, tracked = (counts.get(f"presence.{kind}", 0) for kind in ("predicted", "tracked"))
+    if not predicted:
+        return ""
+    return f"drawn: {tracked} from a tracked face, {predicted} predicted between two"
+
+
 def _predicted_latency(recorder: Recorder, sink: str) -> dict[str, Any]:
     spans = recorder.spans(f"predicted→{sink}")
     times = asdict(distribution([span.ms for span in spans]))

@@ -117,7 +117,9 @@ class Options:
         metavar="WxH", on=(RUN, ANIMATE, BENCH, STUDIO), main=True,
     )] = "1280x720"
     fps: Annotated[float, Option(
-        "Output frame rate.", on=(RUN,), bounds=(1, 120, 1), unit="frames a second",
+        "Output frame rate; cameras are asked for it. From a slower camera the avatar's movement "
+        "is predicted between two pictures.",
+        on=(RUN, BENCH), bounds=(1, 120, 1), unit="frames a second",
     )] = 30.0
     mirror: Annotated[bool, Option(
         "Move as your mirror image would.", on=(RUN,), page="movement", change="mirror",

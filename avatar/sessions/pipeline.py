@@ -82,8 +82,8 @@ class Pipeline:
     """One live session from a source to its sinks.
 
     All stages are entered by ``run`` and left before it returns. ``say`` is told, in the user's
-    words, what goes wrong and what came back. ``fps`` bounds the output's rate. ``between``: whether
-    pictures of predicted motion are drawn where the camera is slower than that.
+    words, what goes wrong and what came back. ``fps`` bounds the output's rate. ``between``:
+    whether pictures of predicted motion are drawn where the camera is slower than that.
     """
 
     def __init__(
