@@ -32,8 +32,8 @@ def run(config: Options, home: Home) -> int:
     say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
     if "preview" in config.out:
         say(
-            "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "
-            "F overlay · L label · Q quit"
+            "keys: 1–9 N P avatar · X reference · R search · M mirror · O other person · "
+            "+ − arrows view · F overlay · L label · Q quit"
         )
     else:
         say("Ctrl-C ends")

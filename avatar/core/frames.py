@@ -111,13 +111,15 @@ class FaceTrack:
     """What the tracker saw in one camera frame; ``face`` is None when it found nobody.
 
     ``camera`` is the frame itself, for engines that need the driver's pixels; a recorded
-    track has none.
+    track has none. ``person``: counts how often somebody else was chosen to be followed: with
+    another number the face is another person's.
     """
 
     timestamp_ns: int
     index: int
     face: Face | None
     camera: CameraFrame | None = None
+    person: int = 0
 
 
 class Presence(Enum):

@@ -247,7 +247,7 @@ class Options:
     )] = False
     hotkeys: Annotated[bool, Option(
         "Listen for keys while another window has the focus: ctrl+alt+1 to 9 avatar, N and P next "
-        "and previous, X reference, R search, M mirror, Q quit.",
+        "and previous, X reference, R search, M mirror, O other person, Q quit.",
         on=(RUN,),
     )] = False
     hotkey: Annotated[tuple[str, ...], Option(
@@ -267,8 +267,9 @@ class Options:
     )] = "auto"
     person: Annotated[str, Option(
         "Whom to follow where several people are seen: largest, left or right in the camera's "
-        "picture, or a number by size.",
-        metavar="largest|left|right|N", on=(RUN, ANIMATE, STUDIO, DRIVER),
+        "picture, or a number by size. The key O follows the next one.",
+        metavar="largest|left|right|N", on=(RUN, ANIMATE, STUDIO, DRIVER), page="camera",
+        offered=("largest", "left", "right", "2", "3"), change="person",
     )] = "largest"
     face_model: Annotated[Path | None, Option(
         "MediaPipe's face_landmarker.task (default: the installed one).",

@@ -18,11 +18,19 @@ from avatar.core.errors import UsageError
 from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
-from avatar.core.messages import Message
+from avatar.core.messages import Message, words_of
 from avatar.core.observe import Recorder, delivered, dropped_share
 from avatar.core.options import Options, changeable, flag_of, takes_options
 from avatar.core.outputs import same_file
-from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
+from avatar.core.stages import (
+    ChoosingTracker,
+    FrameSink,
+    FrameSource,
+    Generator,
+    Labeller,
+    Retargeter,
+    Tracker,
+)
 from avatar.library.face_model import find_face_model
 from avatar.sessions.delay import MeasuredDelay
 from avatar.sessions.engines import OpenEngine, find_engine, open_engine
@@ -43,14 +51,14 @@ from avatar.stages.sources.absent import AbsentSource
 from avatar.stages.sources.mirror import MirroredSource
 from avatar.stages.sources.rate import RateWatch
 from avatar.stages.sources.reconnect import ReconnectingSource
-from avatar.stages.track.choice import choose_tracker, create_tracker
+from avatar.stages.track.choice import CANNOT_CHOOSE, choose_tracker, create_tracker
 from avatar.web.server import need_studio_extra
 
 CAMERA_SIZE_PX = (640, 480)
 _PICTURE, _MOVEMENT = changeable("picture"), changeable("movement")
 _DRIVING, _LABEL = changeable("driving"), changeable("label")
 # Camera and outputs are changed by other means, and not looked at here.
-_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "camera", "out"}
+_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "person", "camera", "out"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -124,9 +132,10 @@ class LiveSession:
         retargeter: Retargeter = self._retargeter
         if self.sound is not None:
             retargeter = self.sound.drive(retargeter, photos[0].face)
+        self._tracker = create_tracker(model, config.tracker, config.person, say)
         self._pipeline = Pipeline(
             self._mirror,
-            wrap_tracker(create_tracker(model, config.tracker, config.person)),
+            wrap_tracker(self._tracker),
             retargeter,
             wrap_generator(self._deck),
             self._labeller,
@@ -265,6 +274,8 @@ class LiveSession:
             names = ", ".join(map(flag_of, sorted(fixed)))
             raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
         retargeter = self._make_retargeter(config)  # checks what does not go together
+        if "person" in changed:
+            self.follow(config.person)
         if changed & (_PICTURE | _own_movement(config)):
             self._show(config)
         if changed & (_MOVEMENT | {"engine"}):
@@ -278,6 +289,21 @@ class LiveSession:
             self._mirror.mirrored = config.mirror
             self.take_reference()
         self.config = config
+
+    def follow(self, person: str) -> None:
+        """Follow another person before the camera; see ``ChoosingTracker``. From any thread.
+
+        The reference is looked for again. Raises ``UsageError`` where the tracker cannot choose.
+        """
+        if not isinstance(self._tracker, ChoosingTracker):
+            raise UsageError(CANNOT_CHOOSE)
+        self._tracker.follow(person)
+
+    def _follow_next(self) -> None:
+        try:
+            self.follow("next")
+        except UsageError as error:
+            self._say(words_of(error))
 
     def _show(self, config: Options) -> None:
         engine = self._open_engine(config)
@@ -338,6 +364,7 @@ class LiveSession:
             "x": self.take_reference,
             "r": self.search_reference,
             "m": self._toggle_mirror,
+            "o": self._follow_next,
             "+": lambda: self._deck.zoom(_ZOOM_STEP),
             "-": lambda: self._deck.zoom(1 / _ZOOM_STEP),
             "left": lambda: self._deck.pan(-_PAN_STEP, 0),

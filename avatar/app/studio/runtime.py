@@ -38,7 +38,7 @@ from avatar.web.control import Event
 Phase = Literal["stopped", "starting", "running", "stopping"]
 PAGE_CAMERA = "page"
 _KEPT_LINES = 40
-_KEYS = frozenset(("x", "r", "m", "+", "-", "left", "right", "up", "down", "l"))
+_KEYS = frozenset(("x", "r", "m", "o", "+", "-", "left", "right", "up", "down", "l"))
 _SPANS = 31
 _START_WITHIN_S = 30.0
 

@@ -163,6 +163,7 @@ class FaceRetargeter:
         # From the first time on that a motion between two camera frames is asked for.
         self._between: Between | None = None
         self._step_ns: int | None = None  # between the last two faces in a row
+        self._whose = 0  # ``FaceTrack.person`` of the last face
 
     def take_reference(self) -> None:
         """Take the next tracked face as the reference; safe from any thread."""
@@ -231,6 +232,8 @@ class FaceRetargeter:
         return False
 
     def _tracked(self, track: FaceTrack, face: Face, now_ns: int) -> Motion:
+        if track.person != self._whose:
+            self._meet(track.person, now_ns)
         returned = self._last_face is not None and self._idle_since_ns is not None
         if returned or self._last_face is None:
             self._smooth.reset()
@@ -245,6 +248,15 @@ class FaceRetargeter:
             if self._from is None and SLOW_STEP_NS < self._step_ns < HOLD_NS:
                 self._begin_transition(now_ns, min(self._step_ns, _GLIDE_NS), glides=True)
         return self._last_face
+
+    def _meet(self, person: int, now_ns: int) -> None:
+        """Look for the reference again, and what else is one person's: it is somebody else."""
+        self._whose = person
+        self._smooth.reset()
+        self._begin_transition(now_ns)
+        self._eyes, self._between = LearningEyes(), None
+        self._reference, self._reference_score = None, np.inf
+        self._search_until_ns = None
 
     def _carried_on(self, now_ns: int) -> Motion | None:
         """Return the motion between the last face and the next; None where there is no such."""

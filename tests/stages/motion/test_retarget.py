@@ -51,6 +51,20 @@ def test_the_most_neutral_face_of_the_first_two_seconds_is_the_reference(
     assert late.expression[14, 1] < -0.1
 
 
+def test_another_person_has_a_reference_of_their_own_and_nothing_jumps(portrait_face: Face) -> None:
+    retargeter = FaceRetargeter("relative", "off")
+    before = settled(retargeter, posed(portrait_face, turn=(0, 0.3, 0)), 90)
+    other = with_jaw_open(posed(portrait_face, at_px=(900, 200), scale_px=40), 6)
+    moved = []
+    for k in range(90, 200):
+        motion = retargeter.retarget(replace(track(other, k), person=1), k * FRAME_NS)
+        moved.append(motion.translation)
+    assert np.abs(motion.translation).max() < 0.01, "where they sit is where they rest"
+    assert motion.scale == pytest.approx(1, abs=0.01)
+    steps = np.abs(np.diff([before.translation, *moved], axis=0)).max()
+    assert steps < 0.3, "a hundred pixels between two people are no movement"
+
+
 def test_going_along_less_keeps_the_reference(portrait_face: Face) -> None:
     retargeter = FaceRetargeter("relative", "off")
     settled(retargeter, posed(portrait_face), 90)
