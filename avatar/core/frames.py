@@ -172,6 +172,8 @@ class Motion:
     ``reference``: what the reference was taken from, None when unknown: engines that see for
     themselves look at it as at ``track``. Like ``neutral``, one object stands for one reference.
     ``network``: what such an engine saw before; in place of ``track`` (motion templates).
+    ``mouth_seen``: False where something hides the driver's: then it rests, and ``track`` has no
+    picture.
     """
 
     timestamp_ns: int
@@ -189,6 +191,7 @@ class Motion:
     track: FaceTrack | None = None
     reference: FaceTrack | None = None
     network: NetworkMotion | None = None
+    mouth_seen: bool = True
 
     def __post_init__(self) -> None:
         _expect("Motion.expression", self.expression, np.float32, (LANDMARK_COUNT, 3))

@@ -33,6 +33,7 @@ from avatar.core.person import Person
 from avatar.stages.motion.between import SLOW_STEP_NS, Between
 from avatar.stages.motion.driving import UNCHANGED, Driven, Driving
 from avatar.stages.motion.expression import KnownPerson, LearningEyes, usual_closure
+from avatar.stages.motion.hidden_mouth import MouthAtRest, MouthSight
 from avatar.stages.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.stages.motion.rest import relaxed
 from avatar.stages.motion.smooth import HeadSmoother
@@ -122,7 +123,8 @@ class FaceRetargeter:
     ``person``: what is known of the driver; ``profile`` takes its resting face and pose as the
     reference, and the first tracked face's place. ``driving``: how far the avatar goes along.
     ``delay_s``: asked for every face: how much later than its capture it will be seen. Pose and
-    place are predicted by that much.
+    place are predicted by that much. ``watches_mouth``: whether a mouth that something hides comes
+    to rest (``MouthSight``); not for engines that look at the driver's picture themselves.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class FaceRetargeter:
         person: Person | None = None,
         driving: Driving = UNCHANGED,
         delay_s: Callable[[], float] = lambda: 0.0,
+        watches_mouth: bool = True,
     ) -> None:
         self._absolute = mode == "absolute"
         self._smooth = HeadSmoother(smoothing, person.noise if person is not None else None)
@@ -163,6 +166,8 @@ class FaceRetargeter:
         # From the first time on that a motion between two camera frames is asked for.
         self._between: Between | None = None
         self._step_ns: int | None = None  # between the last two faces in a row
+        self._sight = MouthSight() if watches_mouth else None
+        self._mouth = MouthAtRest()
         self._whose = 0  # ``FaceTrack.person`` of the last face
 
     def take_reference(self) -> None:
@@ -239,9 +244,11 @@ class FaceRetargeter:
             self._smooth.reset()
             self._begin_transition(now_ns)
         self._idle_since_ns = None
-        self._update_reference(track, face, now_ns)
+        seen = self._sees(track)
+        if seen or self._reference is None:  # of a mouth that is hidden nothing is known
+            self._update_reference(track, face, now_ns)
         make = self._absolute_motion if self._absolute else self._relative_motion
-        last, self._last_face = self._last_face, make(track, face)
+        last, self._last_face = self._last_face, self._mouth(make(track, face), seen)
         self._step_ns = 0 if last is None else track.timestamp_ns - last.timestamp_ns
         if self._between is not None:
             self._between.see(self._last_face)
@@ -249,12 +256,20 @@ class FaceRetargeter:
                 self._begin_transition(now_ns, min(self._step_ns, _GLIDE_NS), glides=True)
         return self._last_face
 
+    def _sees(self, track: FaceTrack) -> bool:
+        """Return whether the mouth is seen; that of a track without a picture is."""
+        if self._sight is None or track.face is None or track.camera is None:
+            return True
+        return self._sight.sees(track.camera.image, track.face, track.timestamp_ns)
+
     def _meet(self, person: int, now_ns: int) -> None:
         """Look for the reference again, and what else is one person's: it is somebody else."""
         self._whose = person
         self._smooth.reset()
         self._begin_transition(now_ns)
         self._eyes, self._between = LearningEyes(), None
+        if self._sight is not None:
+            self._sight.forget()
         self._reference, self._reference_score = None, np.inf
         self._search_until_ns = None
 
