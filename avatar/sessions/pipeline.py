@@ -23,6 +23,7 @@ from typing import Generic, TypeVar
 from avatar.core.clock import Clock
 from avatar.core.errors import SinkError, SourceEndedError, UsageError
 from avatar.core.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame, Presence
+from avatar.core.machine import release_memory
 from avatar.core.messages import Message, words_of
 from avatar.core.observe import Observer, Span, timed
 from avatar.core.stages import (
@@ -198,6 +199,7 @@ class Pipeline:
             stages.enter_context(self._tracker)
             stages.enter_context(self._generator)
             stages.enter_context(self._source)
+            release_memory()  # of what opening needed
             here = [o for o in self._outlets if isinstance(o.sink, InteractiveSink)]
             others = [o for o in self._outlets if o not in here]
             threads = [

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,8 @@ def test_a_run_reports_every_stage_and_draws_it(tmp_path: Path, unpaced: bool, h
     assert summary["cpu_ratio_to_tracker"] > 1
     assert summary["tracker_alone"]["before"]["cpu_ms"] > 0
     assert summary["counts"]["captured"] > 10
-    assert summary["machine"]["mediapipe"] == "0.10.33"
+    if importlib.util.find_spec("mediapipe") is not None:
+        assert summary["machine"]["mediapipe"] == "0.10.33"
     if unpaced:
         page = plot.read_text()
         assert Page(page).count("img") == 1
