@@ -146,6 +146,7 @@ class FaceRetargeter:
         self._delay_s = delay_s
         self._drive = Driven(driving)
         self._reference: _Reference | None = None
+        self._size_px = (0, 0)  # of the picture that places and sizes are counted in
         self._reference_score = np.inf
         self._search_until_ns: int | None = None
         self._searches = reference == "auto"
@@ -201,6 +202,7 @@ class FaceRetargeter:
         if track.face is not None and plausible(track.face):
             self._reference = self._relaxed_reference(track, track.face)
             self._reference_score = 0.0
+            self._size_px = track.face.image_size_px
 
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
@@ -247,6 +249,7 @@ class FaceRetargeter:
         seen = self._sees(track)
         if seen or self._reference is None:  # of a mouth that is hidden nothing is known
             self._update_reference(track, face, now_ns)
+        face = _in_size(face, self._size_px)
         make = self._absolute_motion if self._absolute else self._relative_motion
         last, self._last_face = self._last_face, self._mouth(make(track, face), seen)
         self._step_ns = 0 if last is None else track.timestamp_ns - last.timestamp_ns
@@ -337,6 +340,8 @@ class FaceRetargeter:
             if self._reference is not None and not self._absolute:
                 self._begin_transition(now_ns)
                 self._smooth.reset()
+            if self._reference is None or not self._absolute:
+                self._size_px = face.image_size_px
             self._reference = self._made_reference(track, face, asked)
             self._reference_score = score
             if asked:
@@ -477,6 +482,22 @@ def _yoked(gaze: Float32, rotation: Float32, shut: Float32) -> Float32:
 def _look_down(face: Face) -> Float32:
     """Return how far each eye looks down, float32 (2,) (left, right), −1 up to 1 down."""
     return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
+
+
+def _in_size(face: Face, size_px: tuple[int, int]) -> Face:
+    """Return ``face`` in a picture of (width, height) ``size_px`` instead of its own.
+
+    A camera that changes its size moves nothing: its pictures show the same middle, and as much
+    along their shorter side.
+    """
+    if face.image_size_px == size_px:
+        return face
+    scale = np.float32(min(size_px) / max(min(face.image_size_px), 1))
+    before, after = (
+        np.array([*sides, 0], np.float32) / np.float32(2) for sides in (face.image_size_px, size_px)
+    )
+    landmarks_px = (face.landmarks_px - before) * scale + after
+    return replace(face, landmarks_px=landmarks_px.astype(np.float32), image_size_px=size_px)
 
 
 def plausible(face: Face) -> bool:

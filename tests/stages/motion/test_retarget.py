@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar.core.choices import MotionMode
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import Face, Motion, Presence, still
 from avatar.stages.motion.driving import Driving
@@ -63,6 +64,26 @@ def test_another_person_has_a_reference_of_their_own_and_nothing_jumps(portrait_
     assert motion.scale == pytest.approx(1, abs=0.01)
     steps = np.abs(np.diff([before.translation, *moved], axis=0)).max()
     assert steps < 0.3, "a hundred pixels between two people are no movement"
+
+
+@pytest.mark.parametrize("mode", ["relative", "absolute"])
+@pytest.mark.parametrize("size", [(320, 240), (1280, 960), (1280, 720), (480, 640)])
+def test_a_camera_that_changes_its_size_moves_nothing(
+    portrait_face: Face, mode: MotionMode, size: tuple[int, int]
+) -> None:
+    """640×480 in another size, and cut out of or into another shape: the same person sits there."""
+    retargeter = FaceRetargeter(mode)
+    scale = min(size) / 480
+    face = posed(portrait_face, turn=(0, 0.1, 0), at_px=(350, 220))
+    middle = (size[0] / 2 + 30 * scale, size[1] / 2 - 20 * scale)
+    other = posed(portrait_face, turn=(0, 0.1, 0), at_px=middle, scale_px=60 * scale)
+    other = replace(other, image_size_px=size)
+    before = settled(retargeter, face, 90)
+    for k in range(90, 120):
+        motion = retargeter.retarget(track(other, k), k * FRAME_NS)
+        assert np.allclose(motion.translation, before.translation, atol=2e-3 * before.scale)
+        assert motion.scale == pytest.approx(before.scale, rel=2e-3)
+        assert np.abs(motion.expression - before.expression).max() < 2e-3
 
 
 def test_going_along_less_keeps_the_reference(portrait_face: Face) -> None:
