@@ -65,7 +65,7 @@ def test_a_camera_slower_than_the_output_is_measured_with_what_is_predicted(
     tmp_path: Path, home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "bench.json"
-    asked = replace(SHORT, fps=30.0, seconds=3.0)
+    asked = replace(SHORT, fps=30.0, seconds=6.0)
     assert bench(asked, home, unpaced=False, json_path=figures, plot=None, camera_fps=12) == 0
     summary = json.loads(figures.read_text())
     assert (summary["what"]["camera_fps"], summary["what"]["fps"]) == (12, 30)
