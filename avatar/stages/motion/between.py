@@ -104,6 +104,7 @@ def _moved(last: Motion, numbers: Float32, now_ns: int) -> Motion:
         translation=numbers[3:5] * unit,
         scale=float(np.exp(numbers[5])),
         expression=numbers[6:end].reshape(LANDMARK_COUNT, 3),
-        eye_closure=np.clip(numbers[end : end + 2], 0, 1),
+        # Eyes wider open than at the reference are less than 0 shut.
+        eye_closure=np.minimum(numbers[end : end + 2], 1),
         gaze=numbers[end + 2 :].reshape(2, 2),
     )

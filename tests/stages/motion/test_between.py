@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from avatar.core.face.rotation import vector_from_rotation
-from avatar.core.frames import Face, Motion, Presence
+from avatar.core.frames import Face, Motion, Presence, still
 from avatar.core.speech import at_rest
-from avatar.stages.motion.between import BETWEEN_NS
+from avatar.stages.motion.between import BETWEEN_NS, Between
 from avatar.stages.motion.retarget import FaceRetargeter
 from avatar.stages.motion.spoken import VoiceDriven
 from tests.stages.motion.faces import posed, track
@@ -92,8 +93,19 @@ def test_lids_close_between_frames_and_not_further_than_shut(portrait_face: Face
         face = posed(portrait_face, eyeBlinkLeft=blink, eyeBlinkRight=blink)
         seen = track(face, k // 2) if k % 2 == 0 else None
         motion = retargeter.retarget(seen, round(k * 1e9 / 60))
-        assert motion.eye_closure.min() >= -1e-6
         assert motion.eye_closure.max() <= 1 + 1e-6
+
+
+def test_eyes_that_are_wider_open_than_at_the_reference_stay_so() -> None:
+    """They are less than 0 shut: no flutter between two frames that say so."""
+    between = Between()
+    wide = still(0, 0, Presence.TRACKED)
+    wide = replace(wide, eye_closure=np.array([-0.3, -0.2], np.float32))
+    for k in range(12):
+        between.see(replace(wide, timestamp_ns=k * 33_333_333))
+    carried = between.at(11 * 33_333_333 + 16_666_666)
+    assert carried is not None
+    assert carried.eye_closure.tolist() == pytest.approx([-0.3, -0.2], abs=1e-3)
 
 
 def test_a_face_that_is_gone_is_not_carried_on(portrait_face: Face) -> None:
