@@ -210,7 +210,8 @@ class Options:
     )] = 0.0
     drive: Annotated[Drive, Option(
         "What moves the mouth: video, your face; audio, your voice, without a camera; auto, your "
-        "voice while no face or no mouth is seen; both, like auto, and the lips close at your p, b and m.",
+        "voice while no face or no mouth is seen; both, like auto, and the lips close at your p, b "
+        "and m.",
         engines=_OWN, **_SOUND,
     )] = "video"
     encoder: Annotated[str, Option(
