@@ -33,26 +33,19 @@ from avatar.core.person import Person
 from avatar.stages.motion.between import SLOW_STEP_NS, Between
 from avatar.stages.motion.driving import UNCHANGED, Driven, Driving
 from avatar.stages.motion.expression import KnownPerson, LearningEyes, usual_closure
+from avatar.stages.motion.gaze import gaze_change, look_down, yoked
 from avatar.stages.motion.hidden_mouth import MouthAtRest, MouthSight
 from avatar.stages.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.stages.motion.rest import relaxed
 from avatar.stages.motion.smooth import HeadSmoother
+from avatar.stages.motion.usable_face import in_size, plausible
 
 HOLD_NS = 500_000_000
-# Landmarks farther away than so many pictures, or a smaller face, are the tracker's error.
-_FARTHEST, _LEAST_FACE_PX = 10, 4.0
 REFERENCE_SEARCH_NS = 2_000_000_000
 CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
 # What a slow camera saw is reached in so long at the most.
 _GLIDE_NS = 120_000_000
-_LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDownRight"]]
-_LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
-# An iris looking all the way up or down moves by this share of the eye's width.
-_LOOK_REACH = np.float32(0.1)
-# Sine of a turn at which one eye alone is believed; what is kept of a difference between the eyes,
-# and the most of it, eye widths.
-_ASIDE, _APART_SHARE, _MOST_APART = 0.5, 0.3, 0.015
 _BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 # Expressions count against a neutral face; looking somewhere does not.
 _EXPRESSIVE = [
@@ -249,7 +242,7 @@ class FaceRetargeter:
         seen = self._sees(track)
         if seen or self._reference is None:  # of a mouth that is hidden nothing is known
             self._update_reference(track, face, now_ns)
-        face = _in_size(face, self._size_px)
+        face = in_size(face, self._size_px)
         make = self._absolute_motion if self._absolute else self._relative_motion
         last, self._last_face = self._last_face, self._mouth(make(track, face), seen)
         self._step_ns = 0 if last is None else track.timestamp_ns - last.timestamp_ns
@@ -353,7 +346,7 @@ class FaceRetargeter:
             # Who asks for a moment wants it as it is.
             if self._searches and not asked and not self._absolute:
                 return self._relaxed_reference(track, face)
-            return _Reference(head, _look_down(face), track)
+            return _Reference(head, look_down(face), track)
         rest = HeadShape(
             self._person.neutral, self._person.rest_rotation, head.centre_px, head.scale_px
         )
@@ -362,7 +355,7 @@ class FaceRetargeter:
     def _relaxed_reference(self, track: FaceTrack, face: Face) -> _Reference:
         """Return the face as a reference, without what its scores say it does."""
         head, rested = relaxed(decompose(face), face)
-        return _Reference(head, _look_down(face), replace(track, face=rested))
+        return _Reference(head, look_down(face), replace(track, face=rested))
 
     def _is_better_match(self, face: Face) -> bool:
         """Return whether ``face`` looks more like the wanted one than any before."""
@@ -390,6 +383,7 @@ class FaceRetargeter:
             shut = self._known.closure(head.shape, self._known.scores(face.blendshapes, head.shape))
         else:
             shut = self._eyes(head.shape, reference.shape, face.blendshapes, track.timestamp_ns)
+        moved = gaze_change(face, head.shape, reference.shape, self._reference.look_down)
         return Motion(
             timestamp_ns=track.timestamp_ns,
             index=track.index,
@@ -402,7 +396,7 @@ class FaceRetargeter:
             scale=head.scale_px / reference.scale_px,
             blendshapes=blendshapes,
             eye_closure=shut,
-            gaze=_yoked(_gaze_change(face, head.shape, self._reference), head.rotation, shut),
+            gaze=yoked(moved, head.rotation, shut),
             track=track,
             reference=self._reference.track,
         )
@@ -450,62 +444,3 @@ class FaceRetargeter:
             self._from = None
             return motion
         return blend(self._from, motion, t if self._glides else eased(t))
-
-
-def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:
-    """Return how far each iris moved since the reference, float32 (2, 2), eye widths.
-
-    Sideways the iris's landmarks are exact. Up and down lids hide it, and the look blendshapes
-    know better: each counts half.
-    """
-    gaze = iris_offset(shape) - iris_offset(reference.head.shape)
-    down = _look_down(face) - reference.look_down
-    gaze[:, 1] = 0.5 * gaze[:, 1] + 0.5 * _LOOK_REACH * down
-    return gaze.astype(np.float32)
-
-
-def _yoked(gaze: Float32, rotation: Float32, shut: Float32) -> Float32:
-    """Return ``gaze`` with both eyes looking the same way.
-
-    Eyes turn together; apart from looking at something near, which a camera never is, what they
-    differ by is the tracker's error (the farther eye of a turned head, an eye that is shut). So
-    the eye that is seen better counts more, and little of the difference is kept.
-    """
-    # A head turned to the right of the picture (positive about y) shows its right eye.
-    aside = float(np.clip(rotation[0, 2] / _ASIDE, -1, 1))
-    seen = np.array([1 - aside, 1 + aside], np.float32) * np.clip(1 - shut, 0, 1) + 1e-3
-    both = (seen @ gaze) / seen.sum()
-    apart = (gaze - both) * np.array([_APART_SHARE, 0], np.float32)
-    return np.asarray(both + np.clip(apart, -_MOST_APART, _MOST_APART), np.float32)
-
-
-def _look_down(face: Face) -> Float32:
-    """Return how far each eye looks down, float32 (2,) (left, right), −1 up to 1 down."""
-    return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
-
-
-def _in_size(face: Face, size_px: tuple[int, int]) -> Face:
-    """Return ``face`` in a picture of (width, height) ``size_px`` instead of its own.
-
-    A camera that changes its size moves nothing: its pictures show the same middle, and as much
-    along their shorter side.
-    """
-    if face.image_size_px == size_px:
-        return face
-    scale = np.float32(min(size_px) / max(min(face.image_size_px), 1))
-    before, after = (
-        np.array([*sides, 0], np.float32) / np.float32(2) for sides in (face.image_size_px, size_px)
-    )
-    landmarks_px = (face.landmarks_px - before) * scale + after
-    return replace(face, landmarks_px=landmarks_px.astype(np.float32), image_size_px=size_px)
-
-
-def plausible(face: Face) -> bool:
-    """Return whether all numbers are finite and the landmarks lie where a camera sees a face."""
-    width, height = face.image_size_px
-    points = face.landmarks_px
-    if not np.abs(points).max() < _FARTHEST * max(width, height):  # false for NaN as well
-        return False
-    if float(np.ptp(points[:, :2], axis=0).max()) < _LEAST_FACE_PX:
-        return False
-    return bool(np.isfinite(face.blendshapes).all() and np.isfinite(face.pose).all())

@@ -7,8 +7,9 @@ from avatar.core.choices import MotionMode
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import Face, Motion, Presence, still
 from avatar.stages.motion.driving import Driving
+from avatar.stages.motion.gaze import yoked
 from avatar.stages.motion.idle import idle_blink
-from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, _yoked, blend
+from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, blend
 from tests.stages.motion.faces import posed, track, with_jaw_open
 
 FRAME_NS = round(1e9 / 30)
@@ -200,7 +201,7 @@ def test_eyes_look_the_same_way() -> None:
     """Whatever the tracker says of each eye, both move together."""
     level = np.eye(3, dtype=np.float32)
     apart = np.array([[0.2, 0.1], [-0.2, -0.1]], np.float32)
-    left, right = _yoked(apart, level, np.zeros(2, np.float32))
+    left, right = yoked(apart, level, np.zeros(2, np.float32))
     assert abs(left - right)[0] <= 0.031
     assert left[1] == right[1]
 
@@ -208,7 +209,7 @@ def test_eyes_look_the_same_way() -> None:
 def test_an_eye_that_is_shut_does_not_lead_the_other() -> None:
     level = np.eye(3, dtype=np.float32)
     gaze = np.array([[0.15, 0.0], [-0.3, 0.2]], np.float32)
-    left, right = _yoked(gaze, level, np.array([0.0, 1.0], np.float32))
+    left, right = yoked(gaze, level, np.array([0.0, 1.0], np.float32))
     assert left[0] == pytest.approx(0.15, abs=0.03)
     assert right[0] == pytest.approx(0.15, abs=0.03)
 
