@@ -20,6 +20,11 @@ from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.track.choice import detect_faces
 from tests import ROOT
+from tests.without import sitecustomize
+
+if sitecustomize.HIDDEN:  # for the programs that tests start, too
+    _paths = (str(ROOT / "tests" / "without"), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, _paths))
 
 # Tests do not time: an example that a busy machine delays is no failure.
 settings.register_profile("untimed", deadline=None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from avatar.core.counting import counted
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
-from avatar.core.observe import summarise
+from avatar.core.observe import predicted_summary, summarise
 from avatar.core.options import Options
 from avatar.core.outputs import check_output, write_json
 from avatar.core.terminal import say
@@ -32,8 +32,8 @@ def run(config: Options, home: Home) -> int:
     say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
     if "preview" in config.out:
         say(
-            "keys: 1–9 N P avatar · X reference · R search · M mirror · + − arrows view · "
-            "F overlay · L label · Q quit"
+            "keys: 1–9 N P avatar · X reference · R search · M mirror · O other person · "
+            "+ − arrows view · F overlay · L label · Q quit"
         )
     else:
         say("Ctrl-C ends")
@@ -66,6 +66,9 @@ def _report(session: LiveSession, path: Path | None) -> None:
             )
     if session.sound is not None:
         say(sound_summary(session.sound.report))
+    predicted = predicted_summary(summary["counts"])
+    if predicted:
+        say(predicted)
     captured = counted(summary["counts"].get("captured", 0), "frame")
     say(f"dropped {summary['dropped_share']:.1%} of {captured}")
     say(f"first frame {summary['first_frame_s']:.1f} s after the start of the program")

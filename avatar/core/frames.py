@@ -111,19 +111,26 @@ class FaceTrack:
     """What the tracker saw in one camera frame; ``face`` is None when it found nobody.
 
     ``camera`` is the frame itself, for engines that need the driver's pixels; a recorded
-    track has none.
+    track has none. ``person``: counts how often somebody else was chosen to be followed: with
+    another number the face is another person's.
     """
 
     timestamp_ns: int
     index: int
     face: Face | None
     camera: CameraFrame | None = None
+    person: int = 0
 
 
 class Presence(Enum):
-    """Where a motion comes from: a face, the last face, or nobody."""
+    """Where a motion comes from: a face, the last face, or nobody.
+
+    ``PREDICTED``: between two camera frames, carried on from the last face; ``HELD``: that face
+    as it was.
+    """
 
     TRACKED = "tracked"
+    PREDICTED = "predicted"
     HELD = "held"
     IDLE = "idle"
 
@@ -161,10 +168,12 @@ class Motion:
     ``eye_closure``: float32 (2,), (left, right), 0 as open as the reference, 1 shut.
     ``gaze``: float32 (2, 2), rows (left, right), columns (x right, y down) in eye widths.
     Relative: displacement of the iris from the reference; absolute: from the eye's centre.
-    ``track``: what it was made from, None when held or idle.
+    ``track``: what it was made from, None when held or idle; of a predicted one the last.
     ``reference``: what the reference was taken from, None when unknown: engines that see for
     themselves look at it as at ``track``. Like ``neutral``, one object stands for one reference.
     ``network``: what such an engine saw before; in place of ``track`` (motion templates).
+    ``mouth_seen``: False where something hides the driver's: then it rests, and ``track`` has no
+    picture.
     """
 
     timestamp_ns: int
@@ -182,6 +191,7 @@ class Motion:
     track: FaceTrack | None = None
     reference: FaceTrack | None = None
     network: NetworkMotion | None = None
+    mouth_seen: bool = True
 
     def __post_init__(self) -> None:
         _expect("Motion.expression", self.expression, np.float32, (LANDMARK_COUNT, 3))

@@ -7,6 +7,7 @@ share by choice is in a ``Machine``, which is handed to them.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -177,6 +178,16 @@ def _frozen_garbage() -> Iterator[None]:
     finally:
         _frozen = False
         gc.unfreeze()  # what of the sessions stands in circles can go before the next one
+
+
+def release_memory() -> None:
+    """Give memory back that is free: glibc keeps what large arrays left behind in its heap.
+
+    Cutting a photograph leaves some fifty MB. On other systems nothing happens.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def collect_garbage() -> None:

@@ -160,26 +160,61 @@ def delivery(spans: list[Span]) -> Delivery:
     )
 
 
+def delivered(recorder: Recorder, sink: str, newest: int | None = None) -> list[Span]:
+    """Return the spans of the pictures that reached ``sink``, by their ends; the newest, or all.
+
+    Those of predicted motion begin with the last camera frame, too.
+    """
+    spans = [
+        span for kind in ("capture", "predicted")
+        for span in (
+            recorder.spans(f"{kind}→{sink}") if newest is None
+            else recorder.latest(f"{kind}→{sink}", newest)
+        )
+    ]  # fmt: skip
+    return sorted(spans, key=lambda span: span.end_ns)[-newest if newest is not None else None :]
+
+
 def dropped_share(counts: dict[str, int]) -> float:
-    """Return how many of the captured frames a busy stage dropped, 0 to 1."""
+    """Return how many pictures, captured or drawn between, a busy stage dropped, 0 to 1."""
     lost = sum(n for event, n in counts.items() if event.startswith("dropped."))
-    return lost / max(counts.get("captured", 0), 1)
+    return lost / max(counts.get("captured", 0) + counts.get("presence.predicted", 0), 1)
+
+
+def predicted_summary(counts: dict[str, int]) -> str:
+    """Return the words that say how many pictures were predicted; empty when none was."""
+    predicted, tracked = (counts.get(f"presence.{kind}", 0) for kind in ("predicted", "tracked"))
+    if not predicted:
+        return ""
+    return f"drawn: {tracked} from a tracked face, {predicted} predicted between two"
+
+
+def _predicted_latency(recorder: Recorder, sink: str) -> dict[str, Any]:
+    spans = recorder.spans(f"predicted→{sink}")
+    times = asdict(distribution([span.ms for span in spans]))
+    return {"predicted_latency": times} if spans else {}
 
 
 def summarise(recorder: Recorder) -> dict[str, Any]:
     """Return everything a session recorded, ready for JSON.
 
-    Latencies are from the capture timestamp to the end of the sink's write.
+    Latencies are from the capture timestamp to the end of the sink's write. Where pictures were
+    drawn between two camera frames, ``predicted_latency`` is theirs, from the frame before: none
+    of them shortens or lengthens ``latency``. ``delivery`` is of both.
     """
     stages, sinks = {}, {}
     for stage in recorder.stages():
         spans = recorder.spans(stage)
         times = asdict(distribution([span.ms for span in spans]))
         if stage.startswith("capture→"):
-            sinks[stage.removeprefix("capture→")] = {
+            name = stage.removeprefix("capture→")
+            sinks[name] = {
                 "latency": times,
-                "delivery": asdict(delivery(spans)),
+                **_predicted_latency(recorder, name),
+                "delivery": asdict(delivery(delivered(recorder, name))),
             }
+        elif stage.startswith("predicted→"):
+            continue
         else:
             stages[stage] = times
     counts = recorder.counts()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Group = Literal["camera", "picture", "movement", "label"]
-Change = Literal["picture", "movement", "driving", "label", "mirror", "restart"]
+Change = Literal["picture", "movement", "driving", "label", "mirror", "person", "restart"]
 """What is made again when an option changes while running; ``restart``: it cannot change."""
 
 

@@ -118,7 +118,9 @@ class Options:
         metavar="WxH", on=(RUN, ANIMATE, BENCH, STUDIO), main=True,
     )] = "1280x720"
     fps: Annotated[float, Option(
-        "Output frame rate.", on=(RUN,), bounds=(1, 120, 1), unit="frames a second",
+        "Output frame rate; cameras are asked for it. From a slower camera the avatar's movement "
+        "is predicted between two pictures.",
+        on=(RUN, BENCH), bounds=(1, 120, 1), unit="frames a second",
     )] = 30.0
     mirror: Annotated[bool, Option(
         "Move as your mirror image would.", on=(RUN,), page="movement", change="mirror",
@@ -212,7 +214,8 @@ class Options:
     )] = 0.0
     drive: Annotated[Drive, Option(
         "What moves the mouth: video, your face; audio, your voice, without a camera; auto, your "
-        "voice while no face is seen; both, like auto, and the lips close at your p, b and m.",
+        "voice while no face or no mouth is seen; both, like auto, and the lips close at your p, b "
+        "and m.",
         engines=_OWN, **_SOUND,
     )] = "video"
     encoder: Annotated[str, Option(
@@ -249,7 +252,7 @@ class Options:
     )] = False
     hotkeys: Annotated[bool, Option(
         "Listen for keys while another window has the focus: ctrl+alt+1 to 9 avatar, N and P next "
-        "and previous, X reference, R search, M mirror, Q quit.",
+        "and previous, X reference, R search, M mirror, O other person, Q quit.",
         on=(RUN,),
     )] = False
     hotkey: Annotated[tuple[str, ...], Option(
@@ -269,8 +272,9 @@ class Options:
     )] = "auto"
     person: Annotated[str, Option(
         "Whom to follow where several people are seen: largest, left or right in the camera's "
-        "picture, or a number by size.",
-        metavar="largest|left|right|N", on=(RUN, ANIMATE, STUDIO, DRIVER),
+        "picture, or a number by size. The key O follows the next one.",
+        metavar="largest|left|right|N", on=(RUN, ANIMATE, STUDIO, DRIVER), page="camera",
+        offered=("largest", "left", "right", "2", "3"), change="person",
     )] = "largest"
     face_model: Annotated[Path | None, Option(
         "MediaPipe's face_landmarker.task (default: the installed one).",

@@ -62,6 +62,20 @@ class Tracker(Stage, Protocol):
         ...
 
 
+@runtime_checkable
+class ChoosingTracker(Tracker, Protocol):
+    """A tracker that can be told whom to follow where it sees several people."""
+
+    def follow(self, person: str) -> None:
+        """Follow another person from the next frame on; from any thread.
+
+        ``person``: ``largest``, ``left``, ``right``, a number by size, or ``next``: the next one
+        to the right in the picture, after the last one the first. Who is not there is not
+        followed, and whoever is followed stays.
+        """
+        ...
+
+
 class Retargeter(Protocol):
     """Turns what was seen into how the avatar moves; owns smoothing, references and idling."""
 

@@ -25,7 +25,7 @@ from avatar.core.errors import SinkError, SourceEndedError, UsageError
 from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
-from avatar.core.observe import Recorder, summarise
+from avatar.core.observe import Recorder, predicted_summary, summarise
 from avatar.core.options import Options
 from avatar.core.outputs import write_json
 from avatar.core.pictures import jpeg
@@ -117,7 +117,9 @@ def _fitted(image: UInt8Image) -> UInt8Image:
     return np.asarray(framed, np.uint8)
 
 
-def tracker_alone(frames: JpegFrames, face_model: Path, clock: Clock, seconds: float) -> Alone:
+def tracker_alone(
+    frames: JpegFrames, face_model: Path, clock: Clock, seconds: float, fps: float = CAMERA_FPS
+) -> Alone:
     """Track at the camera's pace with nothing else running; decoding is not counted."""
     never = threading.Event()
     walls, cpu = [], 0.0
@@ -125,9 +127,9 @@ def tracker_alone(frames: JpegFrames, face_model: Path, clock: Clock, seconds: f
     unit: TrackerName = "mediapipe" if find_spec("mediapipe") else "auto"
     with create_tracker(face_model, unit) as tracker:
         start_ns = clock.now_ns()
-        for index in range(int(seconds * CAMERA_FPS)):
+        for index in range(int(seconds * fps)):
             image = frames[index % len(frames)]
-            clock.wait_until_ns(start_ns + round(index * 1e9 / CAMERA_FPS), never)
+            clock.wait_until_ns(start_ns + round(index * 1e9 / fps), never)
             before, cpu_before = clock.now_ns(), cpu_s()
             tracker.track(CameraFrame(image, before, index))
             if index >= 10:
@@ -169,10 +171,11 @@ class _Window:
 
 def bench(
     config: Options, home: Home, *, unpaced: bool, json_path: Path | None, plot: Path | None,
-    out: str = "none",
+    out: str = "none", camera_fps: float | None = None,
 ) -> int:  # fmt: skip
     """Measure and report; return the exit status. ``config.seconds`` is the measured time.
 
+    ``camera_fps``: frames a second that the camera gives; None: as many as ``config.fps``.
     ``out``: where frames go, in place of the config's; what it takes is a line of the table.
     """
     config = replace(config, out=(out,))
@@ -181,16 +184,19 @@ def bench(
     model = find_face_model(config.face_model, home)
     clock = MonotonicClock()
     say(f"reading {config.camera} …")
-    frames = load_frames(config.camera, CAMERA_FPS)
-    before = tracker_alone(frames, model, clock, _ALONE_S)
-    recorder, window, first_s = _session(config, home, frames, clock, seconds, unpaced)
+    pace = camera_fps or config.fps
+    frames = load_frames(config.camera, pace)
+    before = tracker_alone(frames, model, clock, _ALONE_S, pace)
+    recorder, window, first_s = _session(
+        config, home, frames, clock, seconds, None if unpaced else pace
+    )
     if not recorder.spans(f"capture→{window.sink}"):
         raise SinkError(
             f"nothing to measure: no picture reached {window.sink} after the first "
             f"{_WARM_UP_S:g} s. Check --out, and measure for longer"
         )
-    after = tracker_alone(frames, model, clock, _ALONE_S)
-    summary = _summary(config, recorder, window, (before, after), unpaced)
+    after = tracker_alone(frames, model, clock, _ALONE_S, pace)
+    summary = _summary(config, recorder, window, (before, after), None if unpaced else pace)
     summary["first_frame_s"] = first_s
     _print(summary)
     if json_path is not None:
@@ -211,11 +217,13 @@ def _session(
     frames: JpegFrames,
     clock: Clock,
     seconds: float,
-    unpaced: bool,
+    pace: float | None,
 ) -> tuple[Recorder, _Window, float]:
-    """Run the live session on the replayed frames; the first seconds are not counted."""
-    fps = 1000.0 if unpaced else CAMERA_FPS
-    settings = replace(config, fps=120.0 if unpaced else config.fps)
+    """Run the live session on the replayed frames; the first seconds are not counted.
+
+    ``pace``: the camera's frames a second; None: as fast as they are taken.
+    """
+    settings = replace(config, fps=120.0 if pace is None else config.fps)
     recorder = Recorder(limit=200_000)
     constructing_ns = clock.now_ns()
     session = LiveSession(
@@ -223,7 +231,7 @@ def _session(
         say,
         home=home,
         clock=clock,
-        source=ReplaySource(frames, fps, clock, loop=True),
+        source=ReplaySource(frames, pace or 1000.0, clock, loop=True),
         recorder=recorder,
     )
     window = _Window(session, session.first_sink)
@@ -253,7 +261,7 @@ def _summary(
     recorder: Recorder,
     window: _Window,
     alone: tuple[Alone, Alone],
-    unpaced: bool,
+    pace: float | None,
 ) -> dict[str, Any]:
     tracker_cpu_ms = (alone[0].cpu_ms + alone[1].cpu_ms) / 2
     summary = summarise(recorder)
@@ -268,7 +276,9 @@ def _summary(
             "frame": config.frame,
             "camera_size": "×".join(map(str, CAMERA_SIZE_PX)),
             "size": config.size,
-            "paced": not unpaced,
+            "paced": pace is not None,
+            "camera_fps": pace,
+            "fps": config.fps if pace is not None else None,
         },
         "machine": machine(),
         **summary,
@@ -302,6 +312,7 @@ def _print(summary: dict[str, Any]) -> None:
     alone = summary["tracker_alone"]
     memory = summary["memory_mb"]
     for line in (
+        *_drawn_from(summary),
         f"delivered {delivery['fps']:.2f} fps; interval jitter {delivery['jitter_ms']:.1f} ms",
         f"dropped {summary['dropped_share']:.2%} of {summary['counts']['captured']} ({why})",
         f"CPU {summary['cpu_ms_a_frame']:.1f} ms a frame = "
@@ -314,8 +325,20 @@ def _print(summary: dict[str, Any]) -> None:
         console.print(line, soft_wrap=True)
 
 
+def _drawn_from(summary: dict[str, Any]) -> list[str]:
+    """Return the line that says how many pictures were not seen but predicted, if any were."""
+    line = predicted_summary(summary["counts"])
+    sink = next(iter(summary["sinks"].values()))
+    if not line or "predicted_latency" not in sink:
+        return []
+    late = sink["predicted_latency"]
+    return [f"{line}, {late['p50_ms']:.1f} ms after the frame before (95 %: {late['p95_ms']:.1f})"]
+
+
 def _title(what: dict[str, Any]) -> str:
-    pace = "30 fps" if what["paced"] else "as fast as it goes"
+    rates = (what["camera_fps"], what["fps"])
+    apart = " to ".join(f"{rate:g}" for rate in dict.fromkeys(rates) if rate is not None)
+    pace = f"{apart} fps" if what["paced"] else "as fast as it goes"
     return (
         f"{what['camera']} at {what['camera_size']}, {pace} → {', '.join(what['avatar'])}, "
         f"{what['engine']}, {what['frame']} {what['size']} I420"

@@ -15,7 +15,11 @@ import numpy as np
 
 from avatar.core.frames import CameraFrame, FaceTrack
 from avatar.core.stages import Tracker
+from avatar.stages.motion.hidden_mouth import MouthSight
 from avatar.stages.motion.retarget import REFERENCE_SEARCH_NS, neutrality
+
+# A mouth that something hides stands for no other one where a single one is seen.
+_HIDDEN = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,7 @@ def look_ahead(frames: Iterable[CameraFrame], tracker: Tracker) -> FirstLook:
     tracks: list[FaceTrack] = []
     best: FaceTrack | None = None
     least, until_ns = np.inf, None
+    sight = MouthSight()
     for frame in frames:
         if until_ns is not None and frame.timestamp_ns > until_ns:
             break
@@ -45,6 +50,8 @@ def look_ahead(frames: Iterable[CameraFrame], tracker: Tracker) -> FirstLook:
             continue
         until_ns = until_ns or frame.timestamp_ns + REFERENCE_SEARCH_NS
         score = neutrality(track.face)
+        if not sight.sees(frame.image, track.face, frame.timestamp_ns):
+            score += _HIDDEN
         if score < least:
             best, least = replace(track, camera=frame), score
     return FirstLook(best, tuple(tracks))

@@ -23,6 +23,7 @@ ACTIONS: dict[str, str] = {
     "reference": "x",
     "search": "r",
     "mirror": "m",
+    "person": "o",
     "label": "l",
     "closer": "+",
     "farther": "-",
@@ -37,6 +38,7 @@ DEFAULT_KEYS: dict[str, str] = {
     "reference": "ctrl+alt+x",
     "search": "ctrl+alt+r",
     "mirror": "ctrl+alt+m",
+    "person": "ctrl+alt+o",
     "stop": "ctrl+alt+q",
 }
 # As people write them, and as pynput does.

@@ -18,11 +18,19 @@ from avatar.core.errors import UsageError
 from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
-from avatar.core.messages import Message
-from avatar.core.observe import Recorder, dropped_share
+from avatar.core.messages import Message, words_of
+from avatar.core.observe import Recorder, delivered, dropped_share
 from avatar.core.options import Options, changeable, flag_of, takes_options
 from avatar.core.outputs import same_file
-from avatar.core.stages import FrameSink, FrameSource, Generator, Labeller, Retargeter, Tracker
+from avatar.core.stages import (
+    ChoosingTracker,
+    FrameSink,
+    FrameSource,
+    Generator,
+    Labeller,
+    Retargeter,
+    Tracker,
+)
 from avatar.library.face_model import find_face_model
 from avatar.sessions.delay import MeasuredDelay
 from avatar.sessions.engines import OpenEngine, find_engine, open_engine
@@ -43,14 +51,14 @@ from avatar.stages.sources.absent import AbsentSource
 from avatar.stages.sources.mirror import MirroredSource
 from avatar.stages.sources.rate import RateWatch
 from avatar.stages.sources.reconnect import ReconnectingSource
-from avatar.stages.track.choice import choose_tracker, create_tracker
+from avatar.stages.track.choice import CANNOT_CHOOSE, choose_tracker, create_tracker
 from avatar.web.server import need_studio_extra
 
 CAMERA_SIZE_PX = (640, 480)
 _PICTURE, _MOVEMENT = changeable("picture"), changeable("movement")
 _DRIVING, _LABEL = changeable("driving"), changeable("label")
 # Camera and outputs are changed by other means, and not looked at here.
-_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "camera", "out"}
+_CHANGEABLE = _PICTURE | _MOVEMENT | _DRIVING | _LABEL | {"mirror", "person", "camera", "out"}
 _PAN_STEP, _ZOOM_STEP = 0.03, 1.06
 
 
@@ -124,9 +132,10 @@ class LiveSession:
         retargeter: Retargeter = self._retargeter
         if self.sound is not None:
             retargeter = self.sound.drive(retargeter, photos[0].face)
+        self._tracker = create_tracker(model, config.tracker, config.person, say)
         self._pipeline = Pipeline(
             self._mirror,
-            wrap_tracker(create_tracker(model, config.tracker, config.person)),
+            wrap_tracker(self._tracker),
             retargeter,
             wrap_generator(self._deck),
             self._labeller,
@@ -135,6 +144,7 @@ class LiveSession:
             observer=self.recorder,
             say=say,
             fps=config.fps,
+            between=_moves_between(config),
         )
 
     def _open_engine(self, config: Options) -> OpenEngine:
@@ -264,6 +274,8 @@ class LiveSession:
             names = ", ".join(map(flag_of, sorted(fixed)))
             raise UsageError(f"{names} cannot be changed while it runs: stop, and start again")
         retargeter = self._make_retargeter(config)  # checks what does not go together
+        if "person" in changed:
+            self.follow(config.person)
         if changed & (_PICTURE | _own_movement(config)):
             self._show(config)
         if changed & (_MOVEMENT | {"engine"}):
@@ -278,11 +290,27 @@ class LiveSession:
             self.take_reference()
         self.config = config
 
+    def follow(self, person: str) -> None:
+        """Follow another person before the camera; see ``ChoosingTracker``. From any thread.
+
+        The reference is looked for again. Raises ``UsageError`` where the tracker cannot choose.
+        """
+        if not isinstance(self._tracker, ChoosingTracker):
+            raise UsageError(CANNOT_CHOOSE)
+        self._tracker.follow(person)
+
+    def _follow_next(self) -> None:
+        try:
+            self.follow("next")
+        except UsageError as error:
+            self._say(words_of(error))
+
     def _show(self, config: Options) -> None:
         engine = self._open_engine(config)
         photo = engine.open_avatar(config.avatar[0], self._model, self._say)
         self._deck.show_only(photo.name, engine.make(photo, config.frame, config.size_px))
         self._photos = [photo]
+        self._pipeline.replace(between=_moves_between(config))
 
     def start_new_driver(self) -> None:
         """Start over with the person in front of the camera, who may be a new one.
@@ -336,6 +364,7 @@ class LiveSession:
             "x": self.take_reference,
             "r": self.search_reference,
             "m": self._toggle_mirror,
+            "o": self._follow_next,
             "+": lambda: self._deck.zoom(_ZOOM_STEP),
             "-": lambda: self._deck.zoom(1 / _ZOOM_STEP),
             "left": lambda: self._deck.pan(-_PAN_STEP, 0),
@@ -372,9 +401,10 @@ class LiveSession:
         if not self._overlay:
             return ""
         spans = self.recorder.latest(f"capture→{self._shown_in}", 31)
+        shown = delivered(self.recorder, self._shown_in, 31)
         if len(spans) < 2:
             return "starting"
-        fps = (len(spans) - 1) * 1e9 / max(spans[-1].end_ns - spans[0].end_ns, 1)
+        fps = (len(shown) - 1) * 1e9 / max(shown[-1].end_ns - shown[0].end_ns, 1)
         latency_ms = sorted(span.ms for span in spans)[len(spans) // 2]
         dropped = dropped_share(self.recorder.counts())
         return f"{fps:.0f} fps   {latency_ms:.0f} ms   {dropped:.1%} dropped   {self._deck.name}"
@@ -398,6 +428,11 @@ def open_camera(config: Options, clock: Clock, say: Callable[[str], None]) -> Fr
         )
     source = ReconnectingSource(source, clock, say)
     return RateWatch(source, config.fps, say, is_film=is_film)
+
+
+def _moves_between(config: Options) -> bool:
+    """Return whether predicted motion moves the engine: one that sees the driver sees no more."""
+    return not find_engine(config.engine).sees_driver
 
 
 def _own_movement(config: Options) -> frozenset[str]:

@@ -7,8 +7,9 @@
 
 Retargeting, drawing and labelling share a thread: together they take less than the tracker, and
 a hand-over between two threads costs more than the first and the last of them. That thread has
-the clock: when no camera frame comes, it continues at the output's rate with the held or idle
-avatar, so that the output never stops.
+the clock: from a camera slower than the output it draws predicted motion between two tracked faces,
+and when no camera frame comes, it continues at the output's rate with the held or idle avatar, so
+that the output never stops.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from avatar.core.clock import Clock
 from avatar.core.errors import SinkError, SourceEndedError, UsageError
-from avatar.core.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame
+from avatar.core.frames import CameraFrame, FaceTrack, GeneratedFrame, LabelledFrame, Presence
+from avatar.core.machine import release_memory
 from avatar.core.messages import Message, words_of
 from avatar.core.observe import Observer, Span, timed
 from avatar.core.stages import (
@@ -34,11 +36,10 @@ from avatar.core.stages import (
     Retargeter,
     Tracker,
 )
+from avatar.sessions.rhythm import Rhythm
 
 T = TypeVar("T")
 
-# Without a camera frame for this long the avatar moves by itself: two frames of a 15 fps camera.
-STALL_NS = 150_000_000
 _MAX_FAILURES = 30
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.5, 5.0
 
@@ -82,7 +83,8 @@ class Pipeline:
     """One live session from a source to its sinks.
 
     All stages are entered by ``run`` and left before it returns. ``say`` is told, in the user's
-    words, what goes wrong and what came back. ``fps`` bounds the output's rate.
+    words, what goes wrong and what came back. ``fps`` bounds the output's rate. ``between``:
+    whether pictures of predicted motion are drawn where the camera is slower than that.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Pipeline:
         observer: Observer,
         say: Callable[[str], None],
         fps: float = 30.0,
+        between: bool = True,
     ) -> None:
         self._source, self._tracker = source, tracker
         self._retargeter, self._generator, self._labeller = retargeter, generator, labeller
         self._clock, self._observer, self._say = clock, observer, say
         self._interval_ns = round(1e9 / fps)
+        self._rhythm = Rhythm(self._interval_ns, between=between)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._captured: Mailbox[CameraFrame] = Mailbox()
@@ -165,11 +169,14 @@ class Pipeline:
             outlet.join()
 
     def replace(
-        self, *, retargeter: Retargeter | None = None, labeller: Labeller | None = None
-    ) -> None:
-        """Replace the retargeter or the labeller from the next picture on; from any thread."""
+        self, *, retargeter: Retargeter | None = None, labeller: Labeller | None = None,
+        between: bool | None = None,
+    ) -> None:  # fmt: skip
+        """Replace what is given from the next picture on; from any thread."""
         self._retargeter = retargeter or self._retargeter
         self._labeller = labeller or self._labeller
+        if between is not None:
+            self._rhythm.between = between
 
     def say(self, line: str) -> None:
         """Tell the user."""
@@ -192,6 +199,7 @@ class Pipeline:
             stages.enter_context(self._tracker)
             stages.enter_context(self._generator)
             stages.enter_context(self._source)
+            release_memory()  # of what opening needed
             here = [o for o in self._outlets if isinstance(o.sink, InteractiveSink)]
             others = [o for o in self._outlets if o not in here]
             threads = [
@@ -314,26 +322,32 @@ class Pipeline:
 
     def _animate(self) -> None:
         failures = 0
-        last_ns = self._clock.now_ns()
-        index = -1
-        timeout_ns = STALL_NS
+        index, seen_ns = -1, self._clock.now_ns()
+        rhythm = self._rhythm
+        rhythm.begin(seen_ns)
         while True:
-            waited_ns = self._clock.now_ns() - last_ns
-            track = self._tracked.take(max(timeout_ns - waited_ns, 0) / 1e9)
+            wait_ns = rhythm.due_ns() - self._clock.now_ns()
+            track = self._tracked.take(max(wait_ns, 0) / 1e9)
             if self._stop.is_set() or (track is None and self._tracked.closed):
                 break
-            last_ns = self._clock.now_ns()
-            timeout_ns = STALL_NS if track is not None else self._interval_ns
-            index = track.index if track is not None else index
+            now_ns = self._clock.now_ns()
+            if track is not None:
+                rhythm.came(track.timestamp_ns, now_ns)
+                index, shown_ns, seen_ns = track.index, track.timestamp_ns, track.timestamp_ns
+            else:
+                between_ns = rhythm.waited(now_ns)
+                shown_ns = now_ns if between_ns is None else between_ns
+                seen_ns = now_ns if between_ns is None else seen_ns
             try:
-                labelled = self._draw(track, last_ns, index)
+                labelled = self._draw(track, shown_ns, index)
                 failures = 0
             except Exception as error:
                 failures = self._count_failure("generate", failures, error)
                 continue
+            rhythm.drew(self._clock.now_ns())
             self._drawn_ns = self._drawn_ns or self._clock.now_ns()
             for outlet in self._outlets:
-                outlet.offer(labelled)
+                outlet.offer(_Drawn(labelled, seen_ns))
         self._end_outlets()
 
     def _end_outlets(self) -> None:
@@ -345,7 +359,6 @@ class Pipeline:
             self._stop.set()
 
     def _draw(self, track: FaceTrack | None, now_ns: int, index: int) -> LabelledFrame:
-        now_ns = track.timestamp_ns if track is not None else now_ns
         with timed(self._observer, self._clock, "retarget", index):
             motion = self._retargeter.retarget(track, now_ns)
         with timed(self._observer, self._clock, "generate", index):
@@ -365,12 +378,20 @@ class Pipeline:
         return failures + 1
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A picture, and when the camera frame was captured that it shows or was carried on from."""
+
+    frame: LabelledFrame
+    seen_ns: int
+
+
 class _Outlet:
     """A sink with its mailbox and its retries; one failing does not touch the others."""
 
     def __init__(self, sink: FrameSink, pipeline: Pipeline) -> None:
         self.sink = sink
-        self.box: Mailbox[LabelledFrame] = Mailbox()
+        self.box: Mailbox[_Drawn] = Mailbox()
         self.ready = threading.Event()
         self.drained = threading.Event()
         self.first_ns: int | None = None
@@ -419,8 +440,8 @@ class _Outlet:
                 self.is_lost = True
                 self._tell(words_of(error))
 
-    def offer(self, frame: LabelledFrame) -> None:
-        if self.box.put(frame):
+    def offer(self, drawn: _Drawn) -> None:
+        if self.box.put(drawn):
             why = f"dropped.{self.sink.name} busy" if self._opened else f"away.{self.sink.name}"
             self._pipeline.observer.count(why)
 
@@ -454,9 +475,10 @@ class _Outlet:
 
     def serve_once(self, timeout_s: float | None) -> bool:
         """Deliver one frame if one comes; returns False once the box is closed and empty."""
-        frame = self.box.take(timeout_s)
-        if frame is None:
+        drawn = self.box.take(timeout_s)
+        if drawn is None:
             return timeout_s is not None
+        frame = drawn.frame
         clock, observer = self._pipeline.clock, self._pipeline.observer
         start_ns = clock.now_ns()
         try:
@@ -469,7 +491,8 @@ class _Outlet:
         self._settle(end_ns)
         self.first_ns = self.first_ns or end_ns
         observer.span(Span(f"sink {self.sink.name}", frame.index, start_ns, end_ns))
-        observer.span(Span(f"capture→{self.sink.name}", frame.index, frame.timestamp_ns, end_ns))
+        kind = "predicted" if frame.presence is Presence.PREDICTED else "capture"
+        observer.span(Span(f"{kind}→{self.sink.name}", frame.index, drawn.seen_ns, end_ns))
         observer.count(f"delivered.{self.sink.name}")
         return True
 

@@ -34,6 +34,7 @@ def make_retargeter(
         person=stored_person(config.profile, ProfileStore(home.profiles)),
         driving=driving(config),
         delay_s=delay_s,
+        watches_mouth=not find_engine(config.engine).sees_driver,
     )
 
 

@@ -6,6 +6,8 @@ import gc
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -311,3 +313,22 @@ def test_nothing_else_sets_what_belongs_to_the_whole_process() -> None:
         if SETTINGS.search(path.read_text(encoding="utf-8"))
     }
     assert found == {"avatar/core/machine.py"} | ENGINES
+
+
+FREED = """
+import numpy as np, psutil
+from avatar.core.machine import release_memory
+many = [np.ones(100_000, np.uint8) for _ in range(1200)]
+last = np.ones(100_000, np.uint8)  # the heap cannot shrink below it by itself
+del many
+mine = psutil.Process()
+before = mine.memory_info().rss
+release_memory()
+print((before - mine.memory_info().rss) // 2**20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps what was freed")
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 80

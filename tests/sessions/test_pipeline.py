@@ -200,6 +200,51 @@ def test_every_frame_that_leaves_is_labelled(portrait_face: Face) -> None:
         assert frame.image[: SIZE_PX[1] // 3, SIZE_PX[0] // 2 :].std() > 5
 
 
+class Slow(Source):
+    """A camera of some twenty frames a second."""
+
+    def read(self) -> CameraFrame | None:
+        self.go_on.wait(0.046)
+        return super().read()
+
+
+class UntilPredicted(Sink):
+    """Has enough once it got pictures that were predicted."""
+
+    def write(self, frame: LabelledFrame) -> None:
+        self.frames.append(frame)
+        if sum(frame.presence is Presence.PREDICTED for frame in self.frames) >= 5:
+            self.has_enough.set()
+
+
+def test_between_a_slow_cameras_frames_predicted_ones_are_drawn_and_counted_apart(
+    portrait_face: Face,
+) -> None:
+    sink = UntilPredicted()
+    made, recorder, _ = pipeline(Slow(10**6), [sink], Tracker(portrait_face), fps=60)
+    run_until(made, sink.has_enough)
+    kinds = [frame.presence for frame in sink.frames]
+    predicted, seen = kinds.count(Presence.PREDICTED), kinds.count(Presence.TRACKED)
+    assert len(recorder.spans("predicted→kept")) == predicted
+    assert len(recorder.spans("capture→kept")) == len(kinds) - predicted
+    assert recorder.counts()["presence.predicted"] >= predicted
+    assert seen > 9
+    # The camera's frame before is as old as it is: a predicted picture is no fresher than that.
+    begun = {span.index: span.start_ns for span in recorder.spans("capture→kept")}
+    for span in recorder.spans("predicted→kept"):
+        assert span.start_ns == begun.get(span.index, span.start_ns)
+    times = [frame.timestamp_ns for frame in sink.frames if frame.presence is not Presence.HELD]
+    assert times == sorted(times)
+
+
+def test_for_an_engine_that_sees_for_itself_nothing_is_predicted(portrait_face: Face) -> None:
+    sink = Sink(enough=30)
+    made, recorder, _ = pipeline(Slow(10**6), [sink], Tracker(portrait_face), fps=60)
+    made.replace(between=False)
+    run_until(made, sink.has_enough)
+    assert "presence.predicted" not in recorder.counts()
+
+
 def test_one_sink_that_fails_is_reopened_and_the_others_go_on(portrait_face: Face) -> None:
     weak, strong = Sink("weak", enough=6), Sink("strong", enough=12)
     weak.fail_once_at = 2

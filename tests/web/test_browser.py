@@ -295,6 +295,19 @@ def test_an_engine_that_cannot_draw_the_avatar_says_so_and_the_old_one_goes_on(p
     stop(page)
 
 
+def test_another_person_can_be_chosen_while_it_runs(page: Any) -> None:
+    start(page)
+    page.select_option("[data-option=person]", '"right"')
+    assert page.inner_text("label:has([data-option=person])").startswith("Whom to follow")
+    page.select_option("[data-option=person]", '"3"')
+    page.wait_for_selector("#said li:has-text('person 3 is not seen')", timeout=PATIENCE_MS)
+    page.click("#stage-title", force=True)
+    page.keyboard.press("o")
+    page.wait_for_selector("#said li:has-text('nobody else is seen')", timeout=PATIENCE_MS)
+    assert page.get_attribute("body", "data-phase") == "running"
+    stop(page)
+
+
 def test_keys_do_what_they_do_in_the_preview(page: Any) -> None:
     page.keyboard.press("?")
     assert page.is_visible("#help")

@@ -13,7 +13,7 @@ from avatar.core.choices import ComputeDevice, MotionMode
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.option import Option
-from avatar.core.options import PUBLISHED, Options, declared, default_of, flag_of
+from avatar.core.options import PUBLISHED, Options, check_bounds, declared, default_of, flag_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class BenchRequest:
     )] = "none"
     seconds: Annotated[float, Option("How long to measure.")] = 20.0
     unpaced: Annotated[bool, Option(
-        "As fast as possible, instead of 30 fps.", flag="--unpaced",
+        "As fast as possible, instead of --fps.", flag="--unpaced",
     )] = False
+    camera_fps: Annotated[float | None, Option(
+        "Frames a second of the replayed camera (default: those of --fps).",
+        bounds=(1, 120, 1), unit="frames a second",
+    )] = None
     glass: Annotated[bool, Option(
         "From light to light: show a changing code to the camera (--camera 0, or `loop` for no "
         "camera) and read it back at the end of the chain.",
@@ -67,6 +71,9 @@ class BenchRequest:
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` for two measurements at once, and for what this one does not use."""
+        check_bounds(self)
+        if self.unpaced and self.camera_fps is not None:
+            raise UsageError("--unpaced has no rate; leave --camera-fps or --unpaced out")
         asked = [name for name in _USED if name and getattr(self, name)]
         flags = [flag_of(name, BenchRequest) for name in asked]
         if len(asked) > 1:
@@ -84,7 +91,7 @@ class BenchRequest:
 
 
 _USED = {
-    "": ("camera", "out", "seconds", "unpaced", "json", "plot", "force"),
+    "": ("camera", "out", "seconds", "unpaced", "camera_fps", "json", "plot", "force"),
     "glass": ("camera", "seconds", "json", "force"),
     "steadiness": ("camera", "clips", "quick", "json", "plot", "force"),
     "quality": ("clips", "avatars", "quick", "html", "json", "force"),
@@ -143,6 +150,7 @@ def bench(
         config,
         home,
         unpaced=request.unpaced,
+        camera_fps=request.camera_fps,
         json_path=request.json,
         plot=request.plot,
         out=request.out,

@@ -23,7 +23,7 @@ from avatar.core.frames import CameraFrame, FaceTrack
 from avatar.core.home import Home
 from avatar.core.machine import collect_garbage
 from avatar.core.messages import Message, words_of
-from avatar.core.observe import Recorder, dropped_share
+from avatar.core.observe import Recorder, delivered, dropped_share
 from avatar.core.options import Options
 from avatar.core.stages import FrameSource, Tracker
 from avatar.library.profiles import ProfileStore
@@ -38,7 +38,7 @@ from avatar.web.control import Event
 Phase = Literal["stopped", "starting", "running", "stopping"]
 PAGE_CAMERA = "page"
 _KEPT_LINES = 40
-_KEYS = frozenset(("x", "r", "m", "+", "-", "left", "right", "up", "down", "l"))
+_KEYS = frozenset(("x", "r", "m", "o", "+", "-", "left", "right", "up", "down", "l"))
 _SPANS = 31
 _START_WITHIN_S = 30.0
 
@@ -391,7 +391,7 @@ def _text(values: dict[str, Any], name: str) -> str:
 
 
 def _rate(recorder: Recorder, sink: str) -> float | None:
-    ends = [span.end_ns for span in recorder.latest(f"capture→{sink}", _SPANS)]
+    ends = [span.end_ns for span in delivered(recorder, sink, _SPANS)]
     return (len(ends) - 1) * 1e9 / max(ends[-1] - ends[0], 1) if len(ends) > 1 else None
 
 

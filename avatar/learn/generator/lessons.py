@@ -97,7 +97,7 @@ def motions(
 
     All its usable frames are followed, so that a moment is the same whichever others are wanted.
     """
-    retargeter = FaceRetargeter("relative", "off")
+    retargeter = FaceRetargeter("relative", "off", watches_mouth=False)
     retargeter.begin_with(reference)
     usable = {watched.frames[i].index: i for i in watched.usable}
     wanted = set(moments)

@@ -277,7 +277,7 @@ def driven(
     watched: WatchedClip, moments: Sequence[int], source: ReferencePhoto
 ) -> Iterator[tuple[CameraFrame, Motion]]:
     """Yield the frames ``moments`` of a clip with the absolute motion that reproduces them."""
-    retargeter = FaceRetargeter("absolute", "off")
+    retargeter = FaceRetargeter("absolute", "off", watches_mouth=False)
     retargeter.begin_with(source.track)
     wanted = {watched.frames[i].index: watched.frames[i] for i in moments}
     for frame in watched.read():

@@ -13,7 +13,7 @@ from avatar.core.face.regions import signal_groups
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import CameraFrame, Face, FaceTrack, UInt8Image
 from avatar.core.observe import Recorder
-from avatar.stages.motion.retarget import plausible
+from avatar.stages.motion.usable_face import plausible
 from calibrate import Problem, Recording, Sample, Session, State
 
 # A face of fewer pixels across, or darker on the average (of 255), gives no good samples.

@@ -30,25 +30,22 @@ from avatar.core.frames import (
     still,
 )
 from avatar.core.person import Person
+from avatar.stages.motion.between import SLOW_STEP_NS, Between
 from avatar.stages.motion.driving import UNCHANGED, Driven, Driving
 from avatar.stages.motion.expression import KnownPerson, LearningEyes, usual_closure
+from avatar.stages.motion.gaze import gaze_change, look_down, yoked
+from avatar.stages.motion.hidden_mouth import MouthAtRest, MouthSight
 from avatar.stages.motion.idle import idle_blink, idle_rotation, idle_translation
 from avatar.stages.motion.rest import relaxed
 from avatar.stages.motion.smooth import HeadSmoother
+from avatar.stages.motion.usable_face import in_size, plausible
 
 HOLD_NS = 500_000_000
-# Landmarks farther away than so many pictures, or a smaller face, are the tracker's error.
-_FARTHEST, _LEAST_FACE_PX = 10, 4.0
 REFERENCE_SEARCH_NS = 2_000_000_000
 CLOCK_JUMP_NS = 1_000_000_000
 _TRANSITION_NS = 350_000_000
-_LOOKS_DOWN = [BLENDSHAPE_INDEX["eyeLookDownLeft"], BLENDSHAPE_INDEX["eyeLookDownRight"]]
-_LOOKS_UP = [BLENDSHAPE_INDEX["eyeLookUpLeft"], BLENDSHAPE_INDEX["eyeLookUpRight"]]
-# An iris looking all the way up or down moves by this share of the eye's width.
-_LOOK_REACH = np.float32(0.1)
-# Sine of a turn at which one eye alone is believed; what is kept of a difference between the eyes,
-# and the most of it, eye widths.
-_ASIDE, _APART_SHARE, _MOST_APART = 0.5, 0.3, 0.015
+# What a slow camera saw is reached in so long at the most.
+_GLIDE_NS = 120_000_000
 _BLINKS = [BLENDSHAPE_INDEX[f"eyeBlink{side}"] for side in ("Left", "Right")]
 # Expressions count against a neutral face; looking somewhere does not.
 _EXPRESSIVE = [
@@ -119,7 +116,8 @@ class FaceRetargeter:
     ``person``: what is known of the driver; ``profile`` takes its resting face and pose as the
     reference, and the first tracked face's place. ``driving``: how far the avatar goes along.
     ``delay_s``: asked for every face: how much later than its capture it will be seen. Pose and
-    place are predicted by that much.
+    place are predicted by that much. ``watches_mouth``: whether a mouth that something hides comes
+    to rest (``MouthSight``); not for engines that look at the driver's picture themselves.
     """
 
     def __init__(
@@ -131,6 +129,7 @@ class FaceRetargeter:
         person: Person | None = None,
         driving: Driving = UNCHANGED,
         delay_s: Callable[[], float] = lambda: 0.0,
+        watches_mouth: bool = True,
     ) -> None:
         self._absolute = mode == "absolute"
         self._smooth = HeadSmoother(smoothing, person.noise if person is not None else None)
@@ -140,6 +139,7 @@ class FaceRetargeter:
         self._delay_s = delay_s
         self._drive = Driven(driving)
         self._reference: _Reference | None = None
+        self._size_px = (0, 0)  # of the picture that places and sizes are counted in
         self._reference_score = np.inf
         self._search_until_ns: int | None = None
         self._searches = reference == "auto"
@@ -156,6 +156,13 @@ class FaceRetargeter:
         self._from: Motion | None = None
         self._transition_from_ns = 0
         self._transition_ns = _TRANSITION_NS
+        self._glides = False
+        # From the first time on that a motion between two camera frames is asked for.
+        self._between: Between | None = None
+        self._step_ns: int | None = None  # between the last two faces in a row
+        self._sight = MouthSight() if watches_mouth else None
+        self._mouth = MouthAtRest()
+        self._whose = 0  # ``FaceTrack.person`` of the last face
 
     def take_reference(self) -> None:
         """Take the next tracked face as the reference; safe from any thread."""
@@ -188,21 +195,25 @@ class FaceRetargeter:
         if track.face is not None and plausible(track.face):
             self._reference = self._relaxed_reference(track, track.face)
             self._reference_score = 0.0
+            self._size_px = track.face.image_size_px
 
     def retarget(self, track: FaceTrack | None, now_ns: int) -> Motion:
         """Return the motion for ``now_ns``; ``track`` is None when no camera frame came.
 
-        A face of impossible numbers counts as no face, and a track that is older than the last
-        one as none. A clock that jumped back by more than a second counts as a new one.
+        Shortly after a face it is that face's motion carried on (``Presence.PREDICTED``). A face of
+        impossible numbers counts as no face, and a track that is older than the last one as none. A
+        clock that jumped back by more than a second counts as a new one.
         """
         if track is not None and self._is_stale(track.timestamp_ns):
             track = None
         face = track.face if track is not None else None
         if track is not None and face is not None and plausible(face):
             motion = self._tracked(track, face, now_ns)
+        elif track is None:
+            motion = self._carried_on(now_ns) or self._untracked(-1, now_ns)
         else:
-            index = track.index if track is not None else -1
-            motion = self._untracked(index, now_ns)
+            self._step_ns = None
+            motion = self._untracked(track.index, now_ns)
         self._shown = self._smooth_jump(motion, now_ns)
         return self._drive(self._shown, self._reference.head if self._reference else None)
 
@@ -221,15 +232,52 @@ class FaceRetargeter:
         return False
 
     def _tracked(self, track: FaceTrack, face: Face, now_ns: int) -> Motion:
+        if track.person != self._whose:
+            self._meet(track.person, now_ns)
         returned = self._last_face is not None and self._idle_since_ns is not None
         if returned or self._last_face is None:
             self._smooth.reset()
             self._begin_transition(now_ns)
         self._idle_since_ns = None
-        self._update_reference(track, face, now_ns)
+        seen = self._sees(track)
+        if seen or self._reference is None:  # of a mouth that is hidden nothing is known
+            self._update_reference(track, face, now_ns)
+        face = in_size(face, self._size_px)
         make = self._absolute_motion if self._absolute else self._relative_motion
-        self._last_face = make(track, face)
+        last, self._last_face = self._last_face, self._mouth(make(track, face), seen)
+        self._step_ns = 0 if last is None else track.timestamp_ns - last.timestamp_ns
+        if self._between is not None:
+            self._between.see(self._last_face)
+            if self._from is None and SLOW_STEP_NS < self._step_ns < HOLD_NS:
+                self._begin_transition(now_ns, min(self._step_ns, _GLIDE_NS), glides=True)
         return self._last_face
+
+    def _sees(self, track: FaceTrack) -> bool:
+        """Return whether the mouth is seen; that of a track without a picture is."""
+        if self._sight is None or track.face is None or track.camera is None:
+            return True
+        return self._sight.sees(track.camera.image, track.face, track.timestamp_ns)
+
+    def _meet(self, person: int, now_ns: int) -> None:
+        """Look for the reference again, and what else is one person's: it is somebody else."""
+        self._whose = person
+        self._smooth.reset()
+        self._begin_transition(now_ns)
+        self._eyes, self._between = LearningEyes(), None
+        if self._sight is not None:
+            self._sight.forget()
+        self._reference, self._reference_score = None, np.inf
+        self._search_until_ns = None
+
+    def _carried_on(self, now_ns: int) -> Motion | None:
+        """Return the motion between the last face and the next; None where there is no such."""
+        if self._step_ns is None:
+            return None
+        if self._between is None:
+            self._between = Between()
+            if self._last_face is not None:
+                self._between.see(self._last_face)
+        return self._between.at(now_ns)
 
     def _untracked(self, index: int, now_ns: int) -> Motion:
         """Hold the last face for half a second, then idle from it gently."""
@@ -285,6 +333,8 @@ class FaceRetargeter:
             if self._reference is not None and not self._absolute:
                 self._begin_transition(now_ns)
                 self._smooth.reset()
+            if self._reference is None or not self._absolute:
+                self._size_px = face.image_size_px
             self._reference = self._made_reference(track, face, asked)
             self._reference_score = score
             if asked:
@@ -296,7 +346,7 @@ class FaceRetargeter:
             # Who asks for a moment wants it as it is.
             if self._searches and not asked and not self._absolute:
                 return self._relaxed_reference(track, face)
-            return _Reference(head, _look_down(face), track)
+            return _Reference(head, look_down(face), track)
         rest = HeadShape(
             self._person.neutral, self._person.rest_rotation, head.centre_px, head.scale_px
         )
@@ -305,7 +355,7 @@ class FaceRetargeter:
     def _relaxed_reference(self, track: FaceTrack, face: Face) -> _Reference:
         """Return the face as a reference, without what its scores say it does."""
         head, rested = relaxed(decompose(face), face)
-        return _Reference(head, _look_down(face), replace(track, face=rested))
+        return _Reference(head, look_down(face), replace(track, face=rested))
 
     def _is_better_match(self, face: Face) -> bool:
         """Return whether ``face`` looks more like the wanted one than any before."""
@@ -333,6 +383,7 @@ class FaceRetargeter:
             shut = self._known.closure(head.shape, self._known.scores(face.blendshapes, head.shape))
         else:
             shut = self._eyes(head.shape, reference.shape, face.blendshapes, track.timestamp_ns)
+        moved = gaze_change(face, head.shape, reference.shape, self._reference.look_down)
         return Motion(
             timestamp_ns=track.timestamp_ns,
             index=track.index,
@@ -345,7 +396,7 @@ class FaceRetargeter:
             scale=head.scale_px / reference.scale_px,
             blendshapes=blendshapes,
             eye_closure=shut,
-            gaze=_yoked(_gaze_change(face, head.shape, self._reference), head.rotation, shut),
+            gaze=yoked(moved, head.rotation, shut),
             track=track,
             reference=self._reference.track,
         )
@@ -378,9 +429,11 @@ class FaceRetargeter:
             reference=self._reference.track,
         )
 
-    def _begin_transition(self, now_ns: int, length_ns: int = _TRANSITION_NS) -> None:
-        """From now on ease from what is shown to what comes."""
-        self._from = self._shown
+    def _begin_transition(
+        self, now_ns: int, length_ns: int = _TRANSITION_NS, *, glides: bool = False
+    ) -> None:
+        """From now on ease, or glide evenly, from what is shown to what comes."""
+        self._from, self._glides = self._shown, glides
         self._transition_from_ns, self._transition_ns = now_ns, length_ns
 
     def _smooth_jump(self, motion: Motion, now_ns: int) -> Motion:
@@ -390,47 +443,4 @@ class FaceRetargeter:
         if not 0.0 <= t < 1.0:
             self._from = None
             return motion
-        return blend(self._from, motion, eased(t))
-
-
-def _gaze_change(face: Face, shape: Float32, reference: _Reference) -> Float32:
-    """Return how far each iris moved since the reference, float32 (2, 2), eye widths.
-
-    Sideways the iris's landmarks are exact. Up and down lids hide it, and the look blendshapes
-    know better: each counts half.
-    """
-    gaze = iris_offset(shape) - iris_offset(reference.head.shape)
-    down = _look_down(face) - reference.look_down
-    gaze[:, 1] = 0.5 * gaze[:, 1] + 0.5 * _LOOK_REACH * down
-    return gaze.astype(np.float32)
-
-
-def _yoked(gaze: Float32, rotation: Float32, shut: Float32) -> Float32:
-    """Return ``gaze`` with both eyes looking the same way.
-
-    Eyes turn together; apart from looking at something near, which a camera never is, what they
-    differ by is the tracker's error (the farther eye of a turned head, an eye that is shut). So
-    the eye that is seen better counts more, and little of the difference is kept.
-    """
-    # A head turned to the right of the picture (positive about y) shows its right eye.
-    aside = float(np.clip(rotation[0, 2] / _ASIDE, -1, 1))
-    seen = np.array([1 - aside, 1 + aside], np.float32) * np.clip(1 - shut, 0, 1) + 1e-3
-    both = (seen @ gaze) / seen.sum()
-    apart = (gaze - both) * np.array([_APART_SHARE, 0], np.float32)
-    return np.asarray(both + np.clip(apart, -_MOST_APART, _MOST_APART), np.float32)
-
-
-def _look_down(face: Face) -> Float32:
-    """Return how far each eye looks down, float32 (2,) (left, right), −1 up to 1 down."""
-    return np.asarray(face.blendshapes[_LOOKS_DOWN] - face.blendshapes[_LOOKS_UP], np.float32)
-
-
-def plausible(face: Face) -> bool:
-    """Return whether all numbers are finite and the landmarks lie where a camera sees a face."""
-    width, height = face.image_size_px
-    points = face.landmarks_px
-    if not np.abs(points).max() < _FARTHEST * max(width, height):  # false for NaN as well
-        return False
-    if float(np.ptp(points[:, :2], axis=0).max()) < _LEAST_FACE_PX:
-        return False
-    return bool(np.isfinite(face.blendshapes).all() and np.isfinite(face.pose).all())
+        return blend(self._from, motion, t if self._glides else eased(t))

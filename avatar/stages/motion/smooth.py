@@ -82,7 +82,7 @@ class HeadSmoother:
             if noise is None
             else np.clip(noise, _KNOWN_LIMITS[0] * TYPICAL_NOISE, _KNOWN_LIMITS[1] * TYPICAL_NOISE)
         )
-        self._noise_speed: NDArray[np.floating] = _noise_speed(known)
+        self._noise_speed: NDArray[np.floating] = noise_speed_of(known)
         self._limits = [limit * self._noise_speed for limit in _NOISE_LIMITS]
         self._measures = noise is None
         self._hurry = _FIRST_HURRY
@@ -174,7 +174,7 @@ class HeadSmoother:
         if not self._measures:
             return
         bend = value - 2 * self._raw + self._raw_before
-        seen = _noise_speed(np.sqrt(self._mean(bend * bend))) * NOISE_OF_SECOND_DIFFERENCE
+        seen = noise_speed_of(np.sqrt(self._mean(bend * bend))) * NOISE_OF_SECOND_DIFFERENCE
         self._hurry = max(1.0, 0.93 * self._hurry)
         step = np.where(seen > self._noise_speed, _QUANTILE, _QUANTILE - 1) * (
             _NOISE_STEP * self._hurry
@@ -188,7 +188,7 @@ class HeadSmoother:
             for p in (value, self._raw, self._raw_before)
         ]
         now, before = np.abs(gaps[0] - gaps[1]), np.abs(gaps[1] - gaps[2])
-        noise = self._noise_speed[[0, 1, _MOUTH]] / _noise_speed(1.0)
+        noise = self._noise_speed[[0, 1, _MOUTH]] / noise_speed_of(1.0)
         quick = np.maximum(now, before) > np.maximum(_QUICK * elapsed_s, _QUICK_NOISE * noise)
         if quick.any():
             alpha[[0, 1, _MOUTH]] = np.where(quick, 1, alpha[[0, 1, _MOUTH]])
@@ -216,7 +216,7 @@ def _alpha(cutoff_hz: float, elapsed_s: float) -> np.float32:
     return np.float32(ratio / (ratio + 1))
 
 
-def _noise_speed(noise: T) -> T:
+def noise_speed_of(noise: T) -> T:
     """Return the speed that noise alone shows after the speed's own low pass, units a second."""
     alpha = float(_alpha(_SPEED_CUTOFF_HZ, 1 / _CAMERA_FPS))
     return noise * (_CAMERA_FPS * math.sqrt(2 * alpha / (2 - alpha)))

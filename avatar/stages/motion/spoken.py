@@ -117,10 +117,10 @@ class MouthBasis:
 class VoiceDriven:
     """A retargeter that lets a voice move the mouth of another one's motion.
 
-    ``drive``: ``audio`` always; ``auto`` while no face is seen; ``both`` as ``auto``, and where
-    lips are seen to be near each other the voice's closures shut them. ``shape``: float32
-    (478, 3), the avatar's own, for as long as no driver was seen. ``strength``: of the voice's
-    movements.
+    ``drive``: ``audio`` always; ``auto`` while no face, or no mouth, is seen; ``both`` as
+    ``auto``, and where lips are seen to be near each other the voice's closures shut them.
+    ``shape``: float32 (478, 3), the avatar's own, for as long as no driver was seen. ``strength``:
+    of the voice's movements.
     """
 
     def __init__(
@@ -148,7 +148,8 @@ class VoiceDriven:
         motion = self._inner.retarget(track, now_ns)
         elapsed_s = 0.0 if self._last_ns is None else (now_ns - self._last_ns) / 1e9
         self._last_ns = now_ns
-        heard = self._drive == "audio" or motion.presence is not Presence.TRACKED
+        seen = motion.presence in (Presence.TRACKED, Presence.PREDICTED)
+        heard = self._drive == "audio" or not (seen and motion.mouth_seen)
         step = min(max(elapsed_s, 0.0) / _CHANGE_S, 1.0)
         self._share = min(1.0, self._share + step) if heard else max(0.0, self._share - step)
         basis = self._basis_for(motion)

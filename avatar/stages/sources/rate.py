@@ -1,4 +1,4 @@
-"""Saying it when a camera is slow: the avatar can only move as often as it is seen."""
+"""Saying it when a camera is slow: between its pictures the avatar's movement is only guessed."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ class RateWatch(Wrapped[FrameSource]):
         if self._is_film:
             return Message(
                 "said.slowFilm",
-                "{name} has {fps} pictures a second: the avatar cannot move more often than that",
+                "{name} has {fps} pictures a second: the avatar sees you no more often than that",
                 name=self.name, fps=fps,
             )  # fmt: skip
         return Message(
             "said.slowCamera",
-            "{name} gives {fps} pictures a second: the avatar cannot move more often than that. "
+            "{name} gives {fps} pictures a second: the avatar sees you no more often than that. "
             "Cameras slow down in the dark, or at a large --camera-size: more light or a smaller "
             "one helps",
             name=self.name, fps=fps,

@@ -8,6 +8,7 @@ said. What is asked for by name is used, or is an error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,8 @@ from avatar.core.choices import TrackerName
 from avatar.core.errors import MissingDependencyError, UsageError
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.stages import Tracker
+
+CANNOT_CHOOSE = "--person: MediaPipe cannot choose whom to follow; use --tracker own"
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,21 @@ def _mediapipe(reason: str) -> str:
 
 
 def create_tracker(
-    face_model: Path, wanted: TrackerName = "auto", person: str = "largest"
-) -> Tracker:
+    face_model: Path, wanted: TrackerName = "auto", person: str = "largest",
+    say: Callable[[str], None] = lambda line: None,
+) -> Tracker:  # fmt: skip
     """Return the tracker to use; whoever needs to say which asks ``choose_tracker`` first.
 
     ``face_model``: path of ``face_landmarker.task``. ``person``: see ``OwnTracker``; only our own
-    can choose. Raises ``UsageError`` and what ``choose_tracker`` raises.
+    can choose. ``say`` is told when somebody asked for later is not there. Raises ``UsageError``
+    and what ``choose_tracker`` raises.
     """
     if choose_tracker(wanted).name == "own":
         from avatar.stages.track.own import OwnTracker
 
-        return OwnTracker(face_model, person)
+        return OwnTracker(face_model, person, say=say)
     if person != "largest":
-        raise UsageError("--person: MediaPipe cannot choose whom to follow; use --tracker own")
+        raise UsageError(CANNOT_CHOOSE)
     from avatar.stages.track.landmarker import FaceLandmarker
 
     return FaceLandmarker(face_model)

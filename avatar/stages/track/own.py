@@ -2,19 +2,21 @@
 
 Whom it follows it keeps: by place and size. One who is lost is waited for; then whoever turned up
 is taken, and after a longer while the nearest, even of those who were there all the time. At the
-start it is the one asked for.
+start it is the one asked for; another one can be asked for at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Self
 
 from avatar.core.errors import TrackerError
 from avatar.core.frames import CameraFrame, FaceTrack, Float32, UInt8Image
+from avatar.core.messages import Message
 from avatar.stages.track.detection import Detection
 from avatar.stages.track.find import Tile, detect, distinct, face_of, levels, look, settled, tiles
 from avatar.stages.track.networks import OWN_BACKENDS, FaceNetworks
@@ -43,14 +45,18 @@ class OwnTracker:
 
     ``face_model``: its path. ``person``: whom to follow where there are several, ``largest``,
     ``left``, ``right`` (of the picture) or a number by size, 1 the largest. ``backend``: what runs
-    the networks, see ``OWN_BACKENDS``. Entering raises what ``FaceNetworks`` raises.
+    the networks, see ``OWN_BACKENDS``. ``say`` is told when somebody asked for is not there.
+    Entering raises what ``FaceNetworks`` raises.
     """
 
     def __init__(
-        self, face_model: Path, person: str = "largest", backend: str = OWN_BACKENDS[0]
-    ) -> None:
+        self, face_model: Path, person: str = "largest", backend: str = OWN_BACKENDS[0],
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:  # fmt: skip
         self._networks = FaceNetworks(face_model, backend)
-        self._person = person
+        self._person, self._say = person, say
+        self._asked: SimpleQueue[str] = SimpleQueue()  # whom to follow from the next picture on
+        self._count = 0  # of people chosen
         self._entered = False
         self._begin()
 
@@ -79,16 +85,52 @@ class OwnTracker:
         if not self._entered:
             raise TrackerError("the tracker is closed: use it inside a `with` block")
         self._fit((frame.image.shape[1], frame.image.shape[0]))
+        while not self._asked.empty():
+            self._choose(frame, self._asked.get())
         landmarks = self._landmarks(frame)
         if landmarks is None:
             self._region = None
-            return FaceTrack(frame.timestamp_ns, frame.index, None, frame)
+            return FaceTrack(frame.timestamp_ns, frame.index, None, frame, self._count)
         self._region = self._last = around_landmarks(landmarks)
         self._last_ns = frame.timestamp_ns
         self._look_around(frame, self._region)
         steady = self._steadying.apply(landmarks, frame.timestamp_ns)
         face = face_of(self._networks, steady, self._size_px)
-        return FaceTrack(frame.timestamp_ns, frame.index, face, frame)
+        return FaceTrack(frame.timestamp_ns, frame.index, face, frame, self._count)
+
+    def follow(self, person: str) -> None:
+        """See ``ChoosingTracker``."""
+        self._asked.put(person)
+
+    def _choose(self, frame: CameraFrame, person: str) -> None:
+        """Follow who was asked for, if he is there."""
+        seen = detect(self._networks, frame.image)
+        for tile in self._every_tile():
+            seen += detect(self._networks, frame.image, tile)
+        regions = self._ordered(distinct(seen), person)
+        if person != "next":
+            self._person = person
+        if self._last is None:
+            return  # nobody was followed yet: the first one will be whom was asked for
+        for region in regions:
+            landmarks = settled(self._networks, frame.image, region)
+            if landmarks is not None:
+                found = around_landmarks(landmarks)
+                if not _may_be(self._last, found):
+                    self._region = self._last = found
+                    self._others, self._around_ns = [], None
+                    self._steadying = Steadying()
+                    self._count += 1
+                return
+        self._say(_absent(person))
+
+    def _ordered(self, found: Sequence[Detection], person: str) -> list[Region]:
+        """Return where to look for the one asked for, the best place first."""
+        if person != "next" or self._last is None:
+            return _chosen(found, "largest" if person == "next" else person)
+        last = self._last
+        others = [r for r in map(around_detection, found) if not _may_be(last, r)]
+        return sorted(others, key=lambda region: (region.x <= last.x, region.x))
 
     def _fit(self, size_px: tuple[int, int]) -> None:
         """Take what is known of the last picture into one of another size."""
@@ -173,6 +215,16 @@ def _chosen(found: Sequence[Detection], person: str) -> list[Region]:
     if person.isdecimal():
         ordered = ordered[int(person) - 1 : int(person)]
     return [around_detection(face) for face in ordered]
+
+
+def _absent(person: str) -> Message:
+    if person == "next":
+        return Message("said.nobodyElse", "nobody else is seen: whoever is followed stays")
+    return Message(
+        "said.personAbsent",
+        "person {person} is not seen: whoever is followed stays",
+        person=person,
+    )
 
 
 def _may_be(last: Region, found: Region) -> bool:

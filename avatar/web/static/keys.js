@@ -3,10 +3,10 @@ import { t } from "/static/i18n.js";
 
 const TABLE = [
   ["1 – 9", "keyAvatar"], ["N  P", "keyNext"], ["+  −", "keyZoom"], ["← → ↑ ↓", "keyMove"],
-  ["X", "keyReference"], ["R", "keySearch"], ["M", "keyMirror"], ["L", "keyLabel"],
+  ["X", "keyReference"], ["R", "keySearch"], ["M", "keyMirror"], ["O", "keyPerson"], ["L", "keyLabel"],
   ["S", "keyStart"], ["?", "keyHelp"],
 ];
-const SENT = { x: "x", r: "r", m: "m", l: "l", "+": "+", "=": "+", "-": "-", "_": "-", "−": "-" };
+const SENT = { x: "x", r: "r", m: "m", o: "o", l: "l", "+": "+", "=": "+", "-": "-", "_": "-", "−": "-" };
 const MOVES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 // Where keys mean something else already.
 const TYPED = "input:not([type=checkbox]), select, textarea, [contenteditable]";

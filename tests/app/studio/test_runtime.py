@@ -241,6 +241,22 @@ def test_options_act_while_it_runs(bench: Bench) -> None:
     assert bench.picture().shape == (240, 320, 3)
 
 
+def test_another_person_is_chosen_while_it_runs(bench: Bench) -> None:
+    assert bench.option("person")["choices"] == ["largest", "left", "right", "2", "3"]
+    bench.act("start")
+    bench.act("options", person="right")
+    assert bench.option("person")["value"] == "right"
+    # One person is drawn: there is no third, and no next one.
+    bench.act("options", person="3")
+    stays = "whoever is followed stays"
+    wait_until(lambda: f"person 3 is not seen: {stays}" in bench.lines, "no third one")
+    bench.act("key", key="o")
+    wait_until(lambda: f"nobody else is seen: {stays}" in bench.lines, "no next one")
+    with pytest.raises(AvatarError, match="one of those shown"):
+        bench.act("options", person="17")
+    assert bench.option("person")["value"] == "3"
+
+
 WRONG_OPTIONS: list[dict[str, Any]] = [
     {"strength": 3}, {"strength": "much"}, {"weight.mouth": -1}, {"label_corner": "middle"},
     {"background": "/etc/passwd"}, {"label": False}, {"size": "64x64"}, {"frame": None},
@@ -378,7 +394,7 @@ def test_stop_interrupts_a_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         self._stop.wait(0.1)
 
     monkeypatch.setattr(DemoSource, "read", nothing)
-    monkeypatch.setattr("avatar.sessions.pipeline.STALL_NS", 10**12)
+    monkeypatch.setattr("avatar.sessions.rhythm.STALL_NS", 10**12)
     starting = threading.Thread(target=lambda: bench.act("start"))
     starting.start()
     assert opening.wait(PATIENCE_S)

@@ -3,11 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from avatar.core.choices import MotionMode
 from avatar.core.face.rotation import vector_from_rotation
 from avatar.core.frames import Face, Motion, Presence, still
 from avatar.stages.motion.driving import Driving
+from avatar.stages.motion.gaze import yoked
 from avatar.stages.motion.idle import idle_blink
-from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, _yoked, blend
+from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter, blend
 from tests.stages.motion.faces import posed, track, with_jaw_open
 
 FRAME_NS = round(1e9 / 30)
@@ -49,6 +51,40 @@ def test_the_most_neutral_face_of_the_first_two_seconds_is_the_reference(
     assert np.abs(neutral.expression).max() < 1e-3
     late = settled(retargeter, smiling, 40, 90)
     assert late.expression[14, 1] < -0.1
+
+
+def test_another_person_has_a_reference_of_their_own_and_nothing_jumps(portrait_face: Face) -> None:
+    retargeter = FaceRetargeter("relative", "off")
+    before = settled(retargeter, posed(portrait_face, turn=(0, 0.3, 0)), 90)
+    other = with_jaw_open(posed(portrait_face, at_px=(900, 200), scale_px=40), 6)
+    moved = []
+    for k in range(90, 200):
+        motion = retargeter.retarget(replace(track(other, k), person=1), k * FRAME_NS)
+        moved.append(motion.translation)
+    assert np.abs(motion.translation).max() < 0.01, "where they sit is where they rest"
+    assert motion.scale == pytest.approx(1, abs=0.01)
+    steps = np.abs(np.diff([before.translation, *moved], axis=0)).max()
+    assert steps < 0.3, "a hundred pixels between two people are no movement"
+
+
+@pytest.mark.parametrize("mode", ["relative", "absolute"])
+@pytest.mark.parametrize("size", [(320, 240), (1280, 960), (1280, 720), (480, 640)])
+def test_a_camera_that_changes_its_size_moves_nothing(
+    portrait_face: Face, mode: MotionMode, size: tuple[int, int]
+) -> None:
+    """640×480 in another size, and cut out of or into another shape: the same person sits there."""
+    retargeter = FaceRetargeter(mode)
+    scale = min(size) / 480
+    face = posed(portrait_face, turn=(0, 0.1, 0), at_px=(350, 220))
+    middle = (size[0] / 2 + 30 * scale, size[1] / 2 - 20 * scale)
+    other = posed(portrait_face, turn=(0, 0.1, 0), at_px=middle, scale_px=60 * scale)
+    other = replace(other, image_size_px=size)
+    before = settled(retargeter, face, 90)
+    for k in range(90, 120):
+        motion = retargeter.retarget(track(other, k), k * FRAME_NS)
+        assert np.allclose(motion.translation, before.translation, atol=2e-3 * before.scale)
+        assert motion.scale == pytest.approx(before.scale, rel=2e-3)
+        assert np.abs(motion.expression - before.expression).max() < 2e-3
 
 
 def test_going_along_less_keeps_the_reference(portrait_face: Face) -> None:
@@ -165,7 +201,7 @@ def test_eyes_look_the_same_way() -> None:
     """Whatever the tracker says of each eye, both move together."""
     level = np.eye(3, dtype=np.float32)
     apart = np.array([[0.2, 0.1], [-0.2, -0.1]], np.float32)
-    left, right = _yoked(apart, level, np.zeros(2, np.float32))
+    left, right = yoked(apart, level, np.zeros(2, np.float32))
     assert abs(left - right)[0] <= 0.031
     assert left[1] == right[1]
 
@@ -173,7 +209,7 @@ def test_eyes_look_the_same_way() -> None:
 def test_an_eye_that_is_shut_does_not_lead_the_other() -> None:
     level = np.eye(3, dtype=np.float32)
     gaze = np.array([[0.15, 0.0], [-0.3, 0.2]], np.float32)
-    left, right = _yoked(gaze, level, np.array([0.0, 1.0], np.float32))
+    left, right = yoked(gaze, level, np.array([0.0, 1.0], np.float32))
     assert left[0] == pytest.approx(0.15, abs=0.03)
     assert right[0] == pytest.approx(0.15, abs=0.03)
 

@@ -20,7 +20,7 @@ from avatar.stages.sources.illustration import Illustrator, Performance
 @pytest.fixture(scope="module")
 def tracked(face_model: Path) -> dict[str, Any]:
     """One whole loop at 30 fps through MediaPipe, as (performed, seen) rows."""
-    import mediapipe as mp
+    mp = pytest.importorskip("mediapipe", reason="what looks at the drawn face")
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(

@@ -57,7 +57,7 @@ def test_of_a_slow_film_nothing_is_advised() -> None:
     with RateWatch(Camera(5), 30, said.append, is_film=True) as film:
         for _ in range(100):
             film.read()
-    assert said == ["camera 0 has 5 pictures a second: the avatar cannot move more often than that"]
+    assert said == ["camera 0 has 5 pictures a second: the avatar sees you no more often than that"]
 
 
 def test_a_film_in_the_camera_s_place_says_that_it_begins_again(tmp_path: Path) -> None:

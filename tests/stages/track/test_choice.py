@@ -92,6 +92,7 @@ def test_impossible_persons_are_errors(person: str) -> None:
 def test_mediapipe_cannot_choose_a_person(face_model: Path) -> None:
     with pytest.raises(UsageError, match="--tracker own"):
         Options(tracker="mediapipe", person="left")
+    pytest.importorskip("mediapipe", reason="what cannot choose")
     with pytest.raises(UsageError, match="--tracker own"):
         create_tracker(face_model, "mediapipe", "left")
 

@@ -116,3 +116,68 @@ def test_a_camera_that_changes_its_size_loses_nobody(
     people = ((300, 240), (900, 260))
     shown = [room(*people)] * 2 + [room(*people, size=(640, 360))] * 2
     assert places(face_model, shown, "left") == [3, 3, 2, 2]
+
+
+Steps = dict[int, str]
+
+
+def chosen(
+    face_model: Path, picture: UInt8Image, asked: Steps, person: str = "largest", frames: int = 8
+) -> tuple[list[tuple[int, int]], list[str]]:
+    """Return (hundreds of pixels, how many were chosen) of each frame, and what was said.
+
+    ``asked``: whom to follow from which frame on.
+    """
+    said: list[str] = []
+    found: list[tuple[int, int]] = []
+    with OwnTracker(face_model, person, say=said.append) as tracker:
+        for k in range(frames):
+            if k in asked:
+                tracker.follow(asked[k])
+            seen = tracker.track(CameraFrame(picture, (k + 1) * 1_000_000_000 // FPS, k))
+            assert seen.face is not None
+            found.append((round(float(seen.face.landmarks_px[1, 0]) / 100), seen.person))
+    return found, said
+
+
+def test_another_person_can_be_chosen_at_any_time(
+    face_model: Path, room: Callable[..., UInt8Image]
+) -> None:
+    picture = room((300, 160), (700, 260), (1100, 200))
+    found, said = chosen(face_model, picture, {2: "left", 4: "right", 6: "3"})
+    assert found == [(7, 0)] * 2 + [(3, 1)] * 2 + [(11, 2)] * 2 + [(3, 3)] * 2
+    assert said == []
+
+
+def test_the_next_one_is_to_the_right_and_after_the_last_comes_the_first(
+    face_model: Path, room: Callable[..., UInt8Image]
+) -> None:
+    picture = room((300, 160), (700, 260), (1100, 200))
+    found, _ = chosen(face_model, picture, {2: "next", 4: "next", 6: "next"})
+    assert found == [(7, 0)] * 2 + [(11, 1)] * 2 + [(3, 2)] * 2 + [(7, 3)] * 2
+
+
+def test_whoever_is_followed_stays_where_the_one_asked_for_is_not(
+    face_model: Path, room: Callable[..., UInt8Image]
+) -> None:
+    picture = room((300, 160), (700, 260))
+    found, said = chosen(face_model, picture, {2: "3", 4: "right"}, frames=6)
+    assert found == [(7, 0)] * 6, "and who is followed already is no other person"
+    assert said == ["person 3 is not seen: whoever is followed stays"]
+    found, said = chosen(face_model, room((300, 160)), {1: "next"}, frames=3)
+    assert found == [(3, 0)] * 3
+    assert said == ["nobody else is seen: whoever is followed stays"]
+
+
+def test_who_was_chosen_is_waited_for_like_anybody(
+    face_model: Path, room: Callable[..., UInt8Image]
+) -> None:
+    both, alone = room((300, 240), (900, 200)), room((300, 240))
+    seen: list[int | None] = []
+    with OwnTracker(face_model) as tracker:
+        for k, picture in enumerate([both] * 2 + [both] * 3 + [alone] * FPS + [both] * 2):
+            if k == 2:
+                tracker.follow("right")
+            face = tracker.track(CameraFrame(picture, (k + 1) * 1_000_000_000 // FPS, k)).face
+            seen.append(None if face is None else round(float(face.landmarks_px[1, 0]) / 100))
+    assert seen == [3] * 2 + [9] * 3 + [None] * FPS + [9] * 2
