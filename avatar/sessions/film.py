@@ -117,7 +117,7 @@ def animate(
             engine, generator, labeller, recording_of(config.engine, float(timing.rate))
         )
         slots = _Slots(writer, timing.rate)
-        with closing(motions), _progress(_planned(timing, config.seconds)) as step:
+        with closing(motions), film_progress(_planned(timing, config.seconds)) as step:
             for motion in motions:
                 if stop.is_set():
                     break
@@ -261,7 +261,7 @@ def _planned(timing: FilmTiming, seconds: float | None) -> int:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[_Step]:
+def film_progress(total: int) -> Iterator[_Step]:
     """Show a bar on standard error where that is a terminal; give what moves it on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
