@@ -13,6 +13,7 @@ import typer
 from avatar import __version__
 from avatar.app.cli.clips import (
     clip,
+    still,
     templates_add,
     templates_list,
     templates_remove,
@@ -108,6 +109,7 @@ app.command()(calibrate)
 app.command()(studio)
 app.command()(train)
 app.command()(clip)
+app.command()(still)
 templates_app.command("list")(templates_list)
 templates_app.command("show")(templates_show)
 templates_app.command("add")(templates_add)

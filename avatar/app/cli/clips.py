@@ -1,4 +1,4 @@
-"""Commands that make clips to share: ``clip`` and ``templates``."""
+"""Commands that make what is shared: ``clip``, ``still`` and ``templates``."""
 
 # No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
@@ -11,6 +11,7 @@ from avatar.app.cli.session_command import table_command
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.sessions.clip_request import ClipRequest
+from avatar.sessions.still_request import StillRequest
 
 
 @table_command(ClipRequest)
@@ -28,6 +29,19 @@ def clip(
     from avatar.sessions.clip import make_clip
 
     return make_clip(request, Home.of_user(), say)
+
+
+@table_command(StillRequest)
+def still(
+    request: StillRequest,
+    photo: Annotated[
+        Path | None, typer.Argument(metavar="PHOTO", help="Photograph, or a stored avatar's name.")
+    ] = None,
+) -> int:
+    """Give a photograph another expression: a picture, with sliders."""
+    from avatar.sessions.still import make_still
+
+    return make_still(request, Home.of_user(), say)
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a template.")]
