@@ -17,7 +17,7 @@ Phase = Literal["together", "canon", "alternate"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 # In a canon each further face begins so many beats later, where the choreography does not say.
 _CANON_BEATS = 2.0
-# In turns a face is on for so many beats, and comes and goes within this share of one.
+# In turns a face is on for so many beats, and comes and goes within so much of one.
 _TURN_BEATS, _COMING = 4.0, 0.5
 
 
@@ -100,12 +100,10 @@ class Performer:
 def _turn(beat: float, face: int, faces: int) -> float:
     """Return how far it is this face's turn, 0 to 1."""
     at = (beat - face * _TURN_BEATS) % (faces * _TURN_BEATS)
-    until_back = faces * _TURN_BEATS - at
-    if at < _TURN_BEATS:
-        return 1.0 if at > 0 else eased(1.0)
-    gone = min((at - _TURN_BEATS) / _COMING, 1.0)
-    coming = min(until_back / _COMING, 1.0)
-    return max(eased(1 - gone), eased(1 - coming))
+    # It comes just before its first beat, and goes before the first beat of the next.
+    goes = min(max((_TURN_BEATS - at) / _COMING, 0.0), 1.0)
+    comes = max(1 - (faces * _TURN_BEATS - at) / _COMING, 0.0)
+    return eased(max(goes, comes))
 
 
 def _weaker(look: Look, share: float) -> Look:
