@@ -8,7 +8,7 @@ import threading
 import wave
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from avatar.core.files import expanded, kind_of
 from avatar.core.frames import Float32
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
-from avatar.core.outputs import same_file
+from avatar.core.outputs import check_output, same_file
 from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import AvatarPhoto, FaceChoice, open_avatar
 from avatar.sessions.cast import Cast, Grid, InPlace
@@ -30,17 +30,21 @@ from avatar.sessions.engines.portrait import default_mattes
 from avatar.sessions.film import INTERRUPTED, film_progress
 from avatar.stages.generate.group import GroupGenerator
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.stages.label import VisibleLabel, file_metadata
+from avatar.stages.label import VisibleLabel, file_metadata, xmp_packet
 from avatar.stages.motion.choreography import Choreography
 from avatar.stages.motion.on_the_beat import BeatGrid, Performer
-from avatar.stages.music.beats import find_beats
-from avatar.stages.music.reading import Music, read_music
-from avatar.stages.music.tunes import TUNES
+from avatar.stages.music.beats import Beats, find_beats
+from avatar.stages.music.reading import read_music
+from avatar.stages.music.tunes import SCORES, play_tune
 from avatar.stages.sinks.film_sound import find_sound
+from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
 
 FPS = 30
+_PRODUCER = f"webcam-avatar {__version__}"
 _USUAL_S = 10.0
+# So much of a song is listened to for its beats where its end is not given, and its end fades out.
+_LISTENED_S, _FADE_S = 60.0, 0.3
 _SOUND_HZ = 48_000
 
 Say = Callable[[str], None]
@@ -56,7 +60,7 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
     for photo in request.photos:
         if same_file(out, expanded(photo)):
             raise UsageError(f"--out and a photograph name the same file, {out}. Name another one")
-    check_film(out, overwrite=request.force, suffix=MP4.suffix)
+    _check_out(out, request)
     choreography = ChoreographyStore(home).load(request.template)
     song = _song(request, choreography, say)
     stop = threading.Event()
@@ -105,21 +109,36 @@ class _Song:
 
 def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
     """Return the part of the song that the clip has, and say its tempo."""
-    music = _music(request)
-    found = find_beats(music.samples, music.rate_hz, bpm=request.bpm, offset_s=request.offset)
+    own = request.music in SCORES
+    sound, found = _tune(request) if own else _file(request)
     say(f"{request.music}: {found.bpm:.1f} beats a minute")
     beats = BeatGrid(found.times_s, int(found.downbeats[0]) if len(found.downbeats) else 0)
-    heard_s = len(music.sound) / _SOUND_HZ
+    heard_s = len(sound) / _SOUND_HZ
     seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
     frames = max(1, round(min(seconds, heard_s) * FPS))
-    return _Song(music.sound[: round(frames / FPS * _SOUND_HZ)], beats, frames)
+    sound = sound[: round(frames / FPS * _SOUND_HZ)].copy()
+    if not own:
+        faded = min(len(sound), round(_FADE_S * _SOUND_HZ))
+        sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
+    return _Song(sound, beats, frames)
 
 
-def _music(request: ClipRequest) -> Music:
-    if request.music in TUNES:
-        until = request.end if request.end is not None else request.start + 2 * _USUAL_S
-        return TUNES[request.music].music(request.start, until)
-    return read_music(expanded(Path(request.music)), from_s=request.start, to_s=request.end)
+def _tune(request: ClipRequest) -> tuple[Float32, Beats]:
+    """Return one of the program's own tunes from the start of the clip on."""
+    if request.bpm is not None:
+        raise UsageError(
+            f"--bpm is for songs whose beats are not found: {request.music} has its own"
+        )
+    tune = play_tune(request.music, request.end or request.start + 2 * _USUAL_S)
+    times_s = tune.beats.times_s - np.float32(request.start)
+    return tune.sound[round(request.start * _SOUND_HZ) :], replace(tune.beats, times_s=times_s)
+
+
+def _file(request: ClipRequest) -> tuple[Float32, Beats]:
+    until = request.end or request.start + _LISTENED_S
+    music = read_music(expanded(Path(request.music)), from_s=request.start, to_s=until)
+    found = find_beats(music.samples, music.rate_hz, bpm=request.bpm, offset_s=request.offset)
+    return music.sound, found
 
 
 def _whole_turns(beats: BeatGrid, choreography: Choreography, heard_s: float) -> float:
@@ -176,6 +195,13 @@ def _size_px(request: ClipRequest, cast: Cast) -> tuple[int, int]:
     return width // columns // 2 * 2 * columns, height // rows // 2 * 2 * rows
 
 
+def _check_out(out: Path, request: ClipRequest) -> None:
+    if out.suffix.lower() in LOOP_SUFFIXES:
+        check_output(out, "--out", force=request.force, others=request.photos)
+    else:
+        check_film(out, overwrite=request.force, suffix=MP4.suffix)
+
+
 def _writer(
     request: ClipRequest,
     out: Path,
@@ -183,8 +209,10 @@ def _writer(
     song: _Song,
     folder: Path,
     say: Say,
-) -> Mp4Writer:
-    metadata = file_metadata(f"webcam-avatar {__version__}", _id_of(request))
+) -> Mp4Writer | LoopWriter:
+    metadata = file_metadata(_PRODUCER, _id_of(request))
+    if out.suffix.lower() in LOOP_SUFFIXES:
+        return LoopWriter(out, FPS, metadata, xmp_packet(_PRODUCER, metadata["AIGC"]))
     writer = Mp4Writer(
         out, size_px, FPS, metadata, preset="veryfast", low_latency=False,
         overwrite=request.force, say=say,

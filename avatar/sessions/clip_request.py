@@ -33,7 +33,9 @@ class ClipRequest:
 
     # fmt: off
     photos: Annotated[tuple[Path, ...], Option("Photographs.", **_HERE)] = ()
-    out: Annotated[Path, Option("Film to write.", metavar="FILE.mp4", **_HERE)] = Path("clip.mp4")
+    out: Annotated[Path, Option(
+        "Film to write, or a loop for chats: .gif, .webp.", metavar="FILE.mp4", **_HERE,
+    )] = Path("clip.mp4")
     template: Annotated[str, Option(
         "What the faces do: a name of `avatar templates list`, or a file.",
         metavar="NAME|FILE", **_HERE,

@@ -26,7 +26,7 @@ def write_still(frame: LabelledFrame, path: Path, producer: str) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     said = aigc_metadata(producer, hashlib.sha256(frame.image.data).hexdigest()[:32])[AIGC_KEY]
-    xmp = _xmp(producer, said)
+    xmp = xmp_packet(producer, said)
     picture, data = Image.fromarray(frame.image), io.BytesIO()
     if path.suffix.lower() == ".png":
         text = PngInfo()
@@ -43,7 +43,7 @@ def write_still(frame: LabelledFrame, path: Path, producer: str) -> None:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _xmp(producer: str, aigc: str) -> str:
+def xmp_packet(producer: str, aigc: str) -> str:
     """Return the packet (ISO 16684-1) with IPTC's source and the words of the AIGC label."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
