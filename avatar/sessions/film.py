@@ -40,6 +40,7 @@ from avatar.sessions.retargeting import make_retargeter
 from avatar.sessions.template import check_saving, open_template, recording_of, save
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
+from avatar.stages.motion.performance import FACE, seen_of
 from avatar.stages.motion.template import TemplateRecorder, is_template
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
@@ -113,11 +114,12 @@ def animate(
             motions = clip_motions(source, tracker, look, make_retargeter(config, home), seconds)
         else:
             motions = template.motions(config.seconds, config.motion)
-        animation = _Animation(
-            engine, generator, labeller, recording_of(config.engine, float(timing.rate))
-        )
+        recording = None
+        if save_motion is not None:
+            recording = recording_of(config.engine, float(timing.rate))
+        animation = _Animation(engine, generator, labeller, recording)
         slots = _Slots(writer, timing.rate)
-        with closing(motions), _progress(_planned(timing, config.seconds)) as step:
+        with closing(motions), film_progress(_planned(timing, config.seconds)) as step:
             for motion in motions:
                 if stop.is_set():
                     break
@@ -127,8 +129,8 @@ def animate(
             writer.close(cut=True)
     out = writer.path  # elsewhere where an older film stays
     _report(out, timing, animation, slots, sound is not None)
-    if save_motion is not None:
-        save(animation.recording, save_motion, say)
+    if save_motion is not None and recording is not None:
+        save(recording, save_motion, say)
     if stop.is_set():
         say(f"stopped by you: {out} plays up to there")
         return INTERRUPTED
@@ -211,7 +213,9 @@ class _Animation:
         self.faces += motion.presence is Presence.TRACKED
         frame = self.labeller.label(self.generator.generate(motion))
         if self.recording is not None:
-            self.recording.add(motion.timestamp_ns, self.engine.seen(self.generator))
+            seen = seen_of(motion) if self.recording.family == FACE else None
+            seen = seen or self.engine.seen(self.generator)
+            self.recording.add(motion.timestamp_ns, seen)
         return frame
 
 
@@ -261,7 +265,7 @@ def _planned(timing: FilmTiming, seconds: float | None) -> int:
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[_Step]:
+def film_progress(total: int) -> Iterator[_Step]:
     """Show a bar on standard error where that is a terminal; give what moves it on."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

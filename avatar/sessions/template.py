@@ -10,6 +10,7 @@ from avatar.core.errors import SinkError, UsageError
 from avatar.core.options import Options
 from avatar.core.outputs import check_output
 from avatar.sessions.engines import ENGINES, find_engine
+from avatar.stages.motion.performance import FACE, FACE_SHAPES
 from avatar.stages.motion.template import (
     SUFFIX,
     Template,
@@ -27,23 +28,20 @@ def open_template(driving: Path, engine: str) -> Template | None:
     if not is_template(driving):
         return None
     shapes = {name: found.seen_shapes for name, found in ENGINES.items() if found.seen_shapes}
-    if find_engine(engine).seen_shapes is None:
-        raise UsageError(
-            f"{driving} is a motion template, which moves --engine {' or '.join(shapes)}; "
-            f"found --engine {engine}. Name one of those, or give a clip"
-        )
-    return load_template(driving, shapes, engine)
+    return load_template(driving, {FACE: FACE_SHAPES, **shapes}, family_of(engine))
+
+
+def family_of(engine: str) -> str:
+    """Return whose motion moves an engine: its own networks', or any face's."""
+    return FACE if find_engine(engine).seen_shapes is None else engine
 
 
 def check_saving(
     path: Path, config: Options, template: Template | None, others: Sequence[Path]
 ) -> None:
     """Raise ``UsageError`` where ``--save-motion`` cannot be done: at the start, not at the end."""
-    if find_engine(config.engine).seen_shapes is None:
-        seeing = " or ".join(name for name, found in ENGINES.items() if found.seen_shapes)
-        raise UsageError(
-            f"--save-motion keeps what the networks of {seeing} see; found --engine {config.engine}"
-        )
+    if family_of(config.engine) == FACE and config.motion == "absolute":
+        raise UsageError("--save-motion keeps relative motion: leave out --motion absolute")
     if template is not None:
         raise UsageError("--save-motion needs a clip; --driving is a motion template already")
     if path.suffix.lower() != SUFFIX:
@@ -51,20 +49,17 @@ def check_saving(
     check_output(path, "--save-motion", force=config.force, others=others)
 
 
-def recording_of(engine: str, rate: float) -> TemplateRecorder | None:
-    """Return what collects the motion that ``engine`` sees; None for an engine without."""
-    shapes = find_engine(engine).seen_shapes
-    return None if shapes is None else TemplateRecorder(engine, rate, shapes)
+def recording_of(engine: str, rate: float) -> TemplateRecorder:
+    """Return what collects the motion that moves ``engine``."""
+    family = family_of(engine)
+    return TemplateRecorder(family, rate, find_engine(engine).seen_shapes or FACE_SHAPES)
 
 
-def save(recording: TemplateRecorder | None, path: Path, say: Callable[[str], None]) -> None:
+def save(recording: TemplateRecorder, path: Path, say: Callable[[str], None]) -> None:
     """Write the template. Raises ``UsageError`` and ``SinkError``."""
-    assert recording is not None, "checked at the start"
     try:
         recording.save(path)
     except OSError as error:
         raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
-    say(
-        f"{path}: the motion of {counted(recording.frames, 'frame')}, "
-        f"for --engine {recording.family}"
-    )
+    whom = "any engine that draws faces" if recording.family == FACE else recording.family
+    say(f"{path}: the motion of {counted(recording.frames, 'frame')}, for {whom}")

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from avatar.core.choices import Framing
 from avatar.core.errors import EngineError, MissingDependencyError, UsageError
-from avatar.core.frames import Face, UInt8Image
+from avatar.core.frames import Face, NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import ENGINE_NAMES, Options, declared, flag_of
@@ -19,10 +20,11 @@ from avatar.sessions.avatars import AvatarPhoto
 from avatar.sessions.engines import ENGINES, find_engine, open_engine
 from avatar.sessions.engines.engine import Engine, OpenEngine, Say
 from avatar.sessions.retargeting import driving
-from avatar.sessions.template import open_template
+from avatar.sessions.template import family_of, open_template, recording_of
 from avatar.stages.generate.deck import ViewedGenerator
 from avatar.stages.generate.portrait import PortraitGenerator
 from avatar.stages.motion.driving import UNCHANGED
+from avatar.stages.motion.performance import FACE
 from engines.backends import BACKENDS
 from tests import ROOT
 
@@ -163,12 +165,17 @@ def test_strength_is_its_own_where_its_networks_see_the_driver(engine: Engine) -
     assert (found == UNCHANGED) == engine.sees_driver
 
 
-def test_a_motion_template_moves_what_sees_the_driver(engine: Engine, tmp_path: Path) -> None:
-    template = tmp_path / "motion.npz"
+def test_motion_is_its_networks_own_or_any_faces(engine: Engine, tmp_path: Path) -> None:
     assert (engine.seen_shapes is not None) == engine.sees_driver
-    told = "nothing there" if engine.seen_shapes else f"found --engine {engine.name}"
-    with pytest.raises(UsageError, match=told):
-        open_template(template, engine.name)
+    assert family_of(engine.name) == (engine.name if engine.sees_driver else FACE)
+    with pytest.raises(UsageError, match="nothing there"):
+        open_template(tmp_path / "motion.npz", engine.name)
+    other = recording_of("portrait" if engine.sees_driver else "liveportrait", 30)
+    rest = {name: np.zeros(shape, np.float32) for name, shape in other.shapes.items()}
+    other.add(0, NetworkMotion(other.family, rest, rest))
+    other.save(tmp_path / "other.npz")
+    with pytest.raises(UsageError, match=r"other.npz holds .*motion of .*--engine"):
+        open_template(tmp_path / "other.npz", engine.name)
 
 
 def test_without_its_extra_it_says_what_to_install(

@@ -11,6 +11,14 @@ from typing import Annotated
 import typer
 
 from avatar import __version__
+from avatar.app.cli.clips import (
+    clip,
+    still,
+    templates_add,
+    templates_list,
+    templates_remove,
+    templates_show,
+)
 from avatar.app.cli.films import animate, train
 from avatar.app.cli.live import run, studio
 from avatar.app.cli.machine import bench, calibrate, devices, doctor
@@ -67,6 +75,10 @@ autostart_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(autostart_app, name="autostart")
+templates_app = typer.Typer(
+    help="What faces do in a clip, on the beats of its song.", no_args_is_help=True
+)
+app.add_typer(templates_app, name="templates")
 models_app = typer.Typer(
     help="Published networks for --engine: fetch, import and prepare them for this machine.",
     no_args_is_help=True,
@@ -96,6 +108,12 @@ app.command()(bench)
 app.command()(calibrate)
 app.command()(studio)
 app.command()(train)
+app.command()(clip)
+app.command()(still)
+templates_app.command("list")(templates_list)
+templates_app.command("show")(templates_show)
+templates_app.command("add")(templates_add)
+templates_app.command("remove")(templates_remove)
 profiles_app.command("list")(profiles_list)
 profiles_app.command("compare")(profiles_compare)
 profiles_app.command("remove")(profiles_remove)

@@ -97,13 +97,22 @@ class GroupGenerator(Viewed):
             rests.append(behind)
         return rests[::-1]
 
+    @property
+    def faces(self) -> list[Face]:
+        """Return the faces as laid out in the output, the largest first."""
+        return [person.canvas.face for person in self._people]
+
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw everybody; the picture is new each time and belongs to the caller."""
-        motion = usable_or_still(motion)
+        return self.generate_each([motion] * len(self._people))
+
+    def generate_each(self, motions: Sequence[Motion]) -> GeneratedFrame:
+        """Draw everybody with a motion of their own, in the order of ``faces``."""
+        moved = [usable_or_still(motion) for motion in motions]
         below = self._behind
         changed: list[Box] = []
-        for person, layers, rest in reversed(
-            list(zip(self._people, self._layers, self._rests, strict=True))
+        for person, layers, rest, motion in reversed(
+            list(zip(self._people, self._layers, self._rests, moved, strict=True))
         ):
             picture = rest.copy()
             for box in changed:
@@ -112,7 +121,7 @@ class GroupGenerator(Viewed):
             changed += person.draw(picture, below, pose, motion)
             changed += _feature_boxes(pose, picture)
             below = picture
-        return generated(below, motion)
+        return generated(below, moved[0])
 
 
 def _lay_rest(picture: Picture, below: Picture, layers: Layers, box: Box) -> None:

@@ -3,6 +3,7 @@
 - ``create_labeller``: the labeller that the options ask for.
 - ``VisibleLabel``: a plate with a text in a corner of every frame.
 - ``without_label``: no visible label, at the user's request and on the record.
+- ``write_still``: a labelled picture as a file that says so, too.
 - ``aigc_metadata``, ``file_metadata``: what a file says of itself beside its pictures.
 """
 
@@ -15,6 +16,7 @@ from avatar.core.choices import Corner
 from avatar.core.stages import Labeller
 from avatar.stages.label.disclosure import AcknowledgedNoLabel, without_label
 from avatar.stages.label.metadata import aigc_metadata, file_metadata
+from avatar.stages.label.stills import write_still, xmp_packet
 from avatar.stages.label.visible import CORNERS, DEFAULT_TEXT, VisibleLabel
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "without_label",
     "aigc_metadata",
     "file_metadata",
+    "write_still",
+    "xmp_packet",
 ]
 
 

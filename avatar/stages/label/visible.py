@@ -68,11 +68,17 @@ class _Plate:
 class VisibleLabel:
     """Draws ``text`` into a corner of every frame; safe to steer from another thread.
 
-    The capitals are at least 5 % of the frame's shortest side high. Raises ``UsageError`` for a
-    text that shows nothing or that no font can draw.
+    The capitals are at least 5 % of the frame's shortest side high. ``grid``: of so many columns
+    and rows of pictures each has a label of its own, as each can be cut out. Raises ``UsageError``
+    for a text that shows nothing or that no font can draw.
     """
 
-    def __init__(self, text: str = DEFAULT_TEXT, corner: Corner = "top-right") -> None:
+    def __init__(
+        self,
+        text: str = DEFAULT_TEXT,
+        corner: Corner = "top-right",
+        grid: tuple[int, int] = (1, 1),
+    ) -> None:
         if corner not in CORNERS:
             raise UsageError(
                 f"The label's corner must be one of {', '.join(CORNERS)}; found {corner!r}."
@@ -80,6 +86,7 @@ class VisibleLabel:
         self._text = _checked_text(text)
         self._font_path = find_font(self._text)
         self._corner: Corner = corner
+        self._grid = grid
         self._plates: dict[tuple[int, int], _Plate] = {}
         self._lock = threading.Lock()
 
@@ -106,8 +113,11 @@ class VisibleLabel:
         Raises ``UsageError`` when the text does not fit into such a frame.
         """
         with self._lock:
-            height, width, _ = self._plate(size_px).colour.shape
+            height, width, _ = self._plate(self._cell_px(size_px)).colour.shape
         return width, height
+
+    def _cell_px(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        return size_px[0] // self._grid[0], size_px[1] // self._grid[1]
 
     def label(self, frame: GeneratedFrame) -> LabelledFrame:
         """Return the frame with the label blended into it, opaque where the picture is not.
@@ -117,15 +127,26 @@ class VisibleLabel:
         """
         image, alpha = _writable(frame.image), frame.alpha
         with self._lock:
-            height, width = image.shape[:2]
-            plate = self._plate((width, height))
-            _blend(plate, _region(image, plate, self._corner))
+            plate = self._plate(self._cell_px((image.shape[1], image.shape[0])))
+            for cell in self._cells(image):
+                _blend(plate, _region(cell, plate, self._corner))
             if alpha is not None:
                 alpha = _writable(alpha)
-                _cover(plate, _region(alpha, plate, self._corner))
+                for cell in self._cells(alpha):
+                    _cover(plate, _region(cell, plate, self._corner))
         return LabelledFrame(
             image, frame.timestamp_ns, frame.index, frame.presence, self._text, _SEAL, alpha
         )
+
+    def _cells(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """Return the pictures that ``image`` is made of, as views."""
+        width, height = self._cell_px((image.shape[1], image.shape[0]))
+        columns, rows = self._grid
+        return [
+            image[row * height : (row + 1) * height, column * width : (column + 1) * width]
+            for row in range(rows)
+            for column in range(columns)
+        ]
 
     def _plate(self, size_px: tuple[int, int]) -> _Plate:
         plate = self._plates.get(size_px)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from avatar.core.choices import MotionMode
 from avatar.core.errors import UsageError
 from avatar.core.files import parse_record
 from avatar.core.frames import Float32, Motion, NetworkMotion, Presence, still
+from avatar.stages.motion.performance import FACE, Played, check_rotations
 from avatar.stages.motion.retarget import HOLD_NS, FaceRetargeter
 
 SUFFIX = ".npz"
@@ -60,7 +61,7 @@ class Template:
         """Yield each frame's motion; where nobody was seen the avatar holds, then idles."""
         idle = FaceRetargeter()
         last_ns: int | None = None
-        reference = still(0, 0, Presence.TRACKED).neutral
+        motion_of = self._motion_of(mode)
         for k, time_s in enumerate(self.time_s):
             if seconds is not None and time_s - self.time_s[0] >= seconds:
                 return
@@ -68,16 +69,27 @@ class Template:
             if self.tracked[k]:
                 last_ns = now_ns
                 values = {name: value[k] for name, value in self.values.items()}
-                yield dataclasses.replace(
-                    still(now_ns, k, Presence.TRACKED, mode == "absolute"),
-                    neutral=reference,
-                    network=NetworkMotion(self.family, values, self.reference),
-                )
+                yield motion_of(values, now_ns, k)
             elif last_ns is not None and now_ns - last_ns < HOLD_NS:
                 yield still(now_ns, k, Presence.HELD, mode == "absolute")
             else:
                 motion = idle.retarget(None, now_ns)
                 yield dataclasses.replace(motion, index=k, absolute=mode == "absolute")
+
+    def _motion_of(self, mode: MotionMode) -> Callable[[Mapping[str, Float32], int, int], Motion]:
+        """Return what makes a motion of a frame's values."""
+        if self.family == FACE:
+            return Played(self.reference).motion
+        neutral = still(0, 0, Presence.TRACKED).neutral
+
+        def seen(values: Mapping[str, Float32], now_ns: int, index: int) -> Motion:
+            return dataclasses.replace(
+                still(now_ns, index, Presence.TRACKED, mode == "absolute"),
+                neutral=neutral,
+                network=NetworkMotion(self.family, values, self.reference),
+            )
+
+        return seen
 
 
 @dataclass
@@ -150,14 +162,10 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
             raise ValueError(f"{size} bytes, expected at most {_MAX_BYTES}")
         described = parse_record(read_text(path), Description)
         if described.family != family:
-            raise UsageError(
-                f"{path} holds motion of {described.family}, which only those networks can use; "
-                f"found --engine {family}. Take --engine {described.family}, or make a template "
-                "of the clip with --save-motion"
-            )
+            raise UsageError(_of_another(path, described.family, family))
         shapes = _shapes(described.frames, shapes_of[family])
         arrays = read_arrays(path, shapes)
-        _check(arrays)
+        _check(arrays, family)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -173,6 +181,19 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
     return Template(family, described.rate, arrays["time_s"], arrays["tracked"], **parts)
 
 
+def _of_another(path: Path, found: str, wanted: str) -> str:
+    """Return the words for a template whose family is not the one that is wanted."""
+    if found == FACE:
+        return (
+            f"{path} holds motion of a face alone; the networks of {wanted} look at a driver's "
+            "picture instead. Take --engine portrait or neural, or give the clip itself"
+        )
+    return (
+        f"{path} holds motion of {found}, which only those networks can use. Take "
+        f"--engine {found}, or make a template of the clip with --save-motion"
+    )
+
+
 def _shapes(frames: int, shapes: Shapes) -> Shapes:
     return {
         "time_s": (frames,),
@@ -182,7 +203,7 @@ def _shapes(frames: int, shapes: Shapes) -> Shapes:
     }
 
 
-def _check(arrays: Mapping[str, Float32]) -> None:
+def _check(arrays: Mapping[str, Float32], family: str) -> None:
     """Raise ``ValueError`` for numbers that no driver can have made."""
     if (np.diff(arrays["time_s"]) <= 0).any():
         raise ValueError("its times do not rise")
@@ -191,6 +212,9 @@ def _check(arrays: Mapping[str, Float32]) -> None:
             raise ValueError(f"{name} is beyond ±{_MAX_VALUE:g}")
     if not arrays["tracked"].any():
         raise ValueError("no person is seen in it")
+    if family == FACE:
+        check_rotations(arrays["values.rotation"][arrays["tracked"] > 0])
+        return
     for name in ("reference.crop", "values.crop"):
         seen = arrays[name] if name.startswith("reference") else arrays[name][arrays["tracked"] > 0]
         if (seen[..., 2] <= 0).any():

@@ -1,0 +1,243 @@
+"""``avatar clip``: faces of photographs move to the beats of a song, into a film with its sound."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import wave
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from avatar import __version__
+from avatar.core.counting import counted
+from avatar.core.errors import PhotoError, UsageError
+from avatar.core.files import expanded, kind_of
+from avatar.core.frames import Float32
+from avatar.core.home import Home
+from avatar.core.machine import ended_by_signals
+from avatar.core.outputs import check_output, same_file
+from avatar.library.face_model import find_face_model
+from avatar.sessions.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.sessions.cast import Cast, Grid, InPlace
+from avatar.sessions.choreographies import ChoreographyStore
+from avatar.sessions.clip_request import SIZES_PX, ClipRequest
+from avatar.sessions.engines.portrait import default_mattes
+from avatar.sessions.film import INTERRUPTED, film_progress
+from avatar.stages.generate.group import GroupGenerator
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.stages.label import VisibleLabel, file_metadata, xmp_packet
+from avatar.stages.motion.choreography import Choreography
+from avatar.stages.motion.on_the_beat import BeatGrid, Performer
+from avatar.stages.music.beats import Beats, find_beats
+from avatar.stages.music.reading import read_music
+from avatar.stages.music.tunes import SCORES, play_tune
+from avatar.stages.sinks.film_sound import find_sound
+from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter
+from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
+
+FPS = 30
+_PRODUCER = f"webcam-avatar {__version__}"
+_USUAL_S = 10.0
+# So much of a song is listened to for its beats where its end is not given, and its end fades out.
+_LISTENED_S, _FADE_S = 60.0, 0.3
+_SOUND_HZ = 48_000
+
+Say = Callable[[str], None]
+
+
+def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
+    """Write the clip that was asked for; return the exit status.
+
+    ``say`` is told of faces, tempo and file. Raises ``UsageError``, ``PhotoError`` and the errors
+    of the stages.
+    """
+    out = expanded(request.out)
+    for photo in request.photos:
+        if same_file(out, expanded(photo)):
+            raise UsageError(f"--out and a photograph name the same file, {out}. Name another one")
+    _check_out(out, request)
+    choreography = ChoreographyStore(home).load(request.template)
+    song = _song(request, choreography, say)
+    stop = threading.Event()
+    with ExitStack() as stages:
+        stages.enter_context(ended_by_signals(stop.set))
+        cast = stages.enter_context(_cast(request, home, say))
+        label = VisibleLabel(request.label_text, request.label_corner, cast.grid)
+        size_px = _size_px(request, cast)
+        label.prepare(size_px)
+        performer = Performer(
+            choreography,
+            song.beats,
+            cast.shapes,
+            phase=request.phase,
+            seed=request.seed,
+            period_s=song.seconds,
+        )
+        folder = Path(stages.enter_context(tempfile.TemporaryDirectory(prefix="avatar-clip-")))
+        writer = _writer(request, out, size_px, song, folder, say)
+        stages.enter_context(writer)
+        with film_progress(song.frames) as step:
+            for k in range(song.frames):
+                if stop.is_set():
+                    break
+                frame = cast.draw(performer.motions(k / FPS, k))
+                writer.write_rgb(label.label(frame).image)
+                step()
+        if stop.is_set():
+            writer.close(cut=True)
+    say(f"{writer.path}: {counted(writer.frame_count, 'frame')}, {writer.frame_count / FPS:.2f} s")
+    return INTERRUPTED if stop.is_set() else 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Song:
+    """What is heard, float32 (n, 2) at 48 kHz, and its beats from the clip's start on."""
+
+    sound: Float32
+    beats: BeatGrid
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FPS
+
+
+def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
+    """Return the part of the song that the clip has, and say its tempo."""
+    own = request.music in SCORES
+    sound, found = _tune(request) if own else _file(request)
+    say(f"{request.music}: {found.bpm:.1f} beats a minute")
+    beats = BeatGrid(found.times_s, int(found.downbeats[0]) if len(found.downbeats) else 0)
+    heard_s = len(sound) / _SOUND_HZ
+    seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
+    frames = max(1, round(min(seconds, heard_s) * FPS))
+    sound = sound[: round(frames / FPS * _SOUND_HZ)].copy()
+    if not own:
+        faded = min(len(sound), round(_FADE_S * _SOUND_HZ))
+        sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
+    return _Song(sound, beats, frames)
+
+
+def _tune(request: ClipRequest) -> tuple[Float32, Beats]:
+    """Return one of the program's own tunes from the start of the clip on."""
+    if request.bpm is not None:
+        raise UsageError(
+            f"--bpm is for songs whose beats are not found: {request.music} has its own"
+        )
+    tune = play_tune(request.music, request.end or request.start + 2 * _USUAL_S)
+    times_s = tune.beats.times_s - np.float32(request.start)
+    return tune.sound[round(request.start * _SOUND_HZ) :], replace(tune.beats, times_s=times_s)
+
+
+def _file(request: ClipRequest) -> tuple[Float32, Beats]:
+    until = request.end or request.start + _LISTENED_S
+    music = read_music(expanded(Path(request.music)), from_s=request.start, to_s=until)
+    found = find_beats(music.samples, music.rate_hz, bpm=request.bpm, offset_s=request.offset)
+    return music.sound, found
+
+
+def _whole_turns(beats: BeatGrid, choreography: Choreography, heard_s: float) -> float:
+    """Return how long a clip of some ten seconds is that ends where the choreography begins."""
+    begins = beats.beat_at(0.0)
+    turns = max(1, round((beats.beat_at(_USUAL_S) - begins) / choreography.beats))
+    ends = [beats.time_of(begins + n * choreography.beats) for n in range(turns, 0, -1)]
+    return next((end for end in ends if end <= heard_s), min(heard_s, _USUAL_S))
+
+
+def _cast(request: ClipRequest, home: Home, say: Say) -> Cast:
+    """Return the faces of the photographs. Raises ``UsageError`` and ``PhotoError``."""
+    model = find_face_model(request.face_model, home)
+    settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
+    if request.in_place:
+        photo = _opened(request.photos[0], model, home, say, "all")
+        faces = [photo.face, *photo.others]
+        size_px = _fitting(photo.photo.shape[1::-1], SIZES_PX[request.shape])
+        return InPlace(GroupGenerator(photo.photo, faces, "photo", size_px, settings))
+    columns, rows = request.columns_rows
+    width, height = SIZES_PX[request.shape]
+    cell_px = width // columns // 2 * 2, height // rows // 2 * 2
+    people = [_opened(photo, model, home, say, 1) for photo in request.photos]
+    generators = [
+        PortraitGenerator(person.photo, person.face, "portrait", cell_px, settings, person.matte)
+        for person in people
+    ]
+    return Grid(generators, columns, cell_px)
+
+
+def _opened(photo: Path, model: Path, home: Home, say: Say, number: FaceChoice) -> AvatarPhoto:
+    """Return a photograph with its face; an error says which of several it is about."""
+    try:
+        return open_avatar(str(photo), model, home, say, number=number)
+    except PhotoError as error:
+        if str(photo) in str(error):
+            raise
+        raise PhotoError(f"{photo}: {error}") from None
+
+
+def _fitting(photo_px: Sequence[int], within_px: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest even size of a photograph's own shape within a clip's."""
+    scale = min(within / size for within, size in zip(within_px, photo_px, strict=True))
+    width, height = (max(2, round(size * scale / 2) * 2) for size in photo_px)
+    return width, height
+
+
+def _size_px(request: ClipRequest, cast: Cast) -> tuple[int, int]:
+    """Return the picture's size, as the cast draws it at rest."""
+    width, height = SIZES_PX[request.shape]
+    columns, rows = cast.grid
+    if isinstance(cast, InPlace):
+        return cast.size_px
+    return width // columns // 2 * 2 * columns, height // rows // 2 * 2 * rows
+
+
+def _check_out(out: Path, request: ClipRequest) -> None:
+    if out.suffix.lower() in LOOP_SUFFIXES:
+        check_output(out, "--out", force=request.force, others=request.photos)
+    else:
+        check_film(out, overwrite=request.force, suffix=MP4.suffix)
+
+
+def _writer(
+    request: ClipRequest,
+    out: Path,
+    size_px: tuple[int, int],
+    song: _Song,
+    folder: Path,
+    say: Say,
+) -> Mp4Writer | LoopWriter:
+    metadata = file_metadata(_PRODUCER, _id_of(request))
+    if out.suffix.lower() in LOOP_SUFFIXES:
+        return LoopWriter(out, FPS, metadata, xmp_packet(_PRODUCER, metadata["AIGC"]))
+    writer = Mp4Writer(
+        out, size_px, FPS, metadata, preset="veryfast", low_latency=False,
+        overwrite=request.force, say=say,
+    )  # fmt: skip
+    sound = find_sound(_written(song.sound, folder / "song.wav"))
+    assert sound is not None
+    writer.take_sound(sound)
+    return writer
+
+
+def _written(sound: Float32, path: Path) -> Path:
+    """Write ``sound``, float32 (n, 2) at 48 kHz, as 16 bits for the film's encoder."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(_SOUND_HZ)
+        file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def _id_of(request: ClipRequest) -> str:
+    """Return an identity of the clip: the same request of the same files has the same one."""
+    digest = hashlib.sha256(repr(request).encode())
+    for photo in request.photos:
+        path = expanded(photo)
+        if kind_of(path) == "file":
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,156 @@
+"""``avatar still``: a photograph with another expression, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from avatar import __version__
+from avatar.core.errors import UsageError
+from avatar.core.face.head import decompose
+from avatar.core.face.rotation import vector_from_rotation
+from avatar.core.files import expanded
+from avatar.core.frames import (
+    BLENDSHAPE_NAMES,
+    Face,
+    GeneratedFrame,
+    LabelledFrame,
+    Presence,
+    UInt8Image,
+)
+from avatar.core.home import Home
+from avatar.core.option_values import parse_face
+from avatar.core.outputs import check_output
+from avatar.library.face_model import find_face_model
+from avatar.sessions.avatars import open_avatar
+from avatar.sessions.engines.portrait import default_mattes
+from avatar.sessions.still_request import StillRequest
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
+from avatar.stages.label import VisibleLabel, write_still
+from avatar.stages.motion.expressions import EXPRESSIONS, ExpressionBasis, Look
+
+Say = Callable[[str], None]
+
+
+def make_still(request: StillRequest, home: Home, say: Say) -> int:
+    """Write the picture that was asked for; return the exit status.
+
+    The photograph keeps its size, and what is not near the face its pixels. Raises ``UsageError``,
+    ``PhotoError`` and ``SinkError``.
+    """
+    out = expanded(request.out)
+    check_output(out, "--out", force=request.force, others=(expanded(request.photo),))
+    model = find_face_model(request.face_model, home)
+    person = open_avatar(str(request.photo), model, home, say, number=_one(request.face))
+    begun = Look()
+    if request.like is not None:
+        other = open_avatar(str(request.like), model, home, say)
+        begun = look_like(other.face, person.face)
+    settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
+    generator = PortraitGenerator(person.photo, person.face, "photo", None, settings, person.matte)
+    with generator:
+        basis = ExpressionBasis(decompose(generator.canvas.face).shape)
+        images = [
+            generator.generate(basis.motion(weakened(asked(request, begun), share), 0, 0)).image
+            for share in _shares(request.frames)
+        ]
+    frame = _labelled(request, images)
+    write_still(frame, out, f"webcam-avatar {__version__}")
+    height, width = frame.image.shape[:2]
+    say(f"{out}: {width}×{height}")
+    return 0
+
+
+def asked(request: StillRequest, begun: Look) -> Look:
+    """Return what the options say, on top of ``begun``."""
+    scores = dict(begun.scores)
+
+    def add(amount: float, *names: str) -> None:
+        for name in names:
+            scores[name] = float(np.clip(scores.get(name, 0.0) + amount, 0, 1))
+
+    def way(amount: float, more: tuple[str, ...], less: tuple[str, ...]) -> None:
+        add(max(amount, 0.0), *more)
+        add(max(-amount, 0.0), *less)
+
+    way(request.lids, _sides("eyeBlink"), _sides("eyeWide"))
+    add(request.wink_left, "eyeBlinkLeft")
+    add(request.wink_right, "eyeBlinkRight")
+    way(request.brows, (*_sides("browOuterUp"), "browInnerUp"), _sides("browDown"))
+    add(request.brows_inner, "browInnerUp")
+    add(request.smile + request.smile_left, "mouthSmileLeft")
+    add(request.smile + request.smile_right, "mouthSmileRight")
+    add(request.frown, *_sides("mouthFrown"))
+    add(request.jaw, "jawOpen")
+    add(request.pout, "mouthPucker")
+    add(request.press, *_sides("mouthPress"))
+    add(request.puff, "cheekPuff")
+    way(
+        request.look,
+        ("eyeLookOutLeft", "eyeLookInRight"),
+        ("eyeLookInLeft", "eyeLookOutRight"),
+    )
+    way(request.look_down, _sides("eyeLookDown"), _sides("eyeLookUp"))
+    return Look(
+        scores,
+        begun.yaw_deg + request.turn,
+        begun.pitch_deg + request.nod,
+        begun.roll_deg + request.tilt,
+        request.across,
+        request.down,
+        request.zoom,
+    )
+
+
+def look_like(other: Face, own: Face) -> Look:
+    """Return what makes the face ``own`` look like ``other``: its expression and its pose.
+
+    What ``own`` already does of an expression is not done again.
+    """
+    more = np.clip(other.blendshapes - own.blendshapes, 0, 1)
+    scores = {
+        name: float(more[BLENDSHAPE_NAMES.index(name)])
+        for name in EXPRESSIONS
+        if more[BLENDSHAPE_NAMES.index(name)] > 0.02
+    }
+    turn = decompose(other).rotation @ decompose(own).rotation.T
+    pitch, yaw, roll = np.degrees(vector_from_rotation(turn))
+    return Look(scores, float(yaw), float(pitch), float(roll))
+
+
+def weakened(look: Look, share: float) -> Look:
+    """Return ``share`` of a look, 0 to 1: from the photograph to the whole of it."""
+    return replace(
+        look,
+        scores={name: score * share for name, score in look.scores.items()},
+        yaw_deg=look.yaw_deg * share,
+        pitch_deg=look.pitch_deg * share,
+        roll_deg=look.roll_deg * share,
+        x=look.x * share,
+        y=look.y * share,
+        zoom=1 + (look.zoom - 1) * share,
+    )
+
+
+def _shares(frames: int) -> list[float]:
+    return [1.0] if frames == 1 else [k / (frames - 1) for k in range(frames)]
+
+
+def _sides(name: str) -> tuple[str, str]:
+    return f"{name}Left", f"{name}Right"
+
+
+def _one(face: str) -> int:
+    number = parse_face(face)
+    if not isinstance(number, int):
+        raise UsageError("--face all: a still has one face; name its number")
+    return number
+
+
+def _labelled(request: StillRequest, images: list[UInt8Image]) -> LabelledFrame:
+    """Return the pictures side by side, each with its label."""
+    label = VisibleLabel(request.label_text, request.label_corner, (len(images), 1))
+    image = np.concatenate(images, axis=1) if len(images) > 1 else images[0]
+    return label.label(GeneratedFrame(np.ascontiguousarray(image), 0, 0, Presence.TRACKED))
