@@ -84,8 +84,9 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
             raise TypeError
         kept = _adapter(name, table).validate_python(value)
     except (ValidationError, TypeError):
-        # An output may be an address with a key in it: it is not shown.
-        found = type(value).__name__ if name == "out" else _words(value)
+        # Outputs and cameras may be addresses with a key in them: they are not shown.
+        is_secret = name in ("out", "camera") or "://" in str(value)
+        found = type(value).__name__ if is_secret else _words(value)
         raise ConfigError(f"`{name}`: expected {_wanted(name, table)}, found {found}") from None
     check_bound(name, kept, table)
     return kept

@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from avatar.core.addresses import shown_spec, without_addresses
 from avatar.core.errors import AvatarError, SinkUnavailableError, UsageError
 from avatar.core.messages import Message, words_of
 from avatar.sessions.live import LiveSession
 from avatar.stages.sinks import is_stream
 from avatar.stages.sinks.checks import ELSEWHERE
-from avatar.stages.sinks.streaming.address import parse_address, redacted
+from avatar.stages.sinks.streaming.address import parse_address
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
 IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
@@ -120,7 +121,7 @@ class Outputs:
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", _from_home(path)
         if name == "stream":
-            return output.address, redacted(output.address)
+            return output.address, shown_spec(output.address)
         return name, ""
 
 
@@ -163,5 +164,5 @@ def _for_the_page(words: str) -> str:
 
     The address is in nobody's logs: it stands in no message either.
     """
-    clean = redacted(words.removesuffix(ELSEWHERE).strip())
+    clean = without_addresses(words.removesuffix(ELSEWHERE).strip())
     return words if clean == words else clean  # a Message with nothing to hide stays one
