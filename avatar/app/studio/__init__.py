@@ -38,7 +38,9 @@ def studio(
     place = place_at(listen)
     audience = Audience()
     need_studio_extra()
-    runtime = Studio(config, audience, home=home, log=say)
+    runtime = Studio(
+        config, audience, home=home, log=say, is_reached_from_beyond=place.beyond
+    )
     ended = threading.Event()
     pages = Pages(
         audience, config.size_px, say,

@@ -15,6 +15,7 @@ from avatar.sessions.live import LiveSession
 from avatar.stages.sinks import is_stream
 from avatar.stages.sinks.checks import ELSEWHERE
 from avatar.stages.sinks.streaming.address import parse_address
+from avatar.stages.sinks.streaming.network import is_this_machine
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
 IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
@@ -35,10 +36,14 @@ class Outputs:
     """What is wanted, and what is on. Used from one thread at a time.
 
     What is wanted before the session runs begins with it. ``films``: the folder for recordings.
+    ``is_reached_from_beyond``: pages of other machines ask, which may not have this one send to
+    itself.
     """
 
-    def __init__(self, films: Path, say: Callable[[str], None]) -> None:
-        self._films, self._say = films, say
+    def __init__(
+        self, films: Path, say: Callable[[str], None], *, is_reached_from_beyond: bool = False
+    ) -> None:
+        self._films, self._say, self._beyond = films, say, is_reached_from_beyond
         self._outputs: dict[OutputId, _Output] = {name: _Output() for name in IDS}
 
     def describe(self, session: LiveSession | None) -> list[dict[str, Any]]:
@@ -58,15 +63,31 @@ class Outputs:
         if known is None:
             raise UsageError(f"expected one of {', '.join(IDS)}, found {name!r}")
         output = self._outputs[known]
-        output.wanted, output.problem = wanted, ""
         if known == "stream" and wanted:
-            output.address = _checked_address(address or output.address)
+            self._point(output, address or output.address, session)
+        output.wanted, output.problem = wanted, ""
         if session is None:
             return
         if wanted:
             self._begin(known, output, session)
         else:
             self._end(output, session)
+
+    def _point(self, output: _Output, address: str, session: LiveSession | None) -> None:
+        """Take a stream's address once it was checked; one that is refused forgets the last one.
+
+        A stream that runs goes on where it goes, which is what the page shows of it.
+        """
+        try:
+            checked = _checked_address(address, self._beyond)
+        except AvatarError as error:
+            output.address = ""
+            if output.sink is None:
+                output.wanted, output.problem = False, _for_the_page(words_of(error))
+            raise
+        if output.sink is not None and session is not None and checked != output.address:
+            self._end(output, session)
+        output.address = checked
 
     def begin_all(self, session: LiveSession) -> None:
         """Start everything that is wanted; what fails says so and stays off."""
@@ -135,8 +156,12 @@ def _state(output: _Output, open_now: dict[str, bool]) -> str:
     return "on" if open_now[output.sink] else "lost"
 
 
-def _checked_address(address: str) -> str:
-    """Return a stream's address; a page may not name files or devices of this machine."""
+def _checked_address(address: str, beyond: bool) -> str:
+    """Return a stream's address; a page may not name files or devices of this machine.
+
+    ``beyond``: nor, from another machine, have it ask its own servers by HTTP.
+    """
+    address = address.strip()
     if not is_stream(address):
         raise UsageError(
             Message(
@@ -147,7 +172,15 @@ def _checked_address(address: str) -> str:
             )
         )
     kind, _, place = address.partition(":")
-    parse_address(kind, place)
+    parsed = parse_address(kind, place)
+    if beyond and kind == "whip" and is_this_machine(parsed.host):
+        raise UsageError(
+            Message(
+                "error.streamOwnMachine",
+                "a page that other machines reach may not have this one ask its own servers: name "
+                "another host, or start the studio without --listen",
+            )
+        )
     return address
 
 

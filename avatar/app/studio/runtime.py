@@ -47,7 +47,8 @@ class Studio:
     """What ``avatar.web.control.Control`` asks for, over one ``LiveSession`` at a time.
 
     ``config``: what the program was started with; its outputs are not looked at. ``log``: told
-    what the pages are told. ``wrap_generator``: as of ``LiveSession``, for measurements.
+    what the pages are told. ``session``: what makes sessions, for measurements.
+    ``is_reached_from_beyond``: other machines reach the page (``--listen``).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Studio:
         log: Callable[[str], None],
         clock: Clock | None = None,
         session: Callable[..., LiveSession] = LiveSession,
+        is_reached_from_beyond: bool = False,
     ) -> None:
         self._config = config
         self._clock = clock or MonotonicClock()
@@ -69,7 +71,9 @@ class Studio:
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
-        self._outputs = Outputs(home.films, self.say)
+        self._outputs = Outputs(
+            home.films, self.say, is_reached_from_beyond=is_reached_from_beyond
+        )
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
         self._phase: Phase = "stopped"

@@ -80,6 +80,8 @@ def _split(kind: str, url: str) -> SplitResult:
     except ValueError:
         found = None
     schemes = ("http", "https") if kind == "whip" else (kind,)
+    if any(character.isspace() or not character.isprintable() for character in url):
+        found = None  # urlsplit would leave some of them out
     if not found or parts.scheme not in schemes:
         raise UsageError(f"--out {kind}: expected an address such as {_EXAMPLES[kind]}")
     if kind in ("rtmp", "rtmps") and not parts.path.strip("/"):
