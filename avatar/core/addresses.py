@@ -72,7 +72,7 @@ def without_addresses(text: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    return text.strip().lstrip("\"'`<([{«“‘").lstrip()
+    return text.strip().lstrip("\"'`<([{«“\u2018").lstrip()
 
 
 def _place(rest: str) -> str:

@@ -84,8 +84,9 @@ def load_frames(camera: str, fps: float) -> JpegFrames:
     """
     if camera.isdecimal() or camera.startswith("/dev/"):
         raise UsageError(
-            f"bench replays a recording so that runs can be compared; found the camera {shown_spec(camera)}. "
-            "Give a video file, or `--camera demo`. `avatar run --stats FILE` measures a camera."
+            "bench replays a recording so that runs can be compared; found the camera "
+            f"{camera}. Give a video file, or `--camera demo`. `avatar run --stats FILE` measures a "
+            "camera."
         )
     images: list[bytes] = []
     # A manual clock makes the source deliver every frame at once instead of in real time.

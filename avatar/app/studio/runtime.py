@@ -71,9 +71,7 @@ class Studio:
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
-        self._outputs = Outputs(
-            home.films, self.say, is_reached_from_beyond=is_reached_from_beyond
-        )
+        self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
         self._phase: Phase = "stopped"
