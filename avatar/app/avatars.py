@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from avatar.sessions.avatars import check_count, choose_face, photos_in, say_tog
 from avatar.sessions.upright import AvatarPhoto, upright
 from avatar.stages.generate.framing import View, make_canvas
 from avatar.stages.generate.photo import load_photo
+from avatar.stages.generate.private_copy import private_copy
 from avatar.stages.label import aigc_metadata, create_labeller
 from avatar.stages.track.choice import detect_faces
 from avatar.stages.track.turned import quarters, turned_face
@@ -64,7 +66,7 @@ def add_photo(
     home: Home,
     say: Callable[[str], None],
 ) -> StoredAvatar:
-    """Find the face in ``photo`` and store both as an avatar.
+    """Find the face in ``photo`` and store both as an avatar: the picture, not what else it says.
 
     ``more``: further photographs of the same person; a folder stands for those in it. ``name``:
     None takes the file's or folder's. ``face``: 1 is the largest. ``force``: replace an avatar of
@@ -86,10 +88,13 @@ def add_photo(
         for path in further
     ]
     replaced = store.find(name) is not None
-    stored = store.add(
-        name, photo, chosen,
-        face_number=face, face_count=len(faces), more=others, replace=force,
-    )  # fmt: skip
+    with ExitStack() as copies:
+        bare = copies.enter_context(private_copy(photo))
+        others = [(copies.enter_context(private_copy(path)), found) for path, found in others]
+        stored = store.add(
+            name, bare, chosen,
+            face_number=face, face_count=len(faces), more=others, replace=force,
+        )  # fmt: skip
     took_s = (clock.now_ns() - start_ns) / 1e9
     say(_added(stored, replaced, f"{took_s:.1f}"))
     if others:

@@ -85,8 +85,8 @@ def load_frames(camera: str, fps: float) -> JpegFrames:
     if camera.isdecimal() or camera.startswith("/dev/"):
         raise UsageError(
             "bench replays a recording so that runs can be compared; found the camera "
-            f"{camera}. Give a video file, or `--camera demo`. `avatar run --stats FILE` measures a "
-            "camera."
+            f"{camera}. Give a video file, or `--camera demo`. `avatar run --stats FILE` "
+            "measures a camera."
         )
     images: list[bytes] = []
     # A manual clock makes the source deliver every frame at once instead of in real time.

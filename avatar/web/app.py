@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +32,8 @@ PATIENCE_S = 10.0
 LEAST_RATE = 20_000
 """A body may take so long, and as long again for as many bytes a second: a slow telephone's."""
 FIGURES_EVERY_S = 0.5
+# Photographs that are read at a time, each of which may take a gigabyte for a moment.
+_AT_A_TIME = 2
 # A page that takes nothing for so many messages has gone, or sleeps.
 _MAX_BACKLOG = 120
 
@@ -87,6 +90,11 @@ class _Studio:
 
     def __init__(self, control: Control, peers: Peers) -> None:
         self._control, self._peers = control, peers
+        # They wait here and not in threads, of which there are few.
+        self._acting = asyncio.Semaphore(1)
+        self._decoding = asyncio.Semaphore(_AT_A_TIME)
+        self._drawing = asyncio.Semaphore(_AT_A_TIME)
+        self._stopping = ThreadPoolExecutor(_AT_A_TIME, "stop")
 
     def routes(self) -> list[Any]:
         """Return what the control page asks for."""
@@ -116,7 +124,14 @@ class _Studio:
         from starlette.responses import JSONResponse
 
         values = await _json(request)
-        await asyncio.to_thread(self._control.act, request.path_params["action"], values)
+        action = request.path_params["action"]
+        if action == "stop":  # whatever else is being done, in no line behind it
+            await asyncio.get_running_loop().run_in_executor(
+                self._stopping, self._control.act, action, values
+            )
+            return JSONResponse({})
+        async with self._acting:
+            await asyncio.to_thread(self._control.act, action, values)
         return JSONResponse({})
 
     async def camera(self, request: Any) -> Any:
@@ -133,18 +148,21 @@ class _Studio:
                 f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
             )
         with TemporaryDirectory(prefix="webcam-avatar-") as folder:
-            path = Path(folder) / f"photo{UPLOAD_KINDS[kind]}"
+            name = request.query_params.get("name", "")
+            # Messages name the file: as the user knows it.
+            path = Path(folder) / f"{_file_name(name)}{UPLOAD_KINDS[kind]}"
             with path.open("wb") as file:
                 async for part in _bounded(request, MAX_UPLOAD_BYTES):
                     file.write(part)
-            name = request.query_params.get("name", "")
-            stored = await asyncio.to_thread(self._control.add_avatar, path, name)
+            async with self._decoding:
+                stored = await asyncio.to_thread(self._control.add_avatar, path, name)
         return JSONResponse({"name": stored})
 
     async def thumbnail(self, request: Any) -> Any:
         from starlette.responses import Response
 
-        picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
+        async with self._drawing:
+            picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
         return Response(picture, media_type="image/jpeg")
 
     async def live(self, socket: Any) -> None:
@@ -252,6 +270,12 @@ async def _json(request: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UsageError(f"expected a JSON object, found {type(values).__name__}")
     return values
+
+
+def _file_name(name: str) -> str:
+    """Return a name for a photograph that every file system takes."""
+    fit = "".join(c if c.isalnum() or c in " -_" else "-" for c in name[:40])
+    return fit.strip() or "photo"
 
 
 async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:

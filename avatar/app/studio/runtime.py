@@ -74,6 +74,9 @@ class Studio:
         self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
+        # Held for a moment, while a session comes into being: stopping must not wait for more.
+        self._beginning = threading.Lock()
+        self._stops = 0
         self._phase: Phase = "stopped"
         self._problem = ""
         self._camera = config.camera
@@ -171,8 +174,7 @@ class Studio:
 
     def add_avatar(self, photo: Path, name: str) -> str:
         """See ``Control``."""
-        with self._acting:
-            added = self._gallery.add(photo, name)
+        added = self._gallery.add(photo, name)
         self._tell_changed()
         return added
 
@@ -182,7 +184,6 @@ class Studio:
         """See ``Control``."""
         actions: dict[str, Callable[[dict[str, Any]], None]] = {
             "start": lambda _: self.start(),
-            "stop": lambda _: self.stop(),
             "camera": lambda given: self._use_camera(_text(given, "camera")),
             "look": lambda _: self._look_for_cameras(),
             "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
@@ -192,26 +193,22 @@ class Studio:
             "calibrate": self._calibrate,
             "key": lambda given: self._press(_text(given, "key")),
         }
+        if action == "stop":  # whatever else is being done
+            self.stop()
+            return
         if action not in actions:
-            raise UsageError(f"expected one of {', '.join(actions)}, found {action!r}")
-        if action == "stop":
-            self._interrupt()
+            raise UsageError(f"expected one of stop, {', '.join(actions)}, found {action!r}")
         try:
             with self._acting:
                 actions[action](values)
         finally:
             self._tell_changed()
 
-    def _interrupt(self) -> None:
-        """End a session that is just starting, too: whoever starts it holds the lock."""
-        session = self._session
-        if session is not None:
-            session.stop()
-
     def start(self) -> None:
         """Start a session, and wait until its first picture. Raises ``AvatarError``."""
         if self._session is not None:
             return
+        stops = self._stops
         self._problem = ""
         self._set_phase("starting")
         try:
@@ -220,24 +217,36 @@ class Studio:
             self._problem = words_of(error)
             self._set_phase("stopped")
             raise
-        self._session = session
-        self._thread = threading.Thread(target=self._run, args=(session,), name="live")
-        self._thread.start()
+        with self._beginning:
+            if self._stops != stops:  # it was not to be waited for
+                self._set_phase("stopped")
+                return
+            self._session = session
+            self._thread = threading.Thread(target=self._run, args=(session,), name="live")
+            self._thread.start()
         if not self._has_pictures(session, self._thread):
             if self._problem:
                 raise UsageError(self._problem)
             return  # stopped meanwhile
-        self._set_phase("running")
+        with self._beginning:
+            if self._session is not session or self._stops != stops:
+                return
+            self._set_phase("running")
         self._outputs.begin_all(session)
 
     def stop(self) -> None:
-        """Stop the session and wait for its end; nothing when there is none."""
-        session, thread = self._session, self._thread
-        if session is None or thread is None:
-            return
-        self._set_phase("stopping")
-        session.stop()
-        thread.join()
+        """Stop the session and wait for its end; one that is just starting, too.
+
+        From any thread: it waits for nothing else that is being done.
+        """
+        with self._beginning:
+            self._stops += 1
+            session, thread = self._session, self._thread
+            if session is not None or self._phase == "starting":
+                self._set_phase("stopping")
+        if session is not None and thread is not None:
+            session.stop()
+            thread.join()
 
     def _new_session(self) -> LiveSession:
         config = replace(self._config, out=("none",))
@@ -279,8 +288,9 @@ class Studio:
         self._problem = problem
         self._calibration.cancel()
         self._outputs.ended()
-        self._session = self._source = None
-        self._set_phase("stopped")
+        with self._beginning:
+            self._session = self._source = None
+            self._set_phase("stopped")
         del session
         collect_garbage()  # a session stands in circles, with the pictures of its avatar
 
@@ -380,7 +390,7 @@ class Studio:
 
     def close(self) -> None:
         """End everything; for the program's end."""
-        self._interrupt()
+        self.stop()
         with self._acting:
             self.stop()
 

@@ -18,7 +18,13 @@ from avatar.core.errors import PhotoError
 from avatar.core.frames import UInt8Image
 from avatar.stages.generate import picture_file
 from avatar.stages.generate.photo import MAX_SIDE_PX, load_photo
-from avatar.stages.generate.picture_file import MAX_PIXELS, has_heif
+from avatar.stages.generate.picture_file import (
+    FORMATS,
+    SENT_FORMATS,
+    check_picture,
+    has_heif,
+)
+from avatar.stages.generate.picture_limits import MAX_PIXELS, MOST_BYTES, count_scans
 from tests import ROOT
 from tests.stages.generate.heic import make_heic
 from tests.stages.generate.odd_pictures import DAMAGED, bomb, exchanged_profile, scene
