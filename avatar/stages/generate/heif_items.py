@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 _PRIVATE = (b"Exif", b"mime", b"uri ")
 _MOST_ITEMS = 10_000
-Extents = list[tuple[int, int]]
+Extents = list[tuple[bytes, int, int]]
+"""Kind, beginning and end."""
 
 
 def private_extents(data: bytes) -> Extents:
-    """Return the beginnings and ends, in the file, of all items that say something of the picture.
+    """Return where in the file all items lie that say something of the picture.
 
     ``uuid`` and ``udta`` boxes at the file's top count, too. Raises ``ValueError``,
     ``struct.error`` and ``IndexError`` for a file that is not of this kind.
@@ -22,19 +23,20 @@ def private_extents(data: bytes) -> Extents:
     found: Extents = []
     for kind, begin, end in _boxes(data, 0, len(data)):
         if kind in (b"uuid", b"udta"):
-            found.append((begin, end))
+            found.append((kind, begin, end))
         if kind == b"meta":
             found += _of_meta(data, begin + 4, end)
-    return [(begin, min(end, len(data))) for begin, end in found]
+    return [(kind, begin, min(end, len(data))) for kind, begin, end in found if begin < end]
 
 
 def _of_meta(data: bytes, begin: int, end: int) -> Extents:
     inner = {kind: (first, last) for kind, first, last in _boxes(data, begin, end)}
     if b"iinf" not in inner or b"iloc" not in inner:
         return []
-    private = {number for number, kind in _kinds(data, *inner[b"iinf"]) if kind in _PRIVATE}
+    kinds = dict(_kinds(data, *inner[b"iinf"]))
+    private = {number: kind for number, kind in kinds.items() if kind in _PRIVATE}
     places = _places(data, inner[b"iloc"][0], inner.get(b"idat", (0, 0))[0])
-    return [extent for number, extent in places if number in private]
+    return [(private[number], *extent) for number, extent in places if number in private]
 
 
 def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

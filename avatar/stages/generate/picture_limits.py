@@ -18,7 +18,7 @@ MAX_PIXELS = 100_000_000
 MAX_JPEG_PIXELS = 250_000_000
 """JPEGs are reduced by up to eight while they are decoded: large ones cost little."""
 MOST_BYTES = 640_000_000
-# Measured with Pillow 12 and pi_heif 1: the most that a process grew by, of noise and of one colour.
+# Measured with Pillow 12 and pi_heif 1: the most that a process grew by.
 _BYTES_PER_PIXEL = {"WEBP": 18.5, "AVIF": 12.0, "HEIF": 12.0, "JPEG2000": 20.0, "TIFF": 8.0}
 _USUAL_BYTES = 6.0
 # Of JPEGs in several scans the coefficients of all of it are kept, whatever it is reduced to.

@@ -19,6 +19,7 @@ import numpy as np
 
 from avatar.core.errors import PhotoError
 from avatar.core.exif import exif_of
+from avatar.stages.generate.heif_items import private_extents
 from avatar.stages.generate.photo import MAX_SIDE_PX, load_own_matte, load_photo
 from avatar.stages.generate.picture_file import orientation_of, read_picture
 
@@ -176,11 +177,15 @@ def _bare_webp(data: bytes, orientation: int) -> bytes:
 
 
 def _bare_heif(data: bytes, orientation: int) -> bytes:
-    """Blank the items that are no pictures, where they lie; a turn stands elsewhere in HEIF."""
-    del orientation
-    from avatar.stages.generate.heif_items import private_extents
+    """Blank the items that are no pictures, where they lie; a turn stands elsewhere in HEIF.
 
+    EXIF has to go on being some (ISO/IEC 23008-12, annex A): what says that the picture is upright.
+    """
+    del orientation
+    exif = bytes(4) + exif_of(1)
     made = bytearray(data)
-    for begin, end in private_extents(data):
+    for kind, begin, end in private_extents(data):
         made[begin:end] = bytes(end - begin)
+        if kind == b"Exif" and end - begin >= len(exif):
+            made[begin : begin + len(exif)] = exif
     return bytes(made)
