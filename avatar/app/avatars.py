@@ -25,6 +25,7 @@ from avatar.library.generators.card import CARD, neural_folder, read_card
 from avatar.sessions.avatars import check_count, choose_face, photos_in, say_together
 from avatar.sessions.upright import AvatarPhoto, upright
 from avatar.stages.generate.framing import View, make_canvas
+from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.photo import load_photo
 from avatar.stages.generate.private_copy import private_copy
 from avatar.stages.label import aigc_metadata, create_labeller
@@ -298,11 +299,24 @@ def remove(name: str, home: Home) -> int:
 
 
 def remove_stored(name: str, home: Home) -> tuple[Path, Path | None]:
-    """Delete a stored avatar, and what its person recorded of themselves for it.
+    """Delete a stored avatar with its outlines, and what its person recorded of themselves for it.
 
     Returns the folders that are gone. Raises ``UsageError``.
     """
     from avatar.learn.generator.self_recording import remove_recording
 
-    folder = AvatarStore(home.avatars).remove(name)
+    store = AvatarStore(home.avatars)
+    only_its = _photos_of_it_alone(name, store)
+    folder = store.remove(name)
+    for sha256 in only_its:
+        MatteCache(home.mattes).of(sha256).forget()
     return folder, remove_recording(home, folder.name)
+
+
+def _photos_of_it_alone(name: str, store: AvatarStore) -> list[str]:
+    """Return the hashes of an avatar's photographs that no other one is made of."""
+    try:
+        stored = store.read(name)
+    except UsageError:  # broken ones can be removed, too
+        return []
+    return [] if store.twins(stored) else [sha256 for _, sha256 in stored.photos]
