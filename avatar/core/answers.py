@@ -87,7 +87,7 @@ class _Plain(urllib.request.HTTPHandler):
             made._create_connection = self._watched.connect  # type: ignore[attr-defined]
             return made
 
-        return self.do_open(connection, req)  # type: ignore[arg-type]
+        return self.do_open(connection, req)
 
 
 class _Secure(urllib.request.HTTPSHandler):
@@ -101,7 +101,7 @@ class _Secure(urllib.request.HTTPSHandler):
             made._create_connection = self._watched.connect  # type: ignore[attr-defined]
             return made
 
-        return self.do_open(connection, req)  # type: ignore[arg-type]
+        return self.do_open(connection, req)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

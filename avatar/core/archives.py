@@ -16,3 +16,5 @@ DAMAGED: tuple[type[Exception], ...] = (
     KeyError, ValueError, TypeError,
 )  # fmt: skip
 """Beside ``OSError``, which says more. A name that is missing is a ``KeyError``."""
+
+UNUSABLE: tuple[type[Exception], ...] = (OSError, *DAMAGED)

@@ -187,10 +187,9 @@ def archives(folder: Path) -> Iterator[Path]:
     for header in (b"{'descr': '<f4', (((", b"\\", b"0777L", b"'" * 9, b"(" * 5000, b"\xff"):
         path = folder / "header.npz"
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("a.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
-            archive.writestr(
-                "matte.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
-            )
+            array = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+            archive.writestr("a.npy", array)
+            archive.writestr("matte.npy", array)
         yield path
 
 

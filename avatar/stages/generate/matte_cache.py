@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.archives import DAMAGED
+from avatar.core.archives import UNUSABLE
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32
 from avatar.stages.generate.texture import Places
@@ -62,7 +62,7 @@ class MatteCache:
                 return _checked(kept["matte"], kept["places"], made_of[0].shape[:2])
         except FileNotFoundError:
             pass
-        except (OSError, *DAMAGED) as error:
+        except UNUSABLE as error:
             self._say(f"the outline kept in {path} cannot be read ({error}): cutting again")
         matte, places = cut()
         try:

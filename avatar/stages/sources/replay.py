@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.archives import DAMAGED
+from avatar.core.archives import UNUSABLE
 from avatar.core.clock import Clock
 from avatar.core.counting import counted
 from avatar.core.errors import SourceEndedError, SourceError
@@ -113,7 +113,7 @@ def load_track(path: Path) -> list[FaceTrack]:
             arrays = {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         raise SourceError(f"{path}: expected a recorded track, found no such file.") from None
-    except (OSError, *DAMAGED) as error:
+    except UNUSABLE as error:
         raise _broken(path, str(error)) from None
     _check_layout(path, arrays)
     faces = iter(range(len(arrays["landmarks_px"])))

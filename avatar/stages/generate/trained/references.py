@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.archives import DAMAGED
+from avatar.core.archives import UNUSABLE
 from avatar.core.errors import EngineError
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32, UInt8Image
@@ -128,7 +128,7 @@ class References:
                     )
                     kept[patch.name] = Kept(points, turns, pictures, tuple(parts.tolist()))
                 opening = float(file["opening"])
-        except (OSError, *DAMAGED) as error:
+        except UNUSABLE as error:
             raise EngineError(
                 f"expected the person's pictures in {path}, found none that are whole ({error})"
             ) from error
