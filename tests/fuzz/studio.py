@@ -1,7 +1,8 @@
 """Made-up requests, messages, offers and uploads, and the studio that they are sent to.
 
 ``python -m tests.fuzz.studio FOLDER`` serves one over real sessions of the drawn driver, whose
-files lie in FOLDER. It prints its address, then one line for each line it reads: the megabytes it takes.
+files lie in FOLDER. It prints its address, then one line for each line it reads: the megabytes
+it takes.
 """
 
 from __future__ import annotations

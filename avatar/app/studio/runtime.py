@@ -17,6 +17,7 @@ from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
 from avatar.app.studio.watched import OpenPages, PageTeller
+from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.frames import CameraFrame, FaceTrack
@@ -37,6 +38,8 @@ from avatar.web.control import Event
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 PAGE_CAMERA = "page"
+GIVEN_CAMERA = "given"
+"""What pages know a camera by that was named by its address when the program started."""
 _KEPT_LINES = 40
 _KEYS = frozenset(("x", "r", "m", "+", "-", "left", "right", "up", "down", "l"))
 _SPANS = 31
@@ -112,7 +115,7 @@ class Studio:
             "phase": self._phase,
             "problem": self._problem,
             "size": [width, height],
-            "camera": self._camera,
+            "camera": _camera_id(self._camera),
             "cameras": self._cameras,
             "avatar": self._config.avatar[0],
             "avatars": self._gallery.list(),
@@ -139,7 +142,8 @@ class Studio:
             self._camera = f"/dev/video{self._camera}"
         for named in dict.fromkeys((self._config.camera, self._camera)):
             if not {named, f"/dev/video{named}"} & {PAGE_CAMERA, "demo", *devices}:
-                found.insert(0, {"id": named, "label": named, "problem": None})
+                entry = {"id": _camera_id(named), "label": shown_spec(named), "problem": None}
+                found.insert(0, entry)
         extra = [{"id": name, "label": "", "problem": None} for name in (PAGE_CAMERA, "demo")]
         self._cameras = [*found, *extra]
 
@@ -312,7 +316,9 @@ class Studio:
             self._look_for_cameras()
         known = {entry["id"] for entry in self._cameras}
         if camera not in known:
-            raise UsageError(f"expected one of the cameras shown, found {camera!r}")
+            raise UsageError(f"expected one of the cameras shown, found {shown_spec(camera)!r}")
+        if camera == GIVEN_CAMERA:
+            camera = self._config.camera
         if camera == self._camera:
             return
         if self._source is not None and self._session is not None:
@@ -393,6 +399,11 @@ class Studio:
         self.stop()
         with self._acting:
             self.stop()
+
+
+def _camera_id(camera: str) -> str:
+    """Return what pages call a camera: an address may have a password in it."""
+    return GIVEN_CAMERA if is_address(camera) else camera
 
 
 def _text(values: dict[str, Any], name: str) -> str:
