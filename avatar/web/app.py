@@ -265,6 +265,7 @@ async def _json(request: Any) -> dict[str, Any]:
     body = b"".join([part async for part in _bounded(request, MAX_REQUEST_BYTES)])
     try:
         values = json.loads(body or b"{}")
+        json.dumps(values, ensure_ascii=False).encode()  # halves of letters are in no answer either
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the request is not JSON: {error}") from error
     if not isinstance(values, dict):

@@ -157,6 +157,9 @@ class Peers:
         if self._inbox is None:
             raise UsageError("This page shows the avatar only; it cannot be the camera.")
         connection, transceiver = await self._accept(offer, "recvonly", "video/H264", "video/VP8")
+        if transceiver.receiver.track is None:
+            await connection.close()
+            raise UsageError("The page's offer has no video that it would send.")
         before, self._camera = self._camera, connection
         if before is not None:
             self._say(Message("said.cameraTaken", "another page is the camera now"))

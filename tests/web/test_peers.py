@@ -253,6 +253,18 @@ def test_an_offer_that_lacks_something_leaves_no_fault_behind(lacks: str) -> Non
     assert faults == []
 
 
+def test_a_page_that_would_send_nothing_does_not_take_the_camera() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            page = Page("recvonly")
+            with pytest.raises(UsageError, match="would send"):
+                await stage.peers.receive(await page.offer())
+            assert not stage.peers.has_camera and stage.lines == []
+            await page.close()
+
+    run(scene())
+
+
 def test_a_page_is_the_camera_until_another_is() -> None:
     red, blue = (
         np.full((120, 160, 3), colour, np.uint8) for colour in ((200, 30, 30), (30, 30, 200))

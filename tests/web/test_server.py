@@ -159,6 +159,8 @@ def test_the_options_are_described(site: Site) -> None:
     [
         (b"{}", "text/plain", "application/json"), (b"{", "application/json", "not JSON"),
         (b"[]", "application/json", "object"), (b"[" * 5000, "application/json", "not JSON"),
+        (rb'{"a": "\ud800"}', "application/json", "not JSON"),
+        (rb'{"\udfff": 1}', "application/json", "not JSON"),
         (b" " * (MAX_REQUEST_BYTES + 1), "application/json", "at most"),
     ],
 )  # fmt: skip
