@@ -105,9 +105,13 @@ class Outputs:
                     )  # fmt: skip
 
     def ended(self) -> None:
-        """Forget what was on: the session is over."""
+        """Wait for the next session with what was on: this one is over."""
         for output in self._outputs.values():
-            output.sink, output.wanted, output.detail = None, False, ""
+            output.sink, output.detail = None, ""
+
+    def states(self, session: LiveSession | None) -> tuple[str, ...]:
+        """Return the state of each output, in the order of ``describe``."""
+        return tuple(one["state"] for one in self.describe(session))
 
     def _begin(self, name: OutputId, output: _Output, session: LiveSession) -> None:
         if output.sink is not None:

@@ -85,6 +85,7 @@ class Studio:
         self._camera = config.camera
         self._cameras: list[dict[str, Any]] = []
         self._source: SwitchedSource | None = None
+        self._told_outputs: tuple[str, ...] = ()
         self._session: LiveSession | None = None
         self._thread: threading.Thread | None = None
 
@@ -156,6 +157,7 @@ class Studio:
         session = self._session
         if session is None or self._phase != "running":
             return {"running": False}
+        self._notice_outputs(session)
         recorder, sink = session.recorder, session.first_sink
         spans = recorder.latest(f"capture→{sink}", _SPANS)
         delays = [span.ms for span in spans]
@@ -171,6 +173,13 @@ class Studio:
                 for stage in stages
             },
         }
+
+    def _notice_outputs(self, session: LiveSession) -> None:
+        """Tell the pages of outputs that were lost, or came back, since they were told last."""
+        found = self._outputs.states(session)
+        if found != self._told_outputs:
+            self._told_outputs = found
+            self._tell_changed()
 
     def thumbnail(self, avatar: str) -> bytes:
         """See ``Control``."""
@@ -393,6 +402,8 @@ class Studio:
             self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
         elif self._session is not None:
             self._session.press(key)
+            if key == "x":
+                self.say(Message("said.referenceTaken", "reference: your face as it is now"))
 
     def close(self) -> None:
         """End everything; for the program's end."""

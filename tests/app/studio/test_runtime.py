@@ -22,6 +22,7 @@ from avatar.core.errors import AvatarError, PhotoError, UsageError
 from avatar.core.home import Home
 from avatar.core.messages import words_of
 from avatar.core.options import ENGINE_NAMES, Options
+from avatar.library.avatars import AvatarStore
 from avatar.library.profiles import ProfileStore
 from avatar.sessions import live
 from avatar.stages.generate.photo import builtin_photo
@@ -163,6 +164,39 @@ def test_outputs_start_and_stop_each_by_itself(bench: Bench) -> None:
         bench.act("output", id="stream", on=True, address="rtmp://127.0.0.1:1/app/secret-key")
     assert "secret-key" not in str(bench.state)
     assert "secret-key" not in str(bench.lines)
+
+
+def test_pages_hear_within_a_second_that_an_output_was_lost(bench: Bench) -> None:
+    bench.act("start")
+    bench.act("output", id="file", on=True)
+    session = bench.studio._session
+    assert session is not None
+    bench.studio.figures()  # as every open page asks for, twice a second
+    outlet = next(o for o in session._pipeline._outlets if o.sink.name.startswith("file:"))
+    for is_open, state in ((False, "lost"), (True, "on")):
+        bench.heard.clear()
+        outlet._opened = is_open
+        bench.studio.figures()
+        assert {"type": "changed"} in bench.heard
+        assert bench.output("file")["state"] == state
+    bench.heard.clear()
+    bench.studio.figures()
+    assert {"type": "changed"} not in bench.heard
+
+
+def test_the_outputs_chosen_stay_chosen_after_stop(bench: Bench) -> None:
+    bench.act("output", id="file", on=True)
+    bench.act("start")
+    first = bench.output("file")["detail"]
+    bench.act("stop")
+    assert bench.output("file") == {"id": "file", "state": "waiting", "detail": ""}
+    wait_until(lambda: time.strftime("%S") not in str(first)[-7:], "another second")
+    bench.act("start")
+    assert bench.output("file")["state"] == "on"
+    assert bench.output("file")["detail"] != first
+    bench.act("output", id="file", on=False)
+    bench.act("stop")
+    assert bench.output("file")["state"] == "off"
 
 
 def test_an_output_that_fails_says_so_and_the_rest_goes_on(
@@ -467,6 +501,36 @@ def test_errors_name_a_photograph_as_the_user_knows_it(bench: Bench, tmp_path: P
             bench.studio.add_avatar(photo, "Grace")
         assert "Grace Hopper.jpg" in str(raised.value) and str(tmp_path) not in str(raised.value)
         assert words_of(raised.value).key.startswith("error.")  # type: ignore[attr-defined]
+
+
+def test_a_removed_avatars_outlines_are_gone(bench: Bench, tmp_path: Path) -> None:
+    photo = tmp_path / "Grace.jpg"
+    photo.write_bytes(builtin_photo().read_bytes())
+    bench.studio.add_avatar(photo, "Grace")
+    bench.act("avatar", avatar="Grace")
+    bench.act("options", background="#00b140")  # for which the person is cut out
+    bench.act("start")
+    bench.picture()
+    sha256 = AvatarStore(bench.home.avatars).read("Grace").sha256
+
+    def outlines() -> list[Path]:
+        return list(bench.home.mattes.glob(f"{sha256[:16]}-*.npz"))
+
+    wait_until(lambda: bool(outlines()), "an outline")
+    bench.act("stop")
+    bench.studio.add_avatar(photo, "Twin")
+    bench.act("avatar", avatar="builtin")
+    bench.act("remove", avatar="Grace")
+    assert outlines(), "another avatar is made of the same photograph"
+    bench.act("remove", avatar="Twin")
+    assert not outlines()
+
+
+def test_profiles_lie_in_a_folder_for_the_user_alone(bench: Bench) -> None:
+    folder = bench.home.profiles
+    folder.mkdir(parents=True, mode=0o755)
+    bench.profiles.check_writable("me")
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_two_photographs_of_one_name_are_both_kept(
