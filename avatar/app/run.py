@@ -27,6 +27,21 @@ def run(config: Options, home: Home) -> int:
             config.stats, "--stats", force=config.force, others=[*others, Path(config.camera)]
         )
     session = LiveSession(config, say, home=home)
+    with ended_by_signals(session.stop):
+        try:
+            session.run(begun=lambda: _announce(config))
+        finally:
+            # What never began has nothing to report but its error.
+            if session.first_frame_ns is not None:
+                _report(session, config.stats)
+    if session.lost_outputs:
+        say(f"lost, and not back at the end: {', '.join(session.lost_outputs)}")
+        return 1
+    return 0
+
+
+def _announce(config: Options) -> None:
+    """Say what runs, once nothing can keep it from running any more."""
     moved_by = "no camera" if config.drive == "audio" else shown_spec(config.camera)
     outputs = ", ".join(map(shown_spec, config.out))
     say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
@@ -37,17 +52,6 @@ def run(config: Options, home: Home) -> int:
         )
     else:
         say("Ctrl-C ends")
-    with ended_by_signals(session.stop):
-        try:
-            session.run()
-        finally:
-            # What never began has nothing to report but its error.
-            if session.first_frame_ns is not None:
-                _report(session, config.stats)
-    if session.lost_outputs:
-        say(f"lost, and not back at the end: {', '.join(session.lost_outputs)}")
-        return 1
-    return 0
 
 
 def _report(session: LiveSession, path: Path | None) -> None:

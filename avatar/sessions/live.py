@@ -200,7 +200,7 @@ class LiveSession:
         """Return the name of the sink whose latency is shown."""
         return self._shown_in
 
-    def run(self, seconds: float | None = None) -> None:
+    def run(self, seconds: float | None = None, begun: Callable[[], None] = lambda: None) -> None:
         """Run until stopped or ended; see ``Pipeline.run``."""
         with (
             frozen_garbage(),
@@ -208,7 +208,7 @@ class LiveSession:
             self._hotkeys or nullcontext(),
             self._pages(),
         ):
-            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+            self._pipeline.run(seconds if seconds is not None else self.config.seconds, begun)
 
     def _pages(self) -> AbstractContextManager[None]:
         if not self._own_pages:
