@@ -8,14 +8,19 @@ import os
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from avatar.app.studio.outputs import Outputs
 from avatar.core.clock import MonotonicClock
 from avatar.core.config_file import load_options
-from avatar.core.errors import ConfigError, SinkError, SourceError, UsageError
+from avatar.core.errors import AvatarError, ConfigError, SinkError, SourceError, UsageError
 from avatar.core.home import Home
+from avatar.core.observe import Recorder, Span, summarise
 from avatar.core.options import Options
 from avatar.measure.doctor import check_streams
 from avatar.sessions.live import LiveSession
@@ -24,6 +29,7 @@ from avatar.stages.sinks import create_sink
 from avatar.stages.sinks.streaming.address import numbered, parse_address
 from avatar.stages.sinks.streaming.settings import KEY_VARIABLE, StreamSettings, stream_key
 from avatar.stages.sources import create_source
+from tests.core.test_addresses import addresses
 from tests.stages.sinks.streaming.servers import RtmpServer, free_port
 from tests.stages.sinks.streaming.show import perform
 
@@ -193,3 +199,35 @@ def test_a_files_name_is_not_taken_for_an_address(tmp_path: Path) -> None:
         metadata=file_metadata("test", "1"),
     )  # fmt: skip
     assert sink.name == f"file:{tmp_path}/a.mp4"
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(address=addresses(), is_whip=st.booleans())
+def test_whatever_an_address_is_like_no_other_part_of_it_is_told(
+    tmp_path: Path, address: str, is_whip: bool
+) -> None:
+    """Errors, names, statistics and what a page is sent, over addresses of every form."""
+    told: list[str] = []
+    spec = f"whip:{address}" if is_whip and not address.startswith("whip") else address
+    recorder = Recorder()
+    try:
+        sink = create_sink(spec, size_px=SIZE, fps=30, clock=MonotonicClock(), say=told.append)
+    except AvatarError as error:
+        told.append("".join(traceback.format_exception(error)))
+    else:
+        recorder.span(Span(f"sink {sink.name}", 0, 0, 1))
+        recorder.span(Span(f"capture→{sink.name}", 0, 0, 1))
+        recorder.count(f"failed.{sink.name}")
+        told += [sink.name, repr(sink), json.dumps(summarise(recorder), ensure_ascii=False)]
+    outputs = Outputs(tmp_path, told.append)
+    with suppress(AvatarError):
+        outputs.switch("stream", True, spec, None)
+    told.append(str(outputs.describe(None)))
+    try:
+        told.append(create_source(address, clock=MonotonicClock()).name)
+    except AvatarError as error:
+        told.append("".join(traceback.format_exception(error)))
+    for text in told:
+        assert "S3" not in text.upper() and "CR3T" not in text.upper(), (spec, text)
