@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,7 +25,9 @@ from avatar.library.generators.card import CARD, neural_folder, read_card
 from avatar.sessions.avatars import check_count, choose_face, photos_in, say_together
 from avatar.sessions.upright import AvatarPhoto, upright
 from avatar.stages.generate.framing import View, make_canvas
+from avatar.stages.generate.matte_cache import MatteCache
 from avatar.stages.generate.photo import load_photo
+from avatar.stages.generate.private_copy import private_copy
 from avatar.stages.label import aigc_metadata, create_labeller
 from avatar.stages.track.choice import detect_faces
 from avatar.stages.track.turned import quarters, turned_face
@@ -64,7 +67,7 @@ def add_photo(
     home: Home,
     say: Callable[[str], None],
 ) -> StoredAvatar:
-    """Find the face in ``photo`` and store both as an avatar.
+    """Find the face in ``photo`` and store both as an avatar: the picture, not what else it says.
 
     ``more``: further photographs of the same person; a folder stands for those in it. ``name``:
     None takes the file's or folder's. ``face``: 1 is the largest. ``force``: replace an avatar of
@@ -86,10 +89,13 @@ def add_photo(
         for path in further
     ]
     replaced = store.find(name) is not None
-    stored = store.add(
-        name, photo, chosen,
-        face_number=face, face_count=len(faces), more=others, replace=force,
-    )  # fmt: skip
+    with ExitStack() as copies:
+        bare = copies.enter_context(private_copy(photo))
+        others = [(copies.enter_context(private_copy(path)), found) for path, found in others]
+        stored = store.add(
+            name, bare, chosen,
+            face_number=face, face_count=len(faces), more=others, replace=force,
+        )  # fmt: skip
     took_s = (clock.now_ns() - start_ns) / 1e9
     say(_added(stored, replaced, f"{took_s:.1f}"))
     if others:
@@ -293,11 +299,24 @@ def remove(name: str, home: Home) -> int:
 
 
 def remove_stored(name: str, home: Home) -> tuple[Path, Path | None]:
-    """Delete a stored avatar, and what its person recorded of themselves for it.
+    """Delete a stored avatar with its outlines, and what its person recorded of themselves for it.
 
     Returns the folders that are gone. Raises ``UsageError``.
     """
     from avatar.learn.generator.self_recording import remove_recording
 
-    folder = AvatarStore(home.avatars).remove(name)
+    store = AvatarStore(home.avatars)
+    only_its = _photos_of_it_alone(name, store)
+    folder = store.remove(name)
+    for sha256 in only_its:
+        MatteCache(home.mattes).of(sha256).forget()
     return folder, remove_recording(home, folder.name)
+
+
+def _photos_of_it_alone(name: str, store: AvatarStore) -> list[str]:
+    """Return the hashes of an avatar's photographs that no other one is made of."""
+    try:
+        stored = store.read(name)
+    except UsageError:  # broken ones can be removed, too
+        return []
+    return [] if store.twins(stored) else [sha256 for _, sha256 in stored.photos]

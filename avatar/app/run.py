@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from avatar.core.addresses import shown_spec
 from avatar.core.counting import counted
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
@@ -16,7 +17,6 @@ from avatar.measure.process import age_s
 from avatar.sessions.live import LiveSession
 from avatar.sessions.sound import sound_summary
 from avatar.stages.sinks import file_of
-from avatar.stages.sinks.streaming.address import redacted
 
 
 def run(config: Options, home: Home) -> int:
@@ -27,19 +27,9 @@ def run(config: Options, home: Home) -> int:
             config.stats, "--stats", force=config.force, others=[*others, Path(config.camera)]
         )
     session = LiveSession(config, say, home=home)
-    moved_by = "no camera" if config.drive == "audio" else config.camera
-    outputs = ", ".join(map(redacted, config.out))
-    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
-    if "preview" in config.out:
-        say(
-            "keys: 1–9 N P avatar · X reference · R search · M mirror · O other person · "
-            "+ − arrows view · F overlay · L label · Q quit"
-        )
-    else:
-        say("Ctrl-C ends")
     with ended_by_signals(session.stop):
         try:
-            session.run()
+            session.run(begun=lambda: _announce(config))
         finally:
             # What never began has nothing to report but its error.
             if session.first_frame_ns is not None:
@@ -48,6 +38,20 @@ def run(config: Options, home: Home) -> int:
         say(f"lost, and not back at the end: {', '.join(session.lost_outputs)}")
         return 1
     return 0
+
+
+def _announce(config: Options) -> None:
+    """Say what runs, once nothing can keep it from running any more."""
+    moved_by = "no camera" if config.drive == "audio" else shown_spec(config.camera)
+    outputs = ", ".join(map(shown_spec, config.out))
+    say(f"avatar {', '.join(config.avatar)} from {moved_by} to {outputs}")
+    if "preview" in config.out:
+        say(
+            "keys: 1–9 N P avatar · X reference · R search · M mirror · O other person · "
+            "+ − arrows view · F overlay · L label · Q quit"
+        )
+    else:
+        say("Ctrl-C ends")
 
 
 def _report(session: LiveSession, path: Path | None) -> None:

@@ -7,12 +7,12 @@ given them, so that a file can neither run code nor ask for more memory than it 
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from avatar.core.archives import DAMAGED
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32
 
@@ -35,7 +35,7 @@ def read_arrays(path: Path, shapes: Shapes) -> dict[str, Float32]:
                 found = ", ".join(sorted(names)[:20])
                 raise ValueError(f"expected {', '.join(shapes)}, found {found}")
             return {name: _read_one(archive, name, shape) for name, shape in shapes.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"damaged: {error}") from error
 
 
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
             data = file.read(_MAX_TEXT_BYTES + 1)
     except KeyError as error:
         raise ValueError("it has no description") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"damaged: {error}") from error
     if len(data) > _MAX_TEXT_BYTES:
         raise ValueError(f"its description is longer than {_MAX_TEXT_BYTES} bytes")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from avatar.core.errors import ConfigError, UsageError
-from avatar.core.files import read_limited
+from avatar.core.files import read_small
 from avatar.core.options import (
     LIVE,
     Options,
@@ -85,8 +85,9 @@ def checked(name: str, value: Any, table: type = Options) -> Any:
             raise TypeError
         kept = _adapter(name, table).validate_python(value)
     except (ValidationError, TypeError):
-        # An output may be an address with a key in it: it is not shown.
-        found = type(value).__name__ if name == "out" else _words(value)
+        # Outputs and cameras may be addresses with a key in them: they are not shown.
+        is_secret = name == "out" or "://" in str(value)
+        found = type(value).__name__ if is_secret else _words(value)
         raise ConfigError(f"`{name}`: expected {_wanted(name, table)}, found {found}") from None
     check_bound(name, kept, table)
     return kept
@@ -149,7 +150,7 @@ def _read(path: Path, command: str | None) -> dict[str, Any]:
 
     try:
         # Editors on Windows begin a file with a mark of its encoding.
-        values = tomllib.loads(read_limited(path).decode("utf-8-sig"))
+        values = tomllib.loads(read_small(path).decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -157,7 +158,7 @@ def _read(path: Path, command: str | None) -> dict[str, Any]:
             f"the config file {path} is not valid TOML: expected UTF-8, found another encoding at "
             f"byte {error.start}. Save it as UTF-8"
         ) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise ConfigError(f"the config file {path} is not valid TOML: {error}") from error
     normal = _by_name(path, values)
     try:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR, S_ISFIFO, S_ISREG
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from avatar.core.errors import AvatarError, UsageError
@@ -33,6 +33,10 @@ PRIVATE = 0o600
 """The mode of a file that its owner alone may read."""
 PUBLIC = 0o666
 """The mode of a file that others may read, as far as the user's umask lets them."""
+
+SMALL_BYTES = 1_000_000
+PATIENCE_S = 5.0
+"""What ``read_small`` takes, and how long it waits for a pipe."""
 
 FILM_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
@@ -139,6 +143,16 @@ class NewerRecordError(UnfitRecordError):
     """A record is of a later schema than this program knows."""
 
 
+def private_folder(folder: Path) -> None:
+    """Have a folder that its owner alone may look into, also where it was there before.
+
+    Raises ``OSError``.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix" and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
 def write_record(path: Path, record: BaseModel) -> None:
     """Write ``record`` as JSON, readable by its owner only: whole or not at all.
 
@@ -157,7 +171,7 @@ def read_record(
     written by a newer program.
     """
     try:
-        return parse_record(read_limited(path, _MOST_RECORD_BYTES), kind)
+        return parse_record(read_small(path, _MOST_RECORD_BYTES), kind)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -213,19 +227,44 @@ def _refuse_newer(values: dict[str, object], newest: int) -> None:
         )
 
 
-def read_limited(path: Path, most_bytes: int = 1_000_000) -> bytes:
-    """Return what a file of settings, keys or numbers has.
+def read_small(path: Path, most: int = SMALL_BYTES, within_s: float = PATIENCE_S) -> bytes:
+    """Return what a file holds that a person or program wrote, from a pipe (``<(…)``) as well.
 
-    Raises ``OSError``, which says what was found, also where ``path`` is no file or a larger one:
-    a pipe would be waited for, and a device may have no end.
+    Raises ``OSError``, also for one of more than ``most`` bytes, and for a pipe that has not ended
+    after ``within_s``: nobody may write to it, or for ever.
     """
-    mode = path.stat().st_mode
-    if not S_ISREG(mode) and not S_ISDIR(mode):
-        raise OSError(errno.EINVAL, "expected a file, found a pipe or a device")
-    with path.open("rb") as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise OSError(errno.EFBIG, f"expected at most {most_bytes} bytes, found more")
+    if not S_ISFIFO(path.stat().st_mode):
+        with path.open("rb") as file:
+            return _no_more_than(most, file.read(most + 1))
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return _no_more_than(most, _read_pipe(handle, most + 1, within_s))
+    finally:
+        os.close(handle)
+
+
+def _read_pipe(handle: int, most: int, within_s: float) -> bytes:
+    until_s = time.monotonic() + within_s
+    found = b""
+    while len(found) < most:
+        if time.monotonic() > until_s:
+            raise TimeoutError(errno.ETIMEDOUT, f"nothing more came within {within_s:g} s")
+        try:
+            part = os.read(handle, most - len(found))
+        except BlockingIOError:
+            part = None
+        if part:
+            found += part
+        elif part == b"" and found:
+            return found
+        else:  # nobody writes yet
+            time.sleep(0.02)
+    return found
+
+
+def _no_more_than(most: int, data: bytes) -> bytes:
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is longer than {most} bytes")
     return data
 
 

@@ -34,6 +34,10 @@ class Message(str):
         self.key, self.values, self._english = key, values, english
         return self
 
+    def having(self, **values: str | int | float) -> Self:
+        """Return the line with other values in the place of some."""
+        return type(self)(self.key, self._english, **(self.values | values))
+
     def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
         """Return what makes a copy: ``copy`` and ``pickle`` would pass the line alone."""
         return (self.key, self._english), self.values

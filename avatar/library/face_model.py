@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import IO
 
+from avatar.core.answers import answer_within
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import FaceModelError
 from avatar.core.files import file_sha256, whole_file
@@ -128,7 +129,7 @@ def _download(url: str, target: Path, timeout_s: float, clock: Clock) -> Path:
 def _fetch(url: str, part: IO[bytes], timeout_s: float, clock: Clock) -> None:
     """Copy the body of ``url`` into ``part``; a trickle may not hold the start up for ever."""
     deadline_ns = clock.now_ns() + int(6e9 * timeout_s)
-    with _open(url, timeout_s) as response:
+    with answer_within(url, timeout_s=timeout_s, within_s=7 * timeout_s) as response:
         received = 0
         while chunk := response.read1(1 << 16):
             received += len(chunk)
@@ -137,15 +138,6 @@ def _fetch(url: str, part: IO[bytes], timeout_s: float, clock: Clock) -> None:
             part.write(chunk)
             if clock.now_ns() > deadline_ns:
                 raise TimeoutError(f"it was not complete after {6 * timeout_s:g} s")
-
-
-def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
-    try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        error.close()  # it is an open response, too
-        raise
-    return response
 
 
 def _check_download(url: str, part: Path) -> None:
@@ -160,6 +152,7 @@ def _check_download(url: str, part: Path) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.HTTPError):
+        error.close()  # it is an open response, too
         return f"the server answered {error.code} {error.reason}"
     if isinstance(error, urllib.error.URLError):
         return f"the connection failed ({error.reason})"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avatar.core.errors import SinkError, UsageError
-from avatar.core.files import read_record, write_record
+from avatar.core.files import private_folder, read_record, write_record
 from avatar.core.home import Home
 from avatar.core.messages import Message
 from avatar.core.person import Person
@@ -54,7 +54,7 @@ class ProfileStore:
         """
         path = self.path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             write_record(path, profile)
         except OSError as error:
             raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -64,7 +64,7 @@ class ProfileStore:
         """Raise what ``save`` would for the name and the folder; before somebody's minute."""
         path = self.path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
         except OSError as error:

@@ -19,6 +19,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from avatar.core.addresses import shown_spec
 from avatar.core.choices import TrackerName
 from avatar.core.clock import Clock, ManualClock, MonotonicClock
 from avatar.core.errors import SinkError, SourceEndedError, UsageError
@@ -83,8 +84,9 @@ def load_frames(camera: str, fps: float) -> JpegFrames:
     """
     if camera.isdecimal() or camera.startswith("/dev/"):
         raise UsageError(
-            f"bench replays a recording so that runs can be compared; found the camera {camera}. "
-            "Give a video file, or `--camera demo`. `avatar run --stats FILE` measures a camera."
+            "bench replays a recording so that runs can be compared; found the camera "
+            f"{camera}. Give a video file, or `--camera demo`. `avatar run --stats FILE` "
+            "measures a camera."
         )
     images: list[bytes] = []
     # A manual clock makes the source deliver every frame at once instead of in real time.
@@ -183,7 +185,7 @@ def bench(
     check_reports(json=json_path, plot=plot, force=True, read=(config.camera,))
     model = find_face_model(config.face_model, home)
     clock = MonotonicClock()
-    say(f"reading {config.camera} …")
+    say(f"reading {shown_spec(config.camera)} …")
     pace = camera_fps or config.fps
     frames = load_frames(config.camera, pace)
     before = tracker_alone(frames, model, clock, _ALONE_S, pace)
@@ -267,7 +269,7 @@ def _summary(
     summary = summarise(recorder)
     return {
         "what": {
-            "camera": config.camera,
+            "camera": shown_spec(config.camera),
             "avatar": list(config.avatar),
             "engine": config.engine,
             "backend": config.backend,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import avatar.stages.motion
 from avatar.core.errors import UsageError
-from avatar.core.files import expanded, kind_of, read_limited, write_whole
+from avatar.core.files import expanded, kind_of, read_small, write_whole
 from avatar.core.home import Home
 from avatar.library.avatars import check_name
 from avatar.stages.motion.choreography import SUFFIX, Choreography, load_choreography
@@ -62,7 +62,7 @@ class ChoreographyStore:
                 f"there is a template {name} already. Choose another --name, or --force"
             )
         self.own.mkdir(parents=True, exist_ok=True)
-        write_whole(target, read_limited(path))
+        write_whole(target, read_small(path))
         return name
 
     def remove(self, name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from itertools import combinations
@@ -12,6 +12,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from avatar import __version__
+from avatar.core.addresses import shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
@@ -45,7 +46,6 @@ from avatar.stages.motion.retarget import FaceRetargeter
 from avatar.stages.sinks import create_sink, file_of, keeps_alpha, takes_sound
 from avatar.stages.sinks.mp4 import check_film
 from avatar.stages.sinks.page import PageSink
-from avatar.stages.sinks.streaming.address import redacted
 from avatar.stages.sources import create_source, is_film_source
 from avatar.stages.sources.absent import AbsentSource
 from avatar.stages.sources.mirror import MirroredSource
@@ -161,9 +161,12 @@ class LiveSession:
         _check_outputs(config)
         if config.background == "transparent":
             _check_transparency(config.out, self._say)
-        return [self._sink(spec, clock) for spec in config.out]
+        sinks: list[FrameSink] = []
+        for spec in config.out:
+            sinks.append(self._sink(spec, clock, [sink.name for sink in sinks]))
+        return sinks
 
-    def _sink(self, spec: str, clock: Clock) -> FrameSink:
+    def _sink(self, spec: str, clock: Clock, taken: Collection[str]) -> FrameSink:
         config = self.config
         return create_sink(
             spec,
@@ -177,6 +180,7 @@ class LiveSession:
             say=self._say,
             stream=stream_settings(config),
             open_track=self.sound.open_track if self.sound is not None else None,
+            taken=taken,
         )
 
     def _make_labeller(self, config: Options, outputs: Sequence[str]) -> Labeller:
@@ -206,7 +210,7 @@ class LiveSession:
         """Return the name of the sink whose latency is shown."""
         return self._shown_in
 
-    def run(self, seconds: float | None = None) -> None:
+    def run(self, seconds: float | None = None, begun: Callable[[], None] = lambda: None) -> None:
         """Run until stopped or ended; see ``Pipeline.run``."""
         with (
             frozen_garbage(),
@@ -214,7 +218,7 @@ class LiveSession:
             self._hotkeys or nullcontext(),
             self._pages(),
         ):
-            self._pipeline.run(seconds if seconds is not None else self.config.seconds)
+            self._pipeline.run(seconds if seconds is not None else self.config.seconds, begun)
 
     def _pages(self) -> AbstractContextManager[None]:
         if not self._own_pages:
@@ -242,7 +246,7 @@ class LiveSession:
 
         From any thread while running. Raises ``UsageError`` and what opening it raises.
         """
-        sink = self._sink(spec, self.clock)
+        sink = self._sink(spec, self.clock, self.outputs)
         self._pipeline.attach(sink)
         if self.config.background == "transparent" and not keeps_alpha(spec):
             self._say(
@@ -443,7 +447,7 @@ def _own_movement(config: Options) -> frozenset[str]:
 def _check_outputs(config: Options) -> None:
     """Raise ``UsageError`` for one output twice, and for a file that is also read or written."""
     if len(set(config.out)) < len(config.out):
-        found = ", ".join(map(redacted, config.out))
+        found = ", ".join(map(shown_spec, config.out))
         raise UsageError(f"--out: each output only once, found {found}")
     files = [path for path in map(file_of, config.out) if path is not None]
     for first, second in combinations(files, 2):

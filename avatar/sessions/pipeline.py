@@ -186,10 +186,11 @@ class Pipeline:
         """End the session; safe from any thread, but not from a signal handler: it takes a lock."""
         self._stop.set()
 
-    def run(self, seconds: float | None = None) -> None:
+    def run(self, seconds: float | None = None, begun: Callable[[], None] = lambda: None) -> None:
         """Run until stopped, the source ends, or ``seconds`` have passed since the first frame.
 
         That is the first that was delivered; while no output takes any, the first that was drawn.
+        ``begun``: called once everything is open, and nothing is left that could not be.
 
         Call it from the main thread: an ``InteractiveSink`` is served there. Raises
         what made a stage unable to start or to continue.
@@ -210,6 +211,8 @@ class Pipeline:
             ]  # fmt: skip
             try:
                 self._start(threads, others, here)
+                if self._error is None:
+                    begun()
                 self._serve_main(here, seconds)
             finally:
                 self._shut_down(threads, here)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.messages import for_json, words_of
+from avatar.core.messages import Message, for_json, words_of
 from avatar.core.options import declared, schema
 from avatar.web.control import Control, Event
 from avatar.web.peers import Peers
@@ -27,7 +28,12 @@ _KINDS = {
     ".json": "application/json",
 }
 MAX_REQUEST_BYTES = 65_536
+PATIENCE_S = 10.0
+LEAST_RATE = 20_000
+"""A body may take so long, and as long again for as many bytes a second: a slow telephone's."""
 FIGURES_EVERY_S = 0.5
+# Photographs that are read at a time, each of which may take a gigabyte for a moment.
+_AT_A_TIME = 2
 # A page that takes nothing for so many messages has gone, or sleeps.
 _MAX_BACKLOG = 120
 
@@ -38,11 +44,13 @@ def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str
     ``view``: what the view page is told of the picture.
     """
     from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect
     from starlette.responses import FileResponse, JSONResponse, Response
     from starlette.routing import Route
 
     async def watch(request: Any) -> Any:
-        return JSONResponse({"sdp": await peers.watch(await _offer(request))})
+        offer = await _offer(request)
+        return JSONResponse({"sdp": await peers.watch(offer, request.scope["state"]["role"])})
 
     async def describe(request: Any) -> Any:
         return JSONResponse(view)
@@ -68,7 +76,11 @@ def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str
         routes += _Studio(control, peers).routes()
     app = Starlette(
         routes=routes,
-        exception_handlers={AvatarError: _in_words, Exception: _unexpected},
+        exception_handlers={
+            AvatarError: _in_words,
+            ClientDisconnect: _gone,
+            Exception: _unexpected,
+        },
     )
     return Guard(app, rules)
 
@@ -78,6 +90,11 @@ class _Studio:
 
     def __init__(self, control: Control, peers: Peers) -> None:
         self._control, self._peers = control, peers
+        # They wait here and not in threads, of which there are few.
+        self._acting = asyncio.Semaphore(1)
+        self._decoding = asyncio.Semaphore(_AT_A_TIME)
+        self._drawing = asyncio.Semaphore(_AT_A_TIME)
+        self._stopping = ThreadPoolExecutor(_AT_A_TIME, "stop")
 
     def routes(self) -> list[Any]:
         """Return what the control page asks for."""
@@ -107,7 +124,14 @@ class _Studio:
         from starlette.responses import JSONResponse
 
         values = await _json(request)
-        await asyncio.to_thread(self._control.act, request.path_params["action"], values)
+        action = request.path_params["action"]
+        if action == "stop":  # whatever else is being done, in no line behind it
+            await asyncio.get_running_loop().run_in_executor(
+                self._stopping, self._control.act, action, values
+            )
+            return JSONResponse({})
+        async with self._acting:
+            await asyncio.to_thread(self._control.act, action, values)
         return JSONResponse({})
 
     async def camera(self, request: Any) -> Any:
@@ -124,18 +148,21 @@ class _Studio:
                 f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
             )
         with TemporaryDirectory(prefix="webcam-avatar-") as folder:
-            path = Path(folder) / f"photo{UPLOAD_KINDS[kind]}"
+            name = request.query_params.get("name", "")
+            # Messages name the file: as the user knows it.
+            path = Path(folder) / f"{_file_name(name)}{UPLOAD_KINDS[kind]}"
             with path.open("wb") as file:
                 async for part in _bounded(request, MAX_UPLOAD_BYTES):
                     file.write(part)
-            name = request.query_params.get("name", "")
-            stored = await asyncio.to_thread(self._control.add_avatar, path, name)
+            async with self._decoding:
+                stored = await asyncio.to_thread(self._control.add_avatar, path, name)
         return JSONResponse({"name": stored})
 
     async def thumbnail(self, request: Any) -> Any:
         from starlette.responses import Response
 
-        picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
+        async with self._drawing:
+            picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
         return Response(picture, media_type="image/jpeg")
 
     async def live(self, socket: Any) -> None:
@@ -203,13 +230,24 @@ class _Channel:
 
     async def _receive(self) -> None:
         while True:
-            try:
-                message = json.loads(await self._socket.receive_text())
-            except ValueError:  # of no page of ours
+            message = await self._heard()
+            if message is None:  # of no page of ours
                 await self._socket.close(1003, "expected JSON")
                 return
             if isinstance(message, dict):
                 self._shows_driver = message.get("driver") is True
+
+    async def _heard(self) -> Any:
+        """Return what the page says, None for what is no JSON. Raises once it has gone."""
+        from starlette.websockets import WebSocketDisconnect
+
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        try:
+            return json.loads(message.get("text") or "")
+        except (ValueError, RecursionError):
+            return None
 
 
 async def _offer(request: Any) -> str:
@@ -227,6 +265,7 @@ async def _json(request: Any) -> dict[str, Any]:
     body = b"".join([part async for part in _bounded(request, MAX_REQUEST_BYTES)])
     try:
         values = json.loads(body or b"{}")
+        json.dumps(values, ensure_ascii=False).encode()  # halves of letters are in no answer either
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the request is not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -234,8 +273,14 @@ async def _json(request: Any) -> dict[str, Any]:
     return values
 
 
+def _file_name(name: str) -> str:
+    """Return a name for a photograph that every file system takes."""
+    fit = "".join(c if c.isalnum() or c in " -_" else "-" for c in name[:40])
+    return fit.strip() or "photo"
+
+
 async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:
-    """Yield a request's body; raises ``UsageError`` as soon as it is longer than ``limit``."""
+    """Yield a request's body; raises ``UsageError`` as soon as it is too long, or too slow."""
     too_long = UsageError(
         f"at most {limit // 1_000_000} MB are taken" if limit >= 1_000_000
         else f"at most {limit} bytes are taken"
@@ -244,7 +289,19 @@ async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:
     if declared.isdecimal() and int(declared) > limit:
         raise too_long
     taken = 0
-    async for part in request.stream():
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
+    parts = aiter(request.stream())
+    while True:
+        left_s = PATIENCE_S + taken / LEAST_RATE - (loop.time() - begun_s)
+        try:
+            part = await asyncio.wait_for(anext(parts), left_s)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise UsageError(
+                Message("error.tooSlow", "what was sent came too slowly, and was not taken")
+            ) from None
         taken += len(part)
         if taken > limit:
             raise too_long
@@ -255,6 +312,13 @@ async def _in_words(request: Any, error: Exception) -> Any:
     from starlette.responses import JSONResponse
 
     return JSONResponse(for_json({"error": words_of(error)}), status_code=400)
+
+
+async def _gone(request: Any, error: Exception) -> Any:
+    """Answer a page that was left before all of it had come: nobody hears it."""
+    from starlette.responses import Response
+
+    return Response(status_code=400)
 
 
 async def _unexpected(request: Any, error: Exception) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from avatar.core.errors import UsageError
-from avatar.core.files import write_whole
+from avatar.core.files import private_folder, write_whole
 from avatar.web.server import Tls
 
 # Browsers refuse certificates that hold for longer than 398 days.
@@ -19,15 +20,15 @@ _DAYS, _RENEW_BEFORE_DAYS = 397, 30
 def own_certificate(folder: Path, names: Sequence[str]) -> tuple[Tls, str]:
     """Return a self-signed certificate for ``names`` and its SHA-256 fingerprint.
 
-    The one in ``folder`` while it holds for all names and for another month; else a new one
-    takes its place. The key can be read by the user alone. Raises ``UsageError`` when the folder
-    refuses.
+    The one in ``folder`` while it holds for all names and for another month, and its key is whole
+    and fits; else a new pair takes its place. The key can be read by the user alone. Raises
+    ``UsageError`` when the folder refuses.
     """
     tls = Tls(folder / "certificate.pem", folder / "key.pem")
     try:
         found = _read(tls, names)
         if found is None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
             found = _make(tls, names)
     except OSError as error:
         raise UsageError(
@@ -49,7 +50,22 @@ def _read(tls: Tls, names: Sequence[str]) -> Any:
         return None
     known = {str(entry.value) for entry in held}
     until = found.not_valid_after_utc - timedelta(days=_RENEW_BEFORE_DAYS)
-    return found if set(names) <= known and datetime.now(UTC) < until else None
+    is_fit = set(names) <= known and datetime.now(UTC) < until and _is_pair(found, tls.key)
+    return found if is_fit else None
+
+
+def _is_pair(certificate: Any, key: Path) -> bool:
+    """Return whether a key is whole, this certificate's, and was read by nobody else."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    if os.name == "posix" and key.stat().st_mode & 0o077:
+        return False
+    try:
+        secret = serialization.load_pem_private_key(key.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return bool(secret.public_key() == certificate.public_key())
 
 
 def _make(tls: Tls, names: Sequence[str]) -> Any:

@@ -15,7 +15,7 @@ from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.peers import Peers
 from avatar.web.security import App, Role, Rules
 from avatar.web.server import PageServer, Tls, need_studio_extra
-from avatar.web.tokens import lasting_token, new_token
+from avatar.web.tokens import Entrance, lasting_token
 
 
 class Pages:
@@ -41,8 +41,10 @@ class Pages:
         self._control, self._size_px = control, size_px
         self._place = place or place_at(LOOPBACK)
         self._tokens: dict[Role, str] = {}
+        self._entrance: Entrance | None = None
         if control is not None:
-            self._tokens["studio"] = new_token()
+            self._entrance = Entrance(lambda: say(f"for another browser: {self.address('studio')}"))
+            self._tokens["studio"] = self._entrance.secret
         self._tokens["view"] = lasting_token(folder / "view-token")
         self.fingerprint: str | None = None
         tls: Tls | None = None
@@ -53,22 +55,26 @@ class Pages:
         self._scheme = "https" if tls is not None else "http"
         self._peers = Peers(audience, inbox, self._place.addresses, say)
         self._server = PageServer(
-            self._app, self._place.address, port, tls=tls, at_end=self._peers.close,
+            self._app, self._place.address, port, tls=tls, say=say, at_end=self._peers.close,
             port_option="--port " if control is not None else "--out page:",
         )  # fmt: skip
 
     def _app(self) -> App:
         port = self._server.port
         rules = Rules(
-            self._place.hosts(port), "https" if self._place.beyond else "http", self._tokens, port
-        )
+            self._place.hosts(port), "https" if self._place.beyond else "http", self._tokens, port,
+            entrance=self._entrance,
+        )  # fmt: skip
         return make_app(self._peers, rules, self._control, {"size": list(self._size_px)})
 
     def address(self, role: Role) -> str:
-        """Return the address, with its token, that opens the studio or the view."""
+        """Return the address, with its token, that opens the studio, once, or the view."""
         path = "/view" if role == "view" else "/"
         where = f"{self._scheme}://{self._place.shown}:{self._server.port}"
-        return f"{where}{path}?token={self._tokens[role]}"
+        token = self._tokens[role]
+        if role == "studio" and self._entrance is not None:
+            token = self._entrance.current
+        return f"{where}{path}?token={token}"
 
     def __enter__(self) -> Pages:
         self._server.__enter__()

@@ -23,6 +23,8 @@ from avatar.web.prompt import make_prompt
 
 MAX_OFFER_BYTES = 32_768
 MAX_WATCHERS = 8
+MAX_PREVIEWS = 4
+"""Places kept for the studio's own pages, whoever else watches; one more closes the oldest."""
 CONNECT_WITHIN_S = 15.0
 # A page that is so many pictures behind gets the next keyframe instead.
 _MAX_WAITING = 15
@@ -98,7 +100,9 @@ class Peers:
     ) -> None:
         self._audience, self._inbox, self._say = audience, inbox, say
         self._addresses = list(addresses)
-        self._watchers: set[Any] = set()
+        # By who may open them: the connections, and how many are being made.
+        self._watchers: dict[str, list[Any]] = {"view": [], "studio": []}
+        self._arriving = {"view": 0, "studio": 0}
         self._camera: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -106,27 +110,46 @@ class Peers:
     @property
     def watching(self) -> int:
         """Return how many pages watch."""
-        return len(self._watchers)
+        return sum(map(len, self._watchers.values()))
 
     @property
     def has_camera(self) -> bool:
         """Return whether a page sends its camera."""
         return self._camera is not None
 
-    async def watch(self, offer: str) -> str:
-        """Answer a page that wants to see the avatar. Raises ``UsageError``."""
-        if len(self._watchers) >= MAX_WATCHERS:
+    async def watch(self, offer: str, role: str = "view") -> str:
+        """Answer a page that wants to see the avatar. Raises ``UsageError``.
+
+        ``role``: what the page's token opens. Pages of the studio have places of their own.
+        """
+        watchers = self._watchers[role]
+        # Those count that are on their way: each waits for the network meanwhile.
+        if role == "view" and len(watchers) + self._arriving[role] >= MAX_WATCHERS:
             raise UsageError(
-                f"{MAX_WATCHERS} pages are watching already. Close one of them and load this page "
-                "again."
+                Message(
+                    "error.watchers",
+                    "{most} pages are watching already: close one of them, and this one goes on by "
+                    "itself",
+                    most=MAX_WATCHERS,
+                )
             )
-        connection, transceiver = await self._accept(offer, "sendonly", "video/H264")
+        self._arriving[role] += 1
+        try:
+            connection, transceiver = await self._accept(offer, "sendonly", "video/H264")
+            watchers.append(connection)
+        finally:
+            self._arriving[role] -= 1
+        for oldest in watchers[:-MAX_PREVIEWS] if role == "studio" else []:
+            self._keep(asyncio.create_task(oldest.close()), self._closing)
+        return await self._show(connection, transceiver, watchers)
+
+    async def _show(self, connection: Any, transceiver: Any, watchers: list[Any]) -> str:
+        """Send a page the avatar from now on; return the answer to its offer."""
         track = PictureTrack(self._audience, asyncio.get_running_loop())
         transceiver.sender.replaceTrack(track)
         # aiortc keeps a wish for a keyframe for its own encoder; this one is elsewhere.
         transceiver.sender._send_keyframe = self._audience.request_keyframe
-        self._watchers.add(connection)
-        self._follow(connection, lambda: self._watcher_left(connection, track))
+        self._follow(connection, lambda: self._watcher_left(connection, track, watchers))
         return await self._answer(connection)
 
     async def receive(self, offer: str) -> str:
@@ -134,6 +157,9 @@ class Peers:
         if self._inbox is None:
             raise UsageError("This page shows the avatar only; it cannot be the camera.")
         connection, transceiver = await self._accept(offer, "recvonly", "video/H264", "video/VP8")
+        if transceiver.receiver.track is None:
+            await connection.close()
+            raise UsageError("The page's offer has no video that it would send.")
         before, self._camera = self._camera, connection
         if before is not None:
             self._say(Message("said.cameraTaken", "another page is the camera now"))
@@ -146,7 +172,8 @@ class Peers:
 
     async def close(self) -> None:
         """Leave all pages."""
-        connections = [*self._watchers, *([self._camera] if self._camera is not None else [])]
+        watchers = [one for each in self._watchers.values() for one in each]
+        connections = [*watchers, *([self._camera] if self._camera is not None else [])]
         await asyncio.gather(*(connection.close() for connection in connections))
         while self._closing:
             await asyncio.gather(*self._closing, return_exceptions=True)
@@ -167,9 +194,10 @@ class Peers:
         # Before the offer is known: aiortc looks for the common ones while it reads it.
         transceiver.setCodecPreferences(_capabilities(*codecs, "video/rtx"))
         try:
+            _check_secrets(description)
             await connection.setRemoteDescription(RTCSessionDescription(description, "offer"))
             (transceiver,) = connection.getTransceivers()
-            if transceiver.mid is None:
+            if not transceiver.mid:
                 raise ValueError("no video track")
         except Exception as error:  # whatever a page may send: aiortc has no error of its own
             await connection.close()
@@ -205,8 +233,9 @@ class Peers:
 
         connection.on("connectionstatechange", changed)
 
-    def _watcher_left(self, connection: Any, track: PictureTrack) -> None:
-        self._watchers.discard(connection)
+    def _watcher_left(self, connection: Any, track: PictureTrack, watchers: list[Any]) -> None:
+        if connection in watchers:
+            watchers.remove(connection)
         track.stop()
 
     def _camera_left(self, connection: Any) -> None:
@@ -230,6 +259,20 @@ def without_candidates(description: str) -> str:
         if not line.startswith(("a=candidate:", "a=end-of-candidates"))
     ]
     return "\r\n".join(lines) + "\r\n"
+
+
+def _check_secrets(description: str) -> None:
+    """Raise ``ValueError`` for an SDP without what a connection is known by.
+
+    aiortc would find out in a task of its own, that nobody waits for.
+    """
+    from aiortc.sdp import SessionDescription
+
+    for media in SessionDescription.parse(description).media:
+        if media.dtls is None or not media.dtls.fingerprints:
+            raise ValueError("no fingerprint of a certificate")
+        if not (media.ice.usernameFragment and media.ice.password):
+            raise ValueError("no ICE user and password")
 
 
 def listen_only_on(transceiver: Any, addresses: Sequence[str]) -> None:

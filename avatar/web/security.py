@@ -5,7 +5,8 @@
 - Origin, which browsers send with every POST and WebSocket, must be the server itself: no other
   page can act here. What changes something is refused without it.
 - The token comes once, in the address that the program printed, and is then a cookie that
-  scripts cannot read and other sites' requests do not carry. It is compared in constant time.
+  scripts cannot read and other sites' requests do not carry. It is compared in constant time. The
+  studio's opens once: what the cookie carries is another secret (``Entrance``).
 
 Plain ASGI (https://asgi.readthedocs.io/en/latest/specs/www.html), so that nothing can be routed
 around it.
@@ -16,9 +17,11 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
+from html import escape
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
+
+from avatar.web.tokens import Entrance
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -48,7 +51,8 @@ class Rules:
 
     ``hosts``: the names, with the port, that the server is reached by. ``scheme``: http or
     https. ``tokens``: by role; ``view`` opens nothing but ``view_paths``. ``port``: stands in the
-    cookies' names, since browsers share cookies between the ports of one host.
+    cookies' names, since browsers share cookies between the ports of one host. ``entrance``: what
+    stands for the studio's token in an address; without one, that itself.
     """
 
     hosts: frozenset[str]
@@ -56,6 +60,7 @@ class Rules:
     tokens: dict[Role, str] = field(repr=False)
     port: int
     view_paths: tuple[str, ...] = ("/view", "/static/", "/api/watch", "/api/view")
+    entrance: Entrance | None = field(default=None, repr=False)
 
     def role_of(self, token: str | None) -> Role | None:
         """Return what ``token`` opens; every token is compared, each in constant time."""
@@ -65,6 +70,21 @@ class Rules:
             if hmac.compare_digest(given, known.encode()):
                 found = role
         return found
+
+    def role_by_address(self, token: str, *, is_page: bool, known: Role | None) -> Role | None:
+        """Return what a token in an address opens; the studio's on its page alone, and once.
+
+        ``known``: what the request's cookies open. To whoever is inside a used token is no news.
+        """
+        entrance = self.entrance
+        if entrance is None:
+            return self.role_of(token)
+        if is_page and entrance.redeem(token):
+            return "studio"
+        if known == "studio" and entrance.was_valid(token):
+            return known
+        role = self.role_of(token)
+        return role if role == "view" else None
 
     def cookie(self, role: Role) -> str:
         """Return the name of the cookie that carries a role's token."""
@@ -92,18 +112,29 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.lower(): value for name, value in scope["headers"]}
+        cookies = [value for name, value in scope["headers"] if name.lower() == b"cookie"]
+        headers[b"cookie"] = b"; ".join(cookies)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _refuse(scope, receive, send, *refusal)
             return
         fresh = _token_in_address(scope)
-        role = self._rules.role_of(fresh) if fresh is not None else self._remembered(headers)
+        is_page = scope["path"] in _PAGES and scope["type"] == "http" and scope["method"] == "GET"
+        role = self._remembered(headers)
+        if fresh is not None:
+            role = self._rules.role_by_address(
+                fresh, is_page=is_page and scope["path"] == "/", known=role
+            )
         if role is None or not self._rules.allows(role, scope["path"]):
             await _refuse(scope, receive, send, 401, _NO_TOKEN)
-        elif fresh is not None and scope["path"] in _PAGES and scope["type"] == "http":
-            await self._welcome(scope, send, role, fresh)
+            return
+        state = scope.setdefault("state", {})
+        if "visitor" in state:
+            state["visitor"].recognised(role)
+        if fresh is not None and is_page:
+            await self._welcome(scope, send, role, headers)
         else:
-            scope.setdefault("state", {})["role"] = role
+            state["role"] = role
             await self._app(scope, receive, _with_headers(send))
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
@@ -125,26 +156,40 @@ class Guard:
         return None if origin.decode("latin-1").lower() == own else (403, _WRONG_ORIGIN)
 
     def _remembered(self, headers: dict[bytes, bytes]) -> Role | None:
-        """Return what the request's cookies open, the most of it."""
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get(b"cookie", b"").decode("latin-1"))
-        except CookieError:
-            return None
+        """Return what the request's cookies open, the most of it.
+
+        Any program on this machine may set others, also of the same name and of any form: each
+        one is looked at by itself.
+        """
+        parts = headers.get(b"cookie", b"").decode("latin-1").split(";")
+        given = [
+            (name.strip(), value.strip()) for name, _, value in (p.partition("=") for p in parts)
+        ]
         for role in self._rules.tokens:
-            found = cookies.get(self._rules.cookie(role))
-            if found is not None and self._rules.role_of(found.value) == role:
+            values = [value for name, value in given if name == self._rules.cookie(role)]
+            if sum(self._rules.role_of(value) == role for value in values):
                 return role
         return None
 
-    async def _welcome(self, scope: Scope, send: Send, role: Role, token: str) -> None:
-        """Turn the token of the address into a cookie, and send the page on without it."""
+    async def _welcome(
+        self, scope: Scope, send: Send, role: Role, asked: dict[bytes, bytes]
+    ) -> None:
+        """Turn the token of the address into a cookie, and send the page on without it.
+
+        Where another page led here, its own page goes on, since browsers follow a redirection in
+        that one's name and leave the cookie out.
+        """
         rest = [pair for pair in _query(scope) if pair[0] != "token"]
         place = scope["path"] + (f"?{urlencode(rest)}" if rest else "")
         secure = "; Secure" if self._rules.scheme == "https" else ""
-        cookie = f"{self._rules.cookie(role)}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
-        headers = [(b"location", place.encode("latin-1")), (b"set-cookie", cookie.encode())]
-        await _answer(send, 303, "", headers)
+        secret = self._rules.tokens[role]
+        cookie = f"{self._rules.cookie(role)}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        headers = [(b"set-cookie", cookie.encode())]
+        if asked.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
+            go_on = f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(place)}">'
+            await _answer(send, 200, go_on, headers, kind=b"text/html; charset=utf-8")
+        else:
+            await _answer(send, 303, "", [(b"location", place.encode("latin-1")), *headers])
 
 
 def _query(scope: Scope) -> list[tuple[str, str]]:
@@ -188,15 +233,20 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: 
         # Before it was accepted, closing is answered with 403 (ASGI specification).
         await send({"type": "websocket.close", "code": 1008, "reason": why[:120]})
         return
-    await _answer(send, status, why)
+    # Nothing more of this connection is read, such as the rest of a body.
+    await _answer(send, status, why, [(b"connection", b"close")])
 
 
 async def _answer(
-    send: Send, status: int, text: str, more: list[tuple[bytes, bytes]] | None = None
+    send: Send,
+    status: int,
+    text: str,
+    more: list[tuple[bytes, bytes]] | None = None,
+    kind: bytes = b"text/plain; charset=utf-8",
 ) -> None:
     body = text.encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
         *(more or []),
         *HEADERS,

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from avatar.core.errors import AvatarError, MissingDependencyError, UsageError
+from avatar.web.door import Door
+from avatar.web.one_line import one_line_each
+from avatar.web.patient import patient_protocol
 from avatar.web.security import App
 
-# What a hand-made request may hold open: pages need a socket, a few pictures and their scripts.
-_MOST_CONNECTIONS = 100
+# The most that browsers send: cookies of other programs on this machine come with ours.
+_MOST_HEAD_BYTES = 800_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class PageServer:
     """Serves ``app`` on a socket that is bound when the server is entered.
 
     ``address``: a number such as 127.0.0.1. ``port``: 0 takes a free one. ``at_end``: awaited in
-    the server's loop before it ends. ``port_option``: how the command that runs names another port.
+    the server's loop before it ends. ``say``: told what goes wrong in it. ``port_option``: how the
+    command that runs names another port.
     A second thread-safe way in is ``call``.
     """
 
@@ -56,10 +60,11 @@ class PageServer:
         port: int,
         *,
         tls: Tls | None = None,
+        say: Callable[[str], None] = lambda line: None,
         at_end: Callable[[], Awaitable[None]] | None = None,
         port_option: str = "--port ",
     ) -> None:
-        self._port_option = port_option
+        self._port_option, self._say = port_option, say
         self._make_app, self._address, self._port = make_app, address, port
         self._tls, self._at_end = tls, at_end
         self._socket: socket.socket | None = None
@@ -116,9 +121,14 @@ class PageServer:
             self._ready.set()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        with one_line_each(self._say) as faults:
+            self._loop.set_exception_handler(faults.of_loop)
+            await self._serve_pages()
+
+    async def _serve_pages(self) -> None:
         import uvicorn
 
-        self._loop = asyncio.get_running_loop()
         config = uvicorn.Config(
             self._make_app(),
             http="h11",
@@ -130,28 +140,37 @@ class PageServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=_MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
             timeout_graceful_shutdown=1,
             ws_max_size=65_536,
             ssl_certfile=self._tls.certificate if self._tls else None,
             ssl_keyfile=self._tls.key if self._tls else None,
         )
-        self._server = _Server(config, self._ready.set)
+        self._server = _Server(config, self._socket, self._ready.set)
         try:
-            await self._server.serve(sockets=[self._socket])
+            await self._server.serve(sockets=[])
         finally:
             if self._at_end is not None:
                 await self._at_end()
 
 
-def _Server(config: Any, started: Callable[[], None]) -> Any:  # noqa: N802
-    """Return uvicorn's server, which tells when it listens."""
+def _Server(config: Any, listening: Any, started: Callable[[], None]) -> Any:  # noqa: N802
+    """Return uvicorn's server behind a door, which tells when it listens."""
     import uvicorn
 
     class Server(uvicorn.Server):  # type: ignore[misc, unused-ignore]
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
+            door = Door(
+                listening, lambda visitor: patient_protocol(config, self, visitor), config.ssl
+            )
+            self._accepting = asyncio.create_task(door.serve())
             started()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+            await super().shutdown(sockets=sockets)
 
     return Server(config)
 

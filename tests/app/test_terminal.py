@@ -146,3 +146,29 @@ def test_ctrl_c_before_anything_began_is_no_traceback(monkeypatch: pytest.Monkey
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == cli.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--camera", "no-such-film.mp4"], ["--camera", "/dev/video77"],
+        ["--camera", "http://127.0.0.1:9/film.mp4"], ["--camera", "demo", "--out", "virtual:/none"],
+    ],
+)  # fmt: skip
+def test_what_runs_is_said_once_nothing_can_keep_it_from_running(
+    tmp_path: Path, wrong: list[str]
+) -> None:
+    out = [] if "--out" in wrong else ["--out", "none"]
+    options = ["--seconds", "0.2", "--size", "320x240"]
+    done = avatar("run", *wrong, *out, *options, XDG_DATA_HOME=str(tmp_path))
+    assert done.returncode in (1, 2)
+    assert "avatar builtin from" not in done.stderr and "Ctrl-C" not in done.stderr
+
+
+def test_what_runs_is_said(tmp_path: Path) -> None:
+    done = avatar(
+        "run", "--camera", "demo", "--out", "none", "--seconds", "0.2", "--size", "320x240",
+        XDG_DATA_HOME=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "avatar builtin from demo to none\nCtrl-C ends\n" in done.stderr

@@ -34,7 +34,6 @@ from avatar.core.files import (
     move,
     parse_record,
     pictures_in,
-    read_limited,
     read_record,
     remove_folder,
     staging,
@@ -371,19 +370,6 @@ def test_pictures_and_films_in_a_folder_are_told_apart(tmp_path: Path) -> None:
         "IMG_1.HEIC", "a.jfif", "b.avif", "c.JPG", "d.dat", "e.bin", "f", "no ending",
     ]  # fmt: skip
     assert [path.name for path in films_in(tmp_path)] == ["g.mp4", "h.MTS", "i.m4v"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="expected a file, found a pipe or a device"):
-        read_limited(tmp_path / "pipe")
-    with pytest.raises(OSError, match="found a pipe or a device"):
-        read_limited(Path(os.devnull))
-    (tmp_path / "large").write_bytes(b"x" * 11)
-    with pytest.raises(OSError, match="expected at most 10 bytes, found more"):
-        read_limited(tmp_path / "large", 10)
-    assert read_limited(tmp_path / "large", 11) == b"x" * 11
 
 
 def test_what_lies_at_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

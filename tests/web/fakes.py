@@ -68,12 +68,18 @@ class FakeStudio:
 
 
 @contextmanager
-def serving(folder: Path, config: Options, **options: Any) -> Iterator[tuple[Studio, Pages]]:
+def serving(
+    folder: Path,
+    config: Options,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Iterator[tuple[Studio, Pages]]:
     """Serve a studio over real sessions that keeps all that is the user's in ``folder``."""
     audience = Audience()
-    studio = Studio(config, audience, home=Home.under(folder), log=lambda line: None, **options)
+    studio = Studio(config, audience, home=Home.under(folder), log=say, **options)
     pages = Pages(
-        audience, config.size_px, lambda line: None, control=studio, inbox=studio.inbox, port=0,
+        audience, config.size_px, say, control=studio, inbox=studio.inbox, port=0,
         folder=folder,
     )  # fmt: skip
     with pages:

@@ -90,3 +90,37 @@ def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
     (tmp_path / "tls").write_text("a file")
     with pytest.raises(UsageError, match="tls"):
         own_certificate(tmp_path / "tls", ["192.0.2.7"])
+
+
+@pytest.mark.parametrize("damage", ["cut", "nonsense", "another", "empty", "read by others"])
+def test_a_key_that_does_not_fit_is_replaced_with_its_certificate(
+    tmp_path: Path, damage: str
+) -> None:
+    tls, fingerprint = own_certificate(tmp_path / "tls", ["192.0.2.7"])
+    whole = tls.key.read_bytes()
+    other, _ = own_certificate(tmp_path / "other", ["192.0.2.7"])
+    tls.key.write_bytes(
+        {"cut": whole[:60], "nonsense": b"-----BEGIN PRIVATE KEY-----\nAAAA\n", "empty": b"",
+         "another": other.key.read_bytes(), "read by others": whole}[damage]
+    )  # fmt: skip
+    if damage == "read by others":
+        tls.key.chmod(0o644)
+    assert own_certificate(tmp_path / "tls", ["192.0.2.7"])[1] != fingerprint
+    assert stat.S_IMODE(tls.key.stat().st_mode) == 0o600
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
+
+
+def test_a_key_is_never_there_half_nor_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        seen.append(stat.S_IMODE(self.stat().st_mode))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    own_certificate(tmp_path / "tls", ["192.0.2.7"])
+    assert seen == [0o600, 0o600]
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700

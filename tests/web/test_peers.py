@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import re
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from avatar.core.frames import GeneratedFrame, LabelledFrame, Presence
 from avatar.stages.label import VisibleLabel
 from avatar.stages.sinks.page import Audience, PageSink
 from avatar.stages.sources.page import PageInbox
-from avatar.web.peers import MAX_WATCHERS, Peers, without_candidates
+from avatar.web.peers import MAX_PREVIEWS, MAX_WATCHERS, Peers, without_candidates
 from avatar.web.prompt import PromptBuffer
 from tests.stages.sinks.numbers import COLOUR, colour_error, number, numbered
 from tests.web.fakes import LOOPBACK, Page, film_track, until
@@ -187,6 +189,78 @@ def test_only_so_many_watch() -> None:
                 await stage.peers.watch(await page.offer())
             for one in [*pages, page]:
                 await one.close()
+
+    run(scene())
+
+
+def test_places_are_counted_while_pages_are_on_their_way() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            pages = [Page("recvonly") for _ in range(MAX_WATCHERS + 3)]
+            offers = [await page.offer() for page in pages]
+            answers = await asyncio.gather(
+                *(stage.peers.watch(offer) for offer in offers), return_exceptions=True
+            )
+            refused = [one for one in answers if isinstance(one, UsageError)]
+            assert len(refused) == 3 and stage.peers.watching == MAX_WATCHERS
+            for page in pages:
+                await page.close()
+
+    run(scene())
+
+
+def test_the_studios_own_pages_have_places_whoever_watches() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            pages = [await stage.watch() for _ in range(MAX_WATCHERS)]
+            for _ in range(MAX_PREVIEWS + 2):
+                page = Page("recvonly")
+                await page.accept(await stage.peers.watch(await page.offer(), "studio"))
+                pages.append(page)
+            await until(
+                lambda: stage.peers.watching == MAX_WATCHERS + MAX_PREVIEWS, "the oldest left"
+            )
+            assert (await pages[-1].picture()).shape[2] == 3, "the newest sees it"
+            for page in pages:
+                await page.close()
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "lacks", ["a=fingerprint:", "a=ice-ufrag:", "a=ice-pwd:", "a=setup:", "a=mid:", "a=rtpmap:"]
+)
+def test_an_offer_that_lacks_something_leaves_no_fault_behind(lacks: str) -> None:
+    faults: list[Any] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        async with Stage() as stage:
+            page = Page("recvonly")
+            offer = "\r\n".join(
+                line for line in (await page.offer()).splitlines() if not line.startswith(lacks)
+            )
+            with suppress(UsageError, ValueError):  # the page's side may not like the answer
+                await page.accept(await stage.peers.watch(f"{offer}\r\n"))
+            with suppress(UsageError):
+                await stage.peers.receive(f"{offer}\r\n")
+            await asyncio.sleep(0.5)
+            await page.close()
+        gc.collect()
+        await asyncio.sleep(0)
+
+    run(scene())
+    assert faults == []
+
+
+def test_a_page_that_would_send_nothing_does_not_take_the_camera() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            page = Page("recvonly")
+            with pytest.raises(UsageError, match="would send"):
+                await stage.peers.receive(await page.offer())
+            assert not stage.peers.has_camera and stage.lines == []
+            await page.close()
 
     run(scene())
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from avatar.web.security import Guard, Rules
+from avatar.web.tokens import Entrance
 
 PORT = 8765
 HOST = f"127.0.0.1:{PORT}"
@@ -26,8 +27,9 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def ask(
-    path: str = "/", method: str = "GET", query: str = "", kind: str = "http", **headers: str
-) -> tuple[int, dict[str, str], str]:
+    path: str = "/", method: str = "GET", query: str = "", kind: str = "http",
+    rules: Rules = RULES, **headers: str,
+) -> tuple[int, dict[str, str], str]:  # fmt: skip
     """Return status, headers and text of the answer; 403 for a WebSocket that is refused."""
     given = {"host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
@@ -42,7 +44,7 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Guard(application, RULES)(scope, receive, send))
+    asyncio.run(Guard(application, rules)(scope, receive, send))
     if sent[0]["type"] == "websocket.close":
         return 403, {}, sent[0]["reason"]
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -182,3 +184,82 @@ def test_behind_tls_the_cookie_stays_there() -> None:
     }  # fmt: skip
     asyncio.run(Guard(application, rules)(scope, send, send))  # type: ignore[arg-type]
     assert dict(sent[0]["headers"])[b"set-cookie"].endswith(b"; Secure")
+
+
+def with_entrance() -> tuple[Rules, Entrance, list[str]]:
+    used: list[str] = []
+    entrance = Entrance(lambda: used.append(entrance.current))
+    tokens: Any = {"studio": entrance.secret, "view": VIEW}
+    return Rules(frozenset({HOST}), "http", tokens, PORT, entrance=entrance), entrance, used
+
+
+def test_the_studios_token_opens_once_and_is_not_in_the_cookie() -> None:
+    rules, entrance, used = with_entrance()
+    token = entrance.current
+    status, headers, _ = ask(query=f"token={token}", rules=rules)
+    assert (status, headers["location"]) == (303, "/")
+    assert token not in headers["set-cookie"] and entrance.secret in headers["set-cookie"]
+    known = cookie("studio", entrance.secret)
+    assert ask(cookie=known, rules=rules)[0] == 200
+    # From a browser's history: nobody else comes in by it.
+    assert ask(query=f"token={token}", rules=rules)[0] == 401
+    assert used == [entrance.current] and entrance.current != token
+    assert ask(query=f"token={entrance.current}", rules=rules)[0] == 303, "another browser"
+    # Whoever is inside may load the same address again.
+    assert ask(query=f"token={token}", cookie=known, rules=rules)[0] == 303
+    assert ask(query="token=wrong", cookie=known, rules=rules)[0] == 401
+
+
+def test_what_the_cookie_carries_opens_by_no_address() -> None:
+    rules, entrance, _ = with_entrance()
+    assert ask(query=f"token={entrance.secret}", rules=rules)[0] == 401
+    assert ask(cookie=cookie("studio", entrance.current), rules=rules)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "kind"),
+    [
+        ("/", "HEAD", "http"), ("/", "POST", "http"), ("/api/options", "GET", "http"),
+        ("/api/live", "GET", "websocket"), ("/view", "GET", "http"),
+        ("/static/a.js", "GET", "http"),
+    ],
+)  # fmt: skip
+def test_the_studios_token_is_spent_on_its_page_alone(path: str, method: str, kind: str) -> None:
+    rules, entrance, used = with_entrance()
+    token = entrance.current
+    status = ask(path, method, f"token={token}", kind, rules, origin=ORIGIN)[0]
+    assert status in (401, 403)
+    assert not used
+    assert ask(query=f"token={token}", rules=rules)[0] == 303
+
+
+def test_the_view_keeps_its_token_beside_it() -> None:
+    rules, _, used = with_entrance()
+    for _ in range(2):
+        assert ask("/view", query=f"token={VIEW}", rules=rules)[0] == 303
+    assert not used
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_that_leads_here_does_not_keep_the_cookie_out(site: str) -> None:
+    """Browsers leave a strict cookie out of a redirection that another page began."""
+    rules, entrance, _ = with_entrance()
+    status, headers, text = ask(
+        query=f"token={entrance.current}&a=%22%3E%3Cb", rules=rules, sec_fetch_site=site
+    )
+    assert status == 200 and headers["content-type"].startswith("text/html")
+    assert 'content="0;url=/?a=%22%3E%3Cb"' in text and "token" not in text
+    assert entrance.secret in headers["set-cookie"] and entrance.secret not in text
+
+
+@pytest.mark.parametrize(
+    "others",
+    ["[x]=1", "a b=c", "=;;", "junk", f"avatar-studio-{PORT}=junk", f"avatar-studio-{PORT}",
+     'q="unclosed', "$Version=1", "x\\", "a=" + "x" * 9000, "é=1"],
+)  # fmt: skip
+def test_the_cookie_is_found_whatever_others_there_are(others: str) -> None:
+    own = f"avatar-studio-{PORT}={STUDIO}"
+    assert ask(cookie=f"{others}; {own}")[0] == 200
+    assert ask(cookie=f"{own}; {others}")[0] == 200
+    assert ask(cookie=f"{others};{own};{others}")[0] == 200
+    assert ask(cookie=others)[0] == 401

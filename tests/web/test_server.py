@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from avatar.app.studio import opened
 from avatar.core.errors import MissingDependencyError, UsageError
 from avatar.core.options import ENGINE_NAMES, declared
 from avatar.stages.sinks.page import Audience
@@ -67,10 +69,13 @@ class Site:
 
 
 @contextmanager
-def served(folder: Path, studio: FakeStudio | None, **options: Any) -> Iterator[Pages]:
-    pages = Pages(
-        Audience(), SIZE, lambda line: None, control=studio, port=0, folder=folder, **options
-    )
+def served(
+    folder: Path,
+    studio: FakeStudio | None,
+    say: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Iterator[Pages]:
+    pages = Pages(Audience(), SIZE, say, control=studio, port=0, folder=folder, **options)
     with pages:
         yield pages
 
@@ -154,6 +159,8 @@ def test_the_options_are_described(site: Site) -> None:
     [
         (b"{}", "text/plain", "application/json"), (b"{", "application/json", "not JSON"),
         (b"[]", "application/json", "object"), (b"[" * 5000, "application/json", "not JSON"),
+        (rb'{"a": "\ud800"}', "application/json", "not JSON"),
+        (rb'{"\udfff": 1}', "application/json", "not JSON"),
         (b" " * (MAX_REQUEST_BYTES + 1), "application/json", "at most"),
     ],
 )  # fmt: skip
@@ -277,6 +284,129 @@ def test_nonsense_on_the_socket_ends_it_alone(site: Site) -> None:
 
     asyncio.run(scene())
     assert site.ask("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"", b"\0\1", b"\xff", "", "[" * 20_000, '"' + "x" * 60_000 + '"', "null", "5", "[]",
+     '{"driver": 5}', "{" * 3, "\ud800".encode("utf-8", "surrogatepass")],
+    ids=range(12),
+)  # fmt: skip
+def test_nonsense_on_the_socket_reaches_no_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], nonsense: str | bytes
+) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    said: list[str] = []
+
+    async def scene(site: Site) -> None:
+        async with live(site) as socket:
+            await socket.send(nonsense)
+            with suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(1):
+                    while True:
+                        await socket.recv()
+
+    with served(tmp_path, FakeStudio(), said.append) as pages:
+        site = Site(pages, FakeStudio())
+        asyncio.run(scene(site))
+        assert site.ask("GET", "/")[0] == 200
+    assert capfd.readouterr() == ("", "")
+    assert [line for line in said if "another browser" not in line] == []
+
+
+def test_bad_frames_on_the_socket_are_a_line_at_the_most(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    with served(tmp_path, FakeStudio(), said.append) as pages:
+        site = Site(pages, FakeStudio())
+        for frame in (
+            b"\x81\x84\0\0\0\0\xff\xfe\xfd\xfc",
+            b"\xff" * 200,
+            b"\x81\xff" + b"\x7f" * 8,
+        ):
+            host, port = site.host.split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as raw:
+                raw.sendall(
+                    f"GET /api/live HTTP/1.1\r\nHost: {site.host}\r\nOrigin: {site.origin}\r\n"
+                    f"Cookie: {site.cookie.partition(';')[0]}\r\nUpgrade: websocket\r\n"
+                    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+                )
+                assert b"101" in raw.recv(4096)
+                raw.sendall(frame)
+                with suppress(OSError):
+                    while raw.recv(65_536):
+                        pass
+        assert site.ask("GET", "/")[0] == 200
+    assert capfd.readouterr() == ("", "")
+    assert "Traceback" not in str(said) and len(said) <= 2
+
+
+def test_a_page_that_is_left_during_an_upload_leaves_no_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    studio = FakeStudio()
+    with served(tmp_path, studio, said.append) as pages:
+        site = Site(pages, studio)
+        for path, kind in (("/api/avatars", "image/jpeg"), ("/api/act/start", "application/json")):
+            host, port = site.host.split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as raw:
+                raw.sendall(
+                    f"POST {path} HTTP/1.1\r\nHost: {site.host}\r\nOrigin: {site.origin}\r\n"
+                    f"Cookie: {site.cookie.partition(';')[0]}\r\nContent-Type: {kind}\r\n"
+                    "Content-Length: 500000\r\n\r\n".encode()
+                    + b"x" * 10_000
+                )
+                assert site.ask("GET", "/")[0] == 200
+        assert site.ask("GET", "/")[0] == 200
+    assert capfd.readouterr() == ("", "")
+    assert [line for line in said if "another browser" not in line] == []
+    assert studio.uploads == []
+
+
+def test_a_fault_of_the_program_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    with served(tmp_path, FakeStudio(), said.append) as pages:
+        site = Site(pages, FakeStudio())
+        for _ in range(5):
+            assert site.post("/api/act/break", {})[0] == 500
+    assert capfd.readouterr() == ("", "")
+    faults = [line for line in said if "another browser" not in line]
+    assert faults == ["the pages' server: Exception in ASGI application (ZeroDivisionError)"]
+
+
+def test_the_printed_address_opens_once_and_the_next_one_is_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    with served(tmp_path, FakeStudio(), said.append) as pages:
+        first = pages.address("studio")
+        site = Site(pages, FakeStudio())
+        assert said == [f"for another browser: {pages.address('studio')}"]
+        path = first.removeprefix(site.origin)
+        assert site.ask("GET", path, Cookie="")[0] == 401
+        assert site.ask("GET", path)[0] == 303
+        assert Site(pages, FakeStudio()).ask("GET", "/")[0] == 200
+        assert site.ask("GET", "/")[0] == 200, "both browsers stay"
+
+
+def test_the_browser_is_opened_by_a_file_for_the_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: given.append(url) is None)
+    with opened("http://127.0.0.1:1/?token=secret&a=b", tmp_path / "studio"):
+        (url,) = given
+        assert "secret" not in url and url.startswith("file://")
+        page = tmp_path / "studio" / "open.html"
+        assert "url=http://127.0.0.1:1/?token=secret&amp;a=b" in page.read_text()
+        if os.name == "posix":
+            assert page.stat().st_mode & 0o777 == 0o600
+            assert page.parent.stat().st_mode & 0o777 == 0o700
+    assert not page.exists()
 
 
 def test_the_view_alone_has_no_control(tmp_path: Path) -> None:

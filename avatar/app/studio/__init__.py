@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from html import escape
+from pathlib import Path
 
 from avatar.app.studio.runtime import Studio
 from avatar.core.errors import AvatarError
+from avatar.core.files import write_whole
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.options import Options
@@ -17,6 +22,8 @@ from avatar.web.pages import Pages
 from avatar.web.server import need_studio_extra
 
 __all__ = ["studio"]
+
+_LEADS = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={}">\n'
 
 
 def studio(
@@ -38,16 +45,16 @@ def studio(
     place = place_at(listen)
     audience = Audience()
     need_studio_extra()
-    runtime = Studio(config, audience, home=home, log=say)
+    runtime = Studio(config, audience, home=home, log=say, is_reached_from_beyond=place.beyond)
     ended = threading.Event()
     pages = Pages(
         audience, config.size_px, say,
         control=runtime, inbox=runtime.inbox, place=place, port=port, folder=home.studio,
     )  # fmt: skip
-    with ended_by_signals(ended.set), pages:
+    with ended_by_signals(ended.set), pages, ExitStack() as kept:
         _announce(pages, place)
         if browser:
-            _open(pages.address("studio"))
+            kept.enter_context(opened(pages.address("studio"), home.studio))
         try:
             if start:
                 _start(runtime)
@@ -79,8 +86,25 @@ def _announce(pages: Pages, place: ListenAddress) -> None:
     say("Ctrl-C ends")
 
 
-def _open(address: str) -> None:
+@contextmanager
+def opened(address: str, folder: Path) -> Iterator[None]:
+    """Open ``address`` in the browser by a file that the user alone can read.
+
+    Other users of this machine can read a browser's command line: the token stands in the file,
+    which is there until the end. ``folder``: where it is made.
+    """
     import webbrowser
 
-    if not webbrowser.open(address):
-        say("no browser could be opened: open the address above yourself")
+    page = folder / "open.html"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(page, _LEADS.format(escape(address)))
+        if not webbrowser.open(page.absolute().as_uri()):
+            say("no browser could be opened: open the address above yourself")
+    except OSError as error:
+        say(f"{page}: {error.strerror or error}. Open the address above yourself")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            page.unlink(missing_ok=True)

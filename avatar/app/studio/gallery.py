@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from avatar.app.avatars import add_photo, remove_stored
-from avatar.core.errors import UsageError
+from avatar.core.errors import PhotoError, UsageError
 from avatar.core.face.bounds import face_box
 from avatar.core.files import file_sha256
 from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
-from avatar.core.messages import words_of
+from avatar.core.messages import Message, words_of
 from avatar.core.pictures import jpeg
 from avatar.library.avatars import AvatarStore, check_name
 from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import open_avatar
 from avatar.stages.generate.photo import BUILTIN
-from avatar.web.upload import check_upload
+from avatar.stages.generate.picture_file import SENT_FORMATS, check_picture
 
 _THUMBNAIL_PX = 192
 # Of the face's own height, around its middle: head and shoulders.
@@ -63,11 +63,29 @@ class Gallery:
         return name
 
     def add(self, photo: Path, name: str) -> str:
-        """Store an uploaded photograph under a free name near ``name``; return that name."""
-        check_upload(photo)
-        free = self._free(check_name(name.strip() or "photo"))
+        """Store an uploaded photograph under a free name near ``name``; return that name.
+
+        From several threads at a time: reading a picture takes its time, and nothing waits for it.
+        """
+        name = check_name(name.strip() or "photo")
+        try:
+            check_picture(photo, SENT_FORMATS)
+            while True:
+                free = self._free(name)
+                try:
+                    return self._add(photo, free)
+                except PhotoError:
+                    raise
+                except UsageError:
+                    if self._store.find(free) is None:
+                        raise
+                    # Another page took the name meanwhile.
+        except PhotoError as error:
+            raise PhotoError(_as_sent(error, photo)) from error
+
+    def _add(self, photo: Path, name: str) -> str:
         return add_photo(
-            photo, name=free, face_model=self._face_model, home=self._home, say=self._say
+            photo, name=name, face_model=self._face_model, home=self._home, say=self._say
         ).name
 
     def _free(self, name: str) -> str:
@@ -95,6 +113,14 @@ class Gallery:
             found = open_avatar(name, model, self._home, lambda line: None)
             self._thumbnails[key] = jpeg(_cut(found.photo, found.face))
         return self._thumbnails[key]
+
+
+def _as_sent(error: PhotoError, photo: Path) -> str:
+    """Return an error's words with the file's name as the user knows it, not as it is kept here."""
+    words = words_of(error)
+    if isinstance(words, Message):
+        return words.having(file=photo.name) if "file" in words.values else words
+    return words.replace(str(photo), photo.name)
 
 
 def _cut(photo: UInt8Image, face: Face) -> UInt8Image:

@@ -8,12 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from avatar.core.addresses import shown_spec, without_addresses
 from avatar.core.errors import AvatarError, SinkUnavailableError, UsageError
 from avatar.core.messages import Message, words_of
 from avatar.sessions.live import LiveSession
 from avatar.stages.sinks import is_stream
 from avatar.stages.sinks.checks import ELSEWHERE
-from avatar.stages.sinks.streaming.address import parse_address, redacted
+from avatar.stages.sinks.streaming.address import parse_address
+from avatar.stages.sinks.streaming.network import is_this_machine
 
 OutputId = Literal["virtual", "pipewire", "file", "stream"]
 IDS: tuple[OutputId, ...] = ("virtual", "pipewire", "file", "stream")
@@ -34,10 +36,14 @@ class Outputs:
     """What is wanted, and what is on. Used from one thread at a time.
 
     What is wanted before the session runs begins with it. ``films``: the folder for recordings.
+    ``is_reached_from_beyond``: pages of other machines ask, which may not have this one send to
+    itself.
     """
 
-    def __init__(self, films: Path, say: Callable[[str], None]) -> None:
-        self._films, self._say = films, say
+    def __init__(
+        self, films: Path, say: Callable[[str], None], *, is_reached_from_beyond: bool = False
+    ) -> None:
+        self._films, self._say, self._beyond = films, say, is_reached_from_beyond
         self._outputs: dict[OutputId, _Output] = {name: _Output() for name in IDS}
 
     def describe(self, session: LiveSession | None) -> list[dict[str, Any]]:
@@ -57,15 +63,31 @@ class Outputs:
         if known is None:
             raise UsageError(f"expected one of {', '.join(IDS)}, found {name!r}")
         output = self._outputs[known]
-        output.wanted, output.problem = wanted, ""
         if known == "stream" and wanted:
-            output.address = _checked_address(address or output.address)
+            self._point(output, address or output.address, session)
+        output.wanted, output.problem = wanted, ""
         if session is None:
             return
         if wanted:
             self._begin(known, output, session)
         else:
             self._end(output, session)
+
+    def _point(self, output: _Output, address: str, session: LiveSession | None) -> None:
+        """Take a stream's address once it was checked; one that is refused forgets the last one.
+
+        A stream that runs goes on where it goes, which is what the page shows of it.
+        """
+        try:
+            checked = _checked_address(address, self._beyond)
+        except AvatarError as error:
+            output.address = ""
+            if output.sink is None:
+                output.wanted, output.problem = False, _for_the_page(words_of(error))
+            raise
+        if output.sink is not None and session is not None and checked != output.address:
+            self._end(output, session)
+        output.address = checked
 
     def begin_all(self, session: LiveSession) -> None:
         """Start everything that is wanted; what fails says so and stays off."""
@@ -83,9 +105,13 @@ class Outputs:
                     )  # fmt: skip
 
     def ended(self) -> None:
-        """Forget what was on: the session is over."""
+        """Wait for the next session with what was on: this one is over."""
         for output in self._outputs.values():
-            output.sink, output.wanted, output.detail = None, False, ""
+            output.sink, output.detail = None, ""
+
+    def states(self, session: LiveSession | None) -> tuple[str, ...]:
+        """Return the state of each output, in the order of ``describe``."""
+        return tuple(one["state"] for one in self.describe(session))
 
     def _begin(self, name: OutputId, output: _Output, session: LiveSession) -> None:
         if output.sink is not None:
@@ -120,7 +146,7 @@ class Outputs:
             path = self._films / f"avatar {datetime.now():%Y-%m-%d %H.%M.%S}.mp4"
             return f"file:{path}", _from_home(path)
         if name == "stream":
-            return output.address, redacted(output.address)
+            return output.address, shown_spec(output.address)
         return name, ""
 
 
@@ -134,8 +160,12 @@ def _state(output: _Output, open_now: dict[str, bool]) -> str:
     return "on" if open_now[output.sink] else "lost"
 
 
-def _checked_address(address: str) -> str:
-    """Return a stream's address; a page may not name files or devices of this machine."""
+def _checked_address(address: str, beyond: bool) -> str:
+    """Return a stream's address; a page may not name files or devices of this machine.
+
+    ``beyond``: nor, from another machine, have it ask its own servers by HTTP.
+    """
+    address = address.strip()
     if not is_stream(address):
         raise UsageError(
             Message(
@@ -146,7 +176,15 @@ def _checked_address(address: str) -> str:
             )
         )
     kind, _, place = address.partition(":")
-    parse_address(kind, place)
+    parsed = parse_address(kind, place)
+    if beyond and kind == "whip" and is_this_machine(parsed.host):
+        raise UsageError(
+            Message(
+                "error.streamOwnMachine",
+                "a page that other machines reach may not have this one ask its own servers: name "
+                "another host, or start the studio without --listen",
+            )
+        )
     return address
 
 
@@ -163,5 +201,5 @@ def _for_the_page(words: str) -> str:
 
     The address is in nobody's logs: it stands in no message either.
     """
-    clean = redacted(words.removesuffix(ELSEWHERE).strip())
+    clean = without_addresses(words.removesuffix(ELSEWHERE).strip())
     return words if clean == words else clean  # a Message with nothing to hide stays one

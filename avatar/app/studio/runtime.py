@@ -17,6 +17,7 @@ from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
 from avatar.app.studio.watched import OpenPages, PageTeller
+from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.frames import CameraFrame, FaceTrack
@@ -37,6 +38,8 @@ from avatar.web.control import Event
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 PAGE_CAMERA = "page"
+GIVEN_CAMERA = "given"
+"""What pages know a camera by that was named by its address when the program started."""
 _KEPT_LINES = 40
 _KEYS = frozenset(("x", "r", "m", "o", "+", "-", "left", "right", "up", "down", "l"))
 _SPANS = 31
@@ -47,7 +50,8 @@ class Studio:
     """What ``avatar.web.control.Control`` asks for, over one ``LiveSession`` at a time.
 
     ``config``: what the program was started with; its outputs are not looked at. ``log``: told
-    what the pages are told. ``wrap_generator``: as of ``LiveSession``, for measurements.
+    what the pages are told. ``session``: what makes sessions, for measurements.
+    ``is_reached_from_beyond``: other machines reach the page (``--listen``).
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Studio:
         log: Callable[[str], None],
         clock: Clock | None = None,
         session: Callable[..., LiveSession] = LiveSession,
+        is_reached_from_beyond: bool = False,
     ) -> None:
         self._config = config
         self._clock = clock or MonotonicClock()
@@ -69,14 +74,18 @@ class Studio:
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
-        self._outputs = Outputs(home.films, self.say)
+        self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
+        # Held for a moment, while a session comes into being: stopping must not wait for more.
+        self._beginning = threading.Lock()
+        self._stops = 0
         self._phase: Phase = "stopped"
         self._problem = ""
         self._camera = config.camera
         self._cameras: list[dict[str, Any]] = []
         self._source: SwitchedSource | None = None
+        self._told_outputs: tuple[str, ...] = ()
         self._session: LiveSession | None = None
         self._thread: threading.Thread | None = None
 
@@ -107,7 +116,7 @@ class Studio:
             "phase": self._phase,
             "problem": self._problem,
             "size": [width, height],
-            "camera": self._camera,
+            "camera": _camera_id(self._camera),
             "cameras": self._cameras,
             "avatar": self._config.avatar[0],
             "avatars": self._gallery.list(),
@@ -134,7 +143,8 @@ class Studio:
             self._camera = f"/dev/video{self._camera}"
         for named in dict.fromkeys((self._config.camera, self._camera)):
             if not {named, f"/dev/video{named}"} & {PAGE_CAMERA, "demo", *devices}:
-                found.insert(0, {"id": named, "label": named, "problem": None})
+                entry = {"id": _camera_id(named), "label": shown_spec(named), "problem": None}
+                found.insert(0, entry)
         extra = [{"id": name, "label": "", "problem": None} for name in (PAGE_CAMERA, "demo")]
         self._cameras = [*found, *extra]
 
@@ -147,6 +157,7 @@ class Studio:
         session = self._session
         if session is None or self._phase != "running":
             return {"running": False}
+        self._notice_outputs(session)
         recorder, sink = session.recorder, session.first_sink
         spans = recorder.latest(f"capture→{sink}", _SPANS)
         delays = [span.ms for span in spans]
@@ -163,14 +174,20 @@ class Studio:
             },
         }
 
+    def _notice_outputs(self, session: LiveSession) -> None:
+        """Tell the pages of outputs that were lost, or came back, since they were told last."""
+        found = self._outputs.states(session)
+        if found != self._told_outputs:
+            self._told_outputs = found
+            self._tell_changed()
+
     def thumbnail(self, avatar: str) -> bytes:
         """See ``Control``."""
         return self._gallery.thumbnail(avatar)
 
     def add_avatar(self, photo: Path, name: str) -> str:
         """See ``Control``."""
-        with self._acting:
-            added = self._gallery.add(photo, name)
+        added = self._gallery.add(photo, name)
         self._tell_changed()
         return added
 
@@ -180,7 +197,6 @@ class Studio:
         """See ``Control``."""
         actions: dict[str, Callable[[dict[str, Any]], None]] = {
             "start": lambda _: self.start(),
-            "stop": lambda _: self.stop(),
             "camera": lambda given: self._use_camera(_text(given, "camera")),
             "look": lambda _: self._look_for_cameras(),
             "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
@@ -190,26 +206,22 @@ class Studio:
             "calibrate": self._calibrate,
             "key": lambda given: self._press(_text(given, "key")),
         }
+        if action == "stop":  # whatever else is being done
+            self.stop()
+            return
         if action not in actions:
-            raise UsageError(f"expected one of {', '.join(actions)}, found {action!r}")
-        if action == "stop":
-            self._interrupt()
+            raise UsageError(f"expected one of stop, {', '.join(actions)}, found {action!r}")
         try:
             with self._acting:
                 actions[action](values)
         finally:
             self._tell_changed()
 
-    def _interrupt(self) -> None:
-        """End a session that is just starting, too: whoever starts it holds the lock."""
-        session = self._session
-        if session is not None:
-            session.stop()
-
     def start(self) -> None:
         """Start a session, and wait until its first picture. Raises ``AvatarError``."""
         if self._session is not None:
             return
+        stops = self._stops
         self._problem = ""
         self._set_phase("starting")
         try:
@@ -218,24 +230,36 @@ class Studio:
             self._problem = words_of(error)
             self._set_phase("stopped")
             raise
-        self._session = session
-        self._thread = threading.Thread(target=self._run, args=(session,), name="live")
-        self._thread.start()
+        with self._beginning:
+            if self._stops != stops:  # it was not to be waited for
+                self._set_phase("stopped")
+                return
+            self._session = session
+            self._thread = threading.Thread(target=self._run, args=(session,), name="live")
+            self._thread.start()
         if not self._has_pictures(session, self._thread):
             if self._problem:
                 raise UsageError(self._problem)
             return  # stopped meanwhile
-        self._set_phase("running")
+        with self._beginning:
+            if self._session is not session or self._stops != stops:
+                return
+            self._set_phase("running")
         self._outputs.begin_all(session)
 
     def stop(self) -> None:
-        """Stop the session and wait for its end; nothing when there is none."""
-        session, thread = self._session, self._thread
-        if session is None or thread is None:
-            return
-        self._set_phase("stopping")
-        session.stop()
-        thread.join()
+        """Stop the session and wait for its end; one that is just starting, too.
+
+        From any thread: it waits for nothing else that is being done.
+        """
+        with self._beginning:
+            self._stops += 1
+            session, thread = self._session, self._thread
+            if session is not None or self._phase == "starting":
+                self._set_phase("stopping")
+        if session is not None and thread is not None:
+            session.stop()
+            thread.join()
 
     def _new_session(self) -> LiveSession:
         config = replace(self._config, out=("none",))
@@ -277,8 +301,9 @@ class Studio:
         self._problem = problem
         self._calibration.cancel()
         self._outputs.ended()
-        self._session = self._source = None
-        self._set_phase("stopped")
+        with self._beginning:
+            self._session = self._source = None
+            self._set_phase("stopped")
         del session
         collect_garbage()  # a session stands in circles, with the pictures of its avatar
 
@@ -300,7 +325,9 @@ class Studio:
             self._look_for_cameras()
         known = {entry["id"] for entry in self._cameras}
         if camera not in known:
-            raise UsageError(f"expected one of the cameras shown, found {camera!r}")
+            raise UsageError(f"expected one of the cameras shown, found {shown_spec(camera)!r}")
+        if camera == GIVEN_CAMERA:
+            camera = self._config.camera
         if camera == self._camera:
             return
         if self._source is not None and self._session is not None:
@@ -375,12 +402,19 @@ class Studio:
             self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
         elif self._session is not None:
             self._session.press(key)
+            if key == "x":
+                self.say(Message("said.referenceTaken", "reference: your face as it is now"))
 
     def close(self) -> None:
         """End everything; for the program's end."""
-        self._interrupt()
+        self.stop()
         with self._acting:
             self.stop()
+
+
+def _camera_id(camera: str) -> str:
+    """Return what pages call a camera: an address may have a password in it."""
+    return GIVEN_CAMERA if is_address(camera) else camera
 
 
 def _text(values: dict[str, Any], name: str) -> str:

@@ -173,7 +173,7 @@ def join_films(parts: Sequence[Path], film: Path) -> None:
             stream = None
             at = Fraction(0)
             for part in parts:
-                with av.open(f"file:{part}") as container:
+                with av.open(f"file:{part}", metadata_errors="replace") as container:
                     video = container.streams.video[0]
                     stream = stream or out.add_stream_from_template(video)
                     at = _copy(container, video, out, stream, at) + _BETWEEN_S

@@ -8,11 +8,9 @@ what is kept.
 
 from __future__ import annotations
 
-import lzma
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from avatar.core.archives import DAMAGED
 from avatar.core.errors import EngineError, UsageError
 from avatar.core.files import expanded
 from avatar.library.models.catalog import ENTRIES, Entry, find
@@ -272,13 +271,9 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 @contextmanager
 def _archive_faults(path: Path) -> Iterator[None]:
     """Turn what damaged and encrypted archives raise, also while a member is read."""
-    faults = (
-        zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError,
-        zlib.error, lzma.LZMAError,
-    )  # fmt: skip
     try:
         yield
-    except faults as error:
+    except DAMAGED as error:
         raise UsageError(
             f"{path} cannot be read as an archive ({error}): it is cut off, damaged, encrypted or "
             "of another kind. Fetch it again, or unpack it and give the folder"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from avatar.core.addresses import shown_spec
 from avatar.core.choices import Smoothing
 from avatar.core.counting import counted
 from avatar.core.errors import UsageError
@@ -99,7 +100,7 @@ def _tracks(cameras: Sequence[str], model: Path) -> Iterator[ReplayedTrack]:
     for camera in cameras:
         track = recorded(camera, model)
         if all(seen.face is None for seen in track.faces):
-            raise UsageError(f"{camera}: expected a clip of a face, found none in it")
+            raise UsageError(f"{shown_spec(camera)}: expected a clip of a face, found none in it")
         yield track
 
 

@@ -38,7 +38,7 @@ class OpenPortrait(OpenEngine):
     def _make(
         self, avatar: AvatarPhoto, framing: Framing, size_px: tuple[int, int] | None
     ) -> ViewedGenerator:
-        photo, face, settings = avatar.photo, avatar.face, self._settings
+        photo, face, settings = avatar.photo, avatar.face, self._settings.of(avatar.photo_sha256)
         if avatar.more:
             return AlbumGenerator([(photo, face), *avatar.more], framing, size_px, settings)
         if avatar.others:

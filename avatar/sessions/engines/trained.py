@@ -90,7 +90,8 @@ class OpenTrained(OpenEngine):
     ) -> TrainedGenerator:
         assert avatar.folder is not None, "checked before"
         made = find_exported(avatar.folder, avatar.name, avatar.photo_sha256, self._target)
-        portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, self._settings)
+        settings = self._settings.of(avatar.photo_sha256)
+        portrait = PortraitGenerator(avatar.photo, avatar.face, framing, size_px, settings)
         return TrainedGenerator(
             portrait,
             made.patches,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.archives import UNUSABLE
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32
 from avatar.stages.generate.texture import Places
@@ -19,6 +19,7 @@ from avatar.stages.generate.texture import Places
 # One more whenever `split_layers` comes to cut the same picture otherwise.
 _CUT = 5
 _KEPT = 64
+_OWNER_DIGITS = 16
 
 
 class MatteCache:
@@ -26,11 +27,25 @@ class MatteCache:
 
     A matte is the coverage, and from where in the photograph what is behind is copied: numbers,
     without a colour of the photograph. Of the entries the newest 64 are kept. ``say`` is told when
-    one cannot be written.
+    one cannot be written. ``owner``: the hash of a stored avatar's photograph, whose entries can be
+    ``forget``-ten; empty for others.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], None] = lambda line: None) -> None:
-        self._root, self._say = root, say
+    def __init__(
+        self, root: Path, say: Callable[[str], None] = lambda line: None, owner: str = ""
+    ) -> None:
+        self._root, self._say, self._owner = root, say, owner[:_OWNER_DIGITS]
+
+    def of(self, owner: str) -> MatteCache:
+        """Return this cache for the entries of ``owner``."""
+        return MatteCache(self._root, self._say, owner)
+
+    def forget(self) -> None:
+        """Delete the entries of the owner; nothing without one."""
+        if self._owner:
+            for entry in self._root.glob(f"{self._owner}-*.npz"):
+                with suppress(OSError):
+                    entry.unlink()
 
     def matte(
         self, made_of: Sequence[NDArray[Any]], cut: Callable[[], tuple[Float32, Places]]
@@ -40,13 +55,14 @@ class MatteCache:
         These are then kept. ``made_of``: arrays that decide the result, the picture first. What is
         kept is given back bit for bit.
         """
-        path = self._root / f"{_key(made_of)}.npz"
+        before = f"{self._owner}-" if self._owner else ""
+        path = self._root / f"{before}{_key(made_of)}.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 return _checked(kept["matte"], kept["places"], made_of[0].shape[:2])
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except UNUSABLE as error:
             self._say(f"the outline kept in {path} cannot be read ({error}): cutting again")
         matte, places = cut()
         try:

@@ -1,12 +1,12 @@
 """Picture files as people have them: told by content, upright, in sRGB, of a size that is enough.
 
-Every damaged or hostile file is one ``PhotoError``, before anything large is decoded.
+The one place that opens a user's picture. Every damaged or hostile file is one ``PhotoError``,
+before anything large is decoded.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avatar.core.errors import PhotoError
+from avatar.core.exif import TAG, orientation_in
 from avatar.core.files import HEIF_BRANDS
+from avatar.core.messages import Message
+from avatar.stages.generate.picture_limits import check_cost
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 # Pillow's others are not for photographs, and one of them (EPS) runs another program.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "JPEG2000", "PPM", "HEIF")
-# More than any camera makes, and as RGB with alpha still 400 MB.
-MAX_PIXELS = 100_000_000
-MAX_JPEG_PIXELS = 250_000_000
-"""JPEGs are reduced by up to eight while they are decoded: large ones cost little."""
-_ORIENTATION = 0x0112
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "JPEG2000", "PPM", "HEIF")
+"""Pictures that the user named on this machine, by Pillow's names."""
+SENT_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF")
+"""Pictures that a page may send."""
 # EXIF 2.32, section 4.6.4: what brings a picture of each orientation upright.
 _TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
           6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
@@ -47,7 +48,7 @@ def read_picture(path: Path, max_side_px: int) -> Picture:
     _check_there(path)
     try:
         with _opened(path) as picture:
-            _check_size(path, picture)
+            check_cost(path, picture)
             picture.draft(None, (max_side_px, max_side_px))
             picture.load()
             # Only now: Pillow turns TIFF itself while it loads, and PNG may say it at its end.
@@ -67,15 +68,40 @@ def read_picture(path: Path, max_side_px: int) -> Picture:
         ) from error
     except MemoryError as error:
         raise PhotoError(
-            f"there is not enough memory for the picture {path}. Make it smaller: "
-            f"{max_side_px} pixels on its longer side are enough."
-        ) from error
+            Message(
+                "error.photoMemory",
+                "there is not enough memory for the picture {file}. Make it smaller: {enough} "
+                "pixels on its longer side are enough.",
+                file=str(path), enough=max_side_px,
+            )
+        ) from error  # fmt: skip
     except Exception as error:  # decoders raise anything for damaged files
-        reason = str(error) or type(error).__name__
-        raise PhotoError(
-            f"the picture {path} could not be read to its end ({reason}). It may be cut short or "
-            "damaged: copy it again, or open it in a viewer and save it as PNG or JPEG."
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def check_picture(path: Path, formats: Sequence[str]) -> None:
+    """Raise ``PhotoError`` unless a file is of one of ``formats`` and of a size that is read.
+
+    Its header is read and nothing decoded.
+    """
+    try:
+        with _opened(path, formats) as picture:
+            check_cost(path, picture)
+    except PhotoError:
+        raise
+    except Exception as error:  # as of read_picture
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> PhotoError:
+    return PhotoError(
+        Message(
+            "error.photoDamaged",
+            "the picture {file} could not be read to its end ({reason}). It may be cut short or "
+            "damaged: copy it again, or open it in a viewer and save it as PNG or JPEG.",
+            file=str(path), reason=str(error) or type(error).__name__,
+        )
+    )  # fmt: skip
 
 
 def _check_there(path: Path) -> None:
@@ -95,15 +121,15 @@ def _check_there(path: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a picture of the formats that are known here; nothing is decoded yet."""
+def _opened(path: Path, formats: Sequence[str] = FORMATS) -> Iterator[Any]:
+    """Open a picture of ``formats``, as far as they are known here; nothing is decoded yet."""
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, which is of no account here
         try:
             with _without_pillows_limit():
-                opened = Image.open(path, formats=known_formats(_FORMATS))
+                opened = Image.open(path, formats=known_formats(formats))
         except UnidentifiedImageError as error:
             raise _unknown(path) from error
         with opened:
@@ -148,66 +174,52 @@ def _unknown(path: Path) -> PhotoError:
         head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS and not has_heif():
         return PhotoError(
-            f"{path} is a HEIC picture, as phones take them, and what reads those is not "
-            "installed: pip install pi-heif. Or save it as JPEG; on an iPhone choose Settings, "
-            "Camera, Formats, Most Compatible."
+            Message(
+                "error.photoHeic",
+                "{file} is a HEIC picture, as phones take them, and what reads those is not "
+                "installed: pip install pi-heif. Or save it as JPEG; on an iPhone choose Settings, "
+                "Camera, Formats, Most Compatible.",
+                file=str(path),
+            )
         )
     if head[:5] == b"%!PS-" or head[:4] == b"\xc5\xd0\xd3\xc6":
-        found = "a PostScript file (a program)"
+        found = Message("error.isPostScript", "a PostScript file (a program)")
     elif head[:4] == b"%PDF":
-        found = "a PDF"
+        found = Message("error.isPdf", "a PDF")
     elif not head:
-        found = "an empty file"
+        found = Message("error.isEmpty", "an empty file")
     elif head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-        found = "a damaged HEIC picture"
+        found = Message("error.isDamagedHeic", "a damaged HEIC picture")
     else:
-        found = "something else"
+        found = Message("error.isElse", "something else")
     return PhotoError(
-        f"expected a photograph (JPEG, PNG, WebP, AVIF, HEIC, TIFF, …), found {found} in {path}. "
-        "Open it in a viewer and save it as PNG or JPEG."
-    )
+        Message(
+            "error.notPhoto",
+            "expected a photograph (JPEG, PNG, WebP, AVIF, HEIC, TIFF, …), found {found} in "
+            "{file}. Open it in a viewer and save it as PNG or JPEG.",
+            file=str(path), found=found,
+        )
+    )  # fmt: skip
 
 
-def _check_size(path: Path, picture: Any) -> None:
-    width, height = picture.size
-    is_jpeg = picture.format in ("JPEG", "MPO")
-    most = MAX_JPEG_PIXELS if is_jpeg else MAX_PIXELS
-    if width < 1 or height < 1:
-        raise PhotoError(f"expected a photograph, found an empty picture in {path}.")
-    if width * height <= most:
-        return
-    also = "" if is_jpeg else f", or as JPEG, of which {MAX_JPEG_PIXELS // 1_000_000} are read"
-    raise PhotoError(
-        f"the picture {path} has {width}×{height} pixels, {width * height / 1e6:.0f} megapixels: "
-        f"at most {most // 1_000_000} are read. Reduce it, 4096 pixels on the longer side are "
-        f"enough{also}."
-    )
+def orientation_of(path: Path) -> int:
+    """Return how the camera was held for a picture, 1 (upright) to 8. Raises ``PhotoError``."""
+    try:
+        with _opened(path) as picture:
+            return _orientation(picture)
+    except PhotoError:
+        raise
+    except Exception as error:  # as of read_picture
+        raise _damaged(path, error) from error
 
 
 def _orientation(picture: Any) -> int:
     """Return how the camera was held, 1 (upright) to 8; 1 where nothing readable says it."""
-    found = _of_ifd(picture.info.get("exif") or b"")
+    found = orientation_in(picture.info.get("exif") or b"")
     if found is None:
         with suppress(Exception):  # damaged metadata is no reason to refuse a picture
-            found = picture.getexif().get(_ORIENTATION)
+            found = picture.getexif().get(TAG)
     return found if isinstance(found, int) and found in _TURNS else 1
-
-
-def _of_ifd(exif: bytes) -> int | None:
-    """Return the orientation of EXIF data by TIFF 6.0, section 2, whatever else is damaged."""
-    data = exif.removeprefix(b"Exif\0\0")
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        return None
-    with suppress(struct.error):
-        (at,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, at)
-        for entry in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(order + "HH", data, entry)
-            if tag == _ORIENTATION and kind in (3, 4):  # SHORT as it should be, or LONG
-                value = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)
-                return int(value[0])
-    return None
 
 
 def _transposition(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,12 @@ class PortraitSettings:
     shading: float = Options.shading
     mattes: MatteCache | None = None
     background: Background = PHOTO
+
+    def of(self, photo_sha256: str) -> PortraitSettings:
+        """Return these, with outlines kept under the name of a stored photograph, by its hash."""
+        if self.mattes is None or not photo_sha256:
+            return self
+        return replace(self, mattes=self.mattes.of(photo_sha256))
 
 
 class PortraitGenerator(Viewed):

@@ -21,7 +21,7 @@ import numpy as np
 
 from avatar.core.curves import eased
 from avatar.core.errors import UsageError
-from avatar.core.files import read_limited
+from avatar.core.files import read_small
 from avatar.core.frames import Float32
 from avatar.stages.motion.expressions import EXPRESSIONS, Look
 
@@ -140,7 +140,7 @@ def _is_pair(name: str) -> bool:
 def load_choreography(path: Path) -> Choreography:
     """Read a choreography. Raises ``UsageError`` that says where the file is wrong."""
     try:
-        values = tomllib.loads(read_limited(path, _MOST_BYTES).decode("utf-8-sig"))
+        values = tomllib.loads(read_small(path, _MOST_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"the template {path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

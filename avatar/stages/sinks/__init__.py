@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from avatar.core.addresses import HIDDEN, is_address, shown_address
 from avatar.core.clock import Clock
 from avatar.core.errors import UsageError
-from avatar.core.files import expanded
+from avatar.core.files import expanded, is_film
 from avatar.core.stages import FrameSink, SoundTrack
 from avatar.stages.sinks.sound_encoder import SilentTrack
-from avatar.stages.sinks.streaming.address import parse_address, redacted
+from avatar.stages.sinks.streaming.address import numbered, parse_address
 from avatar.stages.sinks.streaming.settings import StreamSettings
 
 __all__ = ["create_sink", "file_of", "is_stream", "keeps_alpha", "sink_kinds", "takes_sound"]
@@ -35,6 +36,7 @@ class _Request:
     say: Callable[[str], None]
     stream: StreamSettings
     open_track: Callable[[], SoundTrack] | None
+    taken: Collection[str]
 
 
 def _virtual(request: _Request) -> FrameSink:
@@ -78,7 +80,7 @@ def _stream(request: _Request) -> FrameSink:
 
     key = request.stream.key if request.kind != "udp" else None
     return StreamSink(
-        parse_address(request.kind, request.argument, key),
+        numbered(parse_address(request.kind, request.argument, key), request.taken),
         request.stream,
         size_px=request.size_px,
         fps=request.fps,
@@ -166,6 +168,7 @@ def create_sink(
     say: Callable[[str], None] = lambda line: None,
     stream: StreamSettings | None = None,
     open_track: Callable[[], SoundTrack] | None = None,
+    taken: Collection[str] = (),
 ) -> FrameSink:
     """Return the output that ``spec`` names, not yet entered.
 
@@ -176,6 +179,7 @@ def create_sink(
     label among them; a file without them is a programming error. ``force``: a file may be
     replaced. ``say`` is told what was chosen where there is a choice. ``stream``: how streams are
     to be. ``open_track``: gives the sound of files and streams, None without a microphone.
+    ``taken``: the names of the other outputs; a further stream to one host gets a number.
     ``clock`` is for outputs that keep time; those of today follow the frames' own.
     Raises ``UsageError`` for anything else, naming the nearest.
     """
@@ -188,27 +192,39 @@ def create_sink(
         example = "file:talk.mp4" if kind == "file" else "rtmp://HOST/APP/KEY"
         raise UsageError(f"The output {spec!r} needs a path after the colon, as in {example}.")
     if wants is None and colon:
-        raise UsageError(f"The output {kind!r} takes nothing after it; found {redacted(spec)!r}.")
+        raise UsageError(f"The output {kind!r} takes nothing after it; found {_shown(spec)!r}.")
     return make(
         _Request(
             kind, argument, size_px, fps, on_key, overlay_text, metadata or {}, force, say,
-            stream or StreamSettings(), open_track,
+            stream or StreamSettings(), open_track, taken,
         )
     )  # fmt: skip
 
 
 def _unknown(spec: str, kind: str) -> str:
-    if "://" in spec:
-        nearest = difflib.get_close_matches(kind.lower(), _STREAMS, 1, 0)[0]
-        if kind.startswith("http"):
-            nearest = "whip:"
-        return (
-            f"There is no output {redacted(spec)!r}; known: {_SPELLINGS}. Did you mean {nearest!r}?"
-        )
+    found = f"There is no output {_shown(spec)!r}; known: {_SPELLINGS}."
+    if is_address(spec):
+        nearest = difflib.get_close_matches(kind.strip().lower(), _STREAMS, 1, 0)[0]
+        nearest = "whip:" if kind.lower().startswith("http") else nearest
+        return f"{found} Did you mean {nearest!r}?"
     if spec.startswith("/dev/"):
         nearest = f"virtual:{spec}"
+    elif _shown(spec) != spec:
+        return f"{found} A file is file:PATH, a stream begins with rtmp:// or another of those."
     elif "." in spec or "/" in spec or "\\" in spec:
         nearest = f"file:{spec}"
     else:
         nearest = difflib.get_close_matches(kind.lower(), _KINDS, 1, 0)[0]
-    return f"There is no output {spec!r}; known: {_SPELLINGS}. Did you mean {nearest!r}?"
+    return f"{found} Did you mean {nearest!r}?"
+
+
+def _shown(spec: str) -> str:
+    """Return what a message may repeat of an output that there is not.
+
+    An address may lack its scheme, and what looks like a path then ends in a key.
+    """
+    if is_address(spec):
+        return shown_address(spec)
+    is_word = not set(spec) & set("/:?#@=&")
+    is_path = spec.startswith(("/", "./", "../", "~")) or is_film(Path(spec))
+    return spec if is_word or (is_path and not set(spec) & set("?#@&")) else HIDDEN

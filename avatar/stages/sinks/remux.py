@@ -41,7 +41,7 @@ def remuxed(
         if INDEX_SIZE in options:
             options[INDEX_SIZE] = str(_index_bytes(part))
         with (
-            av.open(f"file:{part}") as source,
+            av.open(f"file:{part}", metadata_errors="replace") as source,
             av.open(file, "w", format=_container(part), container_options=options) as out,
         ):
             _copy(source, out, tags)
@@ -60,7 +60,7 @@ def _index_bytes(part: Path) -> int:
     """Return enough for the index of all that is in ``part``: reading is quicker than moving."""
     import av
 
-    with av.open(f"file:{part}") as source:
+    with av.open(f"file:{part}", metadata_errors="replace") as source:
         samples = sum(1 for _ in source.demux())
     return _INDEX_BYTES + _INDEX_BYTES_PER_SAMPLE * samples
 

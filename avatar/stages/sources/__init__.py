@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceNotFoundError
 from avatar.core.files import expanded, kind_of
@@ -100,7 +101,7 @@ def _check_scheme(spec: str) -> None:
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise SourceNotFoundError(
-            f"Expected an address that begins with one of {known}; found {scheme}://. "
+            f"Expected an address that begins with one of {known}; found {shown_spec(spec)}. "
             "Check the address."
         )
 
@@ -116,10 +117,10 @@ def _unknown(spec: str, path: Path) -> SourceNotFoundError:
     from avatar.stages.sources.devices import describe_cameras, list_cameras
 
     what = "a folder" if path.is_dir() else "no such file, camera or address"
-    near = _near_files(path)
+    near = "" if is_address(spec) else _near_files(path)
     return SourceNotFoundError(
         f"Expected 'demo', a camera's number, path or name, a video file or an address; "
-        f"found {what}: {spec!r}. {near}{describe_cameras(list_cameras())}"
+        f"found {what}: {shown_spec(spec)!r}. {near}{describe_cameras(list_cameras())}"
     )
 
 

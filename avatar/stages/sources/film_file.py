@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from avatar.core.addresses import shown_address
 from avatar.core.errors import SourceError, SourceLostError, SourceNotFoundError
 from avatar.core.files import kind_of
 from avatar.stages.sources.containers import (
@@ -179,15 +179,12 @@ class FilmFile:
 
 def _scheme(url: str) -> str:
     """Return the scheme of an address, empty for a path (a drive letter is no scheme)."""
-    return urlsplit(url).scheme.lower() if "://" in url else ""
+    return url.partition("://")[0].lower() if "://" in url else ""
 
 
 def public_name(url: str) -> str:
-    """Return ``url`` without user name and password, for messages."""
-    if not _scheme(url):
-        return url
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """Return a film's path, or what may be shown of an address."""
+    return shown_address(url) if _scheme(url) not in ("", "file") else url
 
 
 def _open(url: str, remote: bool) -> tuple[InputContainer, VideoStream]:
@@ -210,7 +207,8 @@ def _open(url: str, remote: bool) -> tuple[InputContainer, VideoStream]:
             f"the protocol {_scheme(url)!r}. Use rtsp, rtmp, http, https or udp."
         ) from None
     except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        # The error's own text has the address in it.
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise _unopened(url, remote, reason, error) from None
     stream = pictures_of(container)
     kind = container.format.name

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.archives import UNUSABLE
 from avatar.core.clock import Clock
 from avatar.core.counting import counted
 from avatar.core.errors import SourceEndedError, SourceError
@@ -114,7 +113,7 @@ def load_track(path: Path) -> list[FaceTrack]:
             arrays = {name: stored[name] for name in stored.files}
     except FileNotFoundError:
         raise SourceError(f"{path}: expected a recorded track, found no such file.") from None
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except UNUSABLE as error:
         raise _broken(path, str(error)) from None
     _check_layout(path, arrays)
     faces = iter(range(len(arrays["landmarks_px"])))

@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 
+from avatar.core.archives import UNUSABLE
 from avatar.core.errors import FaceModelError
 from avatar.core.frames import BLENDSHAPE_NAMES, LANDMARK_COUNT, Float32, UInt8Image
 from avatar.stages.track.pose import CanonicalFace
@@ -123,7 +124,7 @@ def _read(face_model: Path) -> _FaceModel:
         with zipfile.ZipFile(face_model) as packed:
             lite = {name: packed.read(f"{name}.tflite") for name in _NETWORKS}
             canonical = CanonicalFace.parse(packed.read(_GEOMETRY))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except UNUSABLE as error:
         raise FaceModelError(
             f"expected the face model in {face_model}, but {error}. Delete the file or name "
             "another one with --face-model"

@@ -104,7 +104,7 @@ export class Gallery {
     const input = document.getElementById("photo");
     const drop = document.getElementById("drop");
     input.addEventListener("change", async () => {
-      for (const file of input.files) await this.#add(file);
+      await this.#addAll([...input.files]);
       input.value = "";
     });
     addEventListener("dragover", (event) => {
@@ -115,29 +115,37 @@ export class Gallery {
     addEventListener("drop", async (event) => {
       event.preventDefault();
       drop.classList.remove("over");
-      for (const file of event.dataTransfer.files) await this.#add(file);
+      await this.#addAll([...event.dataTransfer.files]);
     });
   }
 
-  #refuse(key, values) {
-    this.trouble(new Trouble({ key, values }));
+  // The last one that could be added is shown, and why others could not be is said of all at the end.
+  async #addAll(files) {
+    const errors = [];
+    let added = null;
+    for (const file of files) {
+      try {
+        added = await this.#add(file);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (added) await this.#take(added);
+    else this.#say("");
+    if (errors.length) this.trouble(errors);
   }
 
+  // Returns the name under which it is kept.
   async #add(file) {
     const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
-    if (!KINDS.includes(kind)) return this.#refuse("notPhoto", { name: file.name });
-    if (file.size > MOST_BYTES)
-      return this.#refuse("tooLarge", { name: file.name, size: Math.ceil(file.size / 1e6) });
+    if (!KINDS.includes(kind)) throw new Trouble({ key: "notPhoto", values: { name: file.name } });
+    const size = Math.ceil(file.size / 1e6);
+    if (file.size > MOST_BYTES) throw new Trouble({ key: "tooLarge", values: { name: file.name, size } });
     this.#say({ key: "adding", values: { name: file.name } });
-    try {
-      // Names have letters, digits, spaces, - and _ alone.
-      const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
-      const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
-      this.#say({ key: "added", values: { name } });
-      await this.#take(name);
-    } catch (error) {
-      this.#say("");
-      this.trouble(error);
-    }
+    // Names have letters, digits, spaces, - and _ alone.
+    const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
+    const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
+    this.#say({ key: "added", values: { name } });
+    return name;
   }
 }

@@ -9,7 +9,7 @@ const TABLE = [
 const SENT = { x: "x", r: "r", m: "m", o: "o", l: "l", "+": "+", "=": "+", "-": "-", "_": "-", "−": "-" };
 const MOVES = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 // Where keys mean something else already.
-const TYPED = "input:not([type=checkbox]), select, textarea, [contenteditable]";
+const TYPED = "input:not([type=checkbox], [type=range], [type=radio]), select, textarea, [contenteditable]";
 
 export class Keys {
   constructor(dialog, table, { toggle, ask, gallery, running }) {

@@ -26,12 +26,14 @@ let cameraWords = "";
 let trouble = null;
 const showTrouble = (error) => {
   trouble = error;
-  if (error.cause === "token") {
+  // One for each file of several, which stay until the next thing is asked for.
+  const all = [error].flat();
+  if (all.some(({ cause }) => cause === "token")) {
     tokenLost = true;
     draw();
   }
-  $("trouble").textContent = error.cause === "unreachable" ? t("coverAway")
-    : error.cause === "token" ? t("coverToken") : said(error.said ?? error.message);
+  $("trouble").textContent = all.map((one) => one.cause === "unreachable" ? t("coverAway")
+    : one.cause === "token" ? t("coverToken") : said(one.said ?? one.message)).join("\n");
   $("trouble").hidden = $("trouble").textContent === $("cover").textContent;
 };
 
@@ -58,7 +60,10 @@ const isRunning = () => state?.phase === "running";
 
 const toggle = () => {
   if (state?.phase === "stopped") ask("start", {}, $("start"));
-  if (state?.phase === "running" || state?.phase === "starting") ask("stop", {}, $("start"));
+  if (state?.phase !== "running" && state?.phase !== "starting") return;
+  // Others may be watching: it ends what cannot be taken up again.
+  const ends = state.outputs.some((one) => ["file", "stream"].includes(one.id) && ["on", "lost"].includes(one.state));
+  if (!ends || confirm(t("stopSure"))) ask("stop", {}, $("start"));
 };
 
 const parts = {

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ import av
 import numpy as np
 import pytest
 
+from avatar.app.studio import gallery, runtime
 from avatar.app.studio.runtime import Studio
 from avatar.core.errors import AvatarError, PhotoError, UsageError
 from avatar.core.home import Home
+from avatar.core.messages import words_of
 from avatar.core.options import ENGINE_NAMES, Options
+from avatar.library.avatars import AvatarStore
 from avatar.library.profiles import ProfileStore
 from avatar.sessions import live
 from avatar.stages.generate.photo import builtin_photo
@@ -161,6 +164,39 @@ def test_outputs_start_and_stop_each_by_itself(bench: Bench) -> None:
         bench.act("output", id="stream", on=True, address="rtmp://127.0.0.1:1/app/secret-key")
     assert "secret-key" not in str(bench.state)
     assert "secret-key" not in str(bench.lines)
+
+
+def test_pages_hear_within_a_second_that_an_output_was_lost(bench: Bench) -> None:
+    bench.act("start")
+    bench.act("output", id="file", on=True)
+    session = bench.studio._session
+    assert session is not None
+    bench.studio.figures()  # as every open page asks for, twice a second
+    outlet = next(o for o in session._pipeline._outlets if o.sink.name.startswith("file:"))
+    for is_open, state in ((False, "lost"), (True, "on")):
+        bench.heard.clear()
+        outlet._opened = is_open
+        bench.studio.figures()
+        assert {"type": "changed"} in bench.heard
+        assert bench.output("file")["state"] == state
+    bench.heard.clear()
+    bench.studio.figures()
+    assert {"type": "changed"} not in bench.heard
+
+
+def test_the_outputs_chosen_stay_chosen_after_stop(bench: Bench) -> None:
+    bench.act("output", id="file", on=True)
+    bench.act("start")
+    first = bench.output("file")["detail"]
+    bench.act("stop")
+    assert bench.output("file") == {"id": "file", "state": "waiting", "detail": ""}
+    wait_until(lambda: time.strftime("%S") not in str(first)[-7:], "another second")
+    bench.act("start")
+    assert bench.output("file")["state"] == "on"
+    assert bench.output("file")["detail"] != first
+    bench.act("output", id="file", on=False)
+    bench.act("stop")
+    assert bench.output("file")["state"] == "off"
 
 
 def test_an_output_that_fails_says_so_and_the_rest_goes_on(
@@ -402,6 +438,147 @@ def test_stop_interrupts_a_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     starting.join(PATIENCE_S)
     assert not starting.is_alive()
     assert (bench.state["phase"], bench.state["problem"]) == ("stopped", "")
+
+
+class Held:
+    """A function that waits inside until it is let go."""
+
+    def __init__(self, then: Callable[..., Any]) -> None:
+        self.inside, self.let_go = threading.Event(), threading.Event()
+        self._then = then
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        self.inside.set()
+        assert self.let_go.wait(PATIENCE_S)
+        return self._then(*given, **named)
+
+
+@contextmanager
+def meanwhile(held: Held, what: Callable[[], Any]) -> Iterator[None]:
+    """Do ``what`` in a thread, which waits in ``held`` until this ends."""
+    thread = threading.Thread(target=what)
+    thread.start()
+    assert held.inside.wait(PATIENCE_S)
+    try:
+        yield
+    finally:
+        held.let_go.set()
+        thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+def test_stop_and_the_rest_wait_for_no_upload(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "Grace.jpg"
+    photo.write_bytes(builtin_photo().read_bytes())
+    held = Held(gallery.add_photo)
+    monkeypatch.setattr(gallery, "add_photo", held)
+    with meanwhile(held, lambda: bench.studio.add_avatar(photo, "Grace")):
+        bench.act("start")
+        bench.act("options", strength=0.5)
+        bench.act("stop")
+        assert bench.state["phase"] == "stopped"
+    assert "Grace" in [avatar["name"] for avatar in bench.state["avatars"]]
+
+
+def test_stop_waits_for_nothing_that_is_being_changed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.act("start")
+    held = Held(runtime.changed)
+    monkeypatch.setattr(runtime, "changed", held)
+    with meanwhile(held, lambda: bench.act("options", strength=0.5)):
+        bench.act("stop")
+        assert bench.state["phase"] == "stopped"
+    assert bench.option("strength")["value"] == 0.5
+
+
+def test_stop_ends_a_start_that_is_still_being_prepared(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(bench.studio._make_session)
+    monkeypatch.setattr(bench.studio, "_make_session", held)
+    with meanwhile(held, lambda: bench.act("start")):
+        bench.act("stop")
+        assert bench.state["phase"] == "stopping"
+    assert bench.state["phase"] == "stopped"
+    assert bench.studio._session is None
+    monkeypatch.undo()
+    bench.act("start")
+    assert bench.state["phase"] == "running"
+
+
+def test_errors_name_a_photograph_as_the_user_knows_it(bench: Bench, tmp_path: Path) -> None:
+    photo = tmp_path / "Grace Hopper.jpg"
+    for data in (b"%!PS-Adobe-3.0", b"\xff\xd8\xff\xe0 cut"):
+        photo.write_bytes(data)
+        with pytest.raises(PhotoError) as raised:
+            bench.studio.add_avatar(photo, "Grace")
+        assert "Grace Hopper.jpg" in str(raised.value) and str(tmp_path) not in str(raised.value)
+        assert words_of(raised.value).key.startswith("error.")  # type: ignore[attr-defined]
+
+
+def test_a_removed_avatars_outlines_are_gone(bench: Bench, tmp_path: Path) -> None:
+    photo = tmp_path / "Grace.jpg"
+    photo.write_bytes(builtin_photo().read_bytes())
+    bench.studio.add_avatar(photo, "Grace")
+    bench.act("avatar", avatar="Grace")
+    bench.act("options", background="#00b140")  # for which the person is cut out
+    bench.act("start")
+    bench.picture()
+    sha256 = AvatarStore(bench.home.avatars).read("Grace").sha256
+
+    def outlines() -> list[Path]:
+        return list(bench.home.mattes.glob(f"{sha256[:16]}-*.npz"))
+
+    wait_until(lambda: bool(outlines()), "an outline")
+    bench.act("stop")
+    bench.studio.add_avatar(photo, "Twin")
+    bench.act("avatar", avatar="builtin")
+    bench.act("remove", avatar="Grace")
+    assert outlines(), "another avatar is made of the same photograph"
+    bench.act("remove", avatar="Twin")
+    assert not outlines()
+
+
+def test_profiles_lie_in_a_folder_for_the_user_alone(bench: Bench) -> None:
+    folder = bench.home.profiles
+    folder.mkdir(parents=True, mode=0o755)
+    bench.profiles.check_writable("me")
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_two_photographs_of_one_name_are_both_kept(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent at the same time: what one has taken meanwhile, the other does not replace."""
+    photo = tmp_path / "Grace.jpg"
+    photo.write_bytes(builtin_photo().read_bytes())
+    held = Held(gallery.add_photo)
+    monkeypatch.setattr(gallery, "add_photo", held)
+    with meanwhile(held, lambda: bench.studio.add_avatar(photo, "Grace")):
+        monkeypatch.setattr(gallery, "add_photo", held._then)
+        assert bench.studio.add_avatar(photo, "Grace") == "Grace"
+        monkeypatch.setattr(gallery, "add_photo", held)
+    assert {a["name"] for a in bench.state["avatars"]} == {"Grace", "Grace 2", "builtin"}
+
+
+def test_a_cameras_address_reaches_no_page(home: Home) -> None:
+    bench = Bench(home, camera="http://user:S3CR3T@127.0.0.1:9/cam?token=S3CR3T")
+    state = bench.state
+    assert "S3CR3T" not in str(state)
+    assert state["camera"] == "given" and state["cameras"][0] == {
+        "id": "given", "label": "http://127.0.0.1:9/…", "problem": None,
+    }  # fmt: skip
+    with pytest.raises(AvatarError) as raised:
+        bench.act("start")
+    assert "127.0.0.1:9" in str(raised.value)
+    assert "S3CR3T" not in f"{raised.value}{bench.state}{bench.lines}{bench.heard}"
+    bench.act("camera", camera="demo")
+    bench.act("camera", camera="given")
+    assert bench.state["camera"] == "given"
+    bench.studio.close()
 
 
 @pytest.mark.parametrize(

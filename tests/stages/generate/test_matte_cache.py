@@ -154,3 +154,18 @@ def test_zooming_cuts_nobody_again(
         generator.set_view(View(zoom=1.2))
     assert len(list(tmp_path.iterdir())) == 1
     assert len(cuts) == 1
+
+
+def test_entries_of_an_owner_can_be_forgotten(tmp_path: Path) -> None:
+    made = np.zeros((4, 4), np.float32), np.zeros((4, 4, 2), np.int32)
+    image = np.zeros((4, 4, 3), np.uint8)
+    mattes = MatteCache(tmp_path)
+    for cache in (mattes, mattes.of("a" * 64), mattes.of("b" * 64)):
+        cache.matte([image], lambda: made)
+    assert len(list(tmp_path.iterdir())) == 3
+    mattes.of("a" * 64).forget()
+    assert len(list(tmp_path.iterdir())) == 2
+    mattes.forget()
+    assert len(list(tmp_path.iterdir())) == 2, "nobody's stay"
+    mattes.of("a" * 64).matte([image], lambda: made)
+    assert len(list(tmp_path.iterdir())) == 3

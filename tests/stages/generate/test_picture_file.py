@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import struct
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,13 @@ from avatar.core.errors import PhotoError
 from avatar.core.frames import UInt8Image
 from avatar.stages.generate import picture_file
 from avatar.stages.generate.photo import MAX_SIDE_PX, load_photo
-from avatar.stages.generate.picture_file import MAX_PIXELS, has_heif
+from avatar.stages.generate.picture_file import (
+    FORMATS,
+    SENT_FORMATS,
+    check_picture,
+    has_heif,
+)
+from avatar.stages.generate.picture_limits import MAX_PIXELS, MOST_BYTES, count_scans
 from tests import ROOT
 from tests.stages.generate.heic import make_heic
 from tests.stages.generate.odd_pictures import DAMAGED, bomb, exchanged_profile, scene
@@ -229,14 +238,14 @@ def test_whatever_a_decoder_raises_is_one_error(
         load_photo(tmp_path / "a.png")
 
 
-FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM"]
+WRITTEN = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "JPEG2000", "PPM"]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_damaged_files_are_read_or_refused_in_one_way(tmp_path: Path, name: str) -> None:
     data = io.BytesIO()
     Image.fromarray(scene(90, 70)).save(data, name)
-    rng = np.random.default_rng(FORMATS.index(name))
+    rng = np.random.default_rng(WRITTEN.index(name))
     for _ in range(40):
         mutated = bytearray(data.getvalue())
         for at in rng.integers(0, len(mutated), rng.integers(1, 8)):
@@ -269,3 +278,130 @@ def test_the_limit_of_pillow_is_as_before(tmp_path: Path) -> None:
     Image.fromarray(SCENE).save(tmp_path / "a.png")
     load_photo(tmp_path / "a.png")
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_postscript_under_any_name_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow's plug-in for EPS runs Ghostscript (`gs`): here one that tells that it ran."""
+    ran = tmp_path / "ran"
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("gs", "gswin64c", "gswin32c"):
+        (tools / name).write_text(f"#!/bin/sh\ntouch {ran}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    binary = struct.pack("<IIIIIIIH", 0xC6D3D0C5, 30, len(eps), 0, 0, 0, 0, 0xFFFF) + eps
+    for data in (eps, binary):
+        for name in ("a.jpg", "a.png", "a.eps", "a.heic", "a"):
+            path = tmp_path / name
+            path.write_bytes(data)
+            for read in (load_photo, lambda path: check_picture(path, SENT_FORMATS)):
+                with pytest.raises(PhotoError, match="PostScript"):
+                    read(path)
+    assert not ran.exists()
+    assert "EPS" not in (*FORMATS, *SENT_FORMATS)
+
+
+def test_no_other_module_opens_pictures() -> None:
+    """Pillow opens by any of its plug-ins unless it is told which may be used."""
+    for path in (ROOT / "avatar").rglob("*.py"):
+        opens = path.read_text(encoding="utf-8").count("Image.open(")
+        assert opens == (1 if path.name == "picture_file.py" else 0), path
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.bmp", "a.ppm"])
+def test_a_page_may_not_send_every_kind(tmp_path: Path, name: str) -> None:
+    Image.fromarray(SCENE).save(tmp_path / name)
+    load_photo(tmp_path / name)
+    with pytest.raises(PhotoError, match="expected a photograph"):
+        check_picture(tmp_path / name, SENT_FORMATS)
+
+
+def of_scans(count: int, size: tuple[int, int], *, progressive: bool = True) -> bytes:
+    """Return a JPEG of which one scan stands there ``count`` times."""
+    data = io.BytesIO()
+    Image.new("RGB", size, (9, 120, 40)).save(data, "JPEG", progressive=progressive)
+    whole = data.getvalue()
+    begin = whole.index(b"\xff\xda")
+    found = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]").search(whole, begin + 2)
+    assert found is not None
+    return whole[:begin] + whole[begin : found.start()] * count + whole[found.start() :]
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(of_scans(3000, (1200, 1000)))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(PhotoError, match="scans: reading it would take"):
+        load_photo(path)
+    with pytest.raises(PhotoError, match="scans"):
+        check_picture(path, SENT_FORMATS)
+
+
+@pytest.mark.parametrize(("options", "scans"), [({}, 1), ({"progressive": True}, 10)])
+def test_scans_are_counted_and_not_what_looks_like_one(
+    tmp_path: Path, options: dict[str, Any], scans: int
+) -> None:
+    path = tmp_path / "a.jpg"
+    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
+    # A thumbnail in a comment, and another picture behind the end, have scans of their own.
+    Image.fromarray(noise).save(path, comment=b"\xff\xd8\xff\xda\0\2" * 50, **options)
+    path.write_bytes(path.read_bytes() * 2)
+    assert count_scans(path, 100) == scans
+    assert count_scans(path, 4) == min(scans, 4)
+    load_photo(path)
+
+
+def test_segments_without_end_are_not_counted_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"\xff\xd8" + b"\xff\xfe\0\2" * 2_000_000)
+    begun = time.process_time()
+    assert count_scans(path, 10) == 10
+    assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("ending", ["webp", "jpg", "png", "avif"])
+def test_a_small_file_does_not_take_a_gigabyte(tmp_path: Path, ending: str) -> None:
+    """The largest that is read of each kind, of one colour, in a process of its own."""
+    if ending == "avif" and not picture_file.known_formats(["AVIF"]):
+        pytest.skip("this Pillow reads no AVIF")
+    side = {"webp": 5_800, "jpg": 7_700, "png": 9_900, "avif": 7_200}[ending]
+    options = {"jpg": {"progressive": True, "subsampling": 0}, "webp": {"lossless": True},
+               "avif": {"speed": 10}}.get(ending, {})  # fmt: skip
+    path = tmp_path / f"a.{ending}"
+    Image.new("RGB", (side, side), (90, 20, 40)).save(path, **options)
+    script = (
+        "import sys; from pathlib import Path; from tests.fuzz.damaged import peak_mb;"
+        "from avatar.stages.generate.photo import load_photo; import cv2; before = peak_mb();"
+        "load_photo(Path(sys.argv[1])); print(peak_mb() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert float(done.stdout) < 1.25 * MOST_BYTES / 1e6
+
+
+@pytest.mark.parametrize("ending", ["webp", "jpg"])
+def test_more_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    options = {"jpg": {"progressive": True}, "webp": {"lossless": True}}[ending]
+    Image.new("RGB", (9_000, 8_900), (90, 20, 40)).save(path, **options)
+    assert path.stat().st_size < 2_000_000
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(PhotoError, match="megapixels: at most"):
+        load_photo(path)
+
+
+def test_a_pipe_is_no_photograph(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no pipes with names here")
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(PhotoError, match="found something else"):
+        load_photo(tmp_path / "a.jpg")

@@ -25,11 +25,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.archives import UNUSABLE
 from avatar.core.errors import EngineError
 from avatar.core.files import whole_file
 from avatar.core.frames import Float32, UInt8Image
@@ -128,7 +128,7 @@ class References:
                     )
                     kept[patch.name] = Kept(points, turns, pictures, tuple(parts.tolist()))
                 opening = float(file["opening"])
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        except UNUSABLE as error:
             raise EngineError(
                 f"expected the person's pictures in {path}, found none that are whole ({error})"
             ) from error

@@ -1,18 +1,16 @@
-"""Where a stream goes. Keys are in addresses: what is shown never has them."""
+"""Where a stream goes. Keys are in addresses: what may be shown of one, ``core.addresses`` says."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
+from avatar.core.addresses import shown_address
 from avatar.core.errors import UsageError
 
 Kind = Literal["rtmp", "rtmps", "udp", "whip"]
-HIDDEN = "…"
-"""Stands for the last part of a path and what follows it: a stream's key is there."""
-
 _PORTS = {"rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _EXAMPLES = {
@@ -21,7 +19,6 @@ _EXAMPLES = {
     "udp": "udp://HOST:PORT",
     "whip": "whip:https://HOST/PATH",
 }
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
 
 
 @dataclass(frozen=True)
@@ -59,34 +56,21 @@ def parse_address(kind: str, argument: str, key: str | None = None) -> StreamAdd
     elif key is not None:
         query = f"?{parts.query}" if parts.query else ""
         url = parts._replace(query="", fragment="").geturl().rstrip("/") + f"/{key}{query}"
-    shown = shown_address(url if key is None or kind == "whip" else _without(url, key))
+    shown = shown_address(url)
     return StreamAddress(
         cast("Kind", kind), host, port, parts.scheme in ("rtmps", "https"),
         f"whip:{shown}" if kind == "whip" else shown, url, token,
     )  # fmt: skip
 
 
-def shown_address(url: str) -> str:
-    """Return ``url`` without user, last part of the path, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return f"{url.partition(':')[0]}://{HIDDEN}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    before, slash, last = parts.path.rpartition("/")
-    hidden = last or parts.query or parts.fragment
-    return f"{parts.scheme}://{host}{port}{before}{slash}{HIDDEN if hidden else ''}"
-
-
-def redacted(text: str) -> str:
-    """Return ``text`` with every address in it as ``shown_address`` gives it."""
-    return _ADDRESS.sub(lambda found: shown_address(found.group()), text)
-
-
-def _without(url: str, key: str) -> str:
-    """Return ``url`` with something short in the key's place: it may have slashes itself."""
-    return url.replace(f"/{key}", "/key", 1)
+def numbered(address: StreamAddress, taken: Collection[str]) -> StreamAddress:
+    """Return an address that is shown otherwise than those ``taken``: of two at one host."""
+    shown = address.shown
+    number = 1
+    while shown in taken:
+        number += 1
+        shown = f"{address.shown} ({number})"
+    return replace(address, shown=shown)
 
 
 def _split(kind: str, url: str) -> SplitResult:
@@ -96,6 +80,8 @@ def _split(kind: str, url: str) -> SplitResult:
     except ValueError:
         found = None
     schemes = ("http", "https") if kind == "whip" else (kind,)
+    if any(character.isspace() or not character.isprintable() for character in url):
+        found = None  # urlsplit would leave some of them out
     if not found or parts.scheme not in schemes:
         raise UsageError(f"--out {kind}: expected an address such as {_EXAMPLES[kind]}")
     if kind in ("rtmp", "rtmps") and not parts.path.strip("/"):

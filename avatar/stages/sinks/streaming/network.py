@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import ipaddress
 import socket
 import ssl
 import tempfile
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -68,6 +70,33 @@ def _knock(address: StreamAddress, ca_file: Path | None) -> str | None:
     except OSError as error:
         return f"{place} cannot be reached: {error.strerror or type(error).__name__}"
     return None
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether ``host`` is this machine by a loopback, unspecified or link-local address.
+
+    However it is written: numbers of few or of other digits, and names that lead there. A name that
+    is not known within ``ANSWER_S`` leads nowhere yet.
+    """
+    found: list[str] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            found.extend(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+
+    looking = threading.Thread(target=look_up, name="look up", daemon=True)
+    looking.start()
+    looking.join(ANSWER_S)
+    return any(map(_is_own, (host, *list(found))))
+
+
+def _is_own(number: str) -> bool:
+    try:
+        address = ipaddress.ip_address(number.partition("%")[0])
+    except ValueError:
+        return number.lower().rstrip(".") == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified or mapped.is_link_local)
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avatar.core.choices import StreamPreset
 from avatar.core.errors import UsageError
-from avatar.core.files import read_limited
+from avatar.core.files import read_small
 
 KEYFRAME_S = 2.0
 SOUND_HZ = 48_000
@@ -119,7 +119,7 @@ def stream_key(path: Path | None, environment: Mapping[str, str] = os.environ) -
         return environment.get(KEY_VARIABLE, "").strip() or None
     try:
         # Editors on Windows begin a file with a mark of its encoding.
-        lines = read_limited(path, 10_000).decode("utf-8-sig").split()
+        lines = read_small(path).decode("utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(f"--stream-key-file: {path} cannot be read: {reason}") from None

@@ -13,10 +13,12 @@ import urllib.parse
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avatar.core.answers import answer_within
 from avatar.core.errors import MissingDependencyError, SinkLostError
 from avatar.stages.sinks.sound_encoder import configure_sound
 from avatar.stages.sinks.streaming.address import StreamAddress
@@ -160,7 +162,7 @@ class WhipSender:
         """Return the server's answer, and the address of what it made for this stream."""
         request = self._request(self._address.url, "POST", offer.encode())
         request.add_header("Content-Type", "application/sdp")
-        with self._open(request) as response:
+        with self._answer(request) as response:
             location = response.headers.get("Location")
             answer = response.read(_ANSWER_BYTES).decode()
         resource = urllib.parse.urljoin(self._address.url, location) if location else None
@@ -170,7 +172,8 @@ class WhipSender:
         same = urllib.parse.urlsplit(resource)[:2] == urllib.parse.urlsplit(self._address.url)[:2]
         with suppress(OSError):
             if same:  # the key goes to nobody else
-                self._open(self._request(resource, "DELETE", None)).close()
+                with self._answer(self._request(resource, "DELETE", None)):
+                    pass
 
     def _request(self, url: str, method: str, body: bytes | None) -> urllib.request.Request:
         request = urllib.request.Request(url, body, method=method)
@@ -178,18 +181,18 @@ class WhipSender:
             request.add_unredirected_header("Authorization", f"Bearer {self._address.token}")
         return request
 
-    def _open(self, request: urllib.request.Request) -> Any:
-        context = tls_context(self._ca_file) if self._address.is_secure else None
-        try:
-            return urllib.request.urlopen(request, timeout=ANSWER_S, context=context)
-        except urllib.error.HTTPError as error:
-            error.close()
-            raise
+    def _answer(self, request: urllib.request.Request) -> AbstractContextManager[HTTPResponse]:
+        """Give the server's answer; where it sends elsewhere, that is refused, with the key."""
+        return answer_within(
+            request, timeout_s=ANSWER_S, within_s=2 * ANSWER_S, follows=False,
+            context=tls_context(self._ca_file) if self._address.is_secure else None,
+        )  # fmt: skip
 
 
 def _reason(error: Exception) -> str:
     """Return what went wrong, without the address, which has the key."""
     if isinstance(error, urllib.error.HTTPError):
+        error.close()
         return _REFUSALS.get(error.code, f"the server refuses with HTTP {error.code}")
     if isinstance(error, urllib.error.URLError):
         return type(error.reason).__name__ if isinstance(error.reason, Exception) else "no answer"
