@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Mouth
+from avatar.core.curves import clamped
 from avatar.core.face.head import HeadShape
 from avatar.core.face.topology import INNER_LIPS
 from avatar.core.frames import FaceTrack, Float32, Motion, UInt8Image
@@ -80,11 +81,11 @@ class MouthLayer:
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
         opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
-        strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
+        strength = clamped(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1)
         if self._own:
             # Bent much wider than they were photographed, teeth would be stretched.
             wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
-            strength *= float(np.clip((wider - _OWN_REACH) / 0.5, 0, 1))
+            strength *= clamped((wider - _OWN_REACH) / 0.5, 0, 1)
         lips_px = pose.landmarks_px[INNER_LIPS]
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
@@ -110,13 +111,13 @@ class MouthLayer:
         """
         assert motion.track is not None
         theirs = _opening(motion.track, pose.lip_shares)
-        parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
+        parted = clamped(theirs / 0.05 - 0.2, 0, 1)
         if not self._own:
             return parted
         # The less stretched of both is shown.
         own = opening * self._width / self._rest_gap
         less = own * theirs / max(opening, 1e-3)
-        return parted * float(np.clip((less - 0.9) / 0.25, 0, 1))
+        return parted * clamped((less - 0.9) / 0.25, 0, 1)
 
     def _taken(
         self, pose: Pose, motion: Motion, box: Box, mask: NDArray[np.uint8]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.curves import clamped
 from avatar.core.face.topology import (
     EYE_RINGS,
     INNER_LIPS,
@@ -120,7 +121,7 @@ def teeth_colour(skin: Float32, whites: Float32 | None) -> Float32:
         lit = float(of_whites[0]) / max(float(of_skin[0]), 1.0)
         darker = float(np.interp(lit, (_SHADED, _LIT), _DARKER_SHARE))
         light += more * (_BRIGHTER_SHARE if more > 0 else darker)
-    light = float(np.clip(light, _DARKEST, _LIGHTEST))
+    light = clamped(light, _DARKEST, _LIGHTEST)
     colour: Float32 = to_rgb(np.array([[light, *hue]], np.float32))[0]
     return colour
 
@@ -130,7 +131,7 @@ def _light_by_skin(skin: Float32, of_skin: Float32, hue: Float32) -> float:
     as_light = to_rgb(np.array([[of_skin[0], *hue]], np.float32))
     as_red = as_light * (_OVER_RED * skin[0] / max(float(as_light[0, 0]), 1.0))
     low, high = (share * float(of_skin[0]) for share in _OVER_SKIN)
-    return float(np.clip(to_lab(np.minimum(as_red, 255))[0, 0], low, high))
+    return clamped(float(to_lab(np.minimum(as_red, 255))[0, 0]), low, high)
 
 
 def to_lab(colours: Float32) -> Float32:

@@ -122,9 +122,8 @@ class FineShading:
         fine = cv2.resize(eight, size, interpolation=cv2.INTER_LINEAR)
         alpha = np.full_like(fine, _UNITY)
         part = self._person[self._rows, self._columns]
-        self._shaded[self._rows, self._columns] = cv2.multiply(
-            part, cv2.merge([fine, fine, fine, alpha]), scale=1 / _UNITY
-        )
+        into = self._shaded[self._rows, self._columns]
+        cv2.multiply(part, cv2.merge([fine, fine, fine, alpha]), dst=into, scale=1 / _UNITY)
         return self._shaded
 
     def _wanted(self, motion: Motion) -> Float32 | None:
