@@ -26,8 +26,7 @@ from avatar.stages.generate.shading import FineShading
 from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
 
-# Cells of the coarse map across the picture: finer shows no difference, coarser bends contours, also
-# where these have lines of their own.
+# Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
 _MAP_CELLS = 213
 
 

@@ -36,7 +36,7 @@ def test_what_is_held_stays_as_it_is() -> None:
 def test_a_view_or_a_buffer_holds_its_canvas() -> None:
     canvases = Canvases()
     view = canvases.copy_of(PICTURE)[1:, :, :2]
-    buffer = memoryview(canvases.copy_of(PICTURE))
+    buffer = canvases.copy_of(PICTURE).data
     canvases.copy_of(PICTURE)[:] = 255
     canvases.copy_of(PICTURE)[:] = 255
     np.testing.assert_array_equal(view, PICTURE[1:, :, :2])
