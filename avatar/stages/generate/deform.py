@@ -296,4 +296,4 @@ def _bounded(motion: Motion) -> Motion:
 def lips_gap_px(landmarks_px: Float32) -> float:
     """Return the distance of the lips' inner edges at their middle, pixels."""
     upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
-    return float(np.linalg.norm(lower - upper))
+    return math.dist(lower, upper)

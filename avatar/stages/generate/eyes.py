@@ -183,7 +183,7 @@ def _skin_light(canvas: UInt8Image, ring_px: Float32) -> float:
 
 def _width(points: Float32) -> float:
     """Return the eye's width of its three carrying points, pixels."""
-    return max(float(np.linalg.norm(points[0] - points[1])), 1.0)
+    return max(math.dist(points[0], points[1]), 1.0)
 
 
 def _spread(patch: UInt8Image, known: NDArray[np.bool_], skin_light: float) -> UInt8Image:

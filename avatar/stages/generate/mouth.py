@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,13 @@ _OWN_REACH = 1.6
 # the lips' very edge and how fast that grows inwards; red light passes through lips.
 _RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.035, -0.03, 1.2
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
+# The light at each level of depth within the lips, float32 (256, 1, 3).
+_RIM_LIGHTS = (
+    np.clip(_RIM_LIGHT + _RIM_GROWTH * np.linspace(0, 1, 256, dtype=np.float32), 0, 1)[
+        :, None, None
+    ]
+    ** _RIM_HUE
+)
 
 # Drawn so many times as high as it is against its width, a driver's mouth still looks like one;
 # opened wider, teeth hang from the upper lip at that height, and below them it is dark.
@@ -150,8 +158,8 @@ def _hanging(lips_px: Float32, opening: float) -> Float32:
     the avatar's is much higher, the lower edge of the ring is raised.
     """
     upper, lower = lips_px[1:10], lips_px[19:10:-1]
-    width = max(float(np.linalg.norm(lips_px[0, :2] - lips_px[10, :2])), 1.0)
-    higher = float(np.linalg.norm(upper[4, :2] - lower[4, :2])) / width / max(opening, 1e-3)
+    width = max(math.dist(lips_px[0, :2], lips_px[10, :2]), 1.0)
+    higher = math.dist(upper[4, :2], lower[4, :2]) / width / max(opening, 1e-3)
     if higher <= _STRETCHED:
         return lips_px
     ring = lips_px.copy()
@@ -166,7 +174,7 @@ def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
     """
     assert track.face is not None
     points = track.face.landmarks_px
-    width = max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1.0)
+    width = max(math.dist(points[78, :2], points[308, :2]), 1.0)
     lip = 0.0 if lip_shares is None else float(lip_shares[:, 2:7].sum(axis=0).mean())
     return lips_gap_px(points) / width * (1 - lip)
 
@@ -210,8 +218,8 @@ def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UI
     """
     import cv2
 
-    depth = cv2.GaussianBlur(mask, (0, 0), max(0.6, _RIM_REACH * width_px)).astype(np.float32) / 255
-    light = np.clip(_RIM_LIGHT + _RIM_GROWTH * depth, 0, 1)[..., None] ** _RIM_HUE
+    depth = cv2.GaussianBlur(mask, (0, 0), max(0.6, _RIM_REACH * width_px))
+    light = cv2.LUT(cv2.cvtColor(depth, cv2.COLOR_GRAY2RGB), _RIM_LIGHTS)
     return np.asarray(patch * light, np.uint8)
 
 

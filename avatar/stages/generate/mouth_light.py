@@ -9,6 +9,7 @@ intrinsic decompositions (Land and McCann 1971; Barrow and Tenenbaum 1978).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +154,7 @@ def to_rgb(lab: Float32) -> Float32:
 def mouth_axis(landmarks_px: Float32) -> tuple[Float32, Float32, float]:
     """Return the mouth's middle and direction, float32 (2,) each, and its width, pixels."""
     right, left = landmarks_px[list(MOUTH_CORNERS), :2]
-    width = max(float(np.linalg.norm(left - right)), 1.0)
+    width = max(math.dist(left, right), 1.0)
     return (right + left) / 2, ((left - right) / width).astype(np.float32), width
 
 
@@ -165,7 +166,7 @@ def _redness(colour: Float32) -> float:
 def mouth_opening(landmarks_px: Float32) -> float:
     """Return how far the lips' inner edges stand apart at their middle, in mouth widths."""
     upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
-    return float(np.linalg.norm(lower - upper)) / mouth_axis(landmarks_px)[2]
+    return math.dist(lower, upper) / mouth_axis(landmarks_px)[2]
 
 
 def _slope(image: UInt8Image, landmarks_px: Float32) -> Float32:
