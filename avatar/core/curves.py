@@ -1,4 +1,4 @@
-"""Smooth ways from 0 to 1: t²·(3 − 2t), flat at both ends (Hermite)."""
+"""Ways from one value to another: smooth ones, t²·(3 − 2t) (Hermite), and cut off at limits."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def smooth_step(t: NDArray[np.floating]) -> Float32:
 def eased(share: float) -> float:
     """Return how far a change has come when ``share`` of its time, 0 to 1, has passed."""
     return share * share * (3 - 2 * share)
+
+
+def clamped(value: float, low: float, high: float) -> float:
+    """Return ``value`` within ``low`` and ``high``: ``np.clip`` of one number, in a tenth."""
+    return float(min(max(value, low), high))

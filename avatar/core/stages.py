@@ -99,6 +99,7 @@ class Generator(Stage, Protocol):
     def generate(self, motion: Motion) -> GeneratedFrame:
         """Draw the avatar moving as ``motion`` says; the picture belongs to the caller.
 
+        He may draw into it and keep it. Its memory may be used again once nothing refers to it.
         Any finite or non-finite motion gives a picture: what cannot be used is ignored.
         """
         ...

@@ -119,7 +119,7 @@ def lips_gap(shape: Float32) -> float:
 def mouth_width(shape: Float32) -> float:
     """Return the distance between the mouth's corners, in the unit of ``shape``."""
     right, left = MOUTH_CORNERS
-    return float(np.linalg.norm(shape[right] - shape[left]))
+    return math.dist(shape[right], shape[left])
 
 
 def head_rotation(face: Face) -> Float32:

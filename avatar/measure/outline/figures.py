@@ -16,6 +16,7 @@ from avatar.core.frames import Face, Float32, Motion, Presence, UInt8Image, stil
 from avatar.measure.outline.truth import KnownPortrait
 from avatar.stages.generate.matte import split_layers
 from avatar.stages.generate.portrait import PortraitGenerator
+from avatar.stages.generate.raster import sample_planes
 from avatar.stages.track.landmarker import detect_faces
 
 # Movements: turned to either side, degrees; moved to either side, head widths (a head's width is
@@ -125,17 +126,12 @@ def _moved(
 
 def _carried(generator: PortraitGenerator, motion: Motion, coverage: Float32) -> Float32:
     """Return the true coverage moved as the person is."""
-    import cv2
-
     layers = generator._layers
-    corner = np.array([layers.side_px, layers.crown_px], np.float32)
     moved = coverage.copy()
-    for (x0, y0, x1, y1), source_px in generator._mesh.backward_maps(generator.pose(motion))[0]:
-        at = source_px - corner
-        moved[y0:y1, x0:x1] = cv2.remap(
-            coverage, np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1]),
-            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+    for part in generator._mesh.backward_maps(generator.pose(motion))[0]:
+        (x0, y0, x1, y1), (x, y) = part.box, part.source
+        at = x - np.float32(layers.side_px), y - np.float32(layers.crown_px)
+        moved[y0:y1, x0:x1] = sample_planes(coverage, at)
     return moved
 
 

@@ -18,15 +18,15 @@ from avatar.core.choices import Framing
 from avatar.core.face.head import decompose, iris_offset, shape_of
 from avatar.core.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.stages.generate.album_layers import LayeredPhoto, further_source
+from avatar.stages.generate.canvases import Canvases
 from avatar.stages.generate.choice import SourceChooser, features
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
+from avatar.stages.generate.laying import Picture, at_rest
 from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
-    Picture,
     PortraitGenerator,
     PortraitSettings,
-    at_rest,
     generated,
 )
 from avatar.stages.generate.surroundings import AROUND, split_wide
@@ -59,6 +59,7 @@ class AlbumGenerator(Viewed):
         super().__init__(photos[0][0], framing, size_px)
         self._photos, self._settings = photos, settings
         self._cuts: list[PersonCut] = []
+        self._canvases = Canvases()
         plain = replace(settings, shading=0.0)
         self._drawers = [
             PortraitGenerator(photo, face, framing, self._size_px, plain if k else settings)
@@ -106,7 +107,7 @@ class AlbumGenerator(Viewed):
         return features(head.shape, head.rotation)
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw the nearest photograph; the picture is new each time and belongs to the caller."""
+        """Draw the nearest photograph; the picture is the caller's own while he keeps it."""
         motion = usable_or_still(motion)
         pose = self._drawers[0].pose(motion)
         shown = self._chooser.choose(_wanted(pose), motion.timestamp_ns)
@@ -116,7 +117,7 @@ class AlbumGenerator(Viewed):
         return generated(image, motion)
 
     def _draw(self, index: int, pose: Pose, motion: Motion) -> Picture:
-        image = self._rests[index].copy()
+        image = self._canvases.copy_of(self._rests[index])
         moved = replace(motion, gaze=motion.gaze + self.looks[index])
         self._drawers[index].draw(image, self._behind, pose, moved)
         return image

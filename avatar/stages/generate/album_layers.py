@@ -17,9 +17,9 @@ from avatar.core.face.head import HeadShape, decompose
 from avatar.core.face.topology import EYE_RINGS, FACE_OVAL, OUTER_LIPS, SURFACE_COUNT
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.framing import Canvas
+from avatar.stages.generate.laying import lay_over
 from avatar.stages.generate.matte import FaceFrame, Layers, face_frame, lay_out
 from avatar.stages.generate.person_cut import PersonCut
-from avatar.stages.generate.portrait import lay_over
 
 # Below the chin the new head fades into the first one's neck, in half face heights.
 _CHIN_MARGIN, _NECK_FADE, _BODY_FADE = 0.06, 0.5, 0.12

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.frames import Float32
-from avatar.stages.generate.raster import depth_share, sample
+from avatar.stages.generate.raster import Planes, depth_share, sample
 
 # Neighbouring cells lie on two surfaces if they come from farther apart than this many cells and
 # one is behind the other by this share of the mesh's depth.
@@ -27,7 +27,7 @@ _NOWHERE = 1e6
 _REACH, _NEAR = 1.5, 2.0
 # How far a cell mostly is whose neighbour is crossed.
 _BESIDE = 1.1
-# Cells looked at around lines.
+# Cells looked at around the crossed ones: what is known of these comes from no farther away.
 _MARGIN = 4
 # OpenCV samples no more in one row; of a map that is all contours the rest stays as it is.
 _MOST = 30_000
@@ -69,9 +69,13 @@ class Contour:
         front *= self.share[..., None]
         front += behind
         through = 1 - front[..., 3:] * np.float32(1 / 255)
-        below = plate[self.y, self.x] * through
-        below += front[..., : image.shape[2]]
-        image[self.y, self.x] = (below + np.float32(0.5)).astype(np.uint8)
+        height, width, channels = plate.shape
+        # Rows of whole pixels are found faster by one number than by two.
+        at = self.y * width + self.x
+        below = plate.reshape(height * width, channels).take(at, axis=0) * through
+        below += front[..., :channels]
+        below += np.float32(0.5)
+        image[self.y, self.x] = below.astype(np.uint8)
 
 
 class ContourFinder:
@@ -94,22 +98,20 @@ class ContourFinder:
         self._step = step
 
     def find(
-        self, source: Float32, depth: Float32, points: Float32, point_depth: Float32
+        self, source: Planes, depth: Float32, points: Float32, point_depth: Float32
     ) -> Contour | None:
         """Return the contours of a map, x and y from its first cell's corner; None without any.
 
-        ``source``: float32 (h, w, 2), the map, pixel indices. ``depth``: float32 (h, w), its depth
-        buffer. ``points``: float32 (V, 2), the mesh's vertices in cells. ``point_depth``: float32
-        (V,), theirs, from the nearest one's 0 to the farthest one's 1.
+        ``source``: x and y, float32 (h, w) each, the map, pixel indices. ``depth``: float32
+        (h, w), its depth buffer. ``points``: float32 (V, 2), the mesh's vertices in cells.
+        ``point_depth``: float32 (V,), theirs, from the nearest one's 0 to the farthest one's 1.
         """
+        front, behind = _sides(source, depth, _APART * self._step)
+        if not front.size:
+            return None
+        corner, shape = _box_around(np.concatenate([front, behind], axis=1), depth.shape)
+        layers = _Layers.around(source, depth, front, behind, corner, shape)
         ends = self._silhouette(points)
-        box = _box_around(points[ends], depth.shape)
-        if box is None:
-            return None
-        layers = _Layers(source[box], depth_share(depth[box]), _APART * self._step)
-        if not layers.crossed.any():
-            return None
-        corner = (box[1].start, box[0].start)
         lines = points[ends] - np.array(corner, np.float32)
         lines = layers.on_contour(lines, point_depth[ends])
         if not lines.size:
@@ -144,14 +146,15 @@ class ContourFinder:
 class _Layers:
     """The two surfaces around a map's contours, each continued by a cell under or over the other.
 
-    ``source``: float32 (h, w, 2). ``depth``: float32 (h, w). ``apart_px``: neighbouring cells that
-    come from farther apart may lie on two surfaces.
+    ``source``: float32 (h, w, 2). ``depth``: float32 (h, w), in shares. ``front``, ``behind``:
+    uint8 (h, w), 255 in the cells before another surface and in those behind one.
     """
 
-    def __init__(self, source: Float32, depth: Float32, apart_px: float) -> None:
+    def __init__(
+        self, source: Float32, depth: Float32, front: NDArray[Any], behind: NDArray[Any]
+    ) -> None:
         import cv2
 
-        front, behind = _sides(source, depth, apart_px)
         self._depth = depth
         self.crossed = cv2.bitwise_or(front, behind) > 0
         self._nearer, self._farther = _around(depth, front), _around(depth, behind)
@@ -160,6 +163,33 @@ class _Layers:
         held = self._in_front.astype(np.uint8) * np.uint8(255)
         self.front = _continued(source, held)
         self.behind = _continued(source, cv2.bitwise_not(held))
+
+    @staticmethod
+    def around(
+        source: Planes,
+        depth: Float32,
+        front: NDArray[np.intp],
+        behind: NDArray[np.intp],
+        corner: tuple[int, int],
+        shape: tuple[int, int],
+    ) -> _Layers:
+        """Return the layers of a part of a map, which begins at ``corner``, (x, y).
+
+        ``source``, ``depth``: as for ``ContourFinder.find``. ``front``, ``behind``: int (2, K), x
+        and y of the crossed cells. ``shape``: rows and columns of the part.
+        """
+        import cv2
+
+        part = np.s_[corner[1] : corner[1] + shape[0], corner[0] : corner[0] + shape[1]]
+        marked = []
+        for columns, rows in (behind, front):
+            cells = np.zeros(shape, np.uint8)
+            cells[rows - corner[1], columns - corner[0]] = 255
+            marked.append(cells)
+        # A cell between two others is the front's.
+        marked[0][marked[1] > 0] = 0
+        both = np.asarray(cv2.merge([plane[part] for plane in source]), np.float32)
+        return _Layers(both, depth_share(depth[part]), marked[1], marked[0])
 
     def on_contour(self, lines: Float32, depth: Float32) -> Float32:
         """Return which of ``lines``, float32 (2, S, 2), in cells, a contour here may follow.
@@ -201,36 +231,43 @@ def _edges(triangles: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.concatenate([halves[twice], halves[twice + 1, 2:]], axis=1)
 
 
-def _box_around(points: Float32, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
-    """Return the rows and columns of cells around ``points``, (…, 2), None outside of all."""
-    flat = points.reshape(-1, 2)
-    if not len(flat):
-        return None
-    x0, y0 = np.maximum(flat.min(axis=0).astype(int) - _MARGIN, 0).tolist()
-    x1, y1 = np.minimum(flat.max(axis=0).astype(int) + _MARGIN, shape[::-1]).tolist()
-    return (slice(y0, y1), slice(x0, x1)) if x1 - x0 > _MARGIN and y1 - y0 > _MARGIN else None
+def _box_around(
+    cells: NDArray[np.intp], shape: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the corner (x, y), and rows and columns, of what lies around ``cells``, (2, K)."""
+    x0, y0 = np.maximum(cells.min(axis=1) - _MARGIN, 0).tolist()
+    x1, y1 = np.minimum(cells.max(axis=1) + _MARGIN + 1, shape[::-1]).tolist()
+    return (x0, y0), (y1 - y0, x1 - x0)
 
 
-def _sides(source: Float32, depth: Float32, apart: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the cells before another surface and those behind one, uint8 (h, w), 0 or 255."""
+def _sides(
+    source: Planes, depth: Float32, apart_px: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells before another surface and those behind one, x and y, int (2, K) each.
+
+    ``apart_px``: neighbouring cells that come from farther apart may lie on two surfaces.
+    """
+    front, behind = [np.zeros((2, 0), np.intp)], [np.zeros((2, 0), np.intp)]
+    for step in (np.array([[1], [0]]), np.array([[0], [1]])):
+        this = _far_apart(source, step, apart_px)
+        that = this + step
+        deeper = depth_share(depth[that[1], that[0]]) - depth_share(depth[this[1], this[0]])
+        before, after = deeper >= _BEHIND, deeper <= -_BEHIND
+        front += [this[:, before], that[:, after]]
+        behind += [that[:, before], this[:, after]]
+    return np.concatenate(front, axis=1), np.concatenate(behind, axis=1)
+
+
+def _far_apart(source: Planes, step: NDArray[np.intp], apart_px: float) -> NDArray[np.intp]:
+    """Return the cells, x and y, int (2, K), whose neighbour a ``step`` on is ``apart_px`` off."""
     import cv2
 
-    front = np.zeros(depth.shape, np.uint8)
-    behind = np.zeros(depth.shape, np.uint8)
-    for this, that in (
-        (np.s_[:, :-1], np.s_[:, 1:]),
-        (np.s_[:-1], np.s_[1:]),
-    ):
-        near = cv2.inRange(cv2.absdiff(source[this], source[that]), (0.0, 0.0), (apart, apart))
-        deeper = cv2.subtract(depth[that], depth[this])
-        before = cv2.bitwise_not(near, mask=cv2.inRange(deeper, _BEHIND, np.inf))
-        after = cv2.bitwise_not(near, mask=cv2.inRange(deeper, -np.inf, -_BEHIND))
-        front[this] |= np.asarray(before, np.uint8)
-        behind[that] |= np.asarray(before, np.uint8)
-        front[that] |= np.asarray(after, np.uint8)
-        behind[this] |= np.asarray(after, np.uint8)
-    # A cell between two others is the front's.
-    return front, cv2.bitwise_and(behind, cv2.bitwise_not(front))
+    height, width = source[0].shape
+    dx, dy = step[:, 0].tolist()
+    this, that = np.s_[: height - dy, : width - dx], np.s_[dy:, dx:]
+    off = cv2.max(*(cv2.absdiff(plane[this], plane[that]) for plane in source))
+    rows, columns = np.divmod(np.flatnonzero(np.asarray(off) > apart_px), width - dx)
+    return np.stack([columns, rows])
 
 
 def _around(depth: Float32, cells: NDArray[Any]) -> Float32:

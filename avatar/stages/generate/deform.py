@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from avatar.core.curves import clamped
 from avatar.core.face.head import HeadShape, compose, decompose, eye_opening
 from avatar.core.face.rotation import rotation_from_vector, vector_from_rotation
 from avatar.core.face.topology import (
@@ -120,7 +121,7 @@ class FaceDeformer:
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
         centre = head.centre_px.copy()
         centre[:2] += shift * np.float32(head.scale_px)
-        scale = head.scale_px * float(np.clip(motion.scale, *_SCALE_LIMITS))
+        scale = head.scale_px * clamped(motion.scale, *_SCALE_LIMITS)
         landmarks = compose(shape, rotation, centre, scale)
         return Pose(
             landmarks, rotation, centre, scale, motion.eye_closure, self._lip_edges.shares(motion)
@@ -301,4 +302,4 @@ def _bounded(motion: Motion) -> Motion:
 def lips_gap_px(landmarks_px: Float32) -> float:
     """Return the distance of the lips' inner edges at their middle, pixels."""
     upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
-    return float(np.linalg.norm(lower - upper))
+    return math.dist(lower, upper)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from avatar.core.curves import clamped
 from avatar.core.face.topology import EYES, INNER_LIPS
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.mouth_light import (
@@ -144,7 +145,7 @@ class DriverLight:
         """
         assert self._light is not None
         ratio = max(self._photo.redness, 0.02) / max(self._light.redness, 0.02)
-        factor = float(np.clip(ratio**_FLESH_POWER, *_FLESH_LIMITS))
+        factor = clamped(ratio**_FLESH_POWER, *_FLESH_LIMITS)
         factor = 1 + (factor - 1) * self.another
         hue = self._photo.teeth / max(float(self._photo.teeth @ _LUMA), 1.0)
         flesh = factor * np.eye(3) + (1 - factor) * np.outer(hue, _LUMA)
@@ -155,7 +156,7 @@ class DriverLight:
         """Return 0 where the driver's skin is the photograph's, 1 where it clearly is not."""
         assert self._light is not None
         ratio = np.log(np.maximum(self._photo.skin, 8) / np.maximum(self._light.skin, 8))
-        return float(np.clip(np.abs(ratio).max() / _SAME - 1, 0, 1))
+        return clamped(float(np.abs(ratio).max()) / _SAME - 1, 0, 1)
 
 
 def _eyes_open(landmarks_px: Float32) -> bool:

@@ -7,6 +7,8 @@ driver's lips onto the avatar's, and his light is replaced by the photograph's.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from avatar.core.face.topology import INNER_LIPS, ring_triangles
@@ -142,7 +144,7 @@ def cut(image: UInt8Image, lips_px: Float32, ratio: float) -> tuple[UInt8Image, 
 
 
 def _width(lips_px: Float32) -> float:
-    return max(float(np.linalg.norm(lips_px[0] - lips_px[len(lips_px) // 2])), 1.0)
+    return max(math.dist(lips_px[0], lips_px[len(lips_px) // 2]), 1.0)
 
 
 def _scaled(points: Float32, share: np.float32) -> Float32:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.curves import clamped
 from avatar.core.face.head import HeadShape, compose, iris_offset
 from avatar.core.face.topology import EYE_RINGS, IRISES
 from avatar.core.frames import Float32, Motion, UInt8Image
@@ -112,7 +115,7 @@ class EyeLayer:
         ring_px = pose.landmarks_px[self._ring]
         box = box_around(ring_px, 2, image)
         shut = float(pose.eye_closure[self._side])
-        open_share = float(np.clip((_GONE - shut) / (_GONE - _FADES), 0, 1))
+        open_share = clamped((_GONE - shut) / (_GONE - _FADES), 0, 1)
         if self._box is None or box is None:
             return
         if not motion.absolute:
@@ -128,7 +131,7 @@ class EyeLayer:
         shift = self._look(place, pose, motion, here)
         # An eye that looks where it looks in the photo is the photo's own, as the mesh drew it.
         # Anything between would show two irises.
-        drawn = open_share * float(np.clip(np.hypot(*shift) / (_OWN_LOOK * _width(now)), 0, 1))
+        drawn = open_share * clamped(math.hypot(*shift) / (_OWN_LOOK * _width(now)), 0, 1)
         if drawn <= 0:
             return
         eye = np.asarray(
@@ -186,7 +189,7 @@ def _skin_light(canvas: UInt8Image, ring_px: Float32) -> float:
 
 def _width(points: Float32) -> float:
     """Return the eye's width of its three carrying points, pixels."""
-    return max(float(np.linalg.norm(points[0] - points[1])), 1.0)
+    return max(math.dist(points[0], points[1]), 1.0)
 
 
 def _spread(patch: UInt8Image, known: NDArray[np.bool_], skin_light: float) -> UInt8Image:

@@ -17,19 +17,18 @@ from avatar.core.choices import Framing
 from avatar.core.face.bounds import face_px
 from avatar.core.face.topology import EYE_RINGS, INNER_LIPS
 from avatar.core.frames import Face, GeneratedFrame, Motion, UInt8Image
+from avatar.stages.generate.backward_map import Box
+from avatar.stages.generate.canvases import Canvases
 from avatar.stages.generate.deform import Pose, usable_or_still
 from avatar.stages.generate.framing import make_canvases
+from avatar.stages.generate.laying import Picture, at_rest, lay_over
 from avatar.stages.generate.matte import Layers
-from avatar.stages.generate.mesh import Box
 from avatar.stages.generate.overlay import box_around
 from avatar.stages.generate.person_cut import PersonCut, cut_photo
 from avatar.stages.generate.portrait import (
-    Picture,
     PortraitGenerator,
     PortraitSettings,
-    at_rest,
     generated,
-    lay_over,
 )
 from avatar.stages.generate.surroundings import AROUND, split_wide
 from avatar.stages.generate.viewed import Viewed
@@ -61,6 +60,7 @@ class GroupGenerator(Viewed):
             PortraitGenerator(photo, face, framing, self._size_px, settings) for face in self._faces
         ]
         self._cuts: list[PersonCut] | None = None
+        self._canvases = Canvases()
 
     def _lay_out(self) -> None:
         background = self._settings.background
@@ -103,7 +103,7 @@ class GroupGenerator(Viewed):
         return [person.canvas.face for person in self._people]
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw everybody; the picture is new each time and belongs to the caller."""
+        """Draw everybody; the picture is the caller's own while he keeps it."""
         return self.generate_each([motion] * len(self._people))
 
     def generate_each(self, motions: Sequence[Motion]) -> GeneratedFrame:
@@ -114,7 +114,7 @@ class GroupGenerator(Viewed):
         for person, layers, rest, motion in reversed(
             list(zip(self._people, self._layers, self._rests, moved, strict=True))
         ):
-            picture = rest.copy()
+            picture = self._canvases.copy_of(rest)
             for box in changed:
                 _lay_rest(picture, below, layers, box)
             pose = person.pose(motion)

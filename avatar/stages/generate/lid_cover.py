@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from avatar.core.curves import clamped
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.overlay import Box, polygon_mask
@@ -69,8 +70,7 @@ class LidCover:
         Returns what was there, for ``restore``; None where nothing changed.
         """
         beyond, between = (
-            float(np.clip((closure - begin) / (end - begin), 0, 1))
-            for begin, end in (_BEYOND, _BETWEEN)
+            clamped((closure - begin) / (end - begin), 0, 1) for begin, end in (_BEYOND, _BETWEEN)
         )
         if beyond <= 0:
             return None

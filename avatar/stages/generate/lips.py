@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.curves import smooth_step
+from avatar.core.curves import clamped, smooth_step
 from avatar.core.face.head import lips_gap, mouth_width
 from avatar.core.face.topology import (
     LOWER_LIP,
@@ -98,7 +98,7 @@ def _apart(gap: float, scores: Float32 | None) -> float:
     """Return 0 for lips that touch, 1 for parted ones; ``gap``: between landmarks, mouth widths."""
     sure = 0.0
     if scores is not None:
-        sure = float(np.clip((scores[_PARTING_AT] / _PARTING_SURE).max(), 0, 1))
+        sure = clamped(float((scores[_PARTING_AT] / _PARTING_SURE).max()), 0, 1)
     begin, span = (low + (high - low) * sure for low, high in (_APART_FROM, _APART_SPAN))
     return float(smooth_step(np.array((gap - begin) / span)))
 
@@ -162,7 +162,7 @@ class LipLayout:
     def _gaps(self, shape: Float32, share: float, gap: float) -> Float32:
         """Return the gap along the lips, float32 (9,), head units."""
         moved = shape[_LIPS[0][-1], 1] - shape[_LIPS[1][-1], 1]
-        closing = float(np.clip(gap / max(self._rest_gap, 1e-3), 0, 1)) if self._rest_gap > 0 else 1
+        closing = clamped(gap / max(self._rest_gap, 1e-3), 0, 1) if self._rest_gap > 0 else 1
         shut = self._gap * np.float32(closing)
         apart = shut + np.float32(share) * np.maximum(moved - shut, 0)
         return np.asarray(apart, np.float32)
@@ -176,7 +176,7 @@ def _scores_then(motion: Motion) -> Float32 | None:
 
 def _rise(now: Float32, then: Float32 | None, scores: list[int]) -> float:
     rise = now[scores] - (then[scores] if then is not None else 0)
-    return float(np.clip(rise, 0, 1).max())
+    return clamped(float(rise.max()), 0, 1)
 
 
 def _within(value: float, low: float, high: float) -> float:

@@ -8,8 +8,8 @@ what a turned head hides.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,11 @@ from avatar.core.face.topology import (
     surface_triangles,
 )
 from avatar.core.frames import Float32
-from avatar.stages.generate.contour import Contour, ContourFinder
+from avatar.stages.generate.backward_map import BackwardMap, MovedPart
+from avatar.stages.generate.contour import Contour
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.face_frame import face_frame
 from avatar.stages.generate.far_side import FarSide
-from avatar.stages.generate.median import median_of
-from avatar.stages.generate.raster import draw_triangles, sample
 from avatar.stages.generate.untangle import FaceUntangler, Folds, RingUntangler
 
 # Rings around the oval: size against it, depth behind it in head units, share of the oval's own
@@ -51,15 +50,9 @@ _NECK_TOP, _NECK_END = -0.95, -2.1
 _SIDE_TOP, _SIDE_FROM, _SIDE_TO = -0.2, 0.8, 1.9
 # Far from the face nothing moves, so that what the cut took for the person stays in place.
 _FAR_FROM, _FAR_TO = 2.2, 3.3
-# Where nothing moves more than this the photograph stays: less cannot be seen.
-_STILL_PX = 0.2
 # Lashes and lid line above the eye's edge, in eye widths.
 _LASH_SHARE = 0.10
 _LASHED = np.concatenate([ring[1:8] for ring in EYE_RINGS])
-# A head is narrower than its shoulders: each of so many bands is drawn as wide as it needs.
-_BANDS = 6
-
-Box = tuple[int, int, int, int]
 
 
 class HeadMesh:
@@ -110,7 +103,7 @@ class HeadMesh:
         self._skin_untangler = FaceUntangler(Folds(self.rest, skin, head, face), skin, eyes)
         self._folds = Folds(self.rest, np.concatenate([skin, around]), head, face)
         self._far_side = FarSide(surface, head)
-        self._map = _BackwardMap(source, self.triangles, size_px, step, alpha, origin_px)
+        self._map = BackwardMap(source, self.triangles, face, size_px, step, alpha, origin_px)
 
     def vertices(self, pose: Pose) -> Float32:
         """Return where the vertices go, float32 (N, 3), canvas pixels."""
@@ -141,12 +134,11 @@ class HeadMesh:
     def _posed(shape: Float32, pose: Pose) -> Float32:
         return compose(shape, pose.rotation, pose.centre_px, pose.scale_px)
 
-    def backward_maps(self, pose: Pose) -> tuple[list[tuple[Box, Float32]], Contour | None]:
-        """Return the boxes that move, and where each of their pixels comes from; and contours.
+    def backward_maps(self, pose: Pose) -> tuple[Iterator[MovedPart], Contour | None]:
+        """Return the parts of the canvas that move, one after the other, and contours.
 
-        A box is (left, top, right, bottom) in canvas pixels; boxes do not overlap. A map is
-        float32 (h, w, 2), pixel indices as ``cv2.remap`` takes them (the first pixel's centre at
-        0). Empty when all is still. Pixels that a contour crosses are to be drawn as it says.
+        Parts do not overlap; there are none when all is still. Pixels that a contour crosses are
+        to be drawn as it says.
         """
         self._map.recolour(self._far_side.which, self._far_side.source_px(pose.rotation))
         return self._map.draw(self.vertices(pose))
@@ -265,164 +257,3 @@ def _ring_triangles(rings: int) -> NDArray[np.int32]:
         triangles.append(np.stack([inner, outer, nxt_out], axis=1))
         triangles.append(np.stack([inner, nxt_out, nxt_in], axis=1))
     return np.concatenate(triangles).astype(np.int32)
-
-
-def _close_pinholes(coarse: Float32, colour: Float32, still: NDArray[Any]) -> None:
-    """Give single cells that are ``still``, uint8 (h, w), what their neighbours have, in place.
-
-    ``coarse``, ``colour``: float32 (h, w, …). Where many triangles meet in one point, rounding
-    leaves a cell to none of them.
-    """
-    import cv2
-
-    wide = cv2.morphologyEx(still, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-    alone = cv2.subtract(still, wide)[1:-1, 1:-1]
-    if not cv2.countNonZero(alone):
-        return
-    x, y = cv2.findNonZero(alone).reshape(-1, 2).T + 1
-    for values in (coarse, colour):
-        around = [values[y - 1, x], values[y + 1, x], values[y, x - 1], values[y, x + 1]]
-        values[y, x] = median_of(np.array(around))
-    still[y, x] = 0
-
-
-def _scaled(colour: Float32, factor: Float32, added: Float32) -> Float32:
-    """Return a colour's first two channels times ``factor`` plus ``added``, float32 (h, w, 2).
-
-    ``colour``: float32 (h, w, 3). ``factor``, ``added``: float32 (2,). Channel by channel, in
-    place: several times as fast as one matrix for all.
-    """
-    import cv2
-
-    planes = []
-    for k in (0, 1):
-        plane = np.asarray(cv2.extractChannel(colour, k), np.float32)
-        plane *= factor[k]
-        plane += added[k]
-        planes.append(plane)
-    return np.asarray(cv2.merge(planes), np.float32)
-
-
-class _BackwardMap:
-    """Draws source coordinates as colours, coarsely, and refines them."""
-
-    def __init__(
-        self,
-        rest: Float32,
-        triangles: NDArray[np.int32],
-        size_px: tuple[int, int],
-        step: int,
-        alpha: NDArray[np.uint8],
-        origin_px: tuple[int, int],
-    ) -> None:
-
-        width, height = size_px
-        self._step = step
-        low, high = rest[:, :2].min(axis=0), rest[:, :2].max(axis=0)
-        x0, y0 = (int(v) // step * step for v in np.clip(low, 0, (width - 1, height - 1)))
-        x1, y1 = (int(v) for v in np.clip(np.ceil(high), (1, 1), (width, height)))
-        self._limits = (x0, y0, x1, y1)
-        # One cell beyond each border, so that refining never runs into the edge.
-        self._cells = (-(-(x1 - x0) // step) + 2, -(-(y1 - y0) // step) + 2)
-        self._origin = np.array([x0 - step, y0 - step], np.float32)
-        self._extent = np.array(self._cells, np.float32) * step
-        # Colours must lie in [0, 1]: the canvas with a margin for rings outside it.
-        self._low = np.minimum(low, self._origin) - 1
-        self._span = np.maximum(high, self._origin + self._extent) + 1 - self._low
-        self._colours = np.ones((len(rest), 3), np.float32)
-        self._colours[:, :2] = (rest[:, :2] - self._low) / self._span
-        self._triangles = np.ascontiguousarray(triangles)
-        same = np.arange(len(rest))
-        first = SURFACE_COUNT + len(_LASHED)
-        same[first : first + len(FACE_OVAL)] = FACE_OVAL
-        self._contours = ContourFinder(self._triangles, same, FACE_OVAL, step)
-        self._identity = self._still()
-        # Colour (x, y) to pixel indices and to cells: factors and what is added.
-        self._to_pixels = self._span, self._low - 0.5 + np.array(origin_px, np.float32)
-        self._to_cells = (
-            self._span / np.float32(step),
-            ((self._low - self._origin) / step - 0.5).astype(np.float32),
-        )
-        self._still_px = _scaled(self._identity, *self._to_pixels)
-        self._person = self._occupied(alpha)
-        cells_w, cells_h = self._cells
-        self._colour = np.empty((cells_h, cells_w, 3), np.float32)
-
-    def _still(self) -> Float32:
-        cells_w, cells_h = self._cells
-        x = (np.arange(cells_w, dtype=np.float32) + 0.5) * self._step + self._origin[0]
-        y = (np.arange(cells_h, dtype=np.float32) + 0.5) * self._step + self._origin[1]
-        grid = np.ones((cells_h, cells_w, 3), np.float32)
-        grid[..., 0] = ((x - self._low[0]) / self._span[0])[None, :]
-        grid[..., 1] = ((y - self._low[1]) / self._span[1])[:, None]
-        return grid
-
-    def _occupied(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return 255 in the cells that hold a part of the person, and their neighbours."""
-        import cv2
-
-        x0, y0 = (int(v) for v in self._origin)
-        padded = np.zeros((self._cells[1] * self._step, self._cells[0] * self._step), np.uint8)
-        left, top = max(0, -x0), max(0, -y0)
-        part = alpha[max(0, y0) :, max(0, x0) :][: padded.shape[0] - top, : padded.shape[1] - left]
-        padded[top : top + part.shape[0], left : left + part.shape[1]] = part
-        cells = cv2.resize(padded, self._cells, interpolation=cv2.INTER_AREA)
-        held = (cells > 0).astype(np.uint8) * 255
-        return np.asarray(cv2.dilate(held, np.ones((3, 3), np.uint8)), np.uint8)
-
-    def recolour(self, which: NDArray[np.intp], source_px: Float32) -> None:
-        """Let the vertices ``which``, (K,), have the colours at ``source_px``, float32 (K, 2)."""
-        self._colours[which, :2] = (source_px - self._low) / self._span
-
-    def draw(self, vertices: Float32) -> tuple[list[tuple[Box, Float32]], Contour | None]:
-        """Return the boxes that move, their maps and contours; ``vertices`` are canvas pixels."""
-        import cv2
-
-        np.copyto(self._colour, self._identity)
-        points = (vertices[:, :2] - self._origin) / np.float32(self._step)
-        far = vertices[:, 2]
-        depth = draw_triangles(self._colour, points, self._triangles, self._colours, far)
-        coarse = _scaled(self._colour, *self._to_pixels)
-        shift = cv2.subtract(coarse, self._still_px)
-        still = cv2.inRange(shift, (-_STILL_PX, -_STILL_PX), (_STILL_PX, _STILL_PX))
-        _close_pinholes(coarse, self._colour, still)
-        # Where nobody was and nobody comes, background moves onto the same background.
-        comes = sample(self._person, _scaled(self._colour, *self._to_cells))
-        changed = cv2.bitwise_and(cv2.bitwise_or(self._person, comes), cv2.bitwise_not(still))
-        bands = np.linspace(0, self._cells[1], _BANDS + 1).astype(int).tolist()
-        parts = (self._part(coarse, changed, first, last) for first, last in pairwise(bands))
-        share = (far - far.min()) / max(float(np.ptp(far)), 1e-3)
-        contour = self._contours.find(coarse, depth, points, share)
-        if contour is not None:
-            contour = contour.moved(self._origin, self._limits)
-        return [part for part in parts if part is not None], contour
-
-    def _part(
-        self, coarse: Float32, changed: NDArray[Any], first: int, last: int
-    ) -> tuple[Box, Float32] | None:
-        """Return the box that changes between two rows of cells, and its map; None without one."""
-        import cv2
-
-        left, top, cells_w, cells_h = cv2.boundingRect(changed[first:last])
-        if cells_w == 0:
-            return None
-        # One cell around, within the grid, so that refining has neighbours.
-        c0, r0 = max(left - 1, 0), max(first + top - 1, 0)
-        c1 = min(left + cells_w + 1, self._cells[0])
-        r1 = min(first + top + cells_h + 1, self._cells[1])
-        step = self._step
-        size = ((c1 - c0) * step, (r1 - r0) * step)
-        fine = cv2.resize(coarse[r0:r1, c0:c1], size, interpolation=cv2.INTER_LINEAR)
-        at_x, at_y = int(self._origin[0]) + c0 * step, int(self._origin[1]) + r0 * step
-        # Bands meet where their cells do: what lies beyond is the neighbour's.
-        rows = (self._row_px(first), self._row_px(last))
-        x0, y0 = max(at_x, self._limits[0]), max(at_y, self._limits[1], rows[0])
-        x1 = min(at_x + size[0], self._limits[2])
-        y1 = min(at_y + size[1], self._limits[3], rows[1])
-        if x1 <= x0 or y1 <= y0:
-            return None
-        part = fine[y0 - at_y : y1 - at_y, x0 - at_x : x1 - at_x]
-        return (x0, y0, x1, y1), np.asarray(part, np.float32)
-
-    def _row_px(self, row: int) -> int:
-        return int(self._origin[1]) + row * self._step

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.choices import Mouth
+from avatar.core.curves import clamped
 from avatar.core.face.head import HeadShape
 from avatar.core.face.topology import INNER_LIPS
 from avatar.core.frames import FaceTrack, Float32, Motion, UInt8Image
@@ -33,6 +35,13 @@ _OWN_REACH = 1.6
 # the lips' very edge and how fast that grows inwards; red light passes through lips.
 _RIM_REACH, _RIM_LIGHT, _RIM_GROWTH = 0.035, -0.03, 1.2
 _RIM_HUE = np.array([0.7, 1, 1], np.float32)
+# The light at each level of depth within the lips, float32 (256, 1, 3).
+_RIM_LIGHTS = (
+    np.clip(_RIM_LIGHT + _RIM_GROWTH * np.linspace(0, 1, 256, dtype=np.float32), 0, 1)[
+        :, None, None
+    ]
+    ** _RIM_HUE
+)
 
 # Drawn so many times as high as it is against its width, a driver's mouth still looks like one;
 # opened wider, teeth hang from the upper lip at that height, and below them it is dark.
@@ -82,14 +91,14 @@ class MouthLayer:
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
         opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
-        strength = float(np.clip(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1))
+        strength = clamped(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1)
         wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
         own = None if motion.absolute else self._own
         if own is not None:
             strength = own.share(wider)
         elif self._own is not None:
             # Bent much wider than they were photographed, teeth would be stretched.
-            strength *= float(np.clip((wider - _OWN_REACH) / 0.5, 0, 1))
+            strength *= clamped((wider - _OWN_REACH) / 0.5, 0, 1)
         lips_px = pose.landmarks_px[INNER_LIPS]
         box = box_around(lips_px, 2, image)
         if strength <= 0 or box is None:
@@ -118,13 +127,13 @@ class MouthLayer:
         """
         assert motion.track is not None
         theirs = _opening(motion.track, pose.lip_shares)
-        parted = float(np.clip(theirs / 0.05 - 0.2, 0, 1))
+        parted = clamped(theirs / 0.05 - 0.2, 0, 1)
         if self._own is None:
             return parted
         # The less stretched of both is shown.
         own = opening * self._width / self._rest_gap
         less = own * theirs / max(opening, 1e-3)
-        return parted * float(np.clip((less - 0.9) / 0.25, 0, 1))
+        return parted * clamped((less - 0.9) / 0.25, 0, 1)
 
     def _taken(
         self, pose: Pose, motion: Motion, box: Box, mask: NDArray[np.uint8]
@@ -155,8 +164,8 @@ def _hanging(lips_px: Float32, opening: float) -> Float32:
     the avatar's is much higher, the lower edge of the ring is raised.
     """
     upper, lower = lips_px[5, :2], lips_px[15, :2]
-    width = max(float(np.linalg.norm(lips_px[0, :2] - lips_px[10, :2])), 1.0)
-    higher = float(np.linalg.norm(upper - lower)) / width / max(opening, 1e-3)
+    width = max(math.dist(lips_px[0, :2], lips_px[10, :2]), 1.0)
+    higher = math.dist(upper, lower) / width / max(opening, 1e-3)
     return lips_px if higher <= _STRETCHED else hung(lips_px, _STRETCHED / higher)
 
 
@@ -167,7 +176,7 @@ def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
     """
     assert track.face is not None
     points = track.face.landmarks_px
-    width = max(float(np.linalg.norm(points[78, :2] - points[308, :2])), 1.0)
+    width = max(math.dist(points[78, :2], points[308, :2]), 1.0)
     lip = 0.0 if lip_shares is None else float(lip_shares[:, 2:7].sum(axis=0).mean())
     return lips_gap_px(points) / width * (1 - lip)
 
@@ -211,8 +220,8 @@ def _with_rim(patch: UInt8Image, mask: NDArray[np.uint8], width_px: float) -> UI
     """
     import cv2
 
-    depth = cv2.GaussianBlur(mask, (0, 0), max(0.6, _RIM_REACH * width_px)).astype(np.float32) / 255
-    light = np.clip(_RIM_LIGHT + _RIM_GROWTH * depth, 0, 1)[..., None] ** _RIM_HUE
+    depth = cv2.GaussianBlur(mask, (0, 0), max(0.6, _RIM_REACH * width_px))
+    light = cv2.LUT(cv2.cvtColor(depth, cv2.COLOR_GRAY2RGB), _RIM_LIGHTS)
     return np.asarray(patch * light, np.uint8)
 
 

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from avatar.core.curves import smooth_step
+from avatar.core.curves import clamped, smooth_step
 from avatar.core.face.fields import smile_field
 from avatar.core.face.head import lips_gap, mouth_width
 from avatar.core.face.topology import (
@@ -84,7 +84,7 @@ class MouthFit:
         now = max(_smile_score(motion.blendshapes), self._smiling)
         lost = _smile_score(motion.reference.face.blendshapes) - now
         shown = -float((expression[_CORNERS, :2] * self._unit).sum())
-        self._relaxed = max(self._relaxed, float(np.clip(lost, 0, max(shown, 0))))
+        self._relaxed = max(self._relaxed, clamped(lost, 0, max(shown, 0)))
         return self._relaxed
 
     def _gap(self, expression: Float32, driver: Parting) -> float:

@@ -9,10 +9,12 @@ intrinsic decompositions (Land and McCann 1971; Barrow and Tenenbaum 1978).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from avatar.core.curves import clamped
 from avatar.core.face.topology import (
     EYE_RINGS,
     INNER_LIPS,
@@ -120,7 +122,7 @@ def teeth_colour(skin: Float32, whites: Float32 | None) -> Float32:
         lit = float(of_whites[0]) / max(float(of_skin[0]), 1.0)
         darker = float(np.interp(lit, (_SHADED, _LIT), _DARKER_SHARE))
         light += more * (_BRIGHTER_SHARE if more > 0 else darker)
-    light = float(np.clip(light, _DARKEST, _LIGHTEST))
+    light = clamped(light, _DARKEST, _LIGHTEST)
     colour: Float32 = to_rgb(np.array([[light, *hue]], np.float32))[0]
     return colour
 
@@ -130,7 +132,7 @@ def _light_by_skin(skin: Float32, of_skin: Float32, hue: Float32) -> float:
     as_light = to_rgb(np.array([[of_skin[0], *hue]], np.float32))
     as_red = as_light * (_OVER_RED * skin[0] / max(float(as_light[0, 0]), 1.0))
     low, high = (share * float(of_skin[0]) for share in _OVER_SKIN)
-    return float(np.clip(to_lab(np.minimum(as_red, 255))[0, 0], low, high))
+    return clamped(float(to_lab(np.minimum(as_red, 255))[0, 0]), low, high)
 
 
 def to_lab(colours: Float32) -> Float32:
@@ -152,7 +154,7 @@ def to_rgb(lab: Float32) -> Float32:
 def mouth_axis(landmarks_px: Float32) -> tuple[Float32, Float32, float]:
     """Return the mouth's middle and direction, float32 (2,) each, and its width, pixels."""
     right, left = landmarks_px[list(MOUTH_CORNERS), :2]
-    width = max(float(np.linalg.norm(left - right)), 1.0)
+    width = max(math.dist(left, right), 1.0)
     return (right + left) / 2, ((left - right) / width).astype(np.float32), width
 
 
@@ -164,7 +166,7 @@ def _redness(colour: Float32) -> float:
 def mouth_opening(landmarks_px: Float32) -> float:
     """Return how far the lips' inner edges stand apart at their middle, in mouth widths."""
     upper, lower = landmarks_px[list(LIPS_MIDDLE), :2]
-    return float(np.linalg.norm(lower - upper)) / mouth_axis(landmarks_px)[2]
+    return math.dist(lower, upper) / mouth_axis(landmarks_px)[2]
 
 
 def _slope(image: UInt8Image, landmarks_px: Float32) -> Float32:

@@ -41,8 +41,14 @@ def polygon_mask(points_px: Float32, box: Box, feather_px: float = 0.0) -> NDArr
 
 def blend_into(image: UInt8Image, box: Box, patch: UInt8Image, mask: NDArray[np.uint8]) -> None:
     """Lay ``patch`` over the box of ``image``, in place, as opaque as ``mask`` says."""
+    import cv2
+
     x0, y0, x1, y1 = box
     below = image[y0:y1, x0:x1]
-    share = mask.astype(np.uint16)[..., None]
-    mixed = (below * (255 - share) + patch * share + 127) // 255
-    image[y0:y1, x0:x1] = mixed.astype(np.uint8)
+    # Of one shape, and in place: several times as fast as by broadcasting.
+    share = cv2.cvtColor(mask, cv2.COLOR_GRAY2RGB)
+    mixed = np.multiply(patch, share, dtype=np.uint16)
+    mixed += np.multiply(below, cv2.bitwise_not(share), dtype=np.uint16)
+    mixed += 127
+    mixed //= 255
+    image[y0:y1, x0:x1] = mixed

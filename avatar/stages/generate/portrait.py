@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avatar.core.choices import Framing
 from avatar.core.frames import Face, Float32, GeneratedFrame, Motion, UInt8Image
 from avatar.core.options import Options
 from avatar.stages.generate.background import PHOTO, Background
+from avatar.stages.generate.backward_map import Box
+from avatar.stages.generate.canvases import Canvases
 from avatar.stages.generate.deform import FaceDeformer, Pose, usable, usable_or_still
 from avatar.stages.generate.eyes import EyeLayer
 from avatar.stages.generate.framing import Canvas, make_canvases
+from avatar.stages.generate.laying import Picture, at_rest, lay_part
 from avatar.stages.generate.matte import Layers, face_frame
 from avatar.stages.generate.matte_cache import MatteCache
-from avatar.stages.generate.mesh import Box, HeadMesh
+from avatar.stages.generate.mesh import HeadMesh
 from avatar.stages.generate.mouth import MouthInside, MouthLayer
 from avatar.stages.generate.person_cut import PersonCut, cut_photo
-from avatar.stages.generate.raster import sample
 from avatar.stages.generate.room import Room
 from avatar.stages.generate.shading import FineShading
 from avatar.stages.generate.surroundings import AROUND, split_wide
@@ -27,10 +28,6 @@ from avatar.stages.generate.viewed import Viewed
 
 # Cells of the coarse map across the picture: finer shows no difference, coarser bends contours.
 _MAP_CELLS = 213
-
-
-# uint8 (H, W, 3) RGB, or (H, W, 4) RGBA, premultiplied, where the background is transparent.
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,7 @@ class PortraitGenerator(Viewed):
         self._settings, self._matte = settings, matte
         self._photo, self._face = photo, face
         self._cut: PersonCut | None = None
+        self._canvases = Canvases()
 
     @property
     def canvas(self) -> Canvas:
@@ -125,13 +123,13 @@ class PortraitGenerator(Viewed):
         self._mouth = MouthLayer(canvas.image, landmarks, head, self._settings.mouth)
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw the avatar; the picture is new each time and belongs to the caller."""
+        """Draw the avatar; the picture is the caller's own while he keeps it."""
         motion = usable_or_still(motion)
         return self.posed(motion, self.pose(motion))
 
     def posed(self, motion: Motion, pose: Pose) -> GeneratedFrame:
         """Draw a motion that is ``usable`` and whose ``pose`` is known, as ``generate`` does."""
-        image = self._rest.copy()
+        image = self._canvases.copy_of(self._rest)
         self.draw(image, self._behind, pose, motion)
         return generated(image, motion)
 
@@ -164,35 +162,16 @@ class PortraitGenerator(Viewed):
         person = self._shading.apply(motion)
         layer = person[self._layers.crown_px :, self._layers.side_px :]
         kept = [eye.cover(layer, pose) for eye in self._eyes]
-        maps, contour = self._mesh.backward_maps(pose)
-        for (x0, y0, x1, y1), source_px in maps:
-            drawn = np.asarray(sample(person, source_px), np.uint8)
-            lay_over(image[y0:y1, x0:x1], behind[y0:y1, x0:x1], drawn)
+        parts, contour = self._mesh.backward_maps(pose)
+        boxes = []
+        for part in parts:
+            lay_part(image, behind, person, part)
+            boxes.append(part.box)
         if contour is not None:
             contour.draw(image, behind, person)
         for eye, covered in zip(self._eyes, kept, strict=True):
             eye.uncover(layer, covered)
-        return [box for box, _ in maps]
-
-
-def lay_over(image: Picture, plate: Picture, person: NDArray[np.uint8]) -> None:
-    """Write ``person``, uint8 (h, w, 4) premultiplied, over ``plate`` into ``image``."""
-    import cv2
-
-    through = cv2.bitwise_not(cv2.extractChannel(person, 3))
-    if plate.shape[2] == 4:
-        behind = cv2.multiply(plate, cv2.merge([through] * 4), scale=1 / 255)
-        cv2.add(person, behind, dst=image)
-        return
-    behind = cv2.multiply(plate, cv2.cvtColor(through, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-    cv2.add(cv2.cvtColor(person, cv2.COLOR_RGBA2RGB), behind, dst=image)
-
-
-def at_rest(behind: Picture, layers: Layers) -> Picture:
-    """Return the person of ``layers`` as photographed, over ``behind``."""
-    rest = behind.copy()
-    lay_over(rest, behind, np.ascontiguousarray(layers.shown))
-    return rest
+        return boxes
 
 
 def generated(picture: Picture, motion: Motion) -> GeneratedFrame:

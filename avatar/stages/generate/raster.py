@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from avatar.core.frames import Float32
 
+# x and y of many places, float32 (h, w) each.
+Planes = tuple[Float32, Float32]
+
 # Depths from nearest to farthest span this share: enough to order, too little to bend lines.
 _DEPTH_RANGE = 0.004
 _FAR = 10.0
@@ -68,6 +71,16 @@ def _settings() -> tuple[Any, Float32]:
     settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
     settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
     return settings, np.eye(4, dtype=np.float32)
+
+
+def sample_planes(image: NDArray[Any], at: Planes) -> NDArray[Any]:
+    """Return ``image`` at pixel indices, bilinear, edges repeated; a little faster than ``sample``.
+
+    ``at``: x and y, float32 (h, w) each.
+    """
+    import cv2
+
+    return cv2.remap(image, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def sample(image: NDArray[Any], at: Float32) -> NDArray[Any]:

@@ -83,6 +83,8 @@ class FineShading:
         self._cells = cells
         self._corners, self._shares = _anchors(self._places * np.float32(cells), cells)
         self._skin = self._skin_weight(self._landmarks_px)
+        weights = self._skin + np.float32(1e-6)
+        self._weights = weights / weights.sum()
         self._ratio = np.ones((cells, cells), np.float32)
         self._reference_shape = None
 
@@ -127,9 +129,8 @@ class FineShading:
         fine = cv2.resize(eight, size, interpolation=cv2.INTER_LINEAR)
         alpha = np.full_like(fine, _UNITY)
         part = self._person[self._rows, self._columns]
-        self._shaded[self._rows, self._columns] = cv2.multiply(
-            part, cv2.merge([fine, fine, fine, alpha]), scale=1 / _UNITY
-        )
+        into = self._shaded[self._rows, self._columns]
+        cv2.multiply(part, cv2.merge([fine, fine, fine, alpha]), dst=into, scale=1 / _UNITY)
         return self._shaded
 
     def _wanted(self, motion: Motion) -> Float32 | None:
@@ -149,7 +150,7 @@ class FineShading:
         assert self._reference is not None
         ratio = np.asarray(cv2.divide(now, self._reference), np.float32)
         # The room's light and the camera's exposure change too; a face as a whole does not.
-        ratio /= max(float(np.average(ratio, weights=self._skin + 1e-6)), 0.1)
+        ratio /= max(float(np.vdot(ratio, self._weights)), 0.1)
         skin, share = self._skin, self._strength * _facing(motion)
         if not motion.absolute:
             # Relative motion keeps the photograph's own face: creases as a hint, not as a mask, and
@@ -173,7 +174,7 @@ class FineShading:
         small = cv2.resize(grey, (self._cells, self._cells), interpolation=cv2.INTER_AREA)
         # Each cell stands at fixed shares of three landmarks, so it follows them wherever they are.
         cells = ((points - low) * (self._cells / span)).astype(np.float32)
-        at = np.einsum("nk,nkc->nc", self._shares, cells[self._corners])
+        at = np.einsum("nk,nkc->nc", self._shares, cells.take(self._corners, axis=0))
         at = at.reshape(self._cells, self._cells, 2) - np.float32(0.5)
         taken = sample(small, at)
         smooth = cv2.GaussianBlur(taken.astype(np.float32), (0, 0), 0.9)

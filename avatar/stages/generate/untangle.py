@@ -74,8 +74,8 @@ class Folds:
         # In double precision the square of no float32 overflows.
         x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
         a, b, c = self._corners
-        ax, ay = x[a], y[a]
-        return ((x[b] - ax) * (y[c] - ay) - (y[b] - ay) * (x[c] - ax)) / 2
+        ax, ay = x.take(a), y.take(a)
+        return ((x.take(b) - ax) * (y.take(c) - ay) - (y.take(b) - ay) * (x.take(c) - ax)) / 2
 
     def turned_alone(self, pose: Pose) -> Float32:
         """Return where the vertices were if all of them turned with the head, float32 (N, 2)."""

@@ -68,8 +68,9 @@ def drawn(canvas: Canvas, motion: Motion) -> tuple[HeadMesh, Pose, Float32]:
     pose = deformer.pose(motion)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     source = np.stack([x, y], axis=-1).astype(np.float32)
-    for (x0, y0, x1, y1), part in mesh.backward_maps(pose)[0]:
-        source[y0:y1, x0:x1] = part
+    for part in mesh.backward_maps(pose)[0]:
+        x0, y0, x1, y1 = part.box
+        source[y0:y1, x0:x1] = np.stack(part.source, axis=-1)
     return mesh, pose, source
 
 

@@ -42,7 +42,8 @@ def found(rim_px: Float32, step: int, jump_px: float) -> Contour | None:
     source = cells[..., :2] * np.float32(2 * size) - np.float32(0.5)
     source[drawn < 0.9] += np.float32(jump_px)
     finder = ContourFinder(TRIANGLES, np.arange(len(points)), np.zeros(0, int), step)
-    return finder.find(source, buffer, points.astype(np.float32), depth)
+    planes = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
+    return finder.find(planes, buffer, points.astype(np.float32), depth)
 
 
 def coverage(rim_px: Float32, size: int) -> Float32:

@@ -158,7 +158,7 @@ class TrainedGenerator:
         return self._portrait.folded(motion)
 
     def generate(self, motion: Motion) -> GeneratedFrame:
-        """Draw the avatar; the picture is new each time and belongs to the caller.
+        """Draw the avatar; the picture is the caller's own while he keeps it.
 
         Raises ``EngineError`` when the runtime fails.
         """
