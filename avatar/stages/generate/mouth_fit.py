@@ -32,9 +32,9 @@ from avatar.stages.generate.lips import LipLayout, Parting, parting
 _SMILES = [BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["mouthSmileRight"]]
 _CORNERS = list(MOUTH_CORNERS)
 _ALL_CORNERS = [*MOUTH_CORNERS, 76, 306, 62, 292, 78, 308]
-# Lips that a photograph has parted already part farther as the driver's do, and end where his end:
-# over how many times their own gap that is left behind. From 1 on a wider mouth is never narrower.
-_FORGOTTEN = 2.0
+# Lips that a photograph has parted already part farther as the driver's do and end little beyond
+# his: over how many times their own gap that is left behind. Above 1 nothing closes by opening.
+_FORGOTTEN = 4.0
 _EARS, _JAW_JOINTS = [*SIDES, 93, 323], [93, 323]
 
 

@@ -74,7 +74,7 @@ def test_a_mouth_opens_in_proportion_to_its_width(portrait_face: Face, share: fl
 
 
 @pytest.mark.parametrize("rest", [0.08, 0.2])
-def test_lips_parted_in_the_photograph_open_on_and_end_as_open_as_the_drivers(
+def test_lips_parted_in_the_photograph_open_on_and_leave_their_own_gap_behind(
     portrait_face: Face, rest: float
 ) -> None:
     driven = Driven(portrait_face)
@@ -90,7 +90,7 @@ def test_lips_parted_in_the_photograph_open_on_and_end_as_open_as_the_drivers(
     assert openness(photo) < gaps[0]
     assert np.diff(gaps).min() > 0
     theirs = openness(shut + np.float32(0.6) * lower)
-    assert gaps[-1] == pytest.approx(theirs, rel=0.12)
+    assert theirs - 0.02 <= gaps[-1] <= theirs + 0.55 * openness(photo)
 
 
 def test_a_smile_does_not_close_an_open_mouth(portrait_face: Face) -> None:
