@@ -49,6 +49,8 @@ _UNCOVERED = 0.75
 _CLEAR = 0.05
 # Differences of a background wider than this are light, not texture, half face heights.
 _LIGHT = 0.15
+# As dim as what stands beside a photograph that is full of one person.
+_DIM = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +149,20 @@ def cut_person(
     held, _, usable = _uncovered(found, frame, others)
     # Light is read off where nothing of the person is mixed in.
     clear = usable if usable.any() else ~held
-    plate = copied(image, held, ~held, clear, places, scale_px)
+    if clear.any():
+        plate = copied(image, held, ~held, clear, places, scale_px)
+    else:
+        plate = _dim(image)
     return PersonCut(image, plate, found, held, ratio)
+
+
+def _dim(image: UInt8Image) -> UInt8Image:
+    """Return what may be behind somebody who fills a picture: its own colours, blurred and dim."""
+    import cv2
+
+    few = cv2.resize(image, (4, 4), interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(few, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.convertScaleAbs(wide, alpha=_DIM), np.uint8)
 
 
 def _coverage(

@@ -34,8 +34,10 @@ _MORE_ODDS, _LESS_ODDS = 0.7, 2.0
 _GRABBED, _LOST = 1.0, 0.8
 # A head with its hair: half its width and height, and its middle; shoulders; half faces.
 _HAIR, _MIDDLE, _BROAD = (1.35, 1.55), 0.15, 2.6
-# No arm reaches farther aside, half face widths.
-_WIDEST = 4.5
+# No arm reaches farther aside, half face widths; below the lap, half face heights, clothes may.
+_WIDEST, _LAP, _WIDER = 4.5, -2.5, 1.5
+# What is farther away is not looked at, half faces.
+_NEAR = 8.0
 # A head ends, and clothes of any colour begin, here, half face heights below the face's middle.
 _HEAD = -1.0
 
@@ -58,11 +60,28 @@ def rough_cut(
     )
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    corner = np.zeros(2, np.float32)
-    local = frame.scaled(ratio, corner)
-    elsewhere = [other.scaled(ratio, corner) for other in others]
-    oval = landmarks_px[FACE_OVAL, :2] * np.float32(ratio)
-    return _grab_cut(small, local, oval, elsewhere)
+    corner, part = _around(frame.scaled(ratio, np.zeros(2, np.float32)), small.shape)
+    local, *elsewhere = (
+        each.scaled(ratio, corner / np.float32(ratio)) for each in (frame, *others)
+    )
+    oval = landmarks_px[FACE_OVAL, :2] * np.float32(ratio) - corner
+    cuts = np.zeros((2, *small.shape[:2]), np.uint8)
+    cuts[:, *part] = _grab_cut(np.ascontiguousarray(small[part]), local, oval, elsewhere)
+    return cuts[0], cuts[1]
+
+
+def _around(frame: FaceFrame, shape: tuple[int, ...]) -> tuple[Float32, tuple[slice, slice]]:
+    """Return the (x, y) corner and the rows and columns of what of a picture is near a person.
+
+    What stands farther away says nothing of the wall behind them.
+    """
+    height, width = shape[:2]
+    middle, half = frame.body.centre_px, frame.body.half_px
+    left, right = (round(float(middle[0] + side * _NEAR * half[0])) for side in (-1, 1))
+    top = round(float(middle[1] - _NEAR * half[1]))
+    left, top = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    corner = np.array([left, top], np.float32)
+    return corner, (slice(top, height), slice(left, max(left + 1, min(right, width))))
 
 
 def _grab_cut(
@@ -216,7 +235,7 @@ def _seeds(
     body = (level < -0.8) & (across < 0.65 + 3.0 * below)
     seeds[hair | body] = cv2.GC_PR_FGD
     seeds[((u / 2.3) ** 2 + ((v - 0.3) / 2.4) ** 2 > 1) & (level > -1.2)] = cv2.GC_BGD
-    seeds[across > _WIDEST] = cv2.GC_BGD
+    seeds[across > _WIDEST + _WIDER * np.maximum(_LAP - level, 0)] = cv2.GC_BGD
     skull = (u / 1.04) ** 2 + ((v - 0.1) / 1.35) ** 2 < 1
     neck = (u < 0.45) & (v < -0.7) & (v > -1.45)
     chest = across < np.clip((-1.2 - level) * 2.2, 0, 1.2)

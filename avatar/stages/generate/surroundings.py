@@ -44,7 +44,7 @@ _APART, _RIM_PX = 0.06, 2
 # Beyond an edge goes on what is so near to it in the photograph; a chin begins below the mouth;
 # half faces.
 _BESIDE, _CHIN = 0.6, -0.75
-# With less background than this share of a photograph, all of it counts as such.
+# With less background than this share of a photograph, there is none to go on.
 _LEAST_AWAY = 0.005
 # What is wider than this is light, not texture, half faces.
 _LIGHT = 0.15
@@ -78,7 +78,9 @@ def split_wide(
     if standing is not None:
         shown = _output(canvas)[..., None]
         image, behind = np.where(shown, standing, image), np.where(shown, standing, behind)
-    plate = np.where(inside[..., None], placed_plate(cut, image, matrix), behind)
+    away = _away(inside, alpha, frame)
+    known = inside if inside.all() or not _few(away, inside) else np.zeros_like(inside)
+    plate = np.where(known[..., None], placed_plate(cut, image, matrix), behind)
     layers = two_layers(image, plate, alpha, frame, apart=apart)
     crown = layers.crown_px
     photo_rect = (rect[0], rect[1] + crown, rect[2], rect[3] + crown)
@@ -96,18 +98,45 @@ def completed(
     image = canvas.image
     if inside.all():
         return image, image
-    away = inside & ~_within(alpha, _APART * float(frame.half_px[1]))
-    if np.count_nonzero(away) < _LEAST_AWAY * np.count_nonzero(inside):
-        # A photograph full of one person: better their colours than none.
-        away = inside
+    away = _away(inside, alpha, frame)
+    person = _person(image, alpha, inside, frame, canvas.photo_rect)
+    if _few(away, inside):
+        behind = np.where((inside & (alpha <= 0))[..., None], image, _enlarged(canvas))
+        return _over(image, person, behind, alpha, inside), behind
     # Nothing of the background is ever seen outside the output: there it only must not disturb.
     smooth = np.where(inside[..., None], image, fill_unknown(image, away.astype(np.float32)))
     scale_px = _LIGHT * float(frame.half_px[1])
     behind = _continued(smooth, ~inside & _output(canvas), away, scale_px)
-    person = _person(image, alpha, inside, frame, canvas.photo_rect)
+    return _over(image, person, behind, alpha, inside), behind
+
+
+def _few(away: NDArray[np.bool_], inside: NDArray[np.bool_]) -> bool:
+    """Return whether a photograph is so full of one person that no background can be continued."""
+    return bool(np.count_nonzero(away) < _LEAST_AWAY * np.count_nonzero(inside))
+
+
+def _enlarged(canvas: Canvas) -> UInt8Image:
+    """Return what stands around the photograph already, its own blurred enlargement, everywhere.
+
+    Behind a face that fills a photograph there is nothing else to show: faces are no texture.
+    """
+    left, top, right, bottom = canvas.photo_rect
+    around = np.ones(canvas.image.shape[:2], np.float32)
+    around[top:bottom, left:right] = 0
+    return fill_unknown(canvas.image, around)
+
+
+def _over(
+    image: UInt8Image,
+    person: UInt8Image,
+    behind: UInt8Image,
+    alpha: Float32,
+    inside: NDArray[np.bool_],
+) -> UInt8Image:
+    """Return ``image`` where it is ``inside``, else ``person`` over ``behind``."""
     cover = alpha[..., None]
     around = person * cover + behind * (1 - cover)
-    return np.where(inside[..., None], image, np.asarray(around + 0.5, np.uint8)), behind
+    return np.where(inside[..., None], image, np.asarray(around + 0.5, np.uint8))
 
 
 def _person(
@@ -147,12 +176,12 @@ def _output(canvas: Canvas) -> NDArray[np.bool_]:
     return shown
 
 
-def _within(alpha: Float32, by_px: float) -> NDArray[np.bool_]:
-    """Return where the person is, and what is nearer to them than ``by_px``, bool (H, W)."""
+def _away(inside: NDArray[np.bool_], alpha: Float32, frame: FaceFrame) -> NDArray[np.bool_]:
+    """Return where the photograph shows sure background, bool (H, W)."""
     import cv2
 
-    size = 2 * max(1, round(by_px)) + 1
-    return np.asarray(cv2.dilate(alpha, np.ones((size, size), np.uint8)) > 0.02)
+    size = 2 * max(1, round(_APART * float(frame.half_px[1]))) + 1
+    return inside & ~np.asarray(cv2.dilate(alpha, np.ones((size, size), np.uint8)) > 0.02)
 
 
 def _photograph(canvas: Canvas, *, rim: bool) -> NDArray[np.bool_]:

@@ -96,3 +96,20 @@ def test_a_large_photograph_is_cut_smaller_and_drawn_in_its_place(
     alpha = layers.person[layers.crown_px :, :, 3]
     x, y = canvas.face.landmarks_px[:468, :2].astype(int).T
     assert np.mean(alpha[y, x] > 250) > 0.95
+
+
+def test_beside_a_photograph_that_is_full_of_a_face_are_no_pieces_of_it(
+    portrait: UInt8Image, portrait_face: Face
+) -> None:
+    low, high = (
+        edge(portrait_face.landmarks_px[:, :2], axis=0).astype(int) for edge in (np.min, np.max)
+    )
+    (left, top), (right, bottom) = low - 4, high + 4
+    landmarks = portrait_face.landmarks_px - np.array([left, top, 0], np.float32)
+    size_px = int(right - left), int(bottom - top)
+    face = Face(landmarks, portrait_face.blendshapes, portrait_face.pose, size_px)
+    tight = np.ascontiguousarray(portrait[top:bottom, left:right])
+    with PortraitGenerator(tight, face, "portrait", (480, 270)) as generator:
+        plate = generator._layers.plate.astype(np.float32)
+    assert np.abs(plate - cv2.GaussianBlur(plate, (0, 0), 2)).max() < 12
+    assert plate.mean() > 20
