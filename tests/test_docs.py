@@ -136,3 +136,18 @@ def test_readme_is_short_and_its_moving_picture_small() -> None:
     assert len(README.read_text("utf-8").splitlines()) <= 150
     (picture,) = (ROOT / "docs" / "images").glob("demo.*")
     assert picture.stat().st_size < 3_000_000
+
+
+def test_each_promise_of_the_studio_names_a_test_that_there_is() -> None:
+    page = (ROOT / "docs" / "studio.md").read_text("utf-8")
+    table = page[page.index("## What is promised") : page.index("Not promised")]
+    rows = [row.split("|") for row in table.splitlines() if row.startswith("| ")][1:]
+    promises = [row for row in rows if not row[1].startswith(" **")]
+    assert len(promises) > 15
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    for _, promise, named, _ in promises:
+        functions = re.findall(r"`(test_\w+)`", named)
+        files = re.findall(r"`(tests/[\w/]+\.py)`", named)
+        assert functions or files, promise
+        assert all(f"def {name}(" in tests for name in functions), promise
+        assert all((ROOT / path).is_file() for path in files), promise
