@@ -106,7 +106,12 @@ def test_cards_that_run(capability: tuple[int, int], backend: str) -> None:
         (card((8, 9), 12040), "tensorrt-rtx", "fp16", r"too old: it speaks CUDA 12\.4.*driver 580"),
         (card((6, 1)), "tensorrt-rtx", "fp16", r"\(sm61\) is too old.*--backend openvino"),
         (card((6, 1)), "tensorrt", "fp16", r"\(sm61\) is too old"),
-        (card((9, 0)), "tensorrt-rtx", "fp16", r"does not run on a card \(sm90\).*--backend tensorrt, torch"),
+        (
+            card((9, 0)),
+            "tensorrt-rtx",
+            "fp16",
+            r"does not run on a card \(sm90\).*--backend tensorrt, torch",
+        ),
         (card((7, 5)), "tensorrt-rtx", "fp32", r"sm75.*--precision fp16"),
     ],
 )
