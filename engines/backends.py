@@ -232,9 +232,13 @@ class TorchBackend(Backend):
 
         ``say`` is told what does not go as it should. Raises ``EngineError``.
         """
-        from engines.torch import open_deployed
+        if device == "cpu":
+            from engines.torch import open_on_processor
 
-        return open_deployed(name, networks, precision, device, colour, say)
+            return open_on_processor(name, networks, precision, colour)
+        from engines.torch_card import open_on_card
+
+        return open_on_card(name, networks, precision, colour, say)
 
 
 def _require(package: str) -> None:

@@ -20,8 +20,7 @@ from engines.runner import Runner
 if TYPE_CHECKING:
     from torch import nn
 
-    from engines.backends import Device, Precision
-    from engines.build import Say
+    from engines.backends import Precision
     from engines.deploy import Colour
 
 
@@ -90,27 +89,21 @@ def _function(wanted: Model, networks: Sequence[nn.Module], colour: Colour) -> F
     return plain
 
 
-def open_deployed(
-    name: str,
-    networks: Mapping[str, nn.Module],
-    precision: Precision,
-    device: Device,
-    colour: Colour,
-    say: Say,
-) -> Runner:
-    """The model ``name`` in the form that is exported, run by PyTorch itself.
-
-    ``networks`` stay as they are. On the processor fp16 is computed as a card does, in the numbers
-    that float32 has room for: that is for comparing, and is no faster. ``say`` is told what does
-    not go as it should. Raises ``EngineError``.
-    """
+def deployed_copy(name: str, networks: Mapping[str, nn.Module], colour: Colour) -> nn.Module:
+    """The model ``name`` in the form that is exported, sharing nothing with ``networks``."""
     import_torch()
-    spec = model(name).spec
-    module = copy.deepcopy(deployed(name, networks, colour))
-    if device == "cuda":
-        from engines.torch_card import open_on_card
+    return copy.deepcopy(deployed(name, networks, colour))
 
-        return open_on_card(name, module, spec, precision, say)
+
+def open_on_processor(
+    name: str, networks: Mapping[str, nn.Module], precision: Precision, colour: Colour
+) -> TorchRunner:
+    """A runner of the model ``name`` in the form that is exported; ``networks`` stay as they are.
+
+    fp16 is computed as a card does, in the numbers that float32 has room for: that is for
+    comparing, and is no faster. Raises ``EngineError``.
+    """
+    module, spec = deployed_copy(name, networks, colour), model(name).spec
     return TorchRunner(computed(module, spec, precision, emulated=True), spec)
 
 

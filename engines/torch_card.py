@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avatar.core.errors import EngineError, MissingDependencyError
-from engines.graph import Array, ModelSpec, TensorSpec
+from engines.export import model
+from engines.graph import Array, TensorSpec
 from engines.networks.family import Function
 from engines.nvidia import has_driver, no_driver
 from engines.overlap import Card, OverlappedRunner, Pinned, Work
-from engines.torch import computed, import_torch
+from engines.torch import computed, deployed_copy, import_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
     from engines.backends import Precision
     from engines.build import Say
+    from engines.deploy import Colour
 
 # Libraries choose their kernels and take their memory in the first runs.
 _WARM_UPS = 3
@@ -226,13 +228,14 @@ def _shape(spec: TensorSpec) -> list[int]:
 
 
 def open_on_card(
-    name: str, module: nn.Module, spec: ModelSpec, precision: Precision, say: Say
+    name: str, networks: Mapping[str, nn.Module], precision: Precision, colour: Colour, say: Say
 ) -> OverlappedRunner:
-    """A runner of ``module``, which it takes over; ``name`` is for messages.
+    """A runner of the model ``name`` in the form that is exported; ``networks`` stay as they are.
 
-    Raises ``EngineError``.
+    ``say`` is told what does not go as it should. Raises ``EngineError``.
     """
-    card = TorchCard()
+    card, spec = TorchCard(), model(name).spec
+    module = deployed_copy(name, networks, colour)
     with card.guard():
         function = computed(module, spec, precision, emulated=False)
         card.place(module)

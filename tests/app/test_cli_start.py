@@ -30,7 +30,8 @@ DEFINITIONS = {
         for form in ("published", "deployed")
     ),
     "engines.deploy_convolutions",
-    "engines.deploy_patches", "engines.networks.portrait_gan", "engines.training.loop",
+    "engines.deploy_patches", "engines.networks.half", "engines.networks.portrait_gan",
+    "engines.training.loop",
     "engines.training.losses", "engines.training.devices", "engines.training.group",
     "engines.training.loopback", "engines.training.augment", "engines.training.muon",
     "engines.training.parts",

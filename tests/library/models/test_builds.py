@@ -55,6 +55,19 @@ def test_a_model_is_exported_once_and_runs(folder: Path, backend: str) -> None:
         np.testing.assert_allclose(output, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_pytorch_takes_the_networks_and_nothing_is_exported(folder: Path, precision: str) -> None:
+    from engines.networks.checkpoint import load
+
+    said: list[str] = []
+    feeds = {"input": np.linspace(-1, 1, 65, dtype=np.float32)[None]}
+    with builds.open_model(LIP, folder, target("torch", precision), say=said.append) as runner:
+        found = runner.infer(feeds)["output"]
+    assert not said and not onnx_files(folder)
+    wanted = load(LIP, folder / RETARGETING_FILE)(torch.from_numpy(feeds["input"])).numpy()
+    np.testing.assert_allclose(found, wanted, rtol=2e-2, atol=2e-3)
+
+
 def test_other_weights_are_another_export(folder: Path, tmp_path: Path, models: Path) -> None:
     from engines.networks.seeded import seeded
 
