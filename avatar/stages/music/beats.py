@@ -24,7 +24,7 @@ from avatar.stages.music.tempo import find_tempo
 
 SLOWEST_GIVEN_BPM, FASTEST_GIVEN_BPM = 20.0, 400.0
 # What repeats less clearly has no beat: speech, noise, sustained sounds.
-_LEAST_CONFIDENCE = 0.14
+_LEAST_CONFIDENCE = 0.17
 _LEAST_S = 2.0
 # The bass drum says more often than not which half of a beat is the beat.
 _BASS_DRUM = 1.0

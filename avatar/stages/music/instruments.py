@@ -86,9 +86,9 @@ class Loop:
         self._lay(self._notes, beat, loud * wave * self._struck(t, 2, 0.003), -0.2)
 
     def bell(self, beat: float, note: float, long: float, loud: float) -> None:
-        """A vibraphone: a tone and its fourth partial, trembling."""
+        """A vibraphone: a tone, mostly with its fourth partial, trembling."""
         t = self._time(self._seconds(long) + 0.7)
-        wave = self._harmonics(note, t, (1, 0, 0.06, 0.2 / 1))
+        wave = self._harmonics(note, t, (1, 0.08, 0.06, 0.22))
         tremble = 1 - 0.18 * np.sin(2 * np.pi * 5.2 * t) ** 2
         self._lay(self._notes, beat, loud * wave * tremble * self._struck(t, 2.6, 0.003), 0.2)
 

@@ -157,10 +157,10 @@ def _hop(score: Score) -> Loop:
             loop.hat(first + beat + 0.5, 0.30, open_s=0.09)
             loop.hat(first + beat + 0.25, 0.10)
             loop.hat(first + beat + 0.75, 0.12)
-            loop.bass(first + beat + 0.5, chord.root, 0.4, 0.5)
+            loop.bass(first + beat + 0.5, chord.root, 0.4, 0.34)
             for note in chord.notes:
                 loop.chord(first + beat + 0.5, note, 0.3, 0.10)
-        loop.bass(first, chord.root, 0.4, 0.45)
+        loop.bass(first, chord.root, 0.4, 0.30)
         loop.clap(first + 1, 0.42)
         loop.clap(first + 3, 0.42)
         for at, note, long in score.melody[bar]:
@@ -181,16 +181,16 @@ def _stroll(score: Score) -> Loop:
         walk = [*walk[:3], following + (1 if following < chord.root else -1)]
         minor = chord.notes in (_EM7.notes, _DM7.notes)
         for beat, note in enumerate(walk):
-            loop.bass(first + beat, note - (note == chord.root + 4 and minor), 0.9, 0.5)
-            loop.brush(first + beat, 0.24 if beat % 2 else 0.12)
+            loop.bass(first + beat, note - (note == chord.root + 4 and minor), 0.9, 0.34)
+            loop.brush(first + beat, 0.36 if beat % 2 else 0.18)
         loop.kick(first, 0.5)
         loop.kick(first + 2, 0.35)
         for beat in (1, 3):
-            loop.snap(first + beat, 0.30)
-            loop.hat(first + beat + 0.5, 0.13)
+            loop.snap(first + beat, 0.40)
+            loop.hat(first + beat + 0.5, 0.18)
         for at in (0.5, 2) if bar % 2 else (1.5, 3):
             for note in chord.notes:
                 loop.chord(first + at, note, 0.8, 0.11)
         for at, note, long in score.melody[bar]:
-            loop.bell(first + at, note, long, 0.30)
+            loop.bell(first + at, note, long, 0.36)
     return loop
