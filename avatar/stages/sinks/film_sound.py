@@ -15,8 +15,8 @@ import numpy as np
 
 from avatar.core.errors import UsageError
 from avatar.core.frames import Float32
+from avatar.core.sound_mixer import SoundMixer
 from avatar.stages.sinks.sound_encoder import BLOCK_SAMPLES, RATE_HZ, configure_sound
-from avatar.stages.sinks.sound_mixer import SoundMixer
 from avatar.stages.sinks.sound_times import FilmTimes, without_wild_times
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 
 from avatar.core.errors import UsageError
 from avatar.core.frames import Float32
+from avatar.core.sound_mixer import from_ambisonics, from_unknown
 from avatar.stages.label import file_metadata
 from avatar.stages.sinks.film_sound import FilmSound, find_sound
 from avatar.stages.sinks.mp4 import Mp4Writer
-from avatar.stages.sinks.sound_mixer import from_ambisonics, from_unknown
 from avatar.stages.sinks.sound_times import FilmTimes, without_wild_times
 from avatar.stages.sources.timing import film_timing
 from tests.stages.sinks.sounding_film import FPS, SIZE, heard, make_sounding_film

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from avatar.core.frames import Float32
-from avatar.stages.sinks.sound_encoder import RATE_HZ
+
+MIXED_HZ = 48_000
 
 
 class SoundMixer:
@@ -49,7 +50,7 @@ class SoundMixer:
         usual = "mono" if self._channels == 1 else "stereo"
         # Packed: PyAV gives planes of up to eight channels only.
         self._resampler = av.AudioResampler(format="flt", layout=layout if own else usual,
-                                            rate=RATE_HZ)  # fmt: skip
+                                            rate=MIXED_HZ)  # fmt: skip
 
     def _joined(self, pieces: Sequence[Float32]) -> Float32:
         return np.concatenate([np.zeros((self._channels, 0), np.float32), *pieces], axis=1)

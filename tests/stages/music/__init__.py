@@ -1,0 +1,1 @@
+"""Music: reading it, its beats, the tunes that come along."""
