@@ -111,8 +111,10 @@ def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
     """Return the part of the song that the clip has, and say its tempo."""
     own = request.music in SCORES
     sound, found = _tune(request) if own else _file(request)
-    say(f"{request.music}: {found.bpm:.1f} beats a minute")
-    beats = BeatGrid(found.times_s, int(found.downbeats[0]) if len(found.downbeats) else 0)
+    # Of a single beat the tempo is what was given.
+    bpm = request.bpm or found.bpm
+    say(f"{request.music}: {bpm:.1f} beats a minute")
+    beats = _grid(found, bpm)
     heard_s = len(sound) / _SOUND_HZ
     seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
     frames = max(1, round(min(seconds, heard_s) * FPS))
@@ -121,6 +123,14 @@ def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
         faded = min(len(sound), round(_FADE_S * _SOUND_HZ))
         sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
     return _Song(sound, beats, frames)
+
+
+def _grid(found: Beats, bpm: float) -> BeatGrid:
+    """Return the beats to move on: a choreography begins where a bar does."""
+    first = int(found.downbeats[0]) if len(found.downbeats) else 0
+    if len(found.times_s) < 2:
+        return BeatGrid.steady(bpm, float(found.times_s[0]) if len(found.times_s) else 0.0)
+    return BeatGrid(found.times_s, first)
 
 
 def _tune(request: ClipRequest) -> tuple[Float32, Beats]:
@@ -235,7 +245,8 @@ def _written(sound: Float32, path: Path) -> Path:
 
 def _id_of(request: ClipRequest) -> str:
     """Return an identity of the clip: the same request of the same files has the same one."""
-    digest = hashlib.sha256(repr(request).encode())
+    asked = replace(request, out=Path("clip.mp4"), force=False)
+    digest = hashlib.sha256(repr(asked).encode())
     for photo in request.photos:
         path = expanded(photo)
         if kind_of(path) == "file":

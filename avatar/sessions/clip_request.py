@@ -121,4 +121,4 @@ def _squarest(count: int, size_px: tuple[int, int]) -> tuple[int, int]:
     """Return the columns and rows that give each of ``count`` photographs the most of a square."""
     width, height = size_px
     grids = [(columns, -(-count // columns)) for columns in range(1, count + 1)]
-    return max(grids, key=lambda grid: min(width / grid[0], height / grid[1]))
+    return max(grids, key=lambda grid: (min(width / grid[0], height / grid[1]), grid[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,17 @@ def test_one_photograph_moves_to_the_programs_own_tune(home: Home, tmp_path: Pat
     with av.open(str(tmp_path / "a.mp4")) as film:
         assert film.streams.audio[0].codec_context.name == "aac"
         assert '"Label":"1"' in str(film.metadata)
-    assert said[-2] == "hop: 120.0 beats a minute"
+    assert "hop: 120.0 beats a minute" in said
     assert said[-1] == f"{tmp_path / 'a.mp4'}: 30 frames, 1.00 s"
 
 
 def test_without_an_end_it_ends_where_the_movement_begins_again(home: Home, tmp_path: Path) -> None:
-    clip(home, out=tmp_path / "a.mp4", end=None, template="nod", music="stroll")
+    clip(home, out=tmp_path / "a.mp4", end=None, template="sway", music="stroll")
     made = frames(tmp_path / "a.mp4")
-    # Four beats at 100 a minute are 2.4 s: four turns are nearest to ten seconds.
-    assert len(made) == round(4 * 2.4 * 30)
-    assert np.abs(made[0].astype(int) - made[-1]).mean() < 2.5
+    # Eight beats at 100 a minute are 4.8 s: two turns are nearest to ten seconds.
+    assert len(made) == round(2 * 4.8 * 30)
+    steps = [np.abs(b.astype(int) - a).mean() for a, b in pairwise([*made, made[0]])]
+    assert steps[-1] < 1.5 * np.percentile(steps, 90), "it can be looped"
 
 
 def test_the_same_request_gives_the_same_bytes(home: Home, tmp_path: Path) -> None:
