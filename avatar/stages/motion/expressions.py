@@ -47,6 +47,8 @@ EXPRESSIONS: tuple[str, ...] = tuple(
 
 # A jaw that is fully open, of what the widest vowel opens it.
 _JAW = 1.35
+# Lips are parted from a third of the jaw on; a full smile then raises the upper one so far.
+_PARTED, _RAISED = 3.0, 0.9
 # A full look moves the iris by so much, eye widths: to the sides, and up or down.
 _LOOK = np.array([0.2, 0.1], np.float32)
 # Wide eyes open a lid by this share of the eye's opening; a squint shuts as much.
@@ -103,7 +105,7 @@ class ExpressionBasis:
         """
         opening = scores.get("jawOpen", 0.0) * (1 - scores.get("mouthClose", 0.0)) * _JAW
         out = self._mouth.displacement(replace(at_rest(0), jaw=opening))
-        for name, score in scores.items():
+        for name, score in {**scores, **_shown_teeth(scores)}.items():
             if name in self._fields and score:
                 out += self._fields[name] * np.float32(score)
         return out
@@ -135,6 +137,19 @@ class ExpressionBasis:
             eye_closure=np.clip(closure, -_WIDE, 1),
             gaze=gaze,
         )
+
+
+def _shown_teeth(scores: Mapping[str, float]) -> dict[str, float]:
+    """Return how a smile with parted lips raises the upper one, which shows the teeth."""
+    parted = min(_PARTED * scores.get("jawOpen", 0.0), 1.0) * (1 - scores.get("mouthClose", 0.0))
+    return {
+        f"mouthUpperUp{side}": min(
+            scores.get(f"mouthUpperUp{side}", 0.0)
+            + _RAISED * parted * scores.get(f"mouthSmile{side}", 0.0),
+            1.0,
+        )
+        for side in ("Left", "Right")
+    }
 
 
 @dataclass(frozen=True)

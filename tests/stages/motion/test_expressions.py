@@ -76,6 +76,13 @@ def test_expressions_go_where_people_expect_them(basis: ExpressionBasis) -> None
     assert moved(jawLeft=1)[152, 0] > 0
 
 
+def test_a_smile_with_parted_lips_shows_the_upper_teeth(basis: ExpressionBasis) -> None:
+    smile = {"mouthSmileLeft": 1.0, "mouthSmileRight": 1.0}
+    shut, parted = basis.displacement(smile), basis.displacement({**smile, "jawOpen": 0.4})
+    assert lips_gap(basis.shape + shut) == pytest.approx(lips_gap(basis.shape), abs=0.03)
+    assert parted[13, 1] > shut[13, 1] + 0.05, "the upper lip rises"
+
+
 def test_eyes_look_and_shut_as_asked(basis: ExpressionBasis) -> None:
     aside = basis.motion(Look({"eyeLookOutLeft": 1, "eyeLookInRight": 1}), 0, 0)
     assert (aside.gaze[:, 0] > 0.1).all()

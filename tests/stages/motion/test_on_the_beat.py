@@ -68,6 +68,19 @@ def test_in_turns_one_sings_and_the_others_wait(shape: Float32) -> None:
     assert (np.sort(opened[[0, 4, 8]], axis=1)[:, :2] < 0.02).all()
 
 
+def test_what_belongs_on_a_beat_is_there_within_a_frame(shape: Float32) -> None:
+    nods = Choreography("nods", "", "", 2, ({"pitch": Curve((Key(0, 12, "hit"), Key(0.5, 0)), 1)},))
+    times = (0.2 + np.cumsum(np.full(20, 60 / 137))).astype(np.float32)
+    performer = Performer(nods, BeatGrid(times), [shape], period_s=8.0)
+    down = [
+        float(performer.motions(k / 30, k)[0].rotation[1, 2]) for k in range(8 * 30)
+    ]  # the nose's fall
+    for beat in times[times < 7.9]:
+        around = range(max(round(beat * 30) - 5, 0), round(beat * 30) + 6)
+        lowest = min(around, key=lambda k: down[k])
+        assert abs(lowest / 30 - beat) <= 1.01 / 30
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_one_face_is_never_left_waiting(shape: Float32, phase: str) -> None:
     opened = np.array(openings(phase, shape, 1))
