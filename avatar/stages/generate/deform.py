@@ -35,6 +35,9 @@ _LEAST_TURN = np.radians(np.array([6.0, 6.0, 40.0], np.float32))
 # Up to here a photograph counts as taken from the front.
 _FRONTAL = math.radians(12)
 _SHIFT_LIMIT = 0.9
+# Turns and shifts together count fully up to the first, and never more than the second, where 1 is
+# one of them at its own limit.
+_ALONE, _AT_MOST = 0.8, 1.1
 _SCALE_LIMITS = (0.75, 1.35)
 _LOWER_FACE = (NOSE_BASE, CHIN)
 _BROWS = np.concatenate(BROW_RINGS)
@@ -117,8 +120,10 @@ class FaceDeformer:
         shape = head.shape + self._mouth_fit(self._fitted_expression(motion), motion)
         shape = _with_lips_apart(self._with_lids(shape, motion.eye_closure))
         turn = _soft_limit(vector_from_rotation(motion.rotation), self._turn_limit)
-        rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         shift = _soft_limit(motion.translation, np.full(2, _SHIFT_LIMIT, np.float32))
+        kept = _together(np.concatenate([turn / self._turn_limit, shift / _SHIFT_LIMIT]))
+        turn, shift = turn * kept, shift * kept
+        rotation = (rotation_from_vector(turn) @ head.rotation).astype(np.float32)
         centre = head.centre_px.copy()
         centre[:2] += shift * np.float32(head.scale_px)
         scale = head.scale_px * clamped(motion.scale, *_SCALE_LIMITS)
@@ -266,6 +271,19 @@ def _soft_limit(value: Float32, limit: Float32) -> Float32:
     room = limit - knee
     bent = knee + room * np.tanh(beyond / room)
     return np.where(np.abs(value) <= knee, value, np.sign(value) * bent).astype(np.float32)
+
+
+def _together(shares: Float32) -> np.float32:
+    """Return what is kept of a movement, whose parts are given as shares of their own limits.
+
+    A neck has no room for all at once: tilted as far as it goes, a head that turns and sinks as
+    well would push its chin through the shoulder, and the neck between them to nothing.
+    """
+    size = float(np.linalg.norm(shares))
+    if size <= _ALONE:
+        return np.float32(1)
+    room = _AT_MOST - _ALONE
+    return np.float32((_ALONE + room * np.tanh((size - _ALONE) / room)) / size)
 
 
 def usable(motion: Motion) -> bool:
