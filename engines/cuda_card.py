@@ -11,7 +11,7 @@ import numpy as np
 
 from avatar.core.errors import EngineError
 from engines.graph import Array, TensorSpec
-from engines.overlap import Card, Pinned
+from engines.overlap import CopyingCard, Pinned
 
 
 class DeviceArray:
@@ -36,7 +36,7 @@ class DeviceArray:
         }
 
 
-class CudaCard(Card[Any, Any, Any]):
+class CudaCard(CopyingCard[Any, Any, Any]):
     """The card number ``index``; ``name`` is for people.
 
     Arrays on it are anything with ``__cuda_array_interface__`` (torch, CuPy, PyCUDA,
@@ -54,56 +54,56 @@ class CudaCard(Card[Any, Any, Any]):
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """See ``Card``; frames may come from another thread than opened the runner."""
+        """See ``CopyingCard``; frames may come from another thread than opened the runner."""
         self._device.set_current()
         yield
 
     def stream(self) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return self._device.create_stream()
 
     def event(self) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return self._device.create_event()
 
     def memory(self, spec: TensorSpec) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         memory = self._device.allocate(_size(spec), stream=self._allocating)
         self._allocating.sync()  # it is allocated in the order of that stream, used by others
         return memory
 
     def pinned(self, spec: TensorSpec) -> Pinned[Any]:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         memory = self._pinned.allocate(_size(spec))
         return Pinned(memory, _view(memory, spec))
 
     def copy(self, target: Any, source: Any, stream: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         target.copy_from(source, stream=stream)
 
     def record(self, event: Any, stream: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         stream.record(event)
 
     def wait(self, stream: Any, event: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         stream.wait(event)
 
     def finish(self, event: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         event.sync()
 
     def kept(self, memory: Any, spec: TensorSpec) -> DeviceArray:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return DeviceArray(memory, spec)
 
     def described(self, value: Any) -> Array | None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         interface = getattr(value, "__cuda_array_interface__", None)
         return None if interface is None else described(interface)
 
     def taken(self, value: Any, stream: Any) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         from cuda.core import Buffer
 
         interface = value.__cuda_array_interface__
@@ -112,7 +112,7 @@ class CudaCard(Card[Any, Any, Any]):
         return Buffer.from_handle(int(interface["data"][0]), size, owner=value)
 
     def free(self, memory: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         memory.close()
 
 

@@ -6,7 +6,7 @@ One frame's way::
                   └ upload stream: overlaps the work on the frame before
 
 Inputs and outputs of the work never move, so that the whole launch can be one CUDA graph. What is
-done to memory, streams and events is a :class:`Card`'s; here is only the order of it.
+done to memory, streams and events is a :class:`CopyingCard`'s; here is only the order of it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Work(Generic[Memory]):
     outputs: Mapping[str, Memory]
 
 
-class Card(ABC, Generic[Memory, Stream, Event]):
+class CopyingCard(ABC, Generic[Memory, Stream, Event]):
     """A card's memory, streams and events. Everything that takes a stream is started there only."""
 
     name: str
@@ -139,7 +139,7 @@ class OverlappedRunner(Runner):
         self,
         backend: str,
         spec: ModelSpec,
-        card: Card[Any, Any, Any],
+        card: CopyingCard[Any, Any, Any],
         make_work: Callable[[Mapping[str, Any], Any], Work[Any]],
     ) -> None:
         self.backend = backend

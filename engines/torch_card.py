@@ -18,7 +18,7 @@ from engines.export import model
 from engines.graph import Array, TensorSpec
 from engines.networks.family import Function
 from engines.nvidia import has_driver, no_driver
-from engines.overlap import Card, OverlappedRunner, Pinned, Work
+from engines.overlap import CopyingCard, OverlappedRunner, Pinned, Work
 from engines.torch import computed, deployed_copy, import_torch
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _has_kernels(capability: tuple[int, int], built: Sequence[str]) -> bool:
     return False
 
 
-class TorchCard(Card[Any, Any, Any]):
+class TorchCard(CopyingCard[Any, Any, Any]):
     """The card number ``index`` as PyTorch reaches it; arrays on it are PyTorch's tensors."""
 
     def __init__(self, index: int = 0) -> None:
@@ -89,24 +89,24 @@ class TorchCard(Card[Any, Any, Any]):
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """See ``Card``. Work may come from another thread than the one that opened the runner."""
+        """See ``CopyingCard``. Work may come from another thread than opened the runner."""
         with _told(self._torch), self._torch.cuda.device(self._device), self._torch.no_grad():
             yield
 
     def stream(self) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return self._torch.cuda.Stream(self._device)
 
     def event(self) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return self._torch.cuda.Event()
 
     def memory(self, spec: TensorSpec) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         return self._torch.zeros(_shape(spec), dtype=self._type(spec), device=self._device)
 
     def pinned(self, spec: TensorSpec) -> Pinned[Any]:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         memory = self._torch.empty(_shape(spec), dtype=self._type(spec), pin_memory=True)
         return Pinned(memory, memory.numpy())
 
@@ -114,24 +114,24 @@ class TorchCard(Card[Any, Any, Any]):
         return getattr(self._torch, str(spec.dtype))
 
     def copy(self, target: Any, source: Any, stream: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         with self._torch.cuda.stream(stream):
             target.copy_(source, non_blocking=True)
 
     def record(self, event: Any, stream: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         event.record(stream)
 
     def wait(self, stream: Any, event: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         stream.wait_event(event)
 
     def finish(self, event: Any) -> None:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         event.synchronize()
 
     def described(self, value: Any) -> Array | None:
-        """See ``Card``; a tensor that is not contiguous is copied as it is read."""
+        """See ``CopyingCard``; a tensor that is not contiguous is copied as it is read."""
         if not isinstance(value, self._torch.Tensor) or str(value.device) != self._device:
             return None
         empty: Array = np.lib.stride_tricks.as_strided(
@@ -141,7 +141,7 @@ class TorchCard(Card[Any, Any, Any]):
         return empty
 
     def taken(self, value: Any, stream: Any) -> Any:
-        """See ``Card``."""
+        """See ``CopyingCard``."""
         stream.wait_stream(self._torch.cuda.current_stream(self._device))
         value.record_stream(stream)  # its memory is nobody else's until this stream has read it
         return value

@@ -45,6 +45,8 @@ FILM_SUFFIXES = (
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp",
 )  # fmt: skip
+STILL_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""What a picture that is written can end in."""
 # ISO/IEC 23008-12, annex B: brands of still pictures in HEVC, as phones take them.
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")

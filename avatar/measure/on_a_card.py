@@ -49,7 +49,7 @@ class StepError(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
+class CardStep:
     """``work``: does it within so many seconds, and returns what there is to say of it."""
 
     title: str
@@ -92,10 +92,10 @@ class CardPlan:
         """Return the folder of those that are made from a seed."""
         return self.folder / "models"
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[CardStep]:
         """Yield what is done, in its order: what says most of a card comes first."""
         backends = list(self._backends())
-        yield Step("networks from a seed, where they are not installed", self._make_weights)
+        yield CardStep("networks from a seed, where they are not installed", self._make_weights)
         for name in backends:
             usual, *_ = BACKENDS[name].precisions_on(self.device)
             for family in self.families:
@@ -111,9 +111,9 @@ class CardPlan:
         if not self.small:
             yield self._session(PORTRAIT, [])
 
-    def _training(self) -> Iterator[Step]:
+    def _training(self) -> Iterator[CardStep]:
         clip = self.folder / "acting.mp4"
-        yield Step("a clip of a drawn person", lambda _limit: draw_clip(clip, 84))
+        yield CardStep("a clip of a drawn person", lambda _limit: draw_clip(clip, 84))
         first, then = (2, 3) if self.small else (200, 400)
         train = ["train", "--name", _PERSON, "--rights", "self", "--device", self.device]
         yield self._command("training", [*train, str(clip), "--steps", str(first)])
@@ -126,7 +126,7 @@ class CardPlan:
                 BACKENDS[name].probe(self.device)
                 yield name
 
-    def _networks(self, family: str, backend: str, precision: str) -> Step:
+    def _networks(self, family: str, backend: str, precision: str) -> CardStep:
         report = self.folder / f"{family}-{backend}-{precision}.txt"
         return self._command(
             f"networks of {family} with {backend} in {precision}",
@@ -134,16 +134,16 @@ class CardPlan:
              "--precision", precision, "--report", str(report)],
         )  # fmt: skip
 
-    def _session(self, engine: str, networks: Sequence[str]) -> Step:
+    def _session(self, engine: str, networks: Sequence[str]) -> CardStep:
         # A processor draws few pictures a second.
         seconds = "15" if self.device == "cpu" else "8"
         title = " ".join(["a session with", engine, *networks[1:2]])
         given = ["bench", "--camera", "demo", "--engine", engine, "--seconds", seconds, *networks]
         return self._command(f"{title}, stage by stage", given)
 
-    def _command(self, title: str, words: Sequence[str]) -> Step:
+    def _command(self, title: str, words: Sequence[str]) -> CardStep:
         command = [sys.executable, "-m", "avatar", *words]
-        return Step(title, lambda limit: run_command(command, self.environment, limit))
+        return CardStep(title, lambda limit: run_command(command, self.environment, limit))
 
     def _make_weights(self, _limit: float) -> str:
         if self.models != self.own_models:
@@ -256,7 +256,7 @@ def _what_it_is(plan: CardPlan) -> str:
 
 
 def run_steps(
-    steps: Iterator[Step], report: CardReport, clock: Clock, tell: Say, budget_s: float
+    steps: Iterator[CardStep], report: CardReport, clock: Clock, tell: Say, budget_s: float
 ) -> bool:
     """Do the steps that there is time for; return whether all were done, and well."""
     start_ns, all_good = clock.now_ns(), True
@@ -276,7 +276,7 @@ def run_steps(
     return all_good
 
 
-def _done(step: Step, left_s: float) -> tuple[str, str]:
+def _done(step: CardStep, left_s: float) -> tuple[str, str]:
     try:
         return "done", step.work(left_s)
     except (StepError, AvatarError, OSError) as error:

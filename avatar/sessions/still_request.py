@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from avatar.core.errors import UsageError
+from avatar.core.files import STILL_SUFFIXES
 from avatar.core.option import Option
 from avatar.core.options import Options, check_bounds, declared
 
 STILL = "still"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _HERE: Any = {"on": (STILL,)}
 
 
@@ -87,7 +87,7 @@ class StillRequest:
         check_bounds(self)
         if self.photo == Path():
             raise UsageError("avatar still needs a photograph: avatar still me.jpg --smile 0.6")
-        if self.out.suffix.lower() not in SUFFIXES:
+        if self.out.suffix.lower() not in STILL_SUFFIXES:
             raise UsageError(
-                f"--out: expected a name that ends in {', '.join(SUFFIXES)}, found {self.out}"
+                f"--out: expected a name that ends in {', '.join(STILL_SUFFIXES)}, found {self.out}"
             )

@@ -17,10 +17,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode
 
+from avatar.web.leading import leading_page
 from avatar.web.tokens import Entrance
 
 Scope = MutableMapping[str, Any]
@@ -186,8 +186,7 @@ class Guard:
         cookie = f"{self._rules.cookie(role)}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}"
         headers = [(b"set-cookie", cookie.encode())]
         if asked.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
-            go_on = f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(place)}">'
-            await _answer(send, 200, go_on, headers, kind=b"text/html; charset=utf-8")
+            await _answer(send, 200, leading_page(place), headers, kind=b"text/html; charset=utf-8")
         else:
             await _answer(send, 303, "", [(b"location", place.encode("latin-1")), *headers])
 

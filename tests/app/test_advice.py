@@ -14,12 +14,13 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 # Of systemctl, pip, nvidia-smi and others, in lines that are theirs; "--no-" begins an option.
 OTHERS = {
     "--user", "--now", "--force-reinstall", "--upgrade", "--needed", "--format", "--gpus", "--no-",
-    "--help",
+    "--help", "--index-url",
 }  # fmt: skip
 # Programs of their own, and a page's colours.
 ELSEWHERE = {
     "avatar.learn.renders.__main__", "avatar.measure.trained.speed", "engines.measure",
     "avatar.measure.page", "avatar.measure.tracker", "avatar.measure.outline.__main__",
+    "avatar.measure.drawing", "avatar.measure.on_a_card",
 }  # fmt: skip
 
 

@@ -89,6 +89,8 @@ def test_only_entries_resolve_the_users_home() -> None:
     entries = {
         "learn/person/learn.py",
         "library/profiles.py",
+        "measure/drawing.py",
+        "measure/on_a_card.py",
         "measure/outline/__main__.py",
         "measure/tracker.py",
         "measure/trained/speed.py",

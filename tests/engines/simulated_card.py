@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engines.graph import Array, ModelSpec, TensorSpec
-from engines.overlap import Card, Pinned, Work
+from engines.overlap import CopyingCard, Pinned, Work
 
 
 @dataclass
@@ -49,7 +49,7 @@ class CardArray:
         self.array = array
 
 
-class SimulatedCard(Card[CardArray, SimulatedStream, SimulatedEvent]):
+class SimulatedCard(CopyingCard[CardArray, SimulatedStream, SimulatedEvent]):
     """Does as much as ``random`` will before each call, and the rest when somebody waits for it.
 
     ``function``: the work, arrays by name to arrays by name.

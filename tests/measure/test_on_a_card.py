@@ -19,7 +19,7 @@ from avatar.measure import on_a_card as module
 from avatar.measure.on_a_card import (
     CardPlan,
     CardReport,
-    Step,
+    CardStep,
     StepError,
     draw_clip,
     install_seeded,
@@ -101,7 +101,7 @@ def failing(_limit: float) -> str:
 def test_a_step_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     written, path = report(tmp_path)
     said: list[str] = []
-    steps = [Step("one", failing), Step("two", lambda _limit: f"all well in {tmp_path}/x")]
+    steps = [CardStep("one", failing), CardStep("two", lambda _limit: f"all well in {tmp_path}/x")]
     assert not run_steps(iter(steps), written, ManualClock(), said.append, 60)
     text = path.read_text("utf-8")
     assert "| one | FAILED |" in text and "it broke" in text
@@ -119,7 +119,7 @@ def test_what_there_is_no_time_for_is_left_out_and_said(tmp_path: Path) -> None:
         clock.advance_ns(58 * 10**9)
         return "at last"
 
-    steps = [Step("one", long), Step("two", long)]
+    steps = [CardStep("one", long), CardStep("two", long)]
     assert not run_steps(iter(steps), written, clock, print, 60)
     assert limits == [60]
     text = path.read_text("utf-8")
@@ -177,7 +177,7 @@ def test_a_report_that_is_there_is_kept(
     assert main(["--dry-run", "--report", str(out)]) != 0
     assert "--force" in capsys.readouterr().err
     assert out.read_text() == "mine"
-    done = [Step("one", lambda _limit: "fine")]
+    done = [CardStep("one", lambda _limit: "fine")]
     monkeypatch.setattr(module.CardPlan, "steps", lambda self: iter(done))
     assert main(["--dry-run", "--force", "--report", str(out)]) == 0
     assert "| one | done |" in out.read_text("utf-8")

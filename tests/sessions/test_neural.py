@@ -230,7 +230,7 @@ def test_a_picture_without_a_face_is_opened_by_its_square(portrait: UInt8Image, 
     ("driving", "engine", "words"),
     [
         ("motion.pkl", "fomm", "sandbox"),
-        ("motion.npz", "portrait", "--engine liveportrait or fomm"),
+        ("motion.npz", "portrait", "nothing there"),
         ("motion.npz", "fomm", "nothing there"),
     ],
 )
@@ -244,7 +244,6 @@ def test_driving_that_is_no_usable_template_is_refused(
 @pytest.mark.parametrize(
     ("name", "engine", "words"),
     [
-        ("m.npz", "portrait", "--save-motion keeps"),
         ("m.txt", "fomm", r"ends in \.npz"),
         ("no/m.npz", "fomm", "no folder"),
     ],

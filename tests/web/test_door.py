@@ -138,9 +138,10 @@ def test_a_body_that_trickles_is_not_waited_for(
                 "Content-Length: 5000\r\n\r\n{".encode()
             )
             one.settimeout(10)
-            answer = one.recv(4096)
+            answer = b""
+            while part := one.recv(4096):  # until the server hangs up
+                answer += part
             assert b"400" in answer and b"too slowly" in answer
-            assert is_closed(one)
     assert site.studio.uploads == [] and site.studio.asked == []
 
 

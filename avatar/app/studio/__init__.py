@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from html import escape
 from pathlib import Path
 
 from avatar.app.studio.runtime import Studio
@@ -17,13 +16,12 @@ from avatar.core.options import Options
 from avatar.core.terminal import say
 from avatar.sessions.engines import find_engine
 from avatar.stages.sinks.page import DEFAULT_PORT, Audience
+from avatar.web.leading import leading_page
 from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.pages import Pages
 from avatar.web.server import need_studio_extra
 
 __all__ = ["studio"]
-
-_LEADS = '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={}">\n'
 
 
 def studio(
@@ -98,7 +96,7 @@ def opened(address: str, folder: Path) -> Iterator[None]:
     page = folder / "open.html"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(page, _LEADS.format(escape(address)))
+        write_whole(page, leading_page(address))
         if not webbrowser.open(page.absolute().as_uri()):
             say("no browser could be opened: open the address above yourself")
     except OSError as error:

@@ -41,7 +41,7 @@ _AT_REST = {"zoom": 1.0}
 
 
 @dataclass(frozen=True)
-class Key:
+class Keyframe:
     """A curve's value at a beat, and how it is arrived at."""
 
     beat: float
@@ -53,7 +53,7 @@ class Key:
 class Curve:
     """One movement over a loop of ``beats``."""
 
-    keys: tuple[Key, ...]
+    keys: tuple[Keyframe, ...]
     beats: float
 
     def at(self, beat: float) -> float:
@@ -197,7 +197,7 @@ def _curve(name: str, written: Any, beats: float) -> Curve:
     return Curve(tuple(keys), beats)
 
 
-def _key(name: str, written: Any, beats: float, low: float, high: float) -> Key:
+def _key(name: str, written: Any, beats: float, low: float, high: float) -> Keyframe:
     if not isinstance(written, list) or not 2 <= len(written) <= 3:
         raise ValueError(f"{name}: expected [beat, value] or [beat, value, how], found {written!r}")
     beat = _number(f"{name}: a beat", written[0], 0, beats)
@@ -205,7 +205,7 @@ def _key(name: str, written: Any, beats: float, low: float, high: float) -> Key:
         raise ValueError(f"{name}: beat {beat:g} is beat 0 of the next turn: leave it out")
     how = written[2] if len(written) > 2 else "smooth"
     _known(str(how), HOWS, f"way to arrive ({name})")
-    return Key(beat, _number(name, written[1], low, high), str(how))
+    return Keyframe(beat, _number(name, written[1], low, high), str(how))
 
 
 def _number(what: str, value: Any, low: float, high: float) -> float:

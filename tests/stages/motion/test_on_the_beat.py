@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face, Float32
-from avatar.stages.motion.choreography import Choreography, Curve, Key
+from avatar.stages.motion.choreography import Choreography, Curve, Keyframe
 from avatar.stages.motion.on_the_beat import PHASES, BeatGrid, Performer
 
-JAW = Curve((Key(0, 0.6), Key(2, 0.1)), 4)
-SINGS = Choreography("sings", "", "", 4, ({"jawOpen": JAW, "roll": Curve((Key(0, 8),), 4)},))
+JAW = Curve((Keyframe(0, 0.6), Keyframe(2, 0.1)), 4)
+SINGS = Choreography("sings", "", "", 4, ({"jawOpen": JAW, "roll": Curve((Keyframe(0, 8),), 4)},))
 
 
 @given(
@@ -69,7 +69,9 @@ def test_in_turns_one_sings_and_the_others_wait(shape: Float32) -> None:
 
 
 def test_what_belongs_on_a_beat_is_there_within_a_frame(shape: Float32) -> None:
-    nods = Choreography("nods", "", "", 2, ({"pitch": Curve((Key(0, 12, "hit"), Key(0.5, 0)), 1)},))
+    nods = Choreography(
+        "nods", "", "", 2, ({"pitch": Curve((Keyframe(0, 12, "hit"), Keyframe(0.5, 0)), 1)},)
+    )
     times = (0.2 + np.cumsum(np.full(20, 60 / 137))).astype(np.float32)
     performer = Performer(nods, BeatGrid(times), [shape], period_s=8.0)
     down = [
