@@ -89,6 +89,12 @@ def test_commands_read_nothing_of_the_users(tmp_path: Path) -> None:
         assert Path(plan.environment[f"XDG_{kind}_HOME"]).is_relative_to(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def no_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is installed, whatever other tests installed for theirs."""
+    monkeypatch.setenv("AVATAR_MODELS", str(tmp_path / "none"))
+
+
 def report(tmp_path: Path, device: Device = "cpu") -> tuple[CardReport, Path]:
     path = tmp_path / "report.md"
     return CardReport(path, CardPlan(device, device == "cpu", tmp_path)), path
