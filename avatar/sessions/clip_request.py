@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.option import Option
 from avatar.core.options import Options, check_bounds, declared
@@ -84,7 +85,7 @@ class ClipRequest:
     def __post_init__(self) -> None:
         check_bounds(self)
         if not self.photos:
-            raise UsageError("avatar clip needs a photograph: avatar clip me.jpg --out clip.mp4")
+            raise UsageError("expected a photograph: avatar clip me.jpg --out clip.mp4")
         if len(self.photos) > MOST_PHOTOS:
             raise UsageError(
                 f"expected at most {MOST_PHOTOS} photographs, found {len(self.photos)}. "
@@ -110,11 +111,13 @@ class ClipRequest:
         columns, _, rows = self.grid.lower().replace("×", "x").partition("x")
         if not (columns.isdigit() and rows.isdigit() and int(columns) * int(rows) >= 1):
             raise UsageError(f"--grid: expected columns and rows such as 3x3, found {self.grid!r}")
-        if int(columns) * int(rows) < count or int(columns) * (int(rows) - 1) >= count:
+        across, down = int(columns), int(rows)
+        if across > count or across * down < count or across * (down - 1) >= count:
             raise UsageError(
-                f"--grid {self.grid}: expected room for {count} photographs and no empty row"
+                f"--grid {self.grid}: expected room for {counted(count, 'photograph')}, and no "
+                "empty row or column"
             )
-        return int(columns), int(rows)
+        return across, down
 
 
 def _squarest(count: int, size_px: tuple[int, int]) -> tuple[int, int]:

@@ -86,7 +86,7 @@ class StillRequest:
     def __post_init__(self) -> None:
         check_bounds(self)
         if self.photo == Path():
-            raise UsageError("avatar still needs a photograph: avatar still me.jpg --smile 0.6")
+            raise UsageError("expected a photograph: avatar still me.jpg --smile 0.6")
         if self.out.suffix.lower() not in STILL_SUFFIXES:
             raise UsageError(
                 f"--out: expected a name that ends in {', '.join(STILL_SUFFIXES)}, found {self.out}"

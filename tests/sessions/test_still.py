@@ -92,7 +92,7 @@ def test_another_faces_expression_is_taken(portrait_face: Face) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"photo": Path()}, "needs a photograph"),
+        ({"photo": Path()}, "expected a photograph"),
         ({"out": Path("a.bmp")}, "expected a name that ends in .png"),
         ({"smile": 2.0}, "--smile: expected 0 to 1"),
         ({"turn": -90.0}, "--turn: expected −35 to 35 degrees"),
