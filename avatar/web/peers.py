@@ -165,9 +165,9 @@ class Peers:
             self._say(Message("said.cameraTaken", "another page is the camera now"))
             await before.close()
         make_prompt(transceiver.receiver)
-        self._follow(connection, lambda: self._camera_left(connection))
         task = asyncio.create_task(_pump(transceiver.receiver.track, self._inbox, self._say))
         self._keep(task)
+        self._follow(connection, lambda: self._camera_left(connection, task))
         return await self._answer(connection)
 
     async def close(self) -> None:
@@ -218,8 +218,23 @@ class Peers:
                 "No video connection to this page: "
                 f"{str(error) or type(error).__name__}. Load the page again."
             ) from error
-        self._keep(asyncio.create_task(_closed_unless_connected(connection)))
+        waiting = asyncio.create_task(self._close_unless_connected(connection))
+        self._keep(waiting)
+
+        def changed() -> None:
+            # Until it ends it keeps all of its connection.
+            if connection.connectionState in ("connected", "failed", "closed"):
+                waiting.cancel()
+
+        connection.on("connectionstatechange", changed)
         return str(connection.localDescription.sdp)
+
+    async def _close_unless_connected(self, connection: Any) -> None:
+        """End a connection that nobody reached."""
+        await asyncio.sleep(CONNECT_WITHIN_S)
+        if connection.connectionState in ("new", "connecting"):
+            # Apart from this task, which ends when the connection's state changes.
+            self._keep(asyncio.create_task(connection.close()), self._closing)
 
     def _follow(self, connection: Any, left: Callable[[], None]) -> None:
         """Call ``left`` once when the page has gone, or cannot be reached any more."""
@@ -238,7 +253,9 @@ class Peers:
             watchers.remove(connection)
         track.stop()
 
-    def _camera_left(self, connection: Any) -> None:
+    def _camera_left(self, connection: Any, pump: asyncio.Task[None]) -> None:
+        # A track that never began does not end by itself, and would keep all of its connection.
+        pump.cancel()
         if self._camera is connection:  # else another page took its place
             self._camera = None
             self._say(Message("said.cameraEnded", "the page's camera ended"))
@@ -295,13 +312,6 @@ def _capabilities(*names: str) -> list[Any]:
 
     known = RTCRtpSender.getCapabilities("video").codecs
     return [codec for name in names for codec in known if codec.mimeType == name]
-
-
-async def _closed_unless_connected(connection: Any) -> None:
-    """End a connection that nobody reached."""
-    await asyncio.sleep(CONNECT_WITHIN_S)
-    if connection.connectionState in ("new", "connecting"):
-        await connection.close()
 
 
 async def _pump(track: Any, inbox: PageInbox, say: Callable[[str], None]) -> None:
