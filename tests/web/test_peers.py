@@ -324,6 +324,22 @@ def test_a_page_that_nobody_hears_of_again_is_left(monkeypatch: pytest.MonkeyPat
     run(scene())
 
 
+def test_nothing_is_kept_of_a_connection_that_ended() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            pages = [
+                Page("sendonly", film_track(np.zeros((48, 64, 3), np.uint8))) for _ in range(4)
+            ]
+            for page in pages:  # each takes the camera from the one before, and none connects
+                await stage.peers.receive(await page.offer())
+            # What waits for a connection and what reads its pictures hold all of it.
+            await until(lambda: len(stage.peers._tasks) <= 2, "only the last one's")
+            for page in pages:
+                await page.close()
+
+    run(scene())
+
+
 def test_a_page_that_vanishes_without_a_word_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A browser that crashed, a phone out of reach: nobody says good-bye."""
     from aioice import ice
