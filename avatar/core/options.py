@@ -10,7 +10,7 @@ reads it.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -403,6 +403,11 @@ def check_bound(name: str, value: Any, table: type = Options) -> None:
     low, high, _ = option.bounds
     if not low <= value <= high:
         raise UsageError(f"{flag_of(name, table)}: expected {option.span(' to ')}, found {value:g}")
+
+
+def lent(name: str, command: str) -> Option:
+    """Return an option of a session as another table has it, for one command alone."""
+    return replace(declared()[name], on=(command,), engines=())
 
 
 def options_on(command: str | None, table: type = Options) -> tuple[str, ...]:

@@ -71,6 +71,32 @@ def open_avatar(
     return upright(replace(chosen, matte=_own_matte(found, chosen.face)), say)
 
 
+def open_one(
+    photo: str | Path,
+    face_model: Path,
+    home: Home,
+    say: Callable[[str], None],
+    number: FaceChoice = 1,
+) -> AvatarPhoto:
+    """Return one photograph with its face, as ``open_avatar``, for whom several are of no use.
+
+    Where several are opened, a ``PhotoError`` names the one it is about. Raises ``UsageError`` for
+    several photographs of a person.
+    """
+    try:
+        found = open_avatar(str(photo), face_model, home, say, number=number)
+    except PhotoError as error:
+        if str(photo) in str(error):
+            raise
+        raise PhotoError(f"{photo}: {error}") from None
+    if found.more:
+        raise UsageError(
+            f"expected one photograph, found {1 + len(found.more)} of one person: {photo}. Name "
+            "the best of them"
+        )
+    return found
+
+
 def _own_matte(path: Path, face: Face) -> Float32 | None:
     """Return the file's own alpha, unless it hides the face, whatever it may be for then."""
     matte = load_own_matte(path)

@@ -31,6 +31,11 @@ class Cast(Protocol):
         """Return the columns and rows of photographs in the picture."""
         ...
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return (width, height) of the pictures."""
+        ...
+
     def draw(self, motions: Sequence[Motion]) -> GeneratedFrame:
         """Draw every face with its motion; the picture is new and belongs to the caller."""
         ...
@@ -62,7 +67,7 @@ class InPlace:
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """Return (width, height) of the pictures."""
+        """See ``Cast``."""
         return self._generator.size_px
 
     @property
@@ -90,6 +95,12 @@ class Grid:
         """See ``Cast``."""
         return self._columns, -(-len(self._generators) // self._columns)
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """See ``Cast``."""
+        columns, rows = self.grid
+        return columns * self._cell_px[0], rows * self._cell_px[1]
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for generator in self._generators:
@@ -113,11 +124,10 @@ class Grid:
         ]
         if len(frames) == 1:
             return frames[0]
-        columns, rows = self.grid
-        width, height = self._cell_px
-        image = np.zeros((rows * height, columns * width, 3), np.uint8)
+        (width, height), (full_width, full_height) = self._cell_px, self.size_px
+        image = np.zeros((full_height, full_width, 3), np.uint8)
         for k, frame in enumerate(frames):
-            row, column = divmod(k, columns)
+            row, column = divmod(k, self._columns)
             x, y = column * width, row * height
             image[y : y + height, x : x + width] = frame.image
         return replace(frames[0], image=image)

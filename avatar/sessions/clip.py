@@ -15,14 +15,14 @@ import numpy as np
 
 from avatar import __version__
 from avatar.core.counting import counted
-from avatar.core.errors import PhotoError, UsageError
+from avatar.core.errors import UsageError
 from avatar.core.files import expanded, kind_of
 from avatar.core.frames import Float32
 from avatar.core.home import Home
 from avatar.core.machine import ended_by_signals
 from avatar.core.outputs import check_output, same_file
 from avatar.library.face_model import find_face_model
-from avatar.sessions.avatars import AvatarPhoto, FaceChoice, open_avatar
+from avatar.sessions.avatars import open_one
 from avatar.sessions.cast import Cast, Grid, InPlace
 from avatar.sessions.choreographies import ChoreographyStore
 from avatar.sessions.clip_request import SIZES_PX, ClipRequest
@@ -68,8 +68,7 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
         stages.enter_context(ended_by_signals(stop.set))
         cast = stages.enter_context(_cast(request, home, say))
         label = VisibleLabel(request.label_text, request.label_corner, cast.grid)
-        size_px = _size_px(request, cast)
-        label.prepare(size_px)
+        label.prepare(cast.size_px)
         performer = Performer(
             choreography,
             song.beats,
@@ -79,7 +78,7 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
             period_s=song.seconds,
         )
         folder = Path(stages.enter_context(tempfile.TemporaryDirectory(prefix="avatar-clip-")))
-        writer = _writer(request, out, size_px, song, folder, say)
+        writer = _writer(request, out, cast.size_px, song, folder, say)
         stages.enter_context(writer)
         with film_progress(song.frames) as step:
             for k in range(song.frames):
@@ -139,13 +138,16 @@ def _tune(request: ClipRequest) -> tuple[Float32, Beats]:
         raise UsageError(
             f"--bpm is for songs whose beats are not found: {request.music} has its own"
         )
-    tune = play_tune(request.music, request.end or request.start + 2 * _USUAL_S)
-    times_s = tune.beats.times_s - np.float32(request.start)
-    return tune.sound[round(request.start * _SOUND_HZ) :], replace(tune.beats, times_s=times_s)
+    # It goes around: what was played before is not made.
+    begin_s = request.start % SCORES[request.music].loop_s
+    lasts_s = 2 * _USUAL_S if request.end is None else request.end - request.start
+    tune = play_tune(request.music, begin_s + lasts_s)
+    times_s = tune.beats.times_s - np.float32(begin_s)
+    return tune.sound[round(begin_s * _SOUND_HZ) :], replace(tune.beats, times_s=times_s)
 
 
 def _file(request: ClipRequest) -> tuple[Float32, Beats]:
-    until = request.end or request.start + _LISTENED_S
+    until = request.start + _LISTENED_S if request.end is None else request.end
     music = read_music(expanded(Path(request.music)), from_s=request.start, to_s=until)
     found = find_beats(music.samples, music.rate_hz, bpm=request.bpm, offset_s=request.offset)
     return music.sound, found
@@ -164,29 +166,19 @@ def _cast(request: ClipRequest, home: Home, say: Say) -> Cast:
     model = find_face_model(request.face_model, home)
     settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
     if request.in_place:
-        photo = _opened(request.photos[0], model, home, say, "all")
+        photo = open_one(request.photos[0], model, home, say, "all")
         faces = [photo.face, *photo.others]
         size_px = _fitting(photo.photo.shape[1::-1], SIZES_PX[request.shape])
         return InPlace(GroupGenerator(photo.photo, faces, "photo", size_px, settings))
     columns, rows = request.columns_rows
     width, height = SIZES_PX[request.shape]
     cell_px = width // columns // 2 * 2, height // rows // 2 * 2
-    people = [_opened(photo, model, home, say, 1) for photo in request.photos]
+    people = [open_one(photo, model, home, say) for photo in request.photos]
     generators = [
         PortraitGenerator(person.photo, person.face, "portrait", cell_px, settings, person.matte)
         for person in people
     ]
     return Grid(generators, columns, cell_px)
-
-
-def _opened(photo: Path, model: Path, home: Home, say: Say, number: FaceChoice) -> AvatarPhoto:
-    """Return a photograph with its face; an error says which of several it is about."""
-    try:
-        return open_avatar(str(photo), model, home, say, number=number)
-    except PhotoError as error:
-        if str(photo) in str(error):
-            raise
-        raise PhotoError(f"{photo}: {error}") from None
 
 
 def _fitting(photo_px: Sequence[int], within_px: tuple[int, int]) -> tuple[int, int]:
@@ -196,18 +188,9 @@ def _fitting(photo_px: Sequence[int], within_px: tuple[int, int]) -> tuple[int, 
     return width, height
 
 
-def _size_px(request: ClipRequest, cast: Cast) -> tuple[int, int]:
-    """Return the picture's size, as the cast draws it at rest."""
-    width, height = SIZES_PX[request.shape]
-    columns, rows = cast.grid
-    if isinstance(cast, InPlace):
-        return cast.size_px
-    return width // columns // 2 * 2 * columns, height // rows // 2 * 2 * rows
-
-
 def _check_out(out: Path, request: ClipRequest) -> None:
     if out.suffix.lower() in LOOP_SUFFIXES:
-        check_output(out, "--out", force=request.force, others=request.photos)
+        check_output(out, "--out", force=request.force)
     else:
         check_film(out, overwrite=request.force, suffix=MP4.suffix)
 

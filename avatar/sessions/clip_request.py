@@ -2,14 +2,14 @@
 
 # No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.option import Option
-from avatar.core.options import Options, check_bounds, declared
+from avatar.core.options import Options, check_bounds, lent
 
 CLIP = "clip"
 Shape = Literal["9:16", "1:1", "16:9"]
@@ -20,12 +20,9 @@ SIZES_PX: dict[Shape, tuple[int, int]] = {
 }
 """(width, height) of a clip, by its shape."""
 MOST_PHOTOS = 9
+LONGEST_S = 600.0
+"""As long as music is read at a time."""
 _HERE: Any = {"on": (CLIP,)}
-
-
-def _here(name: str) -> Option:
-    """Return an option of a session that a clip has too."""
-    return replace(declared()[name], on=(CLIP,), engines=())
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,9 @@ class ClipRequest:
         "Another number makes the faces blink and breathe differently.",
         bounds=(0, 1_000_000, 1), **_HERE,
     )] = 0
-    label_text: Annotated[str, _here("label_text")] = Options.label_text
-    label_corner: Annotated[Any, _here("label_corner")] = Options.label_corner
-    face_model: Annotated[Path | None, _here("face_model")] = None
+    label_text: Annotated[str, lent("label_text", CLIP)] = Options.label_text
+    label_corner: Annotated[Any, lent("label_corner", CLIP)] = Options.label_corner
+    face_model: Annotated[Path | None, lent("face_model", CLIP)] = None
     force: Annotated[bool, Option("Replace a film of that name.", flag="--force", **_HERE)] = False
     # fmt: on
 
@@ -100,6 +97,11 @@ class ClipRequest:
         if self.end is not None and self.end <= self.start:
             raise UsageError(
                 f"--to: expected a later moment than --from {self.start:g}, found {self.end:g}"
+            )
+        if self.end is not None and self.end - self.start > LONGEST_S:
+            raise UsageError(
+                f"--to: expected at most {LONGEST_S:g} seconds after --from, found "
+                f"{self.end - self.start:g}"
             )
 
     @property

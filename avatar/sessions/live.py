@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from itertools import combinations
@@ -35,6 +35,7 @@ from avatar.core.stages import (
 from avatar.library.face_model import find_face_model
 from avatar.sessions.delay import MeasuredDelay
 from avatar.sessions.engines import OpenEngine, find_engine, open_engine
+from avatar.sessions.guidance import Guidance
 from avatar.sessions.hotkeys import Hotkeys, key_map
 from avatar.sessions.pipeline import Pipeline
 from avatar.sessions.retargeting import driving, make_retargeter
@@ -68,8 +69,7 @@ class LiveSession:
     Everything that can be wrong with the options is raised by the constructor; ``run`` opens
     devices. ``source`` and ``sinks`` replace what the config names, and ``wrap_generator`` may
     put something around the generator, ``wrap_tracker`` around the tracker: for programs that
-    bring their own. ``overlay`` is what stands in the preview instead of the frame rate.
-    ``own_keys``: what keys of the preview do instead of what they usually do.
+    bring their own. ``guidance``: what the preview says and its keys do for such a program.
     ``home``: whose avatars, profiles and caches. ``machine``: what it shares with other sessions of
     the process; None: with all to which none was handed.
     """
@@ -87,15 +87,13 @@ class LiveSession:
         recorder: Recorder | None = None,
         wrap_generator: Callable[[Generator], Generator] = lambda generator: generator,
         wrap_tracker: Callable[[Tracker], Tracker] = lambda tracker: tracker,
-        overlay: Callable[[], str] | None = None,
-        own_keys: Mapping[str, Callable[[], object]] | None = None,
+        guidance: Guidance | None = None,
     ) -> None:
         self.config = config
         self.recorder = recorder or Recorder()
         self._say = say
         self._overlay = False
-        self._overlay_of = overlay
-        self._own_keys = dict(own_keys or {})
+        self._guidance = guidance
         self._home, self._machine = home, machine or Machine.of_process()
         keep_one_opencv_thread()
         clock = clock or MonotonicClock()
@@ -356,8 +354,8 @@ class LiveSession:
 
     def press(self, key: str) -> None:
         """Do what a key of the preview window stands for; unknown keys do nothing."""
-        if key in self._own_keys:
-            self._own_keys[key]()
+        if self._guidance is not None and key in self._guidance.keys:
+            self._guidance.keys[key]()
             return
         if key.isdecimal():
             self._deck.select(int(key) - 1)
@@ -400,8 +398,8 @@ class LiveSession:
 
     def overlay_text(self) -> str:
         """Return the preview's overlay, empty while it is off: frame rate, latency, drops."""
-        if self._overlay_of is not None:
-            return self._overlay_of()
+        if self._guidance is not None:
+            return self._guidance.line()
         if not self._overlay:
             return ""
         spans = self.recorder.latest(f"capture→{self._shown_in}", 31)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from avatar.core.home import Home
 from avatar.core.option_values import parse_face
 from avatar.core.outputs import check_output
 from avatar.library.face_model import find_face_model
-from avatar.sessions.avatars import open_avatar
+from avatar.sessions.avatars import open_one
 from avatar.sessions.engines.portrait import default_mattes
 from avatar.sessions.still_request import StillRequest
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
@@ -41,19 +40,21 @@ def make_still(request: StillRequest, home: Home, say: Say) -> int:
     ``PhotoError`` and ``SinkError``.
     """
     out = expanded(request.out)
-    check_output(out, "--out", force=request.force, others=(expanded(request.photo),))
+    read = [expanded(path) for path in (request.photo, request.like) if path is not None]
+    check_output(out, "--out", force=request.force, others=read)
     model = find_face_model(request.face_model, home)
-    person = open_avatar(str(request.photo), model, home, say, number=_one(request.face))
+    person = open_one(request.photo, model, home, say, _one(request.face))
     begun = Look()
     if request.like is not None:
-        other = open_avatar(str(request.like), model, home, say)
+        other = open_one(request.like, model, home, say)
         begun = look_like(other.face, person.face)
     settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
     generator = PortraitGenerator(person.photo, person.face, "photo", None, settings, person.matte)
     with generator:
         basis = ExpressionBasis(decompose(generator.canvas.face).shape)
+        look = asked(request, begun)
         images = [
-            generator.generate(basis.motion(weakened(asked(request, begun), share), 0, 0)).image
+            generator.generate(basis.motion(look.weaker(share), 0, 0)).image
             for share in _shares(request.frames)
         ]
     frame = _labelled(request, images)
@@ -118,20 +119,6 @@ def look_like(other: Face, own: Face) -> Look:
     turn = decompose(other).rotation @ decompose(own).rotation.T
     pitch, yaw, roll = np.degrees(vector_from_rotation(turn))
     return Look(scores, float(yaw), float(pitch), float(roll))
-
-
-def weakened(look: Look, share: float) -> Look:
-    """Return ``share`` of a look, 0 to 1: from the photograph to the whole of it."""
-    return replace(
-        look,
-        scores={name: score * share for name, score in look.scores.items()},
-        yaw_deg=look.yaw_deg * share,
-        pitch_deg=look.pitch_deg * share,
-        roll_deg=look.roll_deg * share,
-        x=look.x * share,
-        y=look.y * share,
-        zoom=1 + (look.zoom - 1) * share,
-    )
 
 
 def _shares(frames: int) -> list[float]:

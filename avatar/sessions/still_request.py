@@ -2,14 +2,14 @@
 
 # No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from avatar.core.errors import UsageError
 from avatar.core.files import STILL_SUFFIXES
 from avatar.core.option import Option
-from avatar.core.options import Options, check_bounds, declared
+from avatar.core.options import Options, check_bounds, lent
 
 STILL = "still"
 _HERE: Any = {"on": (STILL,)}
@@ -25,10 +25,6 @@ def _way(text: str, most: float) -> Option:
 
 def _angle(text: str, most: float) -> Option:
     return Option(text, bounds=(-most, most, 1), unit="degrees", on=(STILL,))
-
-
-def _here(name: str) -> Option:
-    return replace(declared()[name], on=(STILL,), engines=())
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,9 @@ class StillRequest:
         "Write so many pictures side by side, from the photograph to the expression.",
         bounds=(1, 12, 1), **_HERE,
     )] = 1
-    label_text: Annotated[str, _here("label_text")] = Options.label_text
-    label_corner: Annotated[Any, _here("label_corner")] = Options.label_corner
-    face_model: Annotated[Path | None, _here("face_model")] = None
+    label_text: Annotated[str, lent("label_text", STILL)] = Options.label_text
+    label_corner: Annotated[Any, lent("label_corner", STILL)] = Options.label_corner
+    face_model: Annotated[Path | None, lent("face_model", STILL)] = None
     force: Annotated[bool, Option(
         "Replace a picture of that name.", flag="--force", **_HERE,
     )] = False

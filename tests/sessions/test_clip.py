@@ -126,6 +126,16 @@ def test_loops_for_chats(home: Home, tmp_path: Path, name: str) -> None:
         assert loop.size == (192, 192) and getattr(loop, "n_frames", 1) == 10
 
 
+def test_several_photographs_of_one_person_are_refused(home: Home, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected one photograph, found 2 of one person"):
+        clip(home, Path(f"{ME}+{ME}"), out=tmp_path / "a.mp4")
+
+
+def test_a_tune_that_begins_late_takes_no_longer(home: Home, tmp_path: Path) -> None:
+    clip(home, out=tmp_path / "a.mp4", start=35_000.0, end=35_000.5)
+    assert len(frames(tmp_path / "a.mp4")) == 15
+
+
 def test_an_old_film_stays(home: Home, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"precious")
     with pytest.raises(UsageError, match="--force"):
@@ -149,6 +159,7 @@ def test_a_photograph_without_a_face_is_named(home: Home, tmp_path: Path) -> Non
         ({"in_place": True, "grid": "1x1"}, "leave out --grid"),
         ({"offset": 1.0}, "give both"),
         ({"start": 5.0, "end": 4.0}, "--to: expected a later moment than --from 5, found 4"),
+        ({"start": 5.0, "end": 3000.0}, "--to: expected at most 600 seconds after --from"),
         ({"bpm": 1e9}, "--bpm: expected 30 to 300 beats a minute"),
     ],
 )

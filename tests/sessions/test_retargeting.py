@@ -7,6 +7,7 @@ from avatar.core.config_file import load_options
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.home import Home
 from avatar.core.options import Options
+from avatar.sessions.guidance import Guidance
 from avatar.sessions.live import LiveSession
 from avatar.sessions.retargeting import driving, make_retargeter
 from avatar.stages.motion.driving import UNCHANGED, Driving
@@ -71,7 +72,7 @@ def test_a_program_may_take_a_key_for_itself(face_model: Path, home: Home) -> No
     pressed: list[str] = []
     session = LiveSession(
         Options(camera="demo", out=("none",), size="320x240"), said.append, home=home,
-        own_keys={"r": lambda: pressed.append("r")},
+        guidance=Guidance(keys={"r": lambda: pressed.append("r")}),
     )  # fmt: skip
     session.press("r")
     assert pressed == ["r"]

@@ -13,7 +13,7 @@ from avatar.core.errors import PhotoError, UsageError
 from avatar.core.frames import BLENDSHAPE_INDEX, Face
 from avatar.core.home import Home
 from avatar.core.options import declared
-from avatar.sessions.still import asked, look_like, make_still, weakened
+from avatar.sessions.still import asked, look_like, make_still
 from avatar.sessions.still_request import STILL, StillRequest
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.motion.expressions import Look
@@ -86,7 +86,7 @@ def test_another_faces_expression_is_taken(portrait_face: Face) -> None:
     less = look_like(posed(portrait_face, mouthSmileLeft=0.2), smiling)
     assert "mouthSmileLeft" not in less.scores
     assert BLENDSHAPE_INDEX["mouthSmileLeft"] > 0
-    assert weakened(look, 0.0).yaw_deg == 0 and not any(weakened(look, 0.0).scores.values())
+    assert look.weaker(0.0).yaw_deg == 0 and not any(look.weaker(0.0).scores.values())
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,12 @@ from typing import Annotated, Any, Literal
 from avatar.core.choices import Precision, PublishedEngineName
 from avatar.core.errors import UsageError
 from avatar.core.option import Option
-from avatar.core.options import Options, declared, default_of, flag_of
+from avatar.core.options import Options, default_of, flag_of, lent
 
 TRAIN = "train"
 _TEACHER: Any = {"on": (TRAIN,), "panel": "networks"}
 _RECORDINGS_OWN = ("camera", "camera_size", "window", "anyway")
 _TEACHERS_OWN = ("moments", "stitching", "retarget_eyes", "retarget_lips")
-
-
-def _here(name: str) -> Option:
-    """Return an option of a session that a training has too."""
-    return replace(declared()[name], on=(TRAIN,), engines=())
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,12 @@ class TrainRequest:
         on=(TRAIN,), flag="--record",
     )] = False
     camera: Annotated[str, replace(
-        _here("camera"),
+        lent("camera", TRAIN),
         help="With --record: camera number, device, address or `demo`; a video file is searched "
         "for the same expressions, in any order.",
     )] = Options.camera
     camera_size: Annotated[str, replace(
-        _here("camera_size"), help="With --record: picture size to ask the camera for.",
+        lent("camera_size", TRAIN), help="With --record: picture size to ask the camera for.",
     )] = "1280x720"
     window: Annotated[bool, Option(
         "With --record: show the prompts in a window, too.", on=(TRAIN,),
@@ -92,12 +87,12 @@ class TrainRequest:
     moments: Annotated[int, Option(
         "How many pictures the teacher draws to learn from.", bounds=(60, 480, 1), **_TEACHER,
     )] = 240
-    stitching: Annotated[bool, _here("stitching")] = Options.stitching
-    retarget_eyes: Annotated[bool, _here("retarget_eyes")] = Options.retarget_eyes
-    retarget_lips: Annotated[bool, _here("retarget_lips")] = Options.retarget_lips
-    backend: Annotated[str, _here("backend")] = Options.backend
-    precision: Annotated[Precision, _here("precision")] = Options.precision
-    face_model: Annotated[Path | None, _here("face_model")] = Options.face_model
+    stitching: Annotated[bool, lent("stitching", TRAIN)] = Options.stitching
+    retarget_eyes: Annotated[bool, lent("retarget_eyes", TRAIN)] = Options.retarget_eyes
+    retarget_lips: Annotated[bool, lent("retarget_lips", TRAIN)] = Options.retarget_lips
+    backend: Annotated[str, lent("backend", TRAIN)] = Options.backend
+    precision: Annotated[Precision, lent("precision", TRAIN)] = Options.precision
+    face_model: Annotated[Path | None, lent("face_model", TRAIN)] = Options.face_model
     # fmt: on
 
     def __post_init__(self) -> None:

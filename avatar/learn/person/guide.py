@@ -22,6 +22,7 @@ from avatar.core.options import Options
 from avatar.core.stages import FrameSource, Tracker
 from avatar.core.terminal_keys import TerminalKeys
 from avatar.learn.person.watch import Watcher
+from avatar.sessions.guidance import Guidance
 from avatar.sessions.live import LiveSession
 from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.sinks.display import check_display
@@ -107,8 +108,9 @@ def guide(
         source=source,
         recorder=recorder,
         wrap_tracker=lambda tracker: ObservedTracker(tracker, lambda _, track: ends.see(track)),
-        overlay=lambda: capture.state.line,
-        own_keys={key: partial(capture.press, key) for key in "nr"},
+        guidance=Guidance(
+            lambda: capture.state.line, {key: partial(capture.press, key) for key in "nr"}
+        ),
     )
     ends.stop = live.stop
     with ExitStack() as meanwhile:

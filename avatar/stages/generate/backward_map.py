@@ -151,7 +151,7 @@ class BackwardMap:
         return (part for part in parts if part is not None), contour
 
     def _changed(self, source: Planes) -> NDArray[Any]:
-        """Return 255 in the cells that change, uint8 (h, w); mends pinholes of ``source``."""
+        """Return 255 in the cells that change, uint8 (h, w); closes pinholes of ``source``."""
         import cv2
 
         off = [cv2.absdiff(*planes) for planes in zip(source, self._still_px, strict=True)]
@@ -177,11 +177,13 @@ class BackwardMap:
         step = self._step
         size = ((c1 - c0) * step, (r1 - r0) * step)
         at_x, at_y = int(self._origin[0]) + c0 * step, int(self._origin[1]) + r0 * step
-        # Bands meet where their cells do: what lies beyond is the neighbour's.
-        rows = (self._row_px(first), self._row_px(last))
-        x0, y0 = max(at_x, self._limits[0]), max(at_y, self._limits[1], rows[0])
-        x1 = min(at_x + size[0], self._limits[2])
-        y1 = min(at_y + size[1], self._limits[3], rows[1])
+        # Bands meet where their cells do: what lies beyond is the neighbour's. And beyond the
+        # outermost cells' centres refining has nothing to go towards: it would stand still there,
+        # and draw a rim of displaced pixels.
+        rows, rim = (self._row_px(first), self._row_px(last)), (step + 1) // 2
+        x0, y0 = max(at_x + rim, self._limits[0]), max(at_y + rim, self._limits[1], rows[0])
+        x1 = min(at_x + size[0] - rim, self._limits[2])
+        y1 = min(at_y + size[1] - rim, self._limits[3], rows[1])
         if x1 <= x0 or y1 <= y0:
             return None
         fine_x, fine_y = (

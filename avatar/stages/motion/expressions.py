@@ -84,6 +84,18 @@ class Look:
     y: float = 0.0
     zoom: float = 1.0
 
+    def weaker(self, share: float) -> Look:
+        """Return ``share`` of it, 0 to 1: from the photograph as it is to the whole."""
+        return Look(
+            {name: score * share for name, score in self.scores.items()},
+            self.yaw_deg * share,
+            self.pitch_deg * share,
+            self.roll_deg * share,
+            self.x * share,
+            self.y * share,
+            1 + (self.zoom - 1) * share,
+        )
+
 
 class ExpressionBasis:
     """The expressions on one shape.

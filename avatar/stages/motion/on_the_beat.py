@@ -94,7 +94,7 @@ class Performer:
         look = self._choreography.look(beat, face)
         if self._phase != "alternate" or len(self._faces) < 2:
             return look
-        return _weaker(look, _turn(beat, face, len(self._faces)))
+        return look.weaker(_turn(beat, face, len(self._faces)))
 
 
 def _turn(beat: float, face: int, faces: int) -> float:
@@ -104,15 +104,3 @@ def _turn(beat: float, face: int, faces: int) -> float:
     goes = min(max((_TURN_BEATS - at) / _COMING, 0.0), 1.0)
     comes = max(1 - (faces * _TURN_BEATS - at) / _COMING, 0.0)
     return eased(max(goes, comes))
-
-
-def _weaker(look: Look, share: float) -> Look:
-    return Look(
-        {name: score * share for name, score in look.scores.items()},
-        look.yaw_deg * share,
-        look.pitch_deg * share,
-        look.roll_deg * share,
-        look.x * share,
-        look.y * share,
-        1 + (look.zoom - 1) * share,
-    )

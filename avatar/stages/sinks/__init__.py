@@ -219,7 +219,7 @@ def _unknown(spec: str, kind: str) -> str:
 
 
 def _shown(spec: str) -> str:
-    """Return what a message may repeat of an output that there is not.
+    """Return what a message may repeat of an unknown output.
 
     An address may lack its scheme, and what looks like a path then ends in a key.
     """

@@ -72,10 +72,16 @@ class LoopWriter:
         self._count += 1
 
     def close(self, *, cut: bool = False) -> None:
-        """Write the loop; one that was ``cut`` ends there. A second call does nothing."""
+        """Write the loop; a second call does nothing.
+
+        One that was ``cut`` ends there, and lies beside an older one, which stays: ``path`` says
+        where.
+        """
         kept, self._kept = self._kept, []
         if not kept:
             return
+        if cut and self.path.exists():
+            self.path = self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
         gif = self.path.suffix.lower() == ".gif"
         data = self._gif(kept) if gif else self._webp(kept)
         try:

@@ -81,6 +81,22 @@ def draw(generator: PortraitGenerator, moved: Motion) -> UInt8Image:
     return generator.generate(moved).image
 
 
+@pytest.mark.parametrize("size_px", [(512, 512), (1280, 720)])
+@pytest.mark.parametrize("moved", [motion(closure=0.5), motion(jaw=0.2)], ids=["lids", "jaw"])
+def test_around_what_moves_there_is_no_rim(
+    portrait: UInt8Image, portrait_face: Face, size_px: tuple[int, int], moved: Motion
+) -> None:
+    """Where a head keeps still the map is drawn for a box: its border must not be seen."""
+    with PortraitGenerator(portrait, portrait_face, "portrait", size_px) as made:
+        rest = made.generate(motion()).image.astype(np.int16)
+        other = made.generate(moved).image.astype(np.int16)
+    changed = np.abs(other - rest).max(axis=-1) > 2
+    rows, columns = changed.any(axis=1).nonzero()[0], changed.any(axis=0).nonzero()[0]
+    box = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    edges = [box[0], box[1], box[-1], box[-2], box[:, 0], box[:, 1], box[:, -1], box[:, -2]]
+    assert max(float(edge.mean()) for edge in edges) < 0.4
+
+
 def test_at_rest_the_photograph_is_unchanged_but_for_the_eyes(
     generator: PortraitGenerator,
 ) -> None:

@@ -67,6 +67,15 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path: Path, name: str) -> Non
     assert write(tmp_path / name).read_bytes() == write(tmp_path / "b" / name).read_bytes()
 
 
+def test_one_that_was_cut_leaves_the_old_one(tmp_path: Path) -> None:
+    old = write(tmp_path / "a.gif").read_bytes()
+    with LoopWriter(tmp_path / "a.gif", FPS, TAGS, "") as loop:
+        loop.write_rgb(picture(0))
+        loop.close(cut=True)
+    assert (tmp_path / "a.gif").read_bytes() == old
+    assert loop.path == tmp_path / "a.part.gif" and loop.path.exists()
+
+
 def test_large_pictures_become_small_enough_for_a_chat(tmp_path: Path) -> None:
     with LoopWriter(tmp_path / "a.gif", FPS, TAGS, "") as loop:
         loop.write_rgb(np.zeros((1280, 720, 3), np.uint8))
