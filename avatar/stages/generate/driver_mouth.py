@@ -31,7 +31,7 @@ _BRIGHT, _GLOSS = np.float32(1.03), np.float32(0.4)
 _MARGIN, _CORNERS = np.float32(0.03), 0.06
 _COUNT = len(INNER_LIPS)
 # Beyond the ring its edge's colours go on for so many pixels: a mask's soft edge lies there.
-_SKIRT_PX = np.float32(4)
+_SKIRT_PX = np.float32(6)
 
 
 def _with_skirt() -> NDArray[np.int32]:
