@@ -56,9 +56,13 @@ class Gallery:
             fault = words_of(error)
         return {"name": name, "label": name, "stored": True, "fault": fault}
 
+    def knows(self, name: str) -> bool:
+        """Return whether an avatar is one of those shown."""
+        return name in {entry["name"] for entry in self.list()}
+
     def check_known(self, name: str) -> str:
         """Return ``name`` if it is one of those shown: a page opens no other files."""
-        if name not in {entry["name"] for entry in self.list()}:
+        if not self.knows(name):
             raise UsageError(f"expected one of the avatars shown, found {name!r}")
         return name
 

@@ -14,6 +14,7 @@ import numpy as np
 from avatar import __version__
 from avatar.app.studio.calibration import PageCalibration
 from avatar.app.studio.gallery import Gallery
+from avatar.app.studio.kept import KeptChoices
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
 from avatar.app.studio.watched import OpenPages, PageTeller
@@ -50,7 +51,8 @@ class Studio:
     """What ``avatar.web.control.Control`` asks for, over one ``LiveSession`` at a time.
 
     ``config``: what the program was started with; its outputs are not looked at. ``log``: told
-    what the pages are told. ``session``: what makes sessions, for measurements.
+    what the pages are told. ``session``: what makes sessions, for measurements. ``given``: the
+    options that the program was started with; what was chosen last time holds for the others.
     ``is_reached_from_beyond``: other machines reach the page (``--listen``).
     """
 
@@ -63,9 +65,10 @@ class Studio:
         log: Callable[[str], None],
         clock: Clock | None = None,
         session: Callable[..., LiveSession] = LiveSession,
+        given: frozenset[str] = frozenset(),
         is_reached_from_beyond: bool = False,
     ) -> None:
-        self._config = config
+        self._started_with = config
         self._clock = clock or MonotonicClock()
         self._audience, self._log, self._make_session = audience, log, session
         self.inbox = PageInbox(self._clock)
@@ -82,7 +85,10 @@ class Studio:
         self._stops = 0
         self._phase: Phase = "stopped"
         self._problem = ""
-        self._camera = config.camera
+        self._kept = KeptChoices(home.studio / "choices.json", self.say, given)
+        self._config = self._kept.applied(config, self._gallery.knows, profiles.names())
+        self._camera = self._kept.camera(config.camera)
+        self._outputs.want(self._kept.outputs)
         self._cameras: list[dict[str, Any]] = []
         self._source: SwitchedSource | None = None
         self._told_outputs: tuple[str, ...] = ()
@@ -124,6 +130,7 @@ class Studio:
             "outputs": self._outputs.describe(self._session),
             "calibration": self._calibration.describe(),
             "said": list(self._lines),
+            "chosen": not self._kept.is_empty,
         }
 
     def _look_for_cameras(self) -> None:
@@ -204,6 +211,7 @@ class Studio:
             "options": self._change_options,
             "output": self._switch_output,
             "calibrate": self._calibrate,
+            "reset": lambda _: self._reset(),
             "key": lambda given: self._press(_text(given, "key")),
         }
         if action == "stop":  # whatever else is being done
@@ -334,10 +342,12 @@ class Studio:
             self._source.change(self._make_source(camera, self._config))
             self._session.start_new_driver()
         self._camera = camera
+        self._kept.keep(camera=None if camera == self._started_with.camera else camera)
 
     def _use_avatar(self, avatar: str) -> None:
         config = replace(self._config, avatar=(self._gallery.check_known(avatar),))
         self._go_on_with(config)
+        self._kept.keep(avatar=avatar)
 
     def _remove_avatar(self, avatar: str) -> None:
         if avatar == self._config.avatar[0]:
@@ -352,6 +362,7 @@ class Studio:
 
     def _change_options(self, values: dict[str, Any]) -> None:
         self._go_on_with(changed(self._config, values))
+        self._kept.keep(options=values)
 
     def _go_on_with(self, config: Options) -> None:
         if config.mirror and config.profile is not None:
@@ -368,9 +379,20 @@ class Studio:
 
     def _switch_output(self, values: dict[str, Any]) -> None:
         address = values.get("address", "")
-        self._outputs.switch(
-            _text(values, "id"), values.get("on") is True, str(address), self._session
-        )
+        try:
+            self._outputs.switch(
+                _text(values, "id"), values.get("on") is True, str(address), self._session
+            )
+        finally:
+            self._kept.keep(outputs=self._outputs.wanted)
+
+    def _reset(self) -> None:
+        """Have everything as the program was started."""
+        if self._session is not None:
+            raise UsageError(Message("error.resetRunning", "press Stop first, then reset"))
+        self._kept.forget()
+        self._config, self._camera = self._started_with, self._started_with.camera
+        self._outputs.want([])
 
     def _calibrate(self, values: dict[str, Any]) -> None:
         if values.get("on") is not True:
@@ -396,10 +418,10 @@ class Studio:
         if key not in _KEYS:
             raise UsageError(f"the key {key!r} is not assigned")
         if key == "m":
-            self._go_on_with(replace(self._config, mirror=not self._config.mirror))
+            self._change_options({"mirror": not self._config.mirror})
         elif key == "l":
             at = CORNERS.index(self._config.label_corner) + 1
-            self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
+            self._change_options({"label_corner": CORNERS[at % len(CORNERS)]})
         elif self._session is not None:
             self._session.press(key)
             if key == "x":

@@ -9,6 +9,7 @@ import { apply, current, said, setLanguage, t } from "/static/i18n.js";
 import { Keys } from "/static/keys.js";
 import { Options } from "/static/options.js";
 import { Outputs } from "/static/outputs.js";
+import { Reset } from "/static/reset.js";
 import { Sending, Watching } from "/static/rtc.js";
 
 const $ = (id) => document.getElementById(id);
@@ -73,6 +74,7 @@ const parts = {
   gallery: new Gallery($("gallery"), $("add-status"), ask, showTrouble),
   options: new Options($("options"), ask),
   outputs: new Outputs($("outputs"), ask),
+  reset: new Reset($("reset"), ask),
 };
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
@@ -201,6 +203,7 @@ const draw = () => {
   parts.gallery.draw(state);
   parts.options.draw(state.options, now === "running");
   parts.outputs.draw(state.outputs);
+  parts.reset.draw(state);
   parts.calibration.draw(state, now === "running");
   parts.chart.draw();
 };
