@@ -161,8 +161,11 @@ class _Studio:
     async def thumbnail(self, request: Any) -> Any:
         from starlette.responses import Response
 
+        face = request.query_params.get("face", "")
+        number = int(face) if face.isdecimal() and len(face) < 4 else None
+        name = request.path_params["name"]
         async with self._drawing:
-            picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
+            picture = await asyncio.to_thread(self._control.thumbnail, name, number)
         return Response(picture, media_type="image/jpeg")
 
     async def live(self, socket: Any) -> None:

@@ -29,8 +29,11 @@ class Control(Protocol):
         """Store an uploaded photograph; return the avatar's name. Raises ``AvatarError``."""
         ...
 
-    def thumbnail(self, avatar: str) -> bytes:
-        """Return a small JPEG of an avatar's face. Raises ``AvatarError``."""
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
+        """Return a small JPEG of an avatar's face, or of face number ``face`` in its photograph.
+
+        Raises ``AvatarError``.
+        """
         ...
 
     def listen(

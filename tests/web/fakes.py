@@ -55,7 +55,7 @@ class FakeStudio:
         self.uploads.append((photo.read_bytes(), photo.suffix, name))
         return name or "photo"
 
-    def thumbnail(self, avatar: str) -> bytes:
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         if avatar != "me":
             raise UsageError(f"no avatar {avatar}")
         return b"\xff\xd8"

@@ -17,6 +17,7 @@ from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.kept import KeptChoices
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
+from avatar.app.studio.removed import RemovedAvatars
 from avatar.app.studio.watched import OpenPages, PageTeller
 from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock, MonotonicClock
@@ -77,6 +78,7 @@ class Studio:
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
+        self._removed = RemovedAvatars(home, self.say, self._tell_changed)
         self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
@@ -126,6 +128,7 @@ class Studio:
             "cameras": self._cameras,
             "avatar": self._config.avatar[0],
             "avatars": self._gallery.list(),
+            "removed": self._removed.names,
             "options": describe(self._config, self._profiles.names()),
             "outputs": self._outputs.describe(self._session),
             "calibration": self._calibration.describe(),
@@ -188,9 +191,9 @@ class Studio:
             self._told_outputs = found
             self._tell_changed()
 
-    def thumbnail(self, avatar: str) -> bytes:
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         """See ``Control``."""
-        return self._gallery.thumbnail(avatar)
+        return self._gallery.thumbnail(avatar, face)
 
     def add_avatar(self, photo: Path, name: str) -> str:
         """See ``Control``."""
@@ -208,6 +211,11 @@ class Studio:
             "look": lambda _: self._look_for_cameras(),
             "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
             "remove": lambda given: self._remove_avatar(_text(given, "avatar")),
+            "restore": lambda given: self._removed.restore(_text(given, "avatar")),
+            "rename": lambda given: self._rename_avatar(
+                _text(given, "avatar"), _text(given, "name")
+            ),
+            "face": lambda given: self._choose_face(_text(given, "avatar"), given.get("face")),
             "options": self._change_options,
             "output": self._switch_output,
             "calibrate": self._calibrate,
@@ -358,7 +366,21 @@ class Studio:
                     name=avatar,
                 )
             )
-        self._gallery.remove(avatar)
+        self._removed.remove(self._gallery.check_known(avatar))
+
+    def _rename_avatar(self, avatar: str, new: str) -> None:
+        new = self._gallery.rename(self._gallery.check_known(avatar), new)
+        if self._started_with.avatar == (avatar,):
+            self._started_with = replace(self._started_with, avatar=(new,))
+        if self._config.avatar[0] == avatar:
+            self._use_avatar(new)
+
+    def _choose_face(self, avatar: str, face: Any) -> None:
+        if type(face) is not int:
+            raise UsageError("expected the number of a face")
+        self._gallery.choose_face(self._gallery.check_known(avatar), face)
+        if self._session is not None and self._config.avatar[0] == avatar:
+            self._session.show_again()
 
     def _change_options(self, values: dict[str, Any]) -> None:
         self._go_on_with(changed(self._config, values))
@@ -432,6 +454,7 @@ class Studio:
         self.stop()
         with self._acting:
             self.stop()
+            self._removed.close()
 
 
 def _camera_id(camera: str) -> str:
