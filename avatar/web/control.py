@@ -36,6 +36,10 @@ class Control(Protocol):
         """
         ...
 
+    def recording(self, name: str) -> Path:
+        """Return where a finished recording lies. Raises ``AvatarError``."""
+        ...
+
     def listen(
         self, hear: Callable[[Event], None], *, pictures: Callable[[], bool]
     ) -> Callable[[], None]:

@@ -220,6 +220,22 @@ def test_thumbnails_are_pictures(site: Site) -> None:
     assert site.ask("GET", "/api/avatars/..%2f..%2fetc%2fpasswd")[0] == 400
 
 
+def test_a_recording_is_seen_or_kept_and_nothing_else_is_sent(site: Site, tmp_path: Path) -> None:
+    film = tmp_path / "avatar 1.mp4"
+    film.write_bytes(bytes(range(256)))
+    site.studio.recordings["avatar 1.mp4"] = film
+    status, headers, body = site.ask("GET", "/api/recordings/avatar%201.mp4")
+    assert (status, headers["content-type"], body) == (200, "video/mp4", film.read_bytes())
+    assert headers["content-disposition"].startswith("inline")
+    status, headers, _ = site.ask("GET", "/api/recordings/avatar%201.mp4?download")
+    assert headers["content-disposition"].startswith("attachment")
+    status, _, body = site.ask("GET", "/api/recordings/avatar%201.mp4", Range="bytes=10-19")
+    assert (status, body) == (206, film.read_bytes()[10:20]), "players go to and fro in it"
+    assert site.ask("GET", "/api/recordings/..%2fview-token")[0] in (400, 404)
+    assert site.ask("GET", "/api/recordings/view-token")[0] == 400
+    assert site.ask("GET", "/api/recordings/avatar%201.mp4", Cookie="")[0] == 401
+
+
 def live(site: Site, **headers: str) -> Any:
     from websockets.asyncio.client import connect
 

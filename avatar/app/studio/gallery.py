@@ -15,6 +15,7 @@ from avatar.library.avatars import AvatarStore, check_name
 from avatar.stages.generate.photo import BUILTIN
 from avatar.stages.generate.picture_file import SENT_FORMATS, check_picture
 
+
 class Gallery:
     """Avatars by the word that ``--avatar`` knows them by.
 
@@ -35,8 +36,12 @@ class Gallery:
         words = [*(word for word in self._named if word not in stored and word != BUILTIN), BUILTIN]
         return [self._entry(name) for name in stored] + [
             {
-                "name": word, "label": Path(word).stem, "stored": False, "fault": None,
-                "faces": 1, "face": 1,
+                "name": word,
+                "label": Path(word).stem,
+                "stored": False,
+                "fault": None,
+                "faces": 1,
+                "face": 1,
             }
             for word in words
         ]

@@ -15,10 +15,12 @@ from avatar import __version__
 from avatar.app.studio.calibration import PageCalibration
 from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.kept import KeptChoices
+from avatar.app.studio.microphones import Microphones
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
+from avatar.app.studio.recordings import Recordings
 from avatar.app.studio.removed import RemovedAvatars
-from avatar.app.studio.watched import OpenPages, PageTeller
+from avatar.app.studio.watched import CameraWatch, OpenPages, PageTeller
 from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
@@ -74,12 +76,15 @@ class Studio:
         self._audience, self._log, self._make_session = audience, log, session
         self.inbox = PageInbox(self._clock)
         self._pages = OpenPages()
+        self._watch = CameraWatch(self._clock)
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
         self._removed = RemovedAvatars(home, self.say, self._tell_changed)
         self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
+        self._recordings = Recordings(home.films, is_reached_from_beyond=is_reached_from_beyond)
+        self._microphones = Microphones()
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
         # Held for a moment, while a session comes into being: stopping must not wait for more.
@@ -129,12 +134,23 @@ class Studio:
             "avatar": self._config.avatar[0],
             "avatars": self._gallery.list(),
             "removed": self._removed.names,
-            "options": describe(self._config, self._profiles.names()),
+            "options": describe(
+                self._config, self._profiles.names(), self._microphones.names(self._config.mic)
+            ),
             "outputs": self._outputs.describe(self._session),
+            "sound": self._config.mic is not None,
+            "recordings": self._recordings.newest(),
+            "shows_folders": self._recordings.can_show,
             "calibration": self._calibration.describe(),
             "said": list(self._lines),
             "chosen": not self._kept.is_empty,
         }
+
+    def _look_for(self, what: object) -> None:
+        if what == "microphones":
+            self._microphones.look()
+        else:
+            self._look_for_cameras()
 
     def _look_for_cameras(self) -> None:
         from avatar.stages.sources.devices import list_cameras
@@ -174,6 +190,7 @@ class Studio:
         stages = ("capture", "track", "retarget", "generate", "label", f"sink {sink}")
         return {
             "running": True,
+            "camera": self._watch.feed(self.inbox.is_fed if self._camera == PAGE_CAMERA else None),
             "fps": _rate(recorder, sink),
             "p50": _percentile(delays, 50),
             "p95": _percentile(delays, 95),
@@ -195,6 +212,10 @@ class Studio:
         """See ``Control``."""
         return self._gallery.thumbnail(avatar, face)
 
+    def recording(self, name: str) -> Path:
+        """See ``Control``."""
+        return self._recordings.path(name)
+
     def add_avatar(self, photo: Path, name: str) -> str:
         """See ``Control``."""
         added = self._gallery.add(photo, name)
@@ -205,10 +226,11 @@ class Studio:
 
     def act(self, action: str, values: dict[str, Any]) -> None:
         """See ``Control``."""
-        actions: dict[str, Callable[[dict[str, Any]], None]] = {
+        actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "start": lambda _: self.start(),
             "camera": lambda given: self._use_camera(_text(given, "camera")),
-            "look": lambda _: self._look_for_cameras(),
+            "look": lambda given: self._look_for(given.get("what")),
+            "show": lambda given: self._recordings.show(_text(given, "recording")),
             "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
             "remove": lambda given: self._remove_avatar(_text(given, "avatar")),
             "restore": lambda given: self._removed.restore(_text(given, "avatar")),
@@ -279,6 +301,7 @@ class Studio:
 
     def _new_session(self) -> LiveSession:
         config = replace(self._config, out=("none",))
+        self._watch.begin()
         self._source = SwitchedSource(self._make_source(self._camera, config))
         return self._make_session(
             config,
@@ -299,6 +322,7 @@ class Studio:
         tell = PageTeller(self._pages, self._clock)
 
         def told(frame: CameraFrame, track: FaceTrack) -> None:
+            self._watch.see(track)
             self._calibration.see(track)
             tell(frame, track)
 
@@ -349,6 +373,7 @@ class Studio:
         if self._source is not None and self._session is not None:
             self._source.change(self._make_source(camera, self._config))
             self._session.start_new_driver()
+            self._watch.begin()
         self._camera = camera
         self._kept.keep(camera=None if camera == self._started_with.camera else camera)
 
@@ -441,13 +466,20 @@ class Studio:
             raise UsageError(f"the key {key!r} is not assigned")
         if key == "m":
             self._change_options({"mirror": not self._config.mirror})
+            self.say(
+                Message("said.mirrorOn", "mirror: on")
+                if self._config.mirror
+                else Message("said.mirrorOff", "mirror: off")
+            )
         elif key == "l":
             at = CORNERS.index(self._config.label_corner) + 1
             self._change_options({"label_corner": CORNERS[at % len(CORNERS)]})
-        elif self._session is not None:
+        elif self._session is None:
+            raise UsageError(Message("error.keyStopped", "press Start first"))
+        else:
             self._session.press(key)
             if key == "x":
-                self.say(Message("said.referenceTaken", "reference: your face as it is now"))
+                self.say(_reference_words(self._watch.sees_face))
 
     def close(self) -> None:
         """End everything; for the program's end."""
@@ -455,6 +487,15 @@ class Studio:
         with self._acting:
             self.stop()
             self._removed.close()
+
+
+def _reference_words(sees_face: bool) -> Message:
+    if sees_face:
+        return Message("said.referenceTaken", "reference: your face as it is now")
+    return Message(
+        "said.referenceAwaited",
+        "reference: your face is not seen at present; it is taken as soon as it is",
+    )
 
 
 def _camera_id(camera: str) -> str:

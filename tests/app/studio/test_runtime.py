@@ -93,8 +93,12 @@ def test_before_it_starts_everything_can_be_seen_and_chosen(bench: Bench) -> Non
     assert {"page", "demo"} <= {camera["id"] for camera in state["cameras"]}
     assert state["avatars"] == [
         {
-            "name": "builtin", "label": "builtin", "stored": False, "fault": None,
-            "faces": 1, "face": 1,
+            "name": "builtin",
+            "label": "builtin",
+            "stored": False,
+            "fault": None,
+            "faces": 1,
+            "face": 1,
         }
     ]
     assert [output["state"] for output in state["outputs"]] == ["off"] * 4
