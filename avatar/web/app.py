@@ -158,7 +158,8 @@ class _Studio:
                     file.write(part)
             async with self._decoding:
                 stored = await asyncio.to_thread(self._control.add_avatar, path, name)
-        return JSONResponse({"name": stored})
+                faces = await asyncio.to_thread(self._control.faces_of, stored)
+        return JSONResponse({"name": stored, "faces": faces})
 
     async def thumbnail(self, request: Any) -> Any:
         from starlette.responses import Response

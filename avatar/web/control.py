@@ -29,6 +29,10 @@ class Control(Protocol):
         """Store an uploaded photograph; return the avatar's name. Raises ``AvatarError``."""
         ...
 
+    def faces_of(self, avatar: str) -> int:
+        """Return how many faces an avatar's photograph has. Raises ``AvatarError``."""
+        ...
+
     def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         """Return a small JPEG of an avatar's face, or of face number ``face`` in its photograph.
 

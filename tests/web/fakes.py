@@ -56,6 +56,9 @@ class FakeStudio:
         self.uploads.append((photo.read_bytes(), photo.suffix, name))
         return name or "photo"
 
+    def faces_of(self, avatar: str) -> int:
+        return 1
+
     def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         if avatar != "me":
             raise UsageError(f"no avatar {avatar}")

@@ -181,7 +181,7 @@ def test_a_photograph_arrives_whole(site: Site) -> None:
     status, _, answer = site.ask(
         "POST", "/api/avatars?name=Me%20too", data, Content_Type="image/jpeg"
     )
-    assert (status, json.loads(answer)) == (200, {"name": "Me too"})
+    assert (status, json.loads(answer)) == (200, {"name": "Me too", "faces": 1})
     assert site.studio.uploads == [(data, ".jpg", "Me too")]
 
 

@@ -115,6 +115,10 @@ class Gallery:
             face_model=self._face_model, home=self._home, say=self._say,
         )  # fmt: skip
 
+    def faces_of(self, name: str) -> int:
+        """Return how many faces an avatar's photograph has, one of which moves."""
+        return next(int(entry["faces"]) for entry in self.list() if entry["name"] == name)
+
     def thumbnail(self, name: str, face: int | None = None) -> bytes:
         """Return a JPEG of the avatar's face, or of face number ``face`` in its photograph."""
         self.check_known(name)

@@ -212,6 +212,10 @@ class Studio:
         """See ``Control``."""
         return self._gallery.thumbnail(avatar, face)
 
+    def faces_of(self, avatar: str) -> int:
+        """See ``Control``."""
+        return self._gallery.faces_of(avatar)
+
     def recording(self, name: str) -> Path:
         """See ``Control``."""
         return self._recordings.path(name)

@@ -1,6 +1,6 @@
 // Photographs that are added: by the button, or dropped anywhere; how far they have come.
 import { Trouble, upload } from "/static/api.js";
-import { said } from "/static/i18n.js";
+import { said, t } from "/static/i18n.js";
 
 const KINDS = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"];
 // Browsers do not know every kind by its name.
@@ -10,9 +10,11 @@ const MOST_BYTES = 25_000_000;
 export class Adding {
   #said = "";
 
-  // `taken`: called with the name of the last one added; `trouble`: with all errors at the end.
-  constructor(taken, trouble) {
+  // `taken`: called with the name of the last one added; `edit`: with one whose face is to be
+  // chosen; `trouble`: with all errors at the end.
+  constructor({ taken, edit, trouble }) {
     this.taken = taken;
+    this.edit = edit;
     this.trouble = trouble;
     this.status = document.getElementById("add-status");
     this.bar = document.getElementById("add-progress");
@@ -26,6 +28,15 @@ export class Adding {
   #say(message) {
     this.#said = message;
     this.status.textContent = said(message);
+    if (message.key === "addedOneOf") this.status.append(" ", this.#chooser(message.values.name));
+  }
+
+  #chooser(name) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = t("chooseFace");
+    button.addEventListener("click", () => this.edit(name));
+    return button;
   }
 
   #listen() {
@@ -75,7 +86,8 @@ export class Adding {
     const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
     const name = stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo";
     const stored = await upload(file, kind, name, (share) => this.#progress(file.name, share));
-    this.#say({ key: "added", values: { name: stored.name } });
+    const { name: kept, faces } = stored;
+    this.#say(faces > 1 ? { key: "addedOneOf", values: { name: kept, faces } } : { key: "added", values: { name: kept } });
     return stored.name;
   }
 

@@ -9,8 +9,8 @@ export class AvatarDialog {
   #avatar = null;
   #opener = "";
 
-  // `removed`: called with the name of one that was removed.
-  constructor(removed) {
+  // `removed`: called with the name of one that was removed; `closed`: of one that was not.
+  constructor({ removed, closed }) {
     this.dialog = $("avatar-dialog");
     $("avatar-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -19,12 +19,14 @@ export class AvatarDialog {
     });
     $("avatar-remove").addEventListener("click", () => {
       const { name } = this.#avatar;
-      this.#do("remove", { avatar: name }, () => removed(name));
+      this.#do("remove", { avatar: name }, () => {
+        this.#opener = "";
+        removed(name);
+      });
     });
     $("avatar-close").addEventListener("click", () => this.dialog.close());
-    // The tile that it was opened from was drawn again.
     this.dialog.addEventListener("close", () => {
-      requestAnimationFrame(() => document.querySelector(`[data-edit="${CSS.escape(this.#opener)}"]`)?.focus());
+      if (this.#opener) closed(this.#opener);
     });
   }
 
@@ -34,19 +36,33 @@ export class AvatarDialog {
     $("avatar-dialog-title").textContent = avatar.label;
     $("avatar-name").value = avatar.name;
     $("avatar-trouble").textContent = "";
-    $("avatar-remove").disabled = isShown;
-    $("avatar-shown").hidden = !isShown;
     $("avatar-faces").hidden = avatar.faces < 2;
     $("avatar-faces-list").replaceChildren(
       ...(avatar.faces < 2 ? [] : Array.from({ length: avatar.faces }, (_, at) => this.#face(at + 1))),
     );
+    this.#show(isShown);
     this.dialog.showModal();
+  }
+
+  // Show what has changed of the avatar since.
+  follow({ avatars, avatar: shown }) {
+    const avatar = this.dialog.open && avatars.find(({ name }) => name === this.#avatar.name);
+    if (!avatar) return;
+    this.#avatar = avatar;
+    this.#show(avatar.name === shown);
+  }
+
+  #show(isShown) {
+    $("avatar-remove").disabled = isShown;
+    $("avatar-shown").hidden = !isShown;
+    [...$("avatar-faces-list").children].forEach((button, at) => {
+      button.setAttribute("aria-pressed", String(at + 1 === this.#avatar.face));
+    });
   }
 
   #face(number) {
     const button = document.createElement("button");
     button.type = "button";
-    button.setAttribute("aria-pressed", String(number === this.#avatar.face));
     const picture = document.createElement("img");
     picture.alt = t("faceNumber", { number });
     picture.src = `/api/avatars/${encodeURIComponent(this.#avatar.name)}?face=${number}`;

@@ -6,13 +6,16 @@ import { Undo } from "/static/undo.js";
 export class Gallery {
   #drawn = "";
   #state = null;
+  #awaited = "";
 
   constructor(list, ask, notice) {
     this.list = list;
     this.ask = ask;
     this.notice = notice;
     this.undo = new Undo(document.getElementById("removed"), ask);
-    this.dialog = new AvatarDialog((name) => this.undo.await(name));
+    this.dialog = new AvatarDialog({
+      removed: (name) => this.undo.await(name), closed: (name) => this.#focusOn(name),
+    });
   }
 
   forget() {
@@ -30,6 +33,15 @@ export class Gallery {
       radio.checked = radio.value === state.avatar;
     }
     this.undo.draw(state);
+    this.dialog.follow(state);
+    if (this.#awaited) this.#focusOn(this.#awaited);
+  }
+
+  // The focus goes on at an avatar, which may be drawn only when the program has told of it.
+  #focusOn(name) {
+    const button = this.list.querySelector(`[data-edit="${CSS.escape(name)}"]`);
+    this.#awaited = button ? "" : name;
+    button?.focus();
   }
 
   // Show avatar number `at`, from 0; round and round where `at` is beyond the end.
@@ -42,6 +54,12 @@ export class Gallery {
   step(by) {
     const usable = this.#state?.avatars.filter(({ fault }) => !fault) ?? [];
     this.choose(usable.findIndex(({ name }) => name === this.#state.avatar) + by, true);
+  }
+
+  // Open what can be done with a stored avatar.
+  edit(name) {
+    const avatar = this.#state?.avatars.find((one) => one.name === name && one.stored);
+    if (avatar) this.dialog.open(avatar, name === this.#state.avatar);
   }
 
   async take(name) {
@@ -85,7 +103,7 @@ export class Gallery {
     button.setAttribute("aria-label", button.title);
     button.setAttribute("aria-haspopup", "dialog");
     button.textContent = "⋯";
-    button.addEventListener("click", () => this.dialog.open(avatar, avatar.name === this.#state.avatar));
+    button.addEventListener("click", () => this.edit(avatar.name));
     return button;
   }
 }

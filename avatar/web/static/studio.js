@@ -30,8 +30,9 @@ let cameraWords = "";
 // What comes from the camera: see `Studio.figures`.
 let cameraFeed = null;
 
-// What the program says so soon after a key is its answer.
-const ANSWER_WITHIN_MS = 2500;
+// What the program says while it does what a key stands for, or so soon after, is its answer.
+const ANSWER_WITHIN_MS = 1500;
+let pressed = 0;
 let answered = 0;
 
 const banner = new Banner($("trouble"));
@@ -49,7 +50,7 @@ const showTrouble = (error) => {
 // Ask the program; while it works the button cannot be pressed again.
 const ask = async (action, values, button) => {
   banner.hide();
-  if (action === "key") answered = performance.now() + ANSWER_WITHIN_MS;
+  pressed += action === "key";
   button?.setAttribute("aria-busy", "true");
   try {
     await act(action, values);
@@ -59,6 +60,10 @@ const ask = async (action, values, button) => {
     return false;
   } finally {
     button?.removeAttribute("aria-busy");
+    if (action === "key") {
+      pressed -= 1;
+      answered = performance.now() + ANSWER_WITHIN_MS;
+    }
   }
 };
 
@@ -83,7 +88,9 @@ const parts = {
   recordings: new Recordings($("recordings"), ask),
   reset: new Reset($("reset"), ask),
 };
-parts.adding = new Adding((name) => parts.gallery.take(name), showTrouble);
+parts.adding = new Adding({
+  taken: (name) => parts.gallery.take(name), edit: (name) => parts.gallery.edit(name), trouble: showTrouble,
+});
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
   if (error.cause === "token") showTrouble(error);
@@ -246,7 +253,7 @@ const hear = (message) => {
   if (message instanceof ArrayBuffer) return parts.driver.hear(message);
   if (message.type === "figures") return hearFigures(message);
   if (message.type === "said") {
-    if (performance.now() < answered) notice.say(message.line);
+    if (pressed || performance.now() < answered) notice.say(message.line);
     $("said").append(item(message.line));
     while ($("said").children.length > 40) $("said").firstChild.remove();
     return showNewest();

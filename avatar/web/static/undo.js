@@ -20,8 +20,11 @@ export class Undo {
     const drawn = JSON.stringify([removed, current()]);
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
+    const hadFocus = this.place.contains(document.activeElement);
     this.place.replaceChildren(...removed.map((name) => this.#line(name)));
     this.#focus();
+    // Where the button has gone under somebody's fingers, they go on at the avatars.
+    if (hadFocus && document.activeElement === document.body) document.querySelector("#gallery input:checked")?.focus();
   }
 
   #line(name) {
