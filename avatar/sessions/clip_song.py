@@ -107,3 +107,35 @@ def _whole_turns(beats: BeatGrid, choreography: Choreography, heard_s: float) ->
     turns = max(1, round((beats.beat_at(_USUAL_S) - begins) / choreography.beats))
     ends = [beats.time_of(begins + n * choreography.beats) for n in range(turns, 0, -1)]
     return next((end for end in ends if end <= heard_s), min(heard_s, _USUAL_S))
+
+
+@dataclass(frozen=True, eq=False)
+class SongPicture:
+    """A song as it is drawn: what is heard from the clip's start on.
+
+    ``peaks``: float32 (n,), how loud each part of it is, 0 to 1. ``beats_s`` and ``bars_s``: when
+    beats and bars begin, seconds. ``clip_s``: where the clip ends.
+    """
+
+    peaks: Float32
+    beats_s: Float32
+    bars_s: Float32
+    bpm: float
+    heard_s: float
+    clip_s: float
+
+
+def song_picture(request: ClipRequest, choreography: Choreography, parts: int) -> SongPicture:
+    """Return a song in so many ``parts``, with its beats. Raises ``UsageError``."""
+    heard = hear(request)
+    heard_s = len(heard.sound) / SOUND_HZ
+    clip_s = heard_s
+    if request.end is None:
+        clip_s = min(heard_s, _whole_turns(heard.beats, choreography, heard_s))
+    loud = np.abs(heard.sound).max(axis=1)
+    edges = np.linspace(0, len(loud), parts + 1).astype(int)[:-1]
+    peaks = np.maximum.reduceat(loud, edges) / max(float(loud.max()), 1e-6)
+    times = heard.found.times_s
+    bars = times[heard.found.downbeats]
+    inside = [kept[(kept >= 0) & (kept < heard_s)] for kept in (times, bars)]
+    return SongPicture(peaks.astype(np.float32), inside[0], inside[1], heard.bpm, heard_s, clip_s)

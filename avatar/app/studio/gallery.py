@@ -14,7 +14,7 @@ from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message, words_of
 from avatar.core.pictures import jpeg
-from avatar.library.avatars import AvatarStore, check_name
+from avatar.library.avatars import RECORD, AvatarStore, check_name
 from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import open_avatar
 from avatar.stages.generate.photo import BUILTIN
@@ -58,9 +58,22 @@ class Gallery:
 
     def check_known(self, name: str) -> str:
         """Return ``name`` if it is one of those shown: a page opens no other files."""
-        if name not in {entry["name"] for entry in self.list()}:
+        if name not in {*self._store.names(), *self._named, BUILTIN}:
             raise UsageError(f"expected one of the avatars shown, found {name!r}")
         return name
+
+    def key(self, name: str) -> str:
+        """Return what changes when another photograph is kept under ``name``; quick."""
+        self.check_known(name)
+        try:
+            return f"{name}:{(self._store.root / name / RECORD).stat().st_mtime_ns}"
+        except OSError:  # it is not stored
+            return name
+
+    def photo(self, name: str) -> Path:
+        """Return the file of an avatar's photograph; of one that is not stored, its word."""
+        self.check_known(name)
+        return self._store.read(name).photo if self._store.find(name) == name else Path(name)
 
     def add(self, photo: Path, name: str) -> str:
         """Store an uploaded photograph under a free name near ``name``; return that name.

@@ -17,7 +17,8 @@ const answered = async (request) => {
   }
   if (response.status === 401) throw new Trouble("", { cause: "token" });
   const type = response.headers.get("content-type") ?? "";
-  const body = type.startsWith("application/json") ? await response.json() : await response.text();
+  const body = type.startsWith("application/json") ? await response.json()
+    : type.startsWith("image/") ? await response.blob() : await response.text();
   if (!response.ok) throw new Trouble(body.error ?? String(body));
   return body;
 };
@@ -31,8 +32,8 @@ export const post = (path, values = {}) =>
 
 export const act = (action, values) => post(`/api/act/${action}`, values);
 
-export const upload = (file, kind, name) =>
-  answered(fetch(`/api/avatars?${new URLSearchParams({ name })}`, {
+export const upload = (file, kind, name, path = "/api/avatars") =>
+  answered(fetch(`${path}?${new URLSearchParams({ name })}`, {
     method: "POST",
     headers: { "content-type": kind },
     body: file,

@@ -7,6 +7,26 @@ const KINDS = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/hei
 const BY_NAME = { avif: "image/avif", heic: "image/heic", heif: "image/heif", jfif: "image/jpeg" };
 const MOST_BYTES = 25_000_000;
 
+// Returns what a photograph says it is; throws `Trouble` for what cannot be one.
+export const kindOf = (file) => {
+  const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
+  if (!KINDS.includes(kind)) throw new Trouble({ key: "notPhoto", values: { name: file.name } });
+  const size = Math.ceil(file.size / 1e6);
+  if (file.size > MOST_BYTES) throw new Trouble({ key: "tooLarge", values: { name: file.name, size } });
+  return kind;
+};
+
+// Adds a photograph as an avatar; returns the name under which it is kept.
+export const addPhoto = async (file, say) => {
+  const kind = kindOf(file);
+  say({ key: "adding", values: { name: file.name } });
+  // Names have letters, digits, spaces, - and _ alone.
+  const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
+  const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
+  say({ key: "added", values: { name } });
+  return name;
+};
+
 export class Gallery {
   #drawn = "";
   #said = "";
@@ -115,6 +135,7 @@ export class Gallery {
     addEventListener("drop", async (event) => {
       event.preventDefault();
       drop.classList.remove("over");
+      if (document.body.dataset.room !== "live") return;
       await this.#addAll([...event.dataTransfer.files]);
     });
   }
@@ -125,7 +146,7 @@ export class Gallery {
     let added = null;
     for (const file of files) {
       try {
-        added = await this.#add(file);
+        added = await addPhoto(file, (message) => this.#say(message));
       } catch (error) {
         errors.push(error);
       }
@@ -133,19 +154,5 @@ export class Gallery {
     if (added) await this.#take(added);
     else this.#say("");
     if (errors.length) this.trouble(errors);
-  }
-
-  // Returns the name under which it is kept.
-  async #add(file) {
-    const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
-    if (!KINDS.includes(kind)) throw new Trouble({ key: "notPhoto", values: { name: file.name } });
-    const size = Math.ceil(file.size / 1e6);
-    if (file.size > MOST_BYTES) throw new Trouble({ key: "tooLarge", values: { name: file.name, size } });
-    this.#say({ key: "adding", values: { name: file.name } });
-    // Names have letters, digits, spaces, - and _ alone.
-    const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
-    const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
-    this.#say({ key: "added", values: { name } });
-    return name;
   }
 }

@@ -9,6 +9,7 @@ import { apply, current, said, setLanguage, t } from "/static/i18n.js";
 import { Keys } from "/static/keys.js";
 import { Options } from "/static/options.js";
 import { Outputs } from "/static/outputs.js";
+import { Rooms } from "/static/rooms.js";
 import { Sending, Watching } from "/static/rtc.js";
 
 const $ = (id) => document.getElementById(id);
@@ -73,6 +74,7 @@ const parts = {
   gallery: new Gallery($("gallery"), $("add-status"), ask, showTrouble),
   options: new Options($("options"), ask),
   outputs: new Outputs($("outputs"), ask),
+  rooms: new Rooms(showTrouble, hideTrouble),
 };
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
@@ -203,6 +205,7 @@ const draw = () => {
   parts.outputs.draw(state.outputs);
   parts.calibration.draw(state, now === "running");
   parts.chart.draw();
+  parts.rooms.draw(state);
 };
 
 const drawLines = (lines) => {
