@@ -4,6 +4,8 @@ The public names load when they are first used, so that importing the package st
 
 - ``Driver``: every frame in order, deterministic; for programs and tests.
 - ``open_live``: the threaded loop from a camera to its sinks.
+- ``make_clip``: photographs that move to a song, as a film to share.
+- ``make_still``: a photograph with another expression.
 - ``Home``: whose avatars, profiles and caches those two use; ``Home.under(folder)`` for another's.
 - ``Machine``: what several of them in one process share.
 - ``AvatarError``: the root of everything this package raises on purpose.
@@ -21,13 +23,26 @@ if TYPE_CHECKING:
     from avatar.core.machine import Machine as Machine
     from avatar.sessions.driver import Driver as Driver
     from avatar.sessions.live import open_live as open_live
+    from avatar.sessions.sharing import make_clip as make_clip
+    from avatar.sessions.sharing import make_still as make_still
 
-__all__ = ["Driver", "open_live", "Home", "Machine", "AvatarError", "__version__"]
+__all__ = [
+    "Driver",
+    "open_live",
+    "make_clip",
+    "make_still",
+    "Home",
+    "Machine",
+    "AvatarError",
+    "__version__",
+]
 __version__ = "0.2.0"
 
 _LAZY = {
     "Driver": "avatar.sessions.driver",
     "open_live": "avatar.sessions.live",
+    "make_clip": "avatar.sessions.sharing",
+    "make_still": "avatar.sessions.sharing",
     "Home": "avatar.core.home",
     "Machine": "avatar.core.machine",
 }

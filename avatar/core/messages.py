@@ -10,6 +10,7 @@ are words that come from far below (a driver's, the system's).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 
@@ -38,6 +39,14 @@ class Message(str):
         """Return the line with other values in the place of some."""
         return type(self)(self.key, self._english, **(self.values | values))
 
+    @classmethod
+    def said_elsewhere(cls, said: Mapping[str, Any]) -> Self:
+        """Return a line that another process said, from what ``for_json`` made of it."""
+        self = super().__new__(cls, said["line"])
+        self.key, self.values = said["key"], dict(said["values"])
+        self._english = said["line"].replace("{", "{{").replace("}", "}}")
+        return self
+
     def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, Any]]:
         """Return what makes a copy: ``copy`` and ``pickle`` would pass the line alone."""
         return (self.key, self._english), self.values
@@ -47,6 +56,23 @@ def words_of(error: BaseException) -> str:
     """Return an error's words: a ``Message`` where it was raised with one."""
     first = error.args[0] if len(error.args) == 1 else None
     return first if isinstance(first, Message) else str(error)
+
+
+def as_shown(words: str, names: Mapping[str, str]) -> str:
+    """Return words as a page shows them.
+
+    What ends a sentence with options of the command line, a value called ``how``, is left out, and
+    files are called what the user calls them. ``names``: from a file's path to that.
+    """
+    if isinstance(words, Message):
+        values = {
+            name: as_shown(value, names) if isinstance(value, str) else value
+            for name, value in words.values.items()
+        }
+        return words.having(**(values | ({"how": ""} if "how" in values else {})))
+    for path, name in names.items():
+        words = words.replace(path, name)
+    return words
 
 
 def for_json(value: Any) -> Any:

@@ -426,8 +426,11 @@ def options_on(command: str | None, table: type = Options) -> tuple[str, ...]:
     return tuple(name for name, option in known if command is None or command in option.on)
 
 
-def takes_options(command: str | None = None) -> Callable[[F], F]:
-    """Return a decorator that shows the options in a signature, in place of its ``**options``."""
+def takes_options(command: str | None = None, table: type = Options) -> Callable[[F], F]:
+    """Return a decorator that shows the options in a signature, in place of its ``**options``.
+
+    Those of ``table`` that ``command`` has; without one all of them.
+    """
 
     def shown(function: F) -> F:
         signature = inspect.signature(function)
@@ -436,9 +439,9 @@ def takes_options(command: str | None = None) -> Callable[[F], F]:
         added = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY,
-                default=default_of(name), annotation=type_of(name),
+                default=default_of(name, table), annotation=type_of(name, table),
             )
-            for name in options_on(command) if name not in named
+            for name in options_on(command, table) if name not in named
         ]  # fmt: skip
         function.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
         return function

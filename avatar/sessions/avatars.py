@@ -17,7 +17,7 @@ from avatar.core.face.bounds import face_box, face_px
 from avatar.core.files import PICTURE_SUFFIXES, expanded, file_sha256, kind_of, pictures_in
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.core.home import Home
-from avatar.core.messages import Message
+from avatar.core.messages import Message, words_of
 from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
 from avatar.sessions.upright import AvatarPhoto as AvatarPhoto
@@ -88,12 +88,19 @@ def open_one(
     except PhotoError as error:
         if str(photo) in str(error):
             raise
-        raise PhotoError(f"{photo}: {error}") from None
+        named = Message(
+            "error.photoNamed", "{photo}: {reason}", photo=str(photo), reason=words_of(error)
+        )
+        raise PhotoError(named) from None
     if found.more:
         raise UsageError(
-            f"expected one photograph, found {1 + len(found.more)} of one person: {photo}. Name "
-            "the best of them"
-        )
+            Message(
+                "error.severalPhotos",
+                "expected one photograph, found {count} of one person: {photo}. Name the best of "
+                "them",
+                count=1 + len(found.more), photo=str(photo),
+            )
+        )  # fmt: skip
     return found
 
 

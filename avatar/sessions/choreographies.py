@@ -32,6 +32,10 @@ class ChoreographyStore:
             paths |= {path.stem: path for path in self.own.glob(f"*{SUFFIX}")}
         return {name: path for name, path in paths.items() if not name.startswith(".")}
 
+    def is_own(self, name: str) -> bool:
+        """Return whether a choreography is the user's."""
+        return self._paths().get(name, self.built_in).parent == self.own
+
     def path(self, name: str) -> Path:
         """Return the file of a choreography: a name, or a path. Raises ``UsageError``."""
         paths = self._paths()

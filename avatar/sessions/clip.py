@@ -6,9 +6,10 @@ import hashlib
 import tempfile
 import threading
 import wave
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -26,35 +27,54 @@ from avatar.sessions.avatars import open_one
 from avatar.sessions.cast import Cast, Grid, InPlace
 from avatar.sessions.choreographies import ChoreographyStore
 from avatar.sessions.clip_request import SIZES_PX, ClipRequest
+from avatar.sessions.clip_song import FPS, SOUND_HZ, Song, song_of
 from avatar.sessions.engines.portrait import default_mattes
 from avatar.sessions.film import INTERRUPTED, film_progress
 from avatar.stages.generate.group import GroupGenerator
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.stages.label import VisibleLabel, file_metadata, xmp_packet
-from avatar.stages.motion.choreography import Choreography
-from avatar.stages.motion.on_the_beat import BeatGrid, Performer
-from avatar.stages.music.beats import Beats, find_beats
-from avatar.stages.music.reading import read_music
-from avatar.stages.music.tunes import SCORES, play_tune
+from avatar.stages.motion.on_the_beat import Performer
 from avatar.stages.sinks.film_sound import find_sound
 from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
 
-FPS = 30
 _PRODUCER = f"webcam-avatar {__version__}"
-_USUAL_S = 10.0
-# So much of a song is listened to for its beats where its end is not given, and its end fades out.
-_LISTENED_S, _FADE_S = 60.0, 0.3
-_SOUND_HZ = 48_000
 
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class MadeClip:
+    """A clip that lies on the disk. ``is_whole``: it was not stopped before its end."""
+
+    path: Path
+    frames: int
+    is_whole: bool
+
+
 def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
-    """Write the clip that was asked for; return the exit status.
+    """Write the clip that was asked for, with a bar on the terminal; return the exit status.
 
     ``say`` is told of faces, tempo and file. Raises ``UsageError``, ``PhotoError`` and the errors
     of the stages.
+    """
+    made = write_clip(request, home, say)
+    say(f"{made.path}: {counted(made.frames, 'frame')}, {made.frames / FPS:.2f} s")
+    return 0 if made.is_whole else INTERRUPTED
+
+
+def write_clip(
+    request: ClipRequest,
+    home: Home,
+    say: Say,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> MadeClip:
+    """Write the clip that was asked for, until its end or ``stop``; what is written then plays.
+
+    ``progress``: called with the pictures that are done and all of them, in place of a bar on the
+    terminal. Ctrl-C stops as well. Raises as ``make_clip``.
     """
     out = expanded(request.out)
     for photo in request.photos:
@@ -62,8 +82,8 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
             raise UsageError(f"--out and a photograph name the same file, {out}. Name another one")
     _check_out(out, request)
     choreography = ChoreographyStore(home).load(request.template)
-    song = _song(request, choreography, say)
-    stop = threading.Event()
+    song = song_of(request, choreography, say)
+    stop = stop or threading.Event()
     with ExitStack() as stages:
         stages.enter_context(ended_by_signals(stop.set))
         cast = stages.enter_context(_cast(request, home, say))
@@ -80,7 +100,7 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
         folder = Path(stages.enter_context(tempfile.TemporaryDirectory(prefix="avatar-clip-")))
         writer = _writer(request, out, cast.size_px, song, folder, say)
         stages.enter_context(writer)
-        with film_progress(song.frames) as step:
+        with _steps(song.frames, progress) as step:
             for k in range(song.frames):
                 if stop.is_set():
                     break
@@ -89,76 +109,20 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
                 step()
         if stop.is_set():
             writer.close(cut=True)
-    say(f"{writer.path}: {counted(writer.frame_count, 'frame')}, {writer.frame_count / FPS:.2f} s")
-    return INTERRUPTED if stop.is_set() else 0
+    return MadeClip(writer.path, writer.frame_count, not stop.is_set())
 
 
-@dataclass(frozen=True, eq=False)
-class _Song:
-    """What is heard, float32 (n, 2) at 48 kHz, and its beats from the clip's start on."""
-
-    sound: Float32
-    beats: BeatGrid
-    frames: int
-
-    @property
-    def seconds(self) -> float:
-        return self.frames / FPS
-
-
-def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
-    """Return the part of the song that the clip has, and say its tempo."""
-    own = request.music in SCORES
-    sound, found = _tune(request) if own else _file(request)
-    # Of a single beat the tempo is what was given.
-    bpm = request.bpm or found.bpm
-    say(f"{request.music}: {bpm:.1f} beats a minute")
-    beats = _grid(found, bpm)
-    heard_s = len(sound) / _SOUND_HZ
-    seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
-    frames = max(1, round(min(seconds, heard_s) * FPS))
-    sound = sound[: round(frames / FPS * _SOUND_HZ)].copy()
-    if not own:
-        faded = min(len(sound), round(_FADE_S * _SOUND_HZ))
-        sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
-    return _Song(sound, beats, frames)
-
-
-def _grid(found: Beats, bpm: float) -> BeatGrid:
-    """Return the beats to move on: a choreography begins where a bar does."""
-    first = int(found.downbeats[0]) if len(found.downbeats) else 0
-    if len(found.times_s) < 2:
-        return BeatGrid.steady(bpm, float(found.times_s[0]) if len(found.times_s) else 0.0)
-    return BeatGrid(found.times_s, first)
-
-
-def _tune(request: ClipRequest) -> tuple[Float32, Beats]:
-    """Return one of the program's own tunes from the start of the clip on."""
-    if request.bpm is not None:
-        raise UsageError(
-            f"--bpm is for songs whose beats are not found: {request.music} has its own"
-        )
-    # It goes around: what was played before is not made.
-    begin_s = request.start % SCORES[request.music].loop_s
-    lasts_s = 2 * _USUAL_S if request.end is None else request.end - request.start
-    tune = play_tune(request.music, begin_s + lasts_s)
-    times_s = tune.beats.times_s - np.float32(begin_s)
-    return tune.sound[round(begin_s * _SOUND_HZ) :], replace(tune.beats, times_s=times_s)
-
-
-def _file(request: ClipRequest) -> tuple[Float32, Beats]:
-    until = request.start + _LISTENED_S if request.end is None else request.end
-    music = read_music(expanded(Path(request.music)), from_s=request.start, to_s=until)
-    found = find_beats(music.samples, music.rate_hz, bpm=request.bpm, offset_s=request.offset)
-    return music.sound, found
-
-
-def _whole_turns(beats: BeatGrid, choreography: Choreography, heard_s: float) -> float:
-    """Return how long a clip of some ten seconds is that ends where the choreography begins."""
-    begins = beats.beat_at(0.0)
-    turns = max(1, round((beats.beat_at(_USUAL_S) - begins) / choreography.beats))
-    ends = [beats.time_of(begins + n * choreography.beats) for n in range(turns, 0, -1)]
-    return next((end for end in ends if end <= heard_s), min(heard_s, _USUAL_S))
+@contextmanager
+def _steps(
+    total: int, progress: Callable[[int, int], None] | None
+) -> Iterator[Callable[[], object]]:
+    """Give what is called after each picture."""
+    if progress is None:
+        with film_progress(total) as step:
+            yield step
+        return
+    done = count(1)
+    yield lambda: progress(next(done), total)
 
 
 def _cast(request: ClipRequest, home: Home, say: Say) -> Cast:
@@ -199,7 +163,7 @@ def _writer(
     request: ClipRequest,
     out: Path,
     size_px: tuple[int, int],
-    song: _Song,
+    song: Song,
     folder: Path,
     say: Say,
 ) -> Mp4Writer | LoopWriter:
@@ -221,7 +185,7 @@ def _written(sound: Float32, path: Path) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
-        file.setframerate(_SOUND_HZ)
+        file.setframerate(SOUND_HZ)
         file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
     return path
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from avatar.core.home import Home
 from avatar.core.option_values import parse_face
 from avatar.core.outputs import check_output
 from avatar.library.face_model import find_face_model
-from avatar.sessions.avatars import open_one
+from avatar.sessions.avatars import AvatarPhoto, open_one
 from avatar.sessions.engines.portrait import default_mattes
 from avatar.sessions.still_request import StillRequest
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
@@ -33,35 +35,76 @@ from avatar.stages.motion.expressions import EXPRESSIONS, ExpressionBasis, Look
 Say = Callable[[str], None]
 
 
+class StillMaker:
+    """One photograph that is given expressions. A context manager; of one thread at a time.
+
+    ``size_px``: of its pictures, (width, height); None keeps the photograph's own.
+    """
+
+    def __init__(
+        self, person: AvatarPhoto, home: Home, size_px: tuple[int, int] | None = None
+    ) -> None:
+        self.person = person
+        settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
+        self._generator = PortraitGenerator(
+            person.photo, person.face, "photo", size_px, settings, person.matte
+        )
+        self._basis: ExpressionBasis | None = None
+
+    def __enter__(self) -> Self:
+        self._generator.__enter__()
+        self._basis = ExpressionBasis(decompose(self._generator.canvas.face).shape)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._generator.__exit__(*error)
+
+    def draw(self, look: Look) -> UInt8Image:
+        """Return the photograph with a look, uint8 (H, W, 3) RGB, without its label."""
+        assert self._basis is not None, "it is entered first"
+        return self._generator.generate(self._basis.motion(look, 0, 0)).image
+
+
 def make_still(request: StillRequest, home: Home, say: Say) -> int:
     """Write the picture that was asked for; return the exit status.
 
-    The photograph keeps its size, and what is not near the face its pixels. Raises ``UsageError``,
-    ``PhotoError`` and ``SinkError``.
+    Raises ``UsageError``, ``PhotoError`` and ``SinkError``.
     """
     out = expanded(request.out)
     read = [expanded(path) for path in (request.photo, request.like) if path is not None]
     check_output(out, "--out", force=request.force, others=read)
+    frame = draw_still(request, home, say)
+    save_still(frame, out)
+    height, width = frame.image.shape[:2]
+    say(f"{out}: {width}×{height}")
+    return 0
+
+
+def save_still(frame: LabelledFrame, out: Path) -> None:
+    """Write a picture with what files say of themselves. Raises ``SinkError``."""
+    write_still(frame, out, f"webcam-avatar {__version__}")
+
+
+def draw_still(request: StillRequest, home: Home, say: Say) -> LabelledFrame:
+    """Return the picture that was asked for, with its label.
+
+    The photograph keeps its size, and what is not near the face its pixels. Raises ``UsageError``
+    and ``PhotoError``.
+    """
     model = find_face_model(request.face_model, home)
     person = open_one(request.photo, model, home, say, _one(request.face))
     begun = Look()
     if request.like is not None:
         other = open_one(request.like, model, home, say)
         begun = look_like(other.face, person.face)
-    settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
-    generator = PortraitGenerator(person.photo, person.face, "photo", None, settings, person.matte)
-    with generator:
-        basis = ExpressionBasis(decompose(generator.canvas.face).shape)
-        look = asked(request, begun)
-        images = [
-            generator.generate(basis.motion(look.weaker(share), 0, 0)).image
-            for share in _shares(request.frames)
-        ]
-    frame = _labelled(request, images)
-    write_still(frame, out, f"webcam-avatar {__version__}")
-    height, width = frame.image.shape[:2]
-    say(f"{out}: {width}×{height}")
-    return 0
+    with StillMaker(person, home) as maker:
+        return drawn(maker, request, begun)
+
+
+def drawn(maker: StillMaker, request: StillRequest, begun: Look) -> LabelledFrame:
+    """Return what is asked for of an open photograph, beginning with ``begun``, with its label."""
+    look = asked(request, begun)
+    return labelled(request, [maker.draw(look.weaker(share)) for share in _shares(request.frames)])
 
 
 def asked(request: StillRequest, begun: Look) -> Look:
@@ -136,7 +179,7 @@ def _one(face: str) -> int:
     return number
 
 
-def _labelled(request: StillRequest, images: list[UInt8Image]) -> LabelledFrame:
+def labelled(request: StillRequest, images: list[UInt8Image]) -> LabelledFrame:
     """Return the pictures side by side, each with its label."""
     label = VisibleLabel(request.label_text, request.label_corner, (len(images), 1))
     image = np.concatenate(images, axis=1) if len(images) > 1 else images[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from avatar.core.errors import AvatarError, UsageError
-from avatar.core.messages import Message, for_json, words_of
+from avatar.core.messages import for_json, words_of
 from avatar.core.options import declared, schema
+from avatar.web.bodies import bounded, file_name, json_values
 from avatar.web.control import Control, Event
 from avatar.web.peers import Peers
+from avatar.web.rooms import Rooms, kind_of_photo, room_routes
 from avatar.web.security import App, Guard, Rules
 from avatar.web.upload import MAX_UPLOAD_BYTES, UPLOAD_KINDS
 
@@ -28,10 +29,6 @@ _KINDS = {
     ".json": "application/json",
 }
 _FILMS = {".mp4": "video/mp4"}
-MAX_REQUEST_BYTES = 65_536
-PATIENCE_S = 10.0
-LEAST_RATE = 20_000
-"""A body may take so long, and as long again for as many bytes a second: a slow telephone's."""
 FIGURES_EVERY_S = 0.5
 # Photographs that are read at a time, each of which may take a gigabyte for a moment.
 _AT_A_TIME = 2
@@ -39,10 +36,16 @@ _AT_A_TIME = 2
 _MAX_BACKLOG = 120
 
 
-def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str, Any]) -> App:
+def make_app(
+    peers: Peers,
+    rules: Rules,
+    control: Control | None,
+    view: dict[str, Any],
+    rooms: Rooms | None = None,
+) -> App:
     """Return the guarded application; without ``control`` it is ``/view`` alone.
 
-    ``view``: what the view page is told of the picture.
+    ``view``: what the view page is told of the picture. ``rooms``: beside the live one.
     """
     from starlette.applications import Starlette
     from starlette.requests import ClientDisconnect
@@ -75,6 +78,8 @@ def make_app(peers: Peers, rules: Rules, control: Control | None, view: dict[str
     ]
     if control is not None:
         routes += _Studio(control, peers).routes()
+    if rooms is not None:
+        routes += room_routes(rooms)
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -125,7 +130,7 @@ class _Studio:
     async def act(self, request: Any) -> Any:
         from starlette.responses import JSONResponse
 
-        values = await _json(request)
+        values = await json_values(request)
         action = request.path_params["action"]
         if action == "stop":  # whatever else is being done, in no line behind it
             await asyncio.get_running_loop().run_in_executor(
@@ -144,17 +149,13 @@ class _Studio:
     async def upload(self, request: Any) -> Any:
         from starlette.responses import JSONResponse
 
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in UPLOAD_KINDS:
-            raise UsageError(
-                f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
-            )
+        kind = kind_of_photo(request)
         with TemporaryDirectory(prefix="webcam-avatar-") as folder:
             name = request.query_params.get("name", "")
             # Messages name the file: as the user knows it.
-            path = Path(folder) / f"{_file_name(name)}{UPLOAD_KINDS[kind]}"
+            path = Path(folder) / f"{file_name(name)}{UPLOAD_KINDS[kind]}"
             with path.open("wb") as file:
-                async for part in _bounded(request, MAX_UPLOAD_BYTES):
+                async for part in bounded(request, MAX_UPLOAD_BYTES):
                     file.write(part)
             async with self._decoding:
                 stored = await asyncio.to_thread(self._control.add_avatar, path, name)
@@ -268,61 +269,10 @@ class _Channel:
 
 
 async def _offer(request: Any) -> str:
-    offer = (await _json(request)).get("sdp")
+    offer = (await json_values(request)).get("sdp")
     if not isinstance(offer, str):
         raise UsageError("expected an offer of a video connection, found none")
     return offer
-
-
-async def _json(request: Any) -> dict[str, Any]:
-    """Return a request's values. Raises ``UsageError`` for anything but a JSON object."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise UsageError(f"expected application/json, found {kind or 'no type'}")
-    body = b"".join([part async for part in _bounded(request, MAX_REQUEST_BYTES)])
-    try:
-        values = json.loads(body or b"{}")
-        json.dumps(values, ensure_ascii=False).encode()  # halves of letters are in no answer either
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the request is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"expected a JSON object, found {type(values).__name__}")
-    return values
-
-
-def _file_name(name: str) -> str:
-    """Return a name for a photograph that every file system takes."""
-    fit = "".join(c if c.isalnum() or c in " -_" else "-" for c in name[:40])
-    return fit.strip() or "photo"
-
-
-async def _bounded(request: Any, limit: int) -> AsyncIterator[bytes]:
-    """Yield a request's body; raises ``UsageError`` as soon as it is too long, or too slow."""
-    too_long = UsageError(
-        f"at most {limit // 1_000_000} MB are taken" if limit >= 1_000_000
-        else f"at most {limit} bytes are taken"
-    )  # fmt: skip
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_long
-    taken = 0
-    loop = asyncio.get_running_loop()
-    begun_s = loop.time()
-    parts = aiter(request.stream())
-    while True:
-        left_s = PATIENCE_S + taken / LEAST_RATE - (loop.time() - begun_s)
-        try:
-            part = await asyncio.wait_for(anext(parts), left_s)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise UsageError(
-                Message("error.tooSlow", "what was sent came too slowly, and was not taken")
-            ) from None
-        taken += len(part)
-        if taken > limit:
-            raise too_long
-        yield part
 
 
 async def _in_words(request: Any, error: Exception) -> Any:

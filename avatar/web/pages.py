@@ -13,6 +13,7 @@ from avatar.web.app import make_app
 from avatar.web.control import Control
 from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.peers import Peers
+from avatar.web.rooms import Rooms
 from avatar.web.security import App, Role, Rules
 from avatar.web.server import PageServer, Tls, need_studio_extra
 from avatar.web.tokens import Entrance, lasting_token
@@ -22,7 +23,8 @@ class Pages:
     """The web server with its addresses: the studio with ``control``, else ``/view`` alone.
 
     ``size_px``: of the pictures, without what is stacked below them. ``folder``: where the lasting
-    token and the certificate are kept. A context manager.
+    token and the certificate are kept. ``rooms``: beside the
+    live one. A context manager.
     """
 
     def __init__(
@@ -32,13 +34,14 @@ class Pages:
         say: Callable[[str], None],
         *,
         control: Control | None = None,
+        rooms: Rooms | None = None,
         inbox: PageInbox | None = None,
         place: ListenAddress | None = None,
         port: int = DEFAULT_PORT,
         folder: Path,
     ) -> None:
         need_studio_extra()
-        self._control, self._size_px = control, size_px
+        self._control, self._rooms, self._size_px = control, rooms, size_px
         self._place = place or place_at(LOOPBACK)
         self._tokens: dict[Role, str] = {}
         self._entrance: Entrance | None = None
@@ -65,7 +68,8 @@ class Pages:
             self._place.hosts(port), "https" if self._place.beyond else "http", self._tokens, port,
             entrance=self._entrance,
         )  # fmt: skip
-        return make_app(self._peers, rules, self._control, {"size": list(self._size_px)})
+        view = {"size": list(self._size_px)}
+        return make_app(self._peers, rules, self._control, view, self._rooms)
 
     def address(self, role: Role) -> str:
         """Return the address, with its token, that opens the studio, once, or the view."""

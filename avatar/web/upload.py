@@ -13,3 +13,6 @@ UPLOAD_KINDS = {
     "image/heif": ".heic",
 }
 """By what browsers call them. What a file is, is told by its content: see ``picture_file``."""
+
+MAX_SONG_BYTES = 100_000_000
+"""The most of a song that is taken: an hour and a half of MP3."""

@@ -88,8 +88,8 @@ def serving(
     audience = Audience()
     studio = Studio(config, audience, home=Home.under(folder), log=say, **options)
     pages = Pages(
-        audience, config.size_px, say, control=studio, inbox=studio.inbox, port=0,
-        folder=folder,
+        audience, config.size_px, say, control=studio, rooms=studio.rooms, inbox=studio.inbox,
+        port=0, folder=folder,
     )  # fmt: skip
     with pages:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from avatar.web import app, door, patient
+from avatar.web import bodies, door, patient
 from avatar.web.listening import ListenAddress
 from tests import ROOT
 from tests.web.fakes import FakeStudio
@@ -127,7 +127,7 @@ def test_a_head_that_trickles_is_not_waited_for(
 def test_a_body_that_trickles_is_not_waited_for(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(bodies, "PATIENCE_S", 0.3)
     monkeypatch.setattr(patient, "HEAD_S", 0.3)
     host, port = site.host.split(":")
     for path, kind in (("/api/avatars", "image/jpeg"), ("/api/act/start", "application/json")):

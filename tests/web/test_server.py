@@ -22,7 +22,7 @@ from avatar.core.errors import MissingDependencyError, UsageError
 from avatar.core.options import ENGINE_NAMES, declared
 from avatar.stages.sinks.page import Audience
 from avatar.web import server
-from avatar.web.app import MAX_REQUEST_BYTES
+from avatar.web.bodies import MAX_REQUEST_BYTES
 from avatar.web.listening import ListenAddress
 from avatar.web.pages import Pages
 from avatar.web.upload import MAX_UPLOAD_BYTES

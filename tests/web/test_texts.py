@@ -7,10 +7,16 @@ from typing import Any, get_args
 
 import pytest
 
+from avatar.app.studio.clips import KINDS
 from avatar.app.studio.options import describe
 from avatar.app.studio.outputs import IDS
 from avatar.app.studio.runtime import Phase
+from avatar.app.studio.stills import GROUPS, sliders
+from avatar.core.home import Home
 from avatar.core.options import PUBLISHED, Options
+from avatar.sessions.choreographies import ChoreographyStore
+from avatar.stages.motion.on_the_beat import PHASES
+from avatar.stages.music.tunes import SCORES
 from calibrate.steps import REST, STEPS
 from tests.web.texts import (
     doubled,
@@ -45,6 +51,7 @@ def choices(option: dict[str, Any]) -> set[str]:
     return {own[word] if f"choice.{own[word]}" in TABLES["en"] else word for word in words}
 
 
+BUILT_IN = {path.stem for path in ChoreographyStore(Home.under("nowhere")).built_in.glob("*.toml")}
 FAMILIES: dict[str, set[str]] = {
     "option.": {option["name"] for option in OPTIONS},
     "group.": {option["group"] for option in OPTIONS},
@@ -53,6 +60,14 @@ FAMILIES: dict[str, set[str]] = {
     "outputHint.": set(IDS),
     "state.": {"off", "waiting", "on", "lost", "failed"},
     "phase.": {*get_args(Phase), "away"},
+    "room.": {"live", "still", "clips"},
+    "still.": {slider["name"] for slider in sliders()},
+    "stillGroup.": set(GROUPS),
+    "template.": BUILT_IN,
+    "templateAbout.": BUILT_IN,
+    "tune.": set(SCORES),
+    "clipPhase.": set(PHASES),
+    "clipKind.": {suffix.removeprefix(".") for suffix in KINDS},
     "step.": {name.replace(" ", "_") for name in (REST, *(step.name for step in STEPS))},
 }
 """What ends the keys of which a script knows the beginning."""

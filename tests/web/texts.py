@@ -47,9 +47,10 @@ def scripts() -> str:
 
 
 def keys_in_markup() -> set[str]:
-    """Return what the pages' elements name as their words."""
+    """Return what the pages' elements name as their words, those that scripts make as well."""
     markup = "".join(path.read_text(encoding="utf-8") for path in STATIC.glob("*.html"))
-    return set(re.findall(r'data-(?:text|title|label)="([^"]*)"', markup))
+    names = r'data-(?:text|title|label|placeholder)="([^"]*)"'
+    return set(re.findall(names, markup + scripts()))
 
 
 def keys_asked_for() -> set[str]:
@@ -72,7 +73,8 @@ def _arguments_of_t(script: str) -> Iterator[str]:
 
 def families_asked_for() -> set[str]:
     """Return the beginnings of keys whose end is made in a script: ``t(`option.${name}`)``."""
-    return set(re.findall(r"(?<![\w.$])(?:t|has)\(`([^`$]*)\$\{", scripts()))
+    made = r"(?:(?<![\w.$])(?:t|has)\(|\.dataset\.text = )`([^`$]*)\$\{"
+    return set(re.findall(made, scripts()))
 
 
 def words_in_scripts() -> set[str]:

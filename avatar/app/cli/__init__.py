@@ -16,6 +16,7 @@ from avatar.app.cli.clips import (
     still,
     templates_add,
     templates_list,
+    templates_preview,
     templates_remove,
     templates_show,
 )
@@ -112,6 +113,7 @@ app.command()(clip)
 app.command()(still)
 templates_app.command("list")(templates_list)
 templates_app.command("show")(templates_show)
+templates_app.command("preview")(templates_preview)
 templates_app.command("add")(templates_add)
 templates_app.command("remove")(templates_remove)
 profiles_app.command("list")(profiles_list)

@@ -63,6 +63,28 @@ def templates_show(name: NameArgument) -> None:
     typer.echo(ChoreographyStore(Home.of_user()).path(name).read_text("utf-8"), nl=False)
 
 
+def templates_preview(
+    name: NameArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FOLDER", help="Put copies there, called NAME.png, NAME.mp4."
+        ),
+    ] = None,
+) -> None:
+    """Show a template: a sheet of pictures and a short film."""
+    import shutil
+
+    from avatar.sessions.template_preview import make_preview
+
+    made = make_preview(name, Home.of_user())
+    for path in (made.sheet, made.film):
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            path = Path(shutil.copy(path, out / f"{Path(name).stem}{path.suffix}"))
+        typer.echo(path)
+
+
 def templates_add(
     file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="A template of your own.")],
     name: Annotated[

@@ -51,7 +51,8 @@ def studio(
     ended = threading.Event()
     pages = Pages(
         audience, config.size_px, say,
-        control=runtime, inbox=runtime.inbox, place=place, port=port, folder=home.studio,
+        control=runtime, rooms=runtime.rooms, inbox=runtime.inbox, place=place, port=port,
+        folder=home.studio,
     )  # fmt: skip
     with ended_by_signals(ended.set), pages, ExitStack() as kept:
         _announce(pages, place)

@@ -11,7 +11,7 @@ from avatar.app.studio.portraits import Portraits
 from avatar.core.errors import PhotoError, UsageError
 from avatar.core.home import Home
 from avatar.core.messages import Message, words_of
-from avatar.library.avatars import AvatarStore, check_name
+from avatar.library.avatars import RECORD, AvatarStore, check_name
 from avatar.stages.generate.photo import BUILTIN
 from avatar.stages.generate.picture_file import SENT_FORMATS, check_picture
 
@@ -58,13 +58,26 @@ class Gallery:
 
     def knows(self, name: str) -> bool:
         """Return whether an avatar is one of those shown."""
-        return name in {entry["name"] for entry in self.list()}
+        return name in {*self._store.names(), *self._named, BUILTIN}
 
     def check_known(self, name: str) -> str:
         """Return ``name`` if it is one of those shown: a page opens no other files."""
         if not self.knows(name):
             raise UsageError(f"expected one of the avatars shown, found {name!r}")
         return name
+
+    def key(self, name: str) -> str:
+        """Return what changes when another photograph is kept under ``name``; quick."""
+        self.check_known(name)
+        try:
+            return f"{name}:{(self._store.root / name / RECORD).stat().st_mtime_ns}"
+        except OSError:  # it is not stored
+            return name
+
+    def photo(self, name: str) -> Path:
+        """Return the file of an avatar's photograph; of one that is not stored, its word."""
+        self.check_known(name)
+        return self._store.read(name).photo if self._store.find(name) == name else Path(name)
 
     def add(self, photo: Path, name: str) -> str:
         """Store an uploaded photograph under a free name near ``name``; return that name.

@@ -13,6 +13,7 @@ import numpy as np
 
 from avatar import __version__
 from avatar.app.studio.calibration import PageCalibration
+from avatar.app.studio.clips import ClipRoom
 from avatar.app.studio.gallery import Gallery
 from avatar.app.studio.kept import KeptChoices
 from avatar.app.studio.microphones import Microphones
@@ -20,8 +21,10 @@ from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
 from avatar.app.studio.recordings import Recordings
 from avatar.app.studio.removed import RemovedAvatars
+from avatar.app.studio.stills import StillRoom, sliders
 from avatar.app.studio.watched import CameraWatch, OpenPages, PageTeller
 from avatar.core.addresses import is_address, shown_spec
+from avatar.core.choices import Corner
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.frames import CameraFrame, FaceTrack
@@ -39,6 +42,7 @@ from avatar.stages.sinks.page import Audience, PageSink
 from avatar.stages.sources.page import PageInbox, PageSource
 from avatar.stages.sources.switched import SwitchedSource
 from avatar.web.control import Event
+from avatar.web.rooms import Rooms
 
 Phase = Literal["stopped", "starting", "running", "stopping"]
 PAGE_CAMERA = "page"
@@ -82,6 +86,9 @@ class Studio:
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
         self._removed = RemovedAvatars(home, self.say, self._tell_changed)
+        self._stills = StillRoom(home, self._gallery, config.face_model, self._label, self.say)
+        self._clips = ClipRoom(home, self._gallery, self._label, self._clock, self.say)
+        self.rooms = Rooms(self._stills, self._clips, sliders())
         self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
         self._recordings = Recordings(home.films, is_reached_from_beyond=is_reached_from_beyond)
         self._microphones = Microphones()
@@ -485,12 +492,18 @@ class Studio:
             if key == "x":
                 self.say(_reference_words(self._watch.sees_face))
 
+    def _label(self) -> tuple[str, Corner]:
+        """Return what stands in every picture at present, and where."""
+        return self._config.label_text, self._config.label_corner
+
     def close(self) -> None:
         """End everything; for the program's end."""
+        self._clips.close()
         self.stop()
         with self._acting:
             self.stop()
             self._removed.close()
+            self._stills.close()
 
 
 def _reference_words(sees_face: bool) -> Message:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from avatar.core.errors import UsageError
 from avatar.core.frames import Float32
+from avatar.core.messages import Message
 from avatar.stages.music.bars import find_bars
 from avatar.stages.music.grid import (
     Frames,
@@ -99,7 +100,11 @@ def _found(
     tempo = find_tempo(onsets, pulse) if long_enough else None
     if tempo is None or tempo.confidence < _LEAST_CONFIDENCE:
         raise UsageError(
-            "no beat was found in the music; give its tempo with --bpm, such as --bpm 120"
+            Message(
+                "error.noBeat",
+                "no beat was found in the music; give its tempo{how}",
+                how=" with --bpm, such as --bpm 120",
+            )
         )
     line = steady_line(pulse, onsets.strength, tempo.beats)
     if line is not None:

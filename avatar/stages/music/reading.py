@@ -14,6 +14,7 @@ import numpy as np
 
 from avatar.core.errors import UsageError
 from avatar.core.frames import Float32
+from avatar.core.messages import Message
 from avatar.core.sound_mixer import MIXED_HZ, SoundMixer
 
 if TYPE_CHECKING:
@@ -73,9 +74,12 @@ def read_music(
         sound = _joined(pieces, path, longest_s)
     if not len(sound):
         raise UsageError(
-            f"expected music in {path} from {_clock(from_s)} on, found its end before. Begin "
-            "earlier with --from"
-        )
+            Message(
+                "error.musicEnded",
+                "expected music in {file} from {at} on, found its end before. Begin earlier{how}",
+                file=str(path), at=_clock(from_s), how=" with --from",
+            )
+        )  # fmt: skip
     return from_sound(_checked(sound, path), from_s)
 
 
@@ -139,12 +143,22 @@ def _opened(path: Path) -> InputContainer:
     except (OSError, av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"expected music in {path}, found a file that cannot be read as sound ({reason}). "
-            "Convert it to MP3 or WAV, or choose another file"
-        ) from error
+            Message(
+                "error.musicUnreadable",
+                "expected music in {file}, found a file that cannot be read as sound ({reason}). "
+                "Convert it to MP3 or WAV, or choose another file",
+                file=str(path), reason=str(reason),
+            )
+        ) from error  # fmt: skip
     if any(kind in source.format.name for kind in _NOT_MUSIC):
         source.close()
-        raise UsageError(f"expected music in {path}, found a picture or text. Choose a sound file")
+        raise UsageError(
+            Message(
+                "error.musicPicture",
+                "expected music in {file}, found a picture or text. Choose a sound file",
+                file=str(path),
+            )
+        )
     return source
 
 
@@ -154,13 +168,23 @@ def _track(source: InputContainer, path: Path) -> AudioStream:
 
     streams = list(source.streams.audio)
     if not streams:
-        raise UsageError(f"expected music in {path}, found no sound in it. Choose another file")
+        raise UsageError(
+            Message(
+                "error.musicNone",
+                "expected music in {file}, found no sound in it. Choose another file",
+                file=str(path),
+            )
+        )
     for stream in sorted(streams, key=lambda each: not each.disposition & Disposition.default):
         if _decodes(path, stream.index):
             return stream
     raise UsageError(
-        f"expected music in {path}, found sound that cannot be decoded here. Convert it to MP3 or "
-        "WAV"
+        Message(
+            "error.musicCodec",
+            "expected music in {file}, found sound that cannot be decoded here. Convert it to MP3 "
+            "or WAV",
+            file=str(path),
+        )
     )
 
 
@@ -191,9 +215,13 @@ def _check_length(
 
 def _too_long(path: Path, asked_s: float, longest_s: float) -> UsageError:
     return UsageError(
-        f"{path}: expected at most {_clock(longest_s)} of music, found {_clock(asked_s)}. Choose a "
-        "part of it with --from and --to"
-    )
+        Message(
+            "error.musicTooLong",
+            "{file}: expected at most {most} of music, found {found}. Choose a part of it{how}",
+            file=str(path), most=_clock(longest_s), found=_clock(asked_s),
+            how=" with --from and --to",
+        )
+    )  # fmt: skip
 
 
 def _clock(seconds: float) -> str:
@@ -277,7 +305,13 @@ def _checked(sound: Float32, path: Path) -> Float32:
     np.nan_to_num(sound, copy=False, nan=0, posinf=0, neginf=0)
     peak = max(float(sound.max()), -float(sound.min()))
     if peak < _SILENT:
-        raise UsageError(f"expected music in {path}, found silence. Choose another file or part")
+        raise UsageError(
+            Message(
+                "error.musicSilent",
+                "expected music in {file}, found silence. Choose another file or part",
+                file=str(path),
+            )
+        )
     if peak > 1:
         sound /= peak
     return sound

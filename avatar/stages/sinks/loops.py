@@ -13,6 +13,7 @@ import numpy as np
 from avatar.core.errors import SinkLostError, UsageError
 from avatar.core.files import PUBLIC, write_whole
 from avatar.core.frames import UInt8Image
+from avatar.core.messages import Message
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -63,9 +64,13 @@ class LoopWriter:
         """Append one picture, uint8 (H, W, 3) RGB; those between two steps are left out."""
         if self._count >= _MOST_S * self._fps:
             raise UsageError(
-                f"{self.path}: expected a loop of {_MOST_S:g} seconds at the most. Write a film: "
-                f"{self.path.with_suffix('.mp4')}"
-            )
+                Message(
+                    "error.loopLong",
+                    "{file}: expected a loop of {most} seconds at the most. Write a film: {film}",
+                    file=str(self.path), most=f"{_MOST_S:g}",
+                    film=str(self.path.with_suffix(".mp4")),
+                )
+            )  # fmt: skip
         time_ms = self._count * 1000 / self._fps
         if time_ms >= len(self._kept) * _STEP_MS - 1e-6:
             self._kept.append(_small(image))

@@ -1,11 +1,6 @@
 // Photographs that are added: by the button, or dropped anywhere; how far they have come.
-import { Trouble, upload } from "/static/api.js";
 import { said, t } from "/static/i18n.js";
-
-const KINDS = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"];
-// Browsers do not know every kind by its name.
-const BY_NAME = { avif: "image/avif", heic: "image/heic", heif: "image/heif", jfif: "image/jpeg" };
-const MOST_BYTES = 25_000_000;
+import { addPhoto } from "/static/photo_file.js";
 
 export class Adding {
   #said = "";
@@ -54,6 +49,7 @@ export class Adding {
     addEventListener("drop", async (event) => {
       event.preventDefault();
       drop.classList.remove("over");
+      if (document.body.dataset.room !== "live") return;
       await this.#addAll([...event.dataTransfer.files]);
     });
   }
@@ -64,7 +60,9 @@ export class Adding {
     let added = null;
     for (const file of files) {
       try {
-        added = await this.#add(file);
+        ({ name: added } = await addPhoto(
+          file, (message) => this.#say(message), (share) => this.#progress(share),
+        ));
       } catch (error) {
         errors.push(error);
       }
@@ -75,27 +73,10 @@ export class Adding {
     if (errors.length) this.trouble(errors);
   }
 
-  // Returns the name under which it is kept.
-  async #add(file) {
-    const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
-    if (!KINDS.includes(kind)) throw new Trouble({ key: "notPhoto", values: { name: file.name } });
-    const size = Math.ceil(file.size / 1e6);
-    if (file.size > MOST_BYTES) throw new Trouble({ key: "tooLarge", values: { name: file.name, size } });
-    this.#progress(file.name, 0);
-    // Names have letters, digits, spaces, - and _ alone.
-    const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
-    const name = stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo";
-    const stored = await upload(file, kind, name, (share) => this.#progress(file.name, share));
-    const { name: kept, faces } = stored;
-    this.#say(faces > 1 ? { key: "addedOneOf", values: { name: kept, faces } } : { key: "added", values: { name: kept } });
-    return stored.name;
-  }
-
   // `share` of the file that was sent; what comes after that has no measure.
-  #progress(name, share) {
+  #progress(share) {
     this.bar.hidden = false;
     if (share < 1) this.bar.value = share;
     else this.bar.removeAttribute("value");
-    this.#say({ key: share < 1 ? "sendingFile" : "adding", values: { name } });
   }
 }

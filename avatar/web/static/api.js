@@ -17,7 +17,8 @@ const answered = async (request) => {
   }
   if (response.status === 401) throw new Trouble("", { cause: "token" });
   const type = response.headers.get("content-type") ?? "";
-  const body = type.startsWith("application/json") ? await response.json() : await response.text();
+  const body = type.startsWith("application/json") ? await response.json()
+    : type.startsWith("image/") ? await response.blob() : await response.text();
   if (!response.ok) throw new Trouble(body.error ?? String(body));
   return body;
 };
@@ -32,10 +33,10 @@ export const post = (path, values = {}) =>
 export const act = (action, values) => post(`/api/act/${action}`, values);
 
 // `progress` is told which share of the file was sent; `fetch` does not say.
-export const upload = (file, kind, name, progress) =>
+export const upload = (file, kind, name, progress = () => {}, path = "/api/avatars") =>
   answered(new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/api/avatars?${new URLSearchParams({ name })}`);
+    request.open("POST", `${path}?${new URLSearchParams({ name })}`);
     request.setRequestHeader("content-type", kind);
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 1);
     request.upload.onload = () => progress(1);

@@ -26,6 +26,7 @@ export class Keys {
       const key = event.key.toLowerCase();
       if (event.key === "?") open();
       else if (key === "s") toggle({ slip: true });
+      else if (document.body.dataset.room !== "live") return;  // the rest steers the live picture
       else if (/^[1-9]$/.test(key)) gallery.choose(Number(key) - 1);
       else if (key === "n") gallery.step(1);
       else if (key === "p") gallery.step(-1);

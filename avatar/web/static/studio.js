@@ -13,6 +13,7 @@ import { Options } from "/static/options.js";
 import { Outputs } from "/static/outputs.js";
 import { Recordings } from "/static/recordings.js";
 import { Reset } from "/static/reset.js";
+import { Rooms } from "/static/rooms.js";
 import { Sending, Watching } from "/static/rtc.js";
 import { Banner } from "/static/trouble.js";
 
@@ -87,6 +88,7 @@ const parts = {
   outputs: new Outputs($("outputs"), ask),
   recordings: new Recordings($("recordings"), ask),
   reset: new Reset($("reset"), ask),
+  rooms: new Rooms(showTrouble, () => banner.hide()),
 };
 parts.adding = new Adding({
   taken: (name) => parts.gallery.take(name), edit: (name) => parts.gallery.edit(name), trouble: showTrouble,
@@ -224,6 +226,7 @@ const draw = () => {
   parts.reset.draw(state);
   parts.calibration.draw(state, now === "running");
   parts.chart.draw();
+  parts.rooms.draw(state);
 };
 
 const drawLines = (lines) => {
