@@ -147,7 +147,11 @@ class _Studio:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in UPLOAD_KINDS:
             raise UsageError(
-                f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
+                Message(
+                    "error.uploadKind",
+                    "expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {found}",
+                    found=kind or "no type",
+                )
             )
         with TemporaryDirectory(prefix="webcam-avatar-") as folder:
             name = request.query_params.get("name", "")
