@@ -21,8 +21,8 @@ from tests.web.fakes import serving
 _WORDS = (
     "start", "stop", "camera", "avatar", "remove", "options", "output", "calibrate", "key", "look",
     "id", "on", "address", "name", "value", "strength", "background", "label_text", "engine",
-    "recording", "face", "what", "microphones", "page", "demo", "builtin", "stream", "file", "virtual",
-    "rtmp://h/app/S3CR3T/", "whip:https://h/S3CR3T",
+    "recording", "face", "what", "microphones", "page", "demo", "builtin", "stream", "file",
+    "virtual", "rtmp://h/app/S3CR3T/", "whip:https://h/S3CR3T",
     "udp://127.0.0.1:9?S3CR3T", "../../etc/passwd", "%00", "\u202e", "é", "\U0001d518", "\ud800",
     "a" * 3000,
 )  # fmt: skip
