@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from avatar.core.errors import MissingDependencyError
+from avatar.core.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,11 @@ def _system_library_message(soname: str) -> str:
     if named not in missing:
         missing.append(named)
     names = ", ".join(library.soname for library in missing)
-    return (
-        f"expected these system libraries, which are not installed: {names}. "
-        f"To install: {install_line(missing, system_family())}"
-    )
+    return Message(
+        "error.systemLibraries",
+        "expected these system libraries, which are not installed: {names}. To install: {line}",
+        names=names, line=install_line(missing, system_family()),
+    )  # fmt: skip
 
 
 def main() -> int:

@@ -52,6 +52,12 @@ class Message(str):
         return (self.key, self._english), self.values
 
 
+def option_label(name: str, flag: str) -> Message:
+    """Return an option as people know it: its flag, and on the page what stands beside it there."""
+    # Its key is no literal, since the page has the words of all options, and no program text.
+    return Message.__new__(Message, f"option.{name}", flag)
+
+
 def words_of(error: BaseException) -> str:
     """Return an error's words: a ``Message`` where it was raised with one."""
     first = error.args[0] if len(error.args) == 1 else None

@@ -298,7 +298,11 @@ class Options:
         self._check_person()
         if self.reference == "profile" and self.profile is None:
             raise UsageError(
-                "--reference profile needs --profile NAME; `avatar profiles list` shows the names"
+                Message(
+                    "error.referenceProfile",
+                    "--reference profile needs --profile NAME; `avatar profiles list` shows the "
+                    "names",
+                )
             )
         self._check_sound()
         if not self.avatar or not self.out:

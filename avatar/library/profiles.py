@@ -87,13 +87,22 @@ class ProfileStore:
     def _unknown(self, name: str) -> UsageError:
         names = self.names()
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"Near it: {', '.join(near)}." if near else f"There are: {', '.join(names)}."
-        if not names:
-            hint = "There is none yet."
-        return UsageError(
-            f"expected a stored profile, found none called {name!r}. {hint} "
-            f"`avatar calibrate --name {name}` makes it."
+        listed = ", ".join(near or names)
+        hint = (
+            Message("error.profilesNear", "Near it: {names}.", names=listed)
+            if near
+            else Message("error.profilesThere", "There are: {names}.", names=listed)
         )
+        if not names:
+            hint = Message("error.profilesNone", "There is none yet.")
+        return UsageError(
+            Message(
+                "error.profileUnknown",
+                "expected a stored profile, found none called {found}. {hint} `avatar calibrate "
+                "--name {name}` makes it.",
+                found=repr(name), hint=hint, name=name,
+            )
+        )  # fmt: skip
 
 
 def default_profiles() -> ProfileStore:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from avatar.core.errors import UsageError
-from avatar.core.messages import for_json
+from avatar.core.messages import Message, for_json
 from avatar.web.bodies import bounded, file_name, json_values
 from avatar.web.upload import MAX_SONG_BYTES, MAX_UPLOAD_BYTES, UPLOAD_KINDS
 
@@ -207,7 +207,11 @@ def kind_of_photo(request: Any) -> str:
     kind = str(request.headers.get("content-type", "")).partition(";")[0].strip().lower()
     if kind not in UPLOAD_KINDS:
         raise UsageError(
-            f"expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {kind or 'no type'}"
+            Message(
+                "error.uploadKind",
+                "expected a JPEG, PNG, WebP, AVIF or HEIC photograph, found {found}",
+                found=kind or "no type",
+            )
         )
     return kind
 

@@ -158,7 +158,7 @@ def test_the_bounds_themselves_are_allowed(name: str) -> None:
         assert getattr(load_options(None, {name: value}), name) == value
     assert 0 < step <= high - low
     if option.page:
-        (shown,) = (one for one in describe(Options(), []) if one["name"] == name)
+        (shown,) = (one for one in describe(Options(), [], {}) if one["name"] == name)
         assert (shown["min"], shown["max"], shown["step"]) == (low, high, step)
 
 

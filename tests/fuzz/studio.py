@@ -21,17 +21,20 @@ from tests.web.fakes import serving
 _WORDS = (
     "start", "stop", "camera", "avatar", "remove", "options", "output", "calibrate", "key", "look",
     "id", "on", "address", "name", "value", "strength", "background", "label_text", "engine",
-    "page", "demo", "builtin", "stream", "file", "virtual", "rtmp://h/app/S3CR3T/", "whip:https://h/S3CR3T",
+    "recording", "face", "what", "microphones", "page", "demo", "builtin", "stream", "file",
+    "virtual", "rtmp://h/app/S3CR3T/", "whip:https://h/S3CR3T",
     "udp://127.0.0.1:9?S3CR3T", "../../etc/passwd", "%00", "\u202e", "é", "\U0001d518", "\ud800",
     "a" * 3000,
 )  # fmt: skip
 # Not ``start``: what is drawn meanwhile is not what is looked at here.
 _ACTIONS = (
     "camera", "avatar", "remove", "options", "output", "calibrate", "key", "look", "fly", "stop",
+    "restore", "rename", "face", "show", "reset",
 )  # fmt: skip
 _PATHS = (
     "/", "/view", "/api/options", "/api/view", "/api/live", "/api/camera", "/api/watch", "/nothing",
     "/api/avatars", "/api/avatars/builtin", "/static/studio.js", "/static/..%2fapp.py", "//", "/%",
+    "/api/recordings/x.mp4", "/api/recordings/..%2fview-token", "/api/avatars/builtin?face=999",
 )  # fmt: skip
 _KINDS = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/heic")
 _OFFER = """v=0

@@ -17,7 +17,7 @@ from avatar import __version__
 from avatar.app.studio.options import changed
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.files import private_folder, read_record, write_record
-from avatar.core.messages import Message
+from avatar.core.messages import Message, option_label
 from avatar.core.options import Options
 
 Say = Callable[[str], None]
@@ -116,7 +116,7 @@ class KeptChoices:
             Message(
                 "said.keptOptionGone",
                 "{name}, chosen last time, cannot be had any more, and is as at the start",
-                name=name,
+                name=option_label(name, name),
             )
         )
 

@@ -210,5 +210,6 @@ def _for_the_page(words: str) -> str:
 
     The address is in nobody's logs: it stands in no message either.
     """
-    clean = without_addresses(words.removesuffix(ELSEWHERE).strip())
-    return words if clean == words else clean  # a Message with nothing to hide stays one
+    if isinstance(words, Message) and without_addresses(words) == words:
+        return words  # there is nothing to hide in it, and the page has its own words for it
+    return without_addresses(words.removesuffix(ELSEWHERE).strip())

@@ -13,6 +13,7 @@ from typing import Any
 from avatar.core.errors import UsageError
 from avatar.core.files import films_in
 from avatar.core.messages import Message
+from avatar.stages.sinks.unfinished import is_unfinished
 
 _SHOWN = 5
 Run = Callable[[list[str]], None]
@@ -53,7 +54,7 @@ class Recordings:
                 known = path.stat()
             except OSError:  # moved away just now
                 continue
-            if path.is_file() and known.st_size:
+            if path.is_file() and known.st_size and not is_unfinished(path):
                 found.append((path, known.st_size, known.st_mtime_ns))
         return sorted(found, key=lambda one: one[2], reverse=True)[:_SHOWN]
 

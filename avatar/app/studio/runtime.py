@@ -468,7 +468,7 @@ class Studio:
                 )
             )
         self._calibration.begin(
-            _text(values, "name"), unattended=values.get("unattended") is True,
+            str(values.get("name", "")), unattended=values.get("unattended") is True,
             recorder=self._session.recorder, replace=values.get("replace") is True,
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ from avatar.core.files import (
     staging as staging_in,
 )
 from avatar.core.home import MODELS_VARIABLE
+from avatar.core.messages import Message
 from avatar.library.models.catalog import Entry, find
 from engines.locking import locked
 
@@ -92,8 +93,12 @@ def model_folder(root: Path, family: str, variant: str = "") -> Path:
     record = read_record(folder)
     if record is None:
         raise EngineError(
-            f"the networks of {entry.title} are not installed (looked in {folder}). {remedy(entry)}"
-        )
+            Message(
+                "error.networksAbsent",
+                "the networks of {title} are not installed (looked in {folder}). {remedy}",
+                title=entry.title, folder=str(folder), remedy=remedy(entry),
+            )
+        )  # fmt: skip
     if missing := missing_networks(entry, record):
         raise EngineError(
             f"the networks of {entry.title} in {folder} are incomplete: {', '.join(missing)} "

@@ -13,6 +13,7 @@ from avatar.core.errors import UsageError
 from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.messages import Message, option_label
 from avatar.core.option import Option
 from avatar.core.options import PORTRAIT, Options, declared, default_of, flag_of, used_by
 from avatar.core.stages import Generator
@@ -132,11 +133,15 @@ class Engine(ABC):
 
     def _refusal(self, name: str, option: Option, value: Any) -> str:
         engines = " or ".join(option.engines)
-        reason = f", which {self.reasons[name]}" if name in self.reasons else ""
-        return (
-            f"{flag_of(name)} is for --engine {engines}; found {_words(value)} with --engine "
-            f"{self.name}{reason}. Leave it out, or take --engine {engines}"
-        )
+        why = self.reasons.get(name)
+        reason = Message("error.because", ", which {why}", why=why) if why else ""
+        return Message(
+            "error.optionUnused",
+            "{flag} is for --engine {engines}; found {value} with --engine {engine}{reason}. Leave "
+            "it out, or take --engine {engines}",
+            flag=option_label(name, flag_of(name)), engines=engines, value=_words(value),
+            engine=self.name, reason=reason,
+        )  # fmt: skip
 
     def check_avatar(self, avatar: AvatarPhoto) -> None:
         """Raise ``UsageError`` for more faces or photographs than the engine animates."""

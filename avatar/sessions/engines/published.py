@@ -17,6 +17,7 @@ from avatar.core.errors import EngineError, PhotoError, UsageError
 from avatar.core.frames import NetworkMotion, UInt8Image
 from avatar.core.home import Home
 from avatar.core.machine import Machine
+from avatar.core.messages import Message
 from avatar.core.options import Options
 from avatar.core.stages import Generator
 from avatar.library.avatars import AvatarStore, StoredAvatar
@@ -51,11 +52,22 @@ class PublishedEngine(Engine):
     @property
     def reasons(self) -> Mapping[str, str]:
         """See ``Engine``."""
-        used = "--strength and --region" if self.uses("regions") else "--strength"
-        moves = f"takes the movement from your picture itself and uses only {used}"
+        used = (
+            Message("error.theStrengthAndRegions", "the strength and the regions")
+            if self.uses("regions")
+            else Message("error.theStrength", "the strength")
+        )
+        moves = Message(
+            "error.whyMovement",
+            "takes the movement from your picture itself and uses only {used}",
+            used=used,
+        )
         return {
             **dict.fromkeys(_MOVES_BY_ITSELF, moves),
-            "background": "animates a square of the whole picture and cannot cut you out of it",
+            "background": Message(
+                "error.whySquare",
+                "animates a square of the whole picture and cannot cut you out of it",
+            ),
             **self._family.reasons,
         }
 

@@ -12,6 +12,7 @@ from avatar.core.choices import Framing
 from avatar.core.errors import EngineError, UsageError
 from avatar.core.home import Home
 from avatar.core.machine import Machine, file_hash
+from avatar.core.messages import Message
 from avatar.core.options import PORTRAIT, TRAINED, Options
 from avatar.library.generators.card import REFERENCES, neural_folder
 from avatar.library.generators.exported import (
@@ -45,18 +46,26 @@ class TrainedEngine(Engine):
         super().check(options)
         if options.mouth == "driver":
             raise UsageError(
-                f"--engine {TRAINED} draws the avatar's own teeth; found --mouth driver. Leave it "
-                f"out, or take --engine {PORTRAIT}"
-            )
+                Message(
+                    "error.trainedTeeth",
+                    "--engine {engine} draws the avatar's own teeth; found --mouth driver. Leave "
+                    "it out, or take --engine {other}",
+                    engine=TRAINED, other=PORTRAIT,
+                )
+            )  # fmt: skip
 
     def check_avatar(self, avatar: AvatarPhoto) -> None:
         """See ``Engine``; only a stored avatar can have a trained generator."""
         if avatar.folder is None:
             raise UsageError(
-                f"--engine {TRAINED} takes the name of an avatar that was trained, found "
-                f"{avatar.name}. Train one from a clip of the person: avatar train --name NAME "
-                "CLIP --rights self"
-            )
+                Message(
+                    "error.notTrained",
+                    "--engine {engine} takes the name of an avatar that was trained, found {name}. "
+                    "Train one from a clip of the person: avatar train --name NAME CLIP --rights "
+                    "self",
+                    engine=TRAINED, name=avatar.name,
+                )
+            )  # fmt: skip
         super().check_avatar(avatar)
 
     def _open(self, options: Options, say: Say, home: Home, machine: Machine) -> OpenEngine:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from avatar.core.choices import Corner
 from avatar.core.errors import UsageError
 from avatar.core.frames import GeneratedFrame, LabelledFrame, Seal, UInt8Image
+from avatar.core.messages import Message
 from avatar.stages.label.fonts import find_font
 
 if TYPE_CHECKING:
@@ -195,8 +196,12 @@ def _checked_text(text: str) -> str:
     clean = unicodedata.normalize("NFC", text).strip()
     if not any(unicodedata.category(char).startswith("L") for char in clean):
         raise UsageError(
-            f"The label needs a text with at least one letter, such as 'AI'; found {text!r}. "
-            "To run without a label use --no-label --acknowledge-disclosure-duty."
+            Message(
+                "error.labelEmpty",
+                "The label needs a text with at least one letter, such as 'AI'; found {found}. To "
+                "run without a label use --no-label --acknowledge-disclosure-duty.",
+                found=repr(text),
+            )
         )
     hidden = [char for char in clean if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")]
     if hidden:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from avatar.core.errors import AvatarError, SinkUnavailableError
 from avatar.core.frames import LabelledFrame
+from avatar.core.messages import Message, words_of
 from avatar.stages.sinks.checks import ELSEWHERE, expect_even
 from avatar.stages.sinks.devices import install_hint, list_outputs
 from avatar.stages.sinks.pipewire import PipeWireSink
@@ -74,10 +75,14 @@ class AnyCameraSink:
         except AvatarError as error:
             pipewire = _reason(error)
         raise SinkUnavailableError(
-            f"There is no virtual camera on this system. {loopback} "
-            f"Or without a kernel module: {pipewire} "
-            f"`avatar doctor --camera` explains both. {ELSEWHERE}"
-        )
+            Message(
+                "error.noVirtualCamera",
+                "There is no virtual camera on this system. {loopback} Or without a kernel "
+                "module: {pipewire} `avatar doctor --camera` explains both. To go on without a "
+                "virtual camera: --out preview.",
+                loopback=loopback, pipewire=pipewire,
+            )
+        )  # fmt: skip
 
     def _loopback(self) -> VirtualSink:
         if not list_outputs():
@@ -100,4 +105,5 @@ class AnyCameraSink:
 
 
 def _reason(error: AvatarError) -> str:
-    return str(error).removesuffix(ELSEWHERE).strip()
+    words = words_of(error)
+    return words if isinstance(words, Message) else words.removesuffix(ELSEWHERE).strip()

@@ -16,6 +16,7 @@ from typing import Any
 from avatar.core.errors import MissingDependencyError, SinkUnavailableError
 from avatar.core.frames import UInt8Image
 from avatar.core.libraries import SYSTEM_LIBRARIES, install_line, system_family
+from avatar.core.messages import Message
 from avatar.stages.sinks import libpipewire as pw
 from avatar.stages.sinks import spa
 from avatar.stages.sinks.camera_format import Layout, is_offered, layout_of
@@ -199,12 +200,13 @@ def _incomplete(what: str) -> str:
 
 def _not_running(reason: str) -> str:
     where = os.environ.get("PIPEWIRE_RUNTIME_DIR") or os.environ.get("XDG_RUNTIME_DIR")
-    return (
-        f"PipeWire does not run for this user ({reason}; looked in "
-        f"{where or '/run/pipewire, as XDG_RUNTIME_DIR is not set'}). "
-        "Start it: systemctl --user start pipewire wireplumber; where that is unknown, install "
-        "the packages pipewire and wireplumber"
-    )
+    return Message(
+        "error.pipewireNotRunning",
+        "PipeWire does not run for this user ({reason}; looked in {where}). Start it: systemctl "
+        "--user start pipewire wireplumber; where that is unknown, install the packages pipewire "
+        "and wireplumber",
+        reason=reason, where=where or "/run/pipewire, as XDG_RUNTIME_DIR is not set",
+    )  # fmt: skip
 
 
 def _not_usable(reason: str) -> str:

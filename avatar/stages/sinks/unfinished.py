@@ -27,6 +27,11 @@ _MAX_NAME_BYTES = 255
 _PROBE_BYTES = 16_384
 
 
+def is_unfinished(path: Path) -> bool:
+    """Return whether a film is being written, or was when its writer was killed, by its name."""
+    return _PART.fullmatch(path.stem) is not None
+
+
 class UnfinishedFilm:
     """Takes what FFmpeg writes of a new film; ``goal`` is touched only when the film is done.
 

@@ -15,6 +15,7 @@ from avatar.core.errors import (
     UsageError,
 )
 from avatar.core.frames import LabelledFrame
+from avatar.core.messages import Message
 from avatar.stages.sinks import v4l2
 from avatar.stages.sinks.checks import ELSEWHERE, checked_image, expect_even
 from avatar.stages.sinks.conversion import I420Converter
@@ -92,9 +93,13 @@ class VirtualSink:
             self._camera.send(converter.convert(image))
         except (OSError, RuntimeError) as error:
             raise SinkLostError(
-                f"The virtual camera {self._camera.device} is gone: {error}. "
-                f"Connect or start it again; it is tried again by itself. {ELSEWHERE}"
-            ) from error
+                Message(
+                    "error.virtualGone",
+                    "The virtual camera {device} is gone: {why}. Connect or start it again; it is "
+                    "tried again by itself. To go on without a virtual camera: --out preview.",
+                    device=str(self._camera.device), why=str(error),
+                )
+            ) from error  # fmt: skip
 
     def _open(self, pyvirtualcam: Any) -> Any:
         """Return an open pyvirtualcam camera, on the named device or the first that opens."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from avatar.core.errors import SoundNotFoundError, UsageError
+from avatar.core.messages import Message, option_label
 from avatar.stages.sound import portaudio
 
 Kind = Literal["mic", "speaker"]
@@ -151,19 +152,32 @@ def choose(devices: Sequence[SoundDevice], spec: str, kind: Kind) -> SoundDevice
 
 
 def _not_found(devices: Sequence[SoundDevice], spec: str, kind: Kind) -> SoundNotFoundError:
-    what = "microphone" if kind == "mic" else "speaker"
+    flag = option_label(kind, f"--{kind}")
     if not devices:
-        return SoundNotFoundError(
-            f"--{kind}: expected a {what}, found none on this machine. Plug one in, or start the "
-            "sound server (PipeWire, PulseAudio); `avatar devices` shows what there is."
+        what = (
+            Message("error.aMicrophone", "microphone")
+            if kind == "mic"
+            else Message("error.aSpeaker", "speaker")
         )
+        return SoundNotFoundError(
+            Message(
+                "error.soundNone",
+                "{flag}: expected a {what}, found none on this machine. Plug one in, or start the "
+                "sound server (PipeWire, PulseAudio); `avatar devices` shows what there is.",
+                flag=flag, what=what,
+            )
+        )  # fmt: skip
     names = [d.node or d.name for d in devices]
     near = difflib.get_close_matches(spec, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     cable = f" {NO_CABLE}" if kind == "speaker" and not any(map(is_cable, devices)) else ""
     return SoundNotFoundError(
-        f"--{kind}: expected one of {_named(devices)}; found {spec!r}.{hint}{cable}"
-    )
+        Message(
+            "error.soundUnknown",
+            "{flag}: expected one of {devices}; found {found}.{hint}{cable}",
+            flag=flag, devices=_named(devices), found=repr(spec), hint=hint, cable=cable,
+        )
+    )  # fmt: skip
 
 
 def _named(devices: Sequence[SoundDevice]) -> str:

@@ -17,6 +17,7 @@ from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceNotFoundError
 from avatar.core.files import expanded, kind_of
+from avatar.core.messages import Message
 from avatar.core.stages import FrameSource
 
 __all__ = ["SCHEMES", "create_source", "is_film_source", "local_film"]
@@ -116,12 +117,21 @@ def _unknown(spec: str, path: Path) -> SourceNotFoundError:
     """Return the error for a mistyped source, with what lies near."""
     from avatar.stages.sources.devices import describe_cameras, list_cameras
 
-    what = "a folder" if path.is_dir() else "no such file, camera or address"
+    what = (
+        Message("error.isFolder", "a folder")
+        if path.is_dir()
+        else Message("error.isNoCamera", "no such file, camera or address")
+    )
     near = "" if is_address(spec) else _near_files(path)
     return SourceNotFoundError(
-        f"Expected 'demo', a camera's number, path or name, a video file or an address; "
-        f"found {what}: {shown_spec(spec)!r}. {near}{describe_cameras(list_cameras())}"
-    )
+        Message(
+            "error.cameraUnknown",
+            "Expected 'demo', a camera's number, path or name, a video file or an address; found "
+            "{what}: {camera}. {near}{cameras}",
+            what=what, camera=repr(shown_spec(spec)), near=near,
+            cameras=describe_cameras(list_cameras()),
+        )
+    )  # fmt: skip
 
 
 def _near_files(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceBusyError, SourceError, SourceLostError, SourceNotFoundError
 from avatar.core.frames import CameraFrame, UInt8Image
+from avatar.core.messages import Message
 from avatar.stages.sources.devices import (
     DEV,
     CameraInfo,
@@ -119,8 +120,12 @@ class _Grabber:
         self._silent_s += limit_s
         if failed or self._silent_s >= STALL_S or (self._node and not self._node.exists()):
             raise SourceLostError(
-                f"The camera {self._node or ''} gives no more frames; it was unplugged or "
-                "stopped. Plug it in again."
+                Message(
+                    "error.cameraSilent",
+                    "The camera {camera} gives no more frames; it was unplugged or stopped. Plug "
+                    "it in again.",
+                    camera=str(self._node or ""),
+                )
             )
         return None
 
@@ -203,20 +208,30 @@ def _check_usable(target: int | str) -> None:
     found = inspect_v4l2(node)
     if found is None:
         raise SourceNotFoundError(
-            f"Expected a camera at {node}, found a device that takes no pictures. "
-            + describe_cameras(list_cameras())
-        )
+            Message(
+                "error.notACamera",
+                "Expected a camera at {node}, found a device that takes no pictures. {cameras}",
+                node=str(node), cameras=describe_cameras(list_cameras()),
+            )
+        )  # fmt: skip
     if found.problem is not None:
         raise SourceBusyError(
-            f"Expected to open the camera {node}, but found a problem: {found.problem}. "
-            + describe_cameras(list_cameras())
-        )
+            Message(
+                "error.cameraProblem",
+                "Expected to open the camera {node}, but found a problem: {problem}. {cameras}",
+                node=str(node), problem=found.problem, cameras=describe_cameras(list_cameras()),
+            )
+        )  # fmt: skip
 
 
 def _absent(device: str, cameras: list[CameraInfo]) -> SourceNotFoundError:
     return SourceNotFoundError(
-        f"Expected a camera {device}, found no such device. {describe_cameras(cameras)}"
-    )
+        Message(
+            "error.cameraAbsent",
+            "Expected a camera {device}, found no such device. {cameras}",
+            device=device, cameras=describe_cameras(cameras),
+        )
+    )  # fmt: skip
 
 
 def _refused(target: int | str) -> SourceError:
@@ -224,11 +239,18 @@ def _refused(target: int | str) -> SourceError:
     cameras = list_cameras()
     if isinstance(target, int) and not any(c.device == str(target) for c in cameras):
         return SourceNotFoundError(
-            f"Expected a camera {target} that can be opened, found none: it is absent, another "
-            f"program uses it, or the system's privacy settings forbid it. "
-            f"{describe_cameras(cameras)}"
-        )
+            Message(
+                "error.cameraRefused",
+                "Expected a camera {target} that can be opened, found none: it is absent, another "
+                "program uses it, or the system's privacy settings forbid it. {cameras}",
+                target=target, cameras=describe_cameras(cameras),
+            )
+        )  # fmt: skip
     return SourceBusyError(
-        f"The camera {target} is there but could not be opened; another program is probably "
-        f"using it. Close that program. {describe_cameras(cameras)}"
-    )
+        Message(
+            "error.cameraTaken",
+            "The camera {target} is there but could not be opened; another program is probably "
+            "using it. Close that program. {cameras}",
+            target=target, cameras=describe_cameras(cameras),
+        )
+    )  # fmt: skip

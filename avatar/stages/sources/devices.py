@@ -69,14 +69,16 @@ def list_cameras() -> list[CameraInfo]:
     return _list_opencv()
 
 
-def describe_cameras(cameras: list[CameraInfo]) -> str:
+def describe_cameras(cameras: list[CameraInfo]) -> Message:
     """Return one sentence naming the cameras, for error messages."""
     if not cameras:
-        return "No camera was found on this machine; --camera demo needs none."
+        return Message(
+            "said.noCamera", "No camera was found on this machine; --camera demo needs none."
+        )
     found = ", ".join(
         f"{c.device} ({c.name}{'' if c.problem is None else ': ' + c.problem})" for c in cameras
     )
-    return f"Cameras found: {found}."
+    return Message("said.camerasFound", "Cameras found: {found}.", found=found)
 
 
 def list_v4l2(

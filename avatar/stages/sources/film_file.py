@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from avatar.core.addresses import shown_address
 from avatar.core.errors import SourceError, SourceLostError, SourceNotFoundError
 from avatar.core.files import kind_of
+from avatar.core.messages import Message
 from avatar.stages.sources.containers import (
     can_decode,
     local_address,
@@ -232,9 +233,13 @@ def _unopened(url: str, remote: bool, reason: str, error: Exception) -> SourceEr
     name = public_name(url)
     if remote:
         return SourceNotFoundError(
-            f"{name}: expected a video at this address, found none ({reason}). "
-            "Check the address and that the sender is running."
-        )
+            Message(
+                "error.noVideoThere",
+                "{name}: expected a video at this address, found none ({reason}). Check the "
+                "address and that the sender is running.",
+                name=name, reason=reason,
+            )
+        )  # fmt: skip
     if isinstance(error, FileNotFoundError):
         return SourceNotFoundError(f"{name}: expected a video file, found no such file.")
     # FFmpeg says so of some damaged files, too.

@@ -9,7 +9,7 @@ from typing import Any, Self
 from avatar.core.clock import Clock
 from avatar.core.errors import SourceError, SourceLostError
 from avatar.core.frames import CameraFrame
-from avatar.core.messages import Message
+from avatar.core.messages import Message, words_of
 from avatar.core.stages import FrameSource
 from avatar.stages.sources.pacing import FrameCounter, not_open, wait_for
 
@@ -85,7 +85,9 @@ class ReconnectingSource:
         if self._lost_ns is None:
             self._lost_ns = self._clock.now_ns()
             self._on_event(
-                Message("said.cameraLost", "lost {camera}: {why}", camera=self.name, why=str(error))
+                Message(
+                    "said.cameraLost", "lost {camera}: {why}", camera=self.name, why=words_of(error)
+                )
             )
         self._postpone()
 

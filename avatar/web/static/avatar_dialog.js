@@ -77,8 +77,8 @@ export class AvatarDialog {
     this.dialog.setAttribute("aria-busy", "true");
     try {
       await act(action, values);
+      this.dialog.close(); // while it is open, nothing else takes the focus
       done();
-      this.dialog.close();
     } catch (error) {
       $("avatar-trouble").textContent = wordsOf(error);
     } finally {

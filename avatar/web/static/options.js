@@ -109,13 +109,17 @@ export class Options {
       output.textContent = words;
       slider.setAttribute("aria-valuetext", words);
     };
-    let timer;
+    let timer = 0;
     slider.addEventListener("input", () => {
       show();
       clearTimeout(timer);
-      timer = setTimeout(() => this.#send(option.name, valueOf()), 120);
+      timer = setTimeout(() => {
+        timer = 0;
+        this.#send(option.name, valueOf());
+      }, 120);
     });
     return [slider, (value) => {
+      if (timer) return; // what was just set, also by the keyboard, is on its way
       slider.value = value ?? option.max + option.step;
       show();
     }];

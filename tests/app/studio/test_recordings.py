@@ -35,7 +35,8 @@ def test_the_newest_finished_ones_are_listed(tmp_path: Path) -> None:
     found = Recordings(tmp_path / "films")
     assert found.newest() == []
     films(tmp_path / "films", 8)
-    (tmp_path / "films" / ".avatar 9.mp4-1.part").write_bytes(b"x")
+    for unfinished in (".avatar 9.mp4-1.part", "avatar 9.part.mp4", "avatar 9.part-2.mp4"):
+        (tmp_path / "films" / unfinished).write_bytes(b"x")
     (tmp_path / "films" / "notes.txt").write_bytes(b"x")
     names = [one["name"] for one in found.newest()]
     assert names == [f"avatar {n}.mp4" for n in (7, 6, 5, 4, 3)]
@@ -80,6 +81,8 @@ def test_a_recording_that_was_switched_off_can_be_had(bench: Bench) -> None:
     wait_until(
         lambda: session.recorder.counts().get(f"delivered.file:{path}", 0) > 3, "frames in the film"
     )
+    wait_until(lambda: any(path.parent.iterdir()), "the first piece of the film")
+    assert bench.state["recordings"] == [], "it is still being written"
     bench.act("output", id="file", on=False)
     (listed,) = bench.state["recordings"]
     assert bench.studio.recording(listed["name"]) == path and listed["bytes"] > 100
