@@ -26,7 +26,7 @@ class TerminalKeys:
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Self:
-        if not _in_front():
+        if not is_typed_to():
             return self
         if sys.platform != "win32":
             import termios
@@ -57,7 +57,8 @@ class TerminalKeys:
                 self._press(key.lower())
 
 
-def _in_front() -> bool:
+def is_typed_to() -> bool:
+    """Return whether this program is in front in a terminal, so that keys reach it."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
     if sys.platform == "win32":

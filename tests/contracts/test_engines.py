@@ -33,6 +33,7 @@ OTHER: dict[str, Any] = {
     "lock_head": True, "regions": ("lips",), "stitching": False, "retarget_eyes": True,
     "retarget_lips": True, "variant": "animals", "crop": "1,2,300", "backend": "openvino",
     "device": "cpu", "precision": "fp32", "drive": "auto", "mouth": "teeth", "shading": 0.5,
+    "play": "wave",
 }  # fmt: skip
 """Another value than its default for every option that not all engines use."""
 

@@ -23,7 +23,7 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
 
     types, reads = pty.openpty()
     monkeypatch.setattr(sys, "stdin", os.fdopen(reads, "r", closefd=False))
-    monkeypatch.setattr(terminal_keys, "_in_front", lambda: True)
+    monkeypatch.setattr(terminal_keys, "is_typed_to", lambda: True)
     yield types, reads
     for end in (types, reads):
         os.close(end)

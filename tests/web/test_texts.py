@@ -11,6 +11,7 @@ from avatar.app.studio.options import describe
 from avatar.app.studio.outputs import IDS
 from avatar.app.studio.runtime import Phase
 from avatar.core.options import PUBLISHED, Options
+from avatar.sessions.acting import EXPRESSION_KEYS
 from calibrate.steps import REST, STEPS
 from tests.web.texts import (
     doubled,
@@ -48,6 +49,7 @@ FAMILIES: dict[str, set[str]] = {
     "output.": set(IDS),
     "outputHint.": set(IDS),
     "state.": {"off", "waiting", "on", "lost", "failed"},
+    "expression.": set(EXPRESSION_KEYS),
     "phase.": {*get_args(Phase), "away"},
     "step.": {name.replace(" ", "_") for name in (REST, *(step.name for step in STEPS))},
 }
