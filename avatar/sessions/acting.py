@@ -14,7 +14,7 @@ from avatar.core.options import Options
 from avatar.core.stages import Retargeter
 from avatar.sessions.choreographies import ChoreographyStore
 from avatar.sessions.engines import find_engine
-from avatar.sessions.template import open_template
+from avatar.sessions.template import builtin_shape, open_template
 from avatar.stages.motion.acting import ActedRetargeter, Acting, Play
 from avatar.stages.motion.plays import ChoreographyPlay, RecordedPlay
 
@@ -48,6 +48,7 @@ class LiveActing:
         self, home: Home, engine: Callable[[], str], say: Callable[[str], None], usual: str | None
     ) -> None:
         self._store, self._engine, self._say = ChoreographyStore(home), engine, say
+        self._home = home
         self._acting = Acting()
         self._usual = usual or _USUAL
         if usual is not None:
@@ -79,10 +80,13 @@ class LiveActing:
         return ActedRetargeter(retargeter, self._acting, shape)
 
     def _found(self, template: str) -> Play:
-        recorded = open_template(Path(template), self._engine())
+        recorded = open_template(Path(template), self._engine(), self._shape)
         if recorded is not None:
             return RecordedPlay(recorded)
         return ChoreographyPlay(self._store.load(template))
+
+    def _shape(self) -> Float32:
+        return builtin_shape(None, self._home)
 
     def _check(self) -> None:
         engine = self._engine()
