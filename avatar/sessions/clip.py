@@ -62,21 +62,14 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
             raise UsageError(f"--out and a photograph name the same file, {out}. Name another one")
     _check_out(out, request)
     choreography = ChoreographyStore(home).load(request.template)
-    song = _song(request, choreography, say)
+    song = song_of(request, choreography, say)
     stop = threading.Event()
     with ExitStack() as stages:
         stages.enter_context(ended_by_signals(stop.set))
-        cast = stages.enter_context(_cast(request, home, say))
+        cast = stages.enter_context(cast_of(request, home, say))
         label = VisibleLabel(request.label_text, request.label_corner, cast.grid)
         label.prepare(cast.size_px)
-        performer = Performer(
-            choreography,
-            song.beats,
-            cast.shapes,
-            phase=request.phase,
-            seed=request.seed,
-            period_s=song.seconds,
-        )
+        performer = performer_of(request, choreography, song, cast)
         folder = Path(stages.enter_context(tempfile.TemporaryDirectory(prefix="avatar-clip-")))
         writer = _writer(request, out, cast.size_px, song, folder, say)
         stages.enter_context(writer)
@@ -84,7 +77,7 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
             for k in range(song.frames):
                 if stop.is_set():
                     break
-                frame = cast.draw(performer.motions(k / FPS, k))
+                frame = cast.draw(performer.motions(song.time_s(k), k))
                 writer.write_rgb(label.label(frame).image)
                 step()
         if stop.is_set():
@@ -94,20 +87,46 @@ def make_clip(request: ClipRequest, home: Home, say: Say) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Song:
-    """What is heard, float32 (n, 2) at 48 kHz, and its beats from the clip's start on."""
+class ClipSong:
+    """What is heard in a clip.
+
+    ``sound``: float32 (n, 2) at 48 kHz. ``beats``: from the clip's start on. ``frames``: how many
+    pictures there are. ``period_s``: when the movement begins again; up to half a picture from
+    their end, since pictures are whole.
+    """
 
     sound: Float32
     beats: BeatGrid
     frames: int
+    period_s: float
 
-    @property
-    def seconds(self) -> float:
-        return self.frames / FPS
+    def time_s(self, frame: int) -> float:
+        """Return the moment of the song that a picture shows: the one after the last is the first.
+
+        So a loop has no jump; no picture is further than half a picture from its own moment.
+        """
+        return frame / self.frames * self.period_s
 
 
-def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
-    """Return the part of the song that the clip has, and say its tempo."""
+def performer_of(
+    request: ClipRequest, choreography: Choreography, song: ClipSong, cast: Cast
+) -> Performer:
+    """Return what moves the faces of ``cast`` to ``song``."""
+    return Performer(
+        choreography,
+        song.beats,
+        cast.shapes,
+        phase=request.phase,
+        seed=request.seed,
+        period_s=song.period_s,
+    )
+
+
+def song_of(request: ClipRequest, choreography: Choreography, say: Say) -> ClipSong:
+    """Return the part of the song that the clip has, and say its tempo.
+
+    Raises ``UsageError``.
+    """
     own = request.music in SCORES
     sound, found = _tune(request) if own else _file(request)
     # Of a single beat the tempo is what was given.
@@ -115,13 +134,14 @@ def _song(request: ClipRequest, choreography: Choreography, say: Say) -> _Song:
     say(f"{request.music}: {bpm:.1f} beats a minute")
     beats = _grid(found, bpm)
     heard_s = len(sound) / _SOUND_HZ
-    seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
-    frames = max(1, round(min(seconds, heard_s) * FPS))
+    whole = request.end is None
+    seconds = min(_whole_turns(beats, choreography, heard_s) if whole else heard_s, heard_s)
+    frames = max(1, round(seconds * FPS))
     sound = sound[: round(frames / FPS * _SOUND_HZ)].copy()
     if not own:
         faded = min(len(sound), round(_FADE_S * _SOUND_HZ))
         sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
-    return _Song(sound, beats, frames)
+    return ClipSong(sound, beats, frames, seconds if whole else frames / FPS)
 
 
 def _grid(found: Beats, bpm: float) -> BeatGrid:
@@ -161,7 +181,7 @@ def _whole_turns(beats: BeatGrid, choreography: Choreography, heard_s: float) ->
     return next((end for end in ends if end <= heard_s), min(heard_s, _USUAL_S))
 
 
-def _cast(request: ClipRequest, home: Home, say: Say) -> Cast:
+def cast_of(request: ClipRequest, home: Home, say: Say) -> Cast:
     """Return the faces of the photographs. Raises ``UsageError`` and ``PhotoError``."""
     model = find_face_model(request.face_model, home)
     settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))
@@ -199,7 +219,7 @@ def _writer(
     request: ClipRequest,
     out: Path,
     size_px: tuple[int, int],
-    song: _Song,
+    song: ClipSong,
     folder: Path,
     say: Say,
 ) -> Mp4Writer | LoopWriter:
