@@ -37,7 +37,7 @@ _SCORES = tuple(name for name in BLENDSHAPE_NAMES if name != "_neutral")
 
 
 @dataclass(frozen=True, eq=False)
-class Take:
+class TelephoneTake:
     """What a telephone saw.
 
     ``time_s``: float64 (N,), rising from 0. ``seen``: bool (N,), whether there was a face.
@@ -75,7 +75,7 @@ class Take:
         return np.asarray(np.median(self.head[early], axis=0), np.float32)
 
 
-def read_take(path: Path) -> Take:
+def read_take(path: Path) -> TelephoneTake:
     """Read a take. Raises ``UsageError`` in one line that says where the file is wrong."""
     try:
         text = read_small(path, _MOST_BYTES).decode("utf-8-sig")
@@ -91,7 +91,7 @@ def read_take(path: Path) -> Take:
         ) from None
 
 
-def _take(text: str) -> Take:
+def _take(text: str) -> TelephoneTake:
     """Raises ``ValueError`` and ``csv.Error``."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns = _columns(next(rows, []))
@@ -114,7 +114,7 @@ def _take(text: str) -> Take:
     time_s = _times(codes, rate)
     rises = np.concatenate([[True], np.diff(np.maximum.accumulate(time_s)) > 0])
     numbers = np.where(seen[:, None], numbers, 0)
-    return Take(
+    return TelephoneTake(
         time_s[rises] - time_s[0],
         seen[rises],
         np.clip(numbers[rises, 3:], 0, 1),
