@@ -13,10 +13,15 @@ from avatar.core.observe import predicted_summary, summarise
 from avatar.core.options import Options
 from avatar.core.outputs import check_output, write_json
 from avatar.core.terminal import say
+from avatar.core.terminal_keys import TerminalKeys, is_typed_to
 from avatar.measure.process import age_s
 from avatar.sessions.live import LiveSession
 from avatar.sessions.sound import sound_summary
 from avatar.stages.sinks import file_of
+
+_ACTING = (
+    "S smile · U surprise · W wink · A laugh · Y shy · E sad · G angry · Z sleepy · H hold · V play"
+)
 
 
 def run(config: Options, home: Home) -> int:
@@ -27,7 +32,7 @@ def run(config: Options, home: Home) -> int:
             config.stats, "--stats", force=config.force, others=[*others, Path(config.camera)]
         )
     session = LiveSession(config, say, home=home)
-    with ended_by_signals(session.stop):
+    with ended_by_signals(session.stop), TerminalKeys(session.press):
         try:
             session.run(begun=lambda: _announce(config))
         finally:
@@ -50,6 +55,9 @@ def _announce(config: Options) -> None:
             "keys: 1–9 N P avatar · X reference · R search · M mirror · O other person · "
             "+ − arrows view · F overlay · L label · Q quit"
         )
+        say(_ACTING)
+    elif is_typed_to():
+        say(f"keys in this terminal: {_ACTING}; Q or Ctrl-C ends")
     else:
         say("Ctrl-C ends")
 

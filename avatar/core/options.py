@@ -251,9 +251,15 @@ class Options:
         "I will tell everyone who sees the pictures that they are generated.",
         on=(RUN, ANIMATE), flag="--acknowledge-disclosure-duty",
     )] = False
+    play: Annotated[str | None, Option(
+        "Play a template once at the start, and whenever you press V: a name of `avatar templates "
+        "list`, or a motion template (.npz). Then it is you again.",
+        metavar="NAME|FILE.npz", on=(RUN, STUDIO), engines=_OWN,
+    )] = None
     hotkeys: Annotated[bool, Option(
         "Listen for keys while another window has the focus: ctrl+alt+1 to 9 avatar, N and P next "
-        "and previous, X reference, R search, M mirror, O other person, Q quit.",
+        "and previous, X reference, R search, M mirror, O other person, Q quit; S smile, U "
+        "surprise, W wink, A laugh, Y shy, E sad, G angry, Z sleepy, H hold, V play.",
         on=(RUN,),
     )] = False
     hotkey: Annotated[tuple[str, ...], Option(

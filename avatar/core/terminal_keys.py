@@ -15,7 +15,8 @@ _POLL_S = 0.2
 class TerminalKeys:
     """Listens while entered; ``press`` hears each key as a lower-case character, in a thread.
 
-    Without a terminal, or in the background of one, nothing is listened to. Ctrl-C interrupts as
+    Without a terminal, or in the background of one, nothing is listened to, also while it was put
+    there later. Ctrl-C interrupts as
     ever. Leaving puts the terminal back as it was.
     """
 
@@ -26,7 +27,7 @@ class TerminalKeys:
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Self:
-        if not _in_front():
+        if not is_typed_to():
             return self
         if sys.platform != "win32":
             import termios
@@ -42,7 +43,8 @@ class TerminalKeys:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if sys.platform != "win32" and self._before is not None:
+        # In the background the terminal is another program's by now.
+        if sys.platform != "win32" and self._before is not None and is_typed_to():
             import termios
 
             with suppress(termios.error):  # the terminal was closed meanwhile
@@ -50,6 +52,9 @@ class TerminalKeys:
 
     def _listen(self) -> None:
         while not self._stop.is_set():
+            if not is_typed_to():  # who reads in the background is stopped by the system
+                self._stop.wait(_POLL_S)
+                continue
             key = _windows_key(self._stop) if sys.platform == "win32" else _key()
             if key is None:
                 return
@@ -57,7 +62,8 @@ class TerminalKeys:
                 self._press(key.lower())
 
 
-def _in_front() -> bool:
+def is_typed_to() -> bool:
+    """Return whether this program is in front in a terminal, so that keys reach it."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
     if sys.platform == "win32":

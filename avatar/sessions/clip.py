@@ -33,6 +33,7 @@ from avatar.sessions.film import INTERRUPTED, film_progress
 from avatar.stages.generate.group import GroupGenerator
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.stages.label import VisibleLabel, file_metadata, xmp_packet
+from avatar.stages.motion.choreography import Choreography
 from avatar.stages.motion.on_the_beat import Performer
 from avatar.stages.sinks.film_sound import find_sound
 from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter
@@ -86,17 +87,10 @@ def write_clip(
     stop = stop or threading.Event()
     with ExitStack() as stages:
         stages.enter_context(ended_by_signals(stop.set))
-        cast = stages.enter_context(_cast(request, home, say))
+        cast = stages.enter_context(cast_of(request, home, say))
         label = VisibleLabel(request.label_text, request.label_corner, cast.grid)
         label.prepare(cast.size_px)
-        performer = Performer(
-            choreography,
-            song.beats,
-            cast.shapes,
-            phase=request.phase,
-            seed=request.seed,
-            period_s=song.seconds,
-        )
+        performer = performer_of(request, choreography, song, cast)
         folder = Path(stages.enter_context(tempfile.TemporaryDirectory(prefix="avatar-clip-")))
         writer = _writer(request, out, cast.size_px, song, folder, say)
         stages.enter_context(writer)
@@ -104,7 +98,7 @@ def write_clip(
             for k in range(song.frames):
                 if stop.is_set():
                     break
-                frame = cast.draw(performer.motions(k / FPS, k))
+                frame = cast.draw(performer.motions(song.time_s(k), k))
                 writer.write_rgb(label.label(frame).image)
                 step()
         if stop.is_set():
@@ -125,7 +119,21 @@ def _steps(
     yield lambda: progress(next(done), total)
 
 
-def _cast(request: ClipRequest, home: Home, say: Say) -> Cast:
+def performer_of(
+    request: ClipRequest, choreography: Choreography, song: Song, cast: Cast
+) -> Performer:
+    """Return what moves the faces of ``cast`` to ``song``."""
+    return Performer(
+        choreography,
+        song.beats,
+        cast.shapes,
+        phase=request.phase,
+        seed=request.seed,
+        period_s=song.period_s,
+    )
+
+
+def cast_of(request: ClipRequest, home: Home, say: Say) -> Cast:
     """Return the faces of the photographs. Raises ``UsageError`` and ``PhotoError``."""
     model = find_face_model(request.face_model, home)
     settings = PortraitSettings(mouth="teeth", mattes=default_mattes(home))

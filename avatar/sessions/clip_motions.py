@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -12,12 +13,17 @@ from typing import TypeVar
 from avatar.core.clock import ManualClock
 from avatar.core.counting import counted
 from avatar.core.errors import SourceEndedError, SourceError
-from avatar.core.frames import CameraFrame, Motion
+from avatar.core.frames import CameraFrame, Motion, Presence, still
+from avatar.core.home import Home
 from avatar.core.options import Options
 from avatar.core.stages import FrameSource, Tracker
+from avatar.core.stages import Generator as AvatarGenerator
 from avatar.core.terminal import say
+from avatar.sessions.avatars import AvatarPhoto, open_one
 from avatar.sessions.first_look import FirstLook, look_ahead, tracked
 from avatar.sessions.retargeting import chosen_reference
+from avatar.stages.generate.photo import BUILTIN
+from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 from avatar.stages.motion.retarget import FaceRetargeter
 from avatar.stages.motion.template import Template
 from avatar.stages.sinks.film_sound import FilmSound, find_sound
@@ -31,6 +37,8 @@ T = TypeVar("T")
 DEMO_S = 10.0
 """How much of the made-up performance becomes a film."""
 _DEMO_FPS = 30
+# Who plays a recorded face to networks is drawn so large, and after a moment at rest.
+_ACTOR_PX, _AFTER_REST_NS = (512, 512), 1_000_000_000
 
 
 def is_demo(driving: Path) -> bool:
@@ -112,6 +120,34 @@ def clip_motions(
     with closing(coming) as tracks:
         for track in tracks:
             yield retargeter.retarget(track, track.timestamp_ns)
+
+
+def open_actor(config: Options, photo: AvatarPhoto, model: Path, home: Home) -> PortraitGenerator:
+    """Return who plays a recorded face to networks: the avatar itself, where a face was found."""
+    if config.crop is not None:
+        photo = open_one(BUILTIN, model, home, say)
+    settings = PortraitSettings(mouth="teeth")
+    return PortraitGenerator(photo.photo, photo.face, "portrait", _ACTOR_PX, settings, photo.matte)
+
+
+def acted_motions(
+    template: Template,
+    actor: AvatarGenerator,
+    tracker: Tracker,
+    retargeter: FaceRetargeter,
+    seconds: float | None,
+) -> Generator[Motion, None, None]:
+    """Yield the motion of a face for an engine that looks at the driver's picture.
+
+    ``actor`` draws what the template has, and is the driver; it is never shown. Its photograph at
+    rest is the reference.
+    """
+    rest = CameraFrame(actor.generate(still(0, 0, Presence.TRACKED)).image, 0, 0)
+    retargeter.begin_with(replace(tracker.track(rest), camera=rest))
+    for motion in template.motions(seconds, "relative"):
+        now_ns = motion.timestamp_ns + _AFTER_REST_NS
+        frame = CameraFrame(actor.generate(motion).image, now_ns, motion.index + 1)
+        yield retargeter.retarget(tracker.track(frame), now_ns)
 
 
 def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:

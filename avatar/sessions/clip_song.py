@@ -27,16 +27,24 @@ _LISTENED_S, _FADE_S = 60.0, 0.3
 
 @dataclass(frozen=True, eq=False)
 class Song:
-    """What is heard, float32 (n, 2) at 48 kHz, and its beats from the clip's start on."""
+    """What is heard in a clip.
+
+    ``sound``: float32 (n, 2) at 48 kHz. ``beats``: from the clip's start on. ``frames``: how many
+    pictures there are. ``period_s``: when the movement begins again; up to half a picture from
+    their end, since pictures are whole.
+    """
 
     sound: Float32
     beats: BeatGrid
     frames: int
+    period_s: float
 
-    @property
-    def seconds(self) -> float:
-        """Return how long the clip is."""
-        return self.frames / FPS
+    def time_s(self, frame: int) -> float:
+        """Return the moment of the song that a picture shows: the one after the last is the first.
+
+        So a loop has no jump; no picture is further than half a picture from its own moment.
+        """
+        return frame / self.frames * self.period_s
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +66,22 @@ def hear(request: ClipRequest) -> Heard:
 
 
 def song_of(request: ClipRequest, choreography: Choreography, say: Callable[[str], None]) -> Song:
-    """Return the part of the song that the clip has, and say its tempo."""
+    """Return the part of the song that the clip has, and say its tempo.
+
+    Raises ``UsageError``.
+    """
     heard = hear(request)
     sound, beats = heard.sound, heard.beats
     say(f"{request.music}: {heard.bpm:.1f} beats a minute")
     heard_s = len(sound) / SOUND_HZ
-    seconds = heard_s if request.end is not None else _whole_turns(beats, choreography, heard_s)
-    frames = max(1, round(min(seconds, heard_s) * FPS))
+    whole = request.end is None
+    seconds = min(_whole_turns(beats, choreography, heard_s) if whole else heard_s, heard_s)
+    frames = max(1, round(seconds * FPS))
     sound = sound[: round(frames / FPS * SOUND_HZ)].copy()
     if request.music not in SCORES:
         faded = min(len(sound), round(_FADE_S * SOUND_HZ))
         sound[-faded:] *= np.linspace(1, 0, faded, dtype=np.float32)[:, None]
-    return Song(sound, beats, frames)
+    return Song(sound, beats, frames, seconds if whole else frames / FPS)
 
 
 def _grid(found: Beats, bpm: float) -> BeatGrid:

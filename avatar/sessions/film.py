@@ -28,20 +28,30 @@ from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import AvatarPhoto, FaceChoice
 from avatar.sessions.clip_motions import (
     DEMO_S,
+    acted_motions,
     clip_motions,
     clip_sound,
     clip_timing,
     first_look,
     is_demo,
+    open_actor,
     open_clip,
 )
 from avatar.sessions.engines import OpenEngine, open_engine
 from avatar.sessions.retargeting import make_retargeter
-from avatar.sessions.template import check_saving, open_template, recording_of, save
+from avatar.sessions.template import (
+    builtin_shape,
+    check_saving,
+    family_of,
+    is_motion,
+    open_template,
+    recording_of,
+    save,
+)
 from avatar.stages.generate.framing import default_size
 from avatar.stages.label import create_labeller, file_metadata
 from avatar.stages.motion.performance import FACE, seen_of
-from avatar.stages.motion.template import TemplateRecorder, is_template
+from avatar.stages.motion.template import TemplateRecorder
 from avatar.stages.sinks.alpha_film import ALPHA_SUFFIXES, AlphaFilmWriter
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
 from avatar.stages.sources.timing import FilmTiming
@@ -83,7 +93,9 @@ def animate(
     )
     if config.reference == "key":
         say("--reference key: a clip has no keys, so its first face is the reference")
-    template = open_template(driving, config.engine)
+    template = open_template(driving, config.engine, lambda: builtin_shape(config.face_model, home))
+    # An engine that looks at the driver's picture is shown a face that does what is recorded.
+    acted = template is not None and template.family == FACE != family_of(config.engine)
     if save_motion is not None:
         check_saving(save_motion, config, template, (driving, out))
     engine = open_engine(config, say, home, Machine.of_process())
@@ -102,7 +114,7 @@ def animate(
         writer = _writer(config, out, size_px, timing)
         if sound is not None:
             writer.take_sound(sound, timing.shifts_s)
-        if template is None:
+        if template is None or acted:
             say(choose_tracker(config.tracker).line)
             tracker = stages.enter_context(create_tracker(model, config.tracker, config.person))
         stages.enter_context(ended_by_signals(stop.set))
@@ -112,6 +124,11 @@ def animate(
         stages.enter_context(writer)
         if template is None:
             motions = clip_motions(source, tracker, look, make_retargeter(config, home), seconds)
+        elif acted:
+            actor = stages.enter_context(open_actor(config, photo, model, home))
+            motions = acted_motions(
+                template, actor, tracker, make_retargeter(config, home), config.seconds
+            )
         else:
             motions = template.motions(config.seconds, config.motion)
         recording = None
@@ -146,8 +163,8 @@ def _check(driving: Path, out: Path, audio: Audio, track: int | None) -> None:
         )
     if track is not None and audio == "none":
         raise UsageError("--audio-track chooses a sound and --audio none wants none: take one")
-    if track is not None and is_template(driving):
-        raise UsageError(f"--audio-track: {driving} is a motion template, which has no sound")
+    if track is not None and is_motion(driving):
+        raise UsageError(f"--audio-track: {driving} is recorded motion, which has no sound")
 
 
 def _check_transparency(config: Options, out: Path) -> None:
@@ -265,8 +282,11 @@ def _planned(timing: FilmTiming, seconds: float | None) -> int:
 
 
 @contextmanager
-def film_progress(total: int) -> Iterator[_Step]:
-    """Show a bar on standard error where that is a terminal; give what moves it on."""
+def film_progress(total: int | None) -> Iterator[_Step]:
+    """Show a bar on standard error where that is a terminal; give what moves it on.
+
+    ``total``: how many steps there will be; None where nobody knows.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from avatar.core.errors import MissingDependencyError, UsageError
+from avatar.sessions.acting import EXPRESSION_KEYS, HOLD_KEY, PLAY_KEY
 
 # What can be done from afar, and the key of the preview that does the same.
 ACTIONS: dict[str, str] = {
@@ -28,6 +29,9 @@ ACTIONS: dict[str, str] = {
     "closer": "+",
     "farther": "-",
     "stop": "q",
+    **EXPRESSION_KEYS,
+    "hold": HOLD_KEY,
+    "play": PLAY_KEY,
 }
 # Only what is pressed in the middle of a call; many desktops have taken ctrl+alt with L, T, Delete
 # and the arrows.
@@ -40,6 +44,9 @@ DEFAULT_KEYS: dict[str, str] = {
     "mirror": "ctrl+alt+m",
     "person": "ctrl+alt+o",
     "stop": "ctrl+alt+q",
+    **{name: f"ctrl+alt+{key}" for name, key in EXPRESSION_KEYS.items()},
+    "hold": f"ctrl+alt+{HOLD_KEY}",
+    "play": f"ctrl+alt+{PLAY_KEY}",
 }
 # As people write them, and as pynput does.
 _MODIFIERS = {"ctrl": "<ctrl>", "alt": "<alt>", "shift": "<shift>", "super": "<cmd>"}

@@ -16,6 +16,7 @@ from avatar.core.addresses import shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.config_file import load_options
 from avatar.core.errors import UsageError
+from avatar.core.face.head import decompose
 from avatar.core.files import expanded
 from avatar.core.home import Home
 from avatar.core.machine import Machine, frozen_garbage, keep_one_opencv_thread
@@ -33,6 +34,7 @@ from avatar.core.stages import (
     Tracker,
 )
 from avatar.library.face_model import find_face_model
+from avatar.sessions.acting import LiveActing
 from avatar.sessions.delay import MeasuredDelay
 from avatar.sessions.engines import OpenEngine, find_engine, open_engine
 from avatar.sessions.guidance import Guidance
@@ -108,6 +110,7 @@ class LiveSession:
                 # Whoever brings sinks may attach a recording or a stream later.
                 is_recorded=bool(sinks) or any(map(takes_sound, config.out)),
             )  # fmt: skip
+        self._acting = LiveActing(home, lambda: self.config.engine, say, config.play)
         keys = key_map(config.hotkey)
         self._hotkeys = Hotkeys(keys, self.press, say) if config.hotkeys or config.hotkey else None
         all_sinks = list(sinks) or self._sinks(clock)
@@ -127,14 +130,11 @@ class LiveSession:
         self._photos = photos
         self._labeller = self._make_labeller(config, [sink.name for sink in all_sinks])
         self._shown_in = all_sinks[0].name
-        retargeter: Retargeter = self._retargeter
-        if self.sound is not None:
-            retargeter = self.sound.drive(retargeter, photos[0].face)
         self._tracker = create_tracker(model, config.tracker, config.person, say)
         self._pipeline = Pipeline(
             self._mirror,
             wrap_tracker(self._tracker),
-            retargeter,
+            self._moved_by(self._retargeter),
             wrap_generator(self._deck),
             self._labeller,
             all_sinks,
@@ -337,10 +337,30 @@ class LiveSession:
 
     def _move_by(self, retargeter: FaceRetargeter) -> None:
         self._retargeter = retargeter
-        moved: Retargeter = retargeter
+        self._pipeline.replace(retargeter=self._moved_by(retargeter))
+
+    def _moved_by(self, retargeter: Retargeter) -> Retargeter:
+        """Return ``retargeter`` with what else moves the avatar: a voice, and what is asked for."""
+        face = self._photos[0].face
         if self.sound is not None:
-            moved = self.sound.drive(retargeter, self._photos[0].face)
-        self._pipeline.replace(retargeter=moved)
+            retargeter = self.sound.drive(retargeter, face)
+        return self._acting.over(retargeter, decompose(face).shape)
+
+    def express(self, name: str, held: bool | None = None) -> None:
+        """Show an expression over the driver's face: smile, surprise, wink, laugh, shy, sad, …
+
+        ``held``: None for a moment; True until it is asked for with False. From any thread. Raises
+        ``UsageError`` for an unknown name, and for an engine that looks at the driver's picture.
+        """
+        self._acting.express(name, held)
+
+    def play(self, template: str | None) -> None:
+        """Play a template once in place of the driver's motion, and hand back; None: hand back now.
+
+        ``template``: a name of ``avatar templates list``, or a motion template (.npz). From any
+        thread. Raises ``UsageError`` as ``express`` does, and for a template that is not there.
+        """
+        self._acting.play(template)
 
     def take_reference(self) -> None:
         """Take the next face as the reference of relative motion."""
@@ -384,6 +404,7 @@ class LiveSession:
             "f": self._toggle_overlay,
             "l": self._next_label_corner,
             "q": self.stop,
+            **self._acting.keys,
         }
         action = actions.get(key)
         if action is not None:

@@ -33,6 +33,7 @@ OTHER: dict[str, Any] = {
     "lock_head": True, "regions": ("lips",), "stitching": False, "retarget_eyes": True,
     "retarget_lips": True, "variant": "animals", "crop": "1,2,300", "backend": "openvino",
     "device": "cpu", "precision": "fp32", "drive": "auto", "mouth": "teeth", "shading": 0.5,
+    "play": "wave",
 }  # fmt: skip
 """Another value than its default for every option that not all engines use."""
 
@@ -169,13 +170,31 @@ def test_motion_is_its_networks_own_or_any_faces(engine: Engine, tmp_path: Path)
     assert (engine.seen_shapes is not None) == engine.sees_driver
     assert family_of(engine.name) == (engine.name if engine.sees_driver else FACE)
     with pytest.raises(UsageError, match="nothing there"):
-        open_template(tmp_path / "motion.npz", engine.name)
-    other = recording_of("portrait" if engine.sees_driver else "liveportrait", 30)
-    rest = {name: np.zeros(shape, np.float32) for name, shape in other.shapes.items()}
-    other.add(0, NetworkMotion(other.family, rest, rest))
-    other.save(tmp_path / "other.npz")
-    with pytest.raises(UsageError, match=r"other.npz holds .*motion of .*--engine"):
-        open_template(tmp_path / "other.npz", engine.name)
+        open_template(tmp_path / "motion.npz", engine.name, nobody)
+    other = "fomm" if engine.name == "liveportrait" else "liveportrait"
+    with pytest.raises(UsageError, match=rf"other.npz holds motion of {other}.*--engine {other}"):
+        open_template(saved_motion(other, tmp_path / "other.npz"), engine.name, nobody)
+
+
+def test_the_motion_of_a_face_moves_every_engine(engine: Engine, tmp_path: Path) -> None:
+    path = saved_motion("portrait", tmp_path / "face.npz")
+    template = open_template(path, engine.name, nobody)
+    assert template is not None and template.family == FACE
+
+
+def nobody() -> Any:
+    raise AssertionError("no face is needed to open a template")
+
+
+def saved_motion(engine: str, path: Path) -> Path:
+    """Write a template of one frame at rest that moves ``engine``."""
+    recording = recording_of(engine, 30)
+    rest = {name: np.zeros(shape, np.float32) for name, shape in recording.shapes.items()}
+    for turn in {"rotation", "crop"} & rest.keys():
+        rest[turn] = np.eye(3, dtype=np.float32) if turn == "rotation" else np.ones(3, np.float32)
+    recording.add(0, NetworkMotion(recording.family, rest, rest))
+    recording.save(path)
+    return path
 
 
 def test_without_its_extra_it_says_what_to_install(

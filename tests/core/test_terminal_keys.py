@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
 
     types, reads = pty.openpty()
     monkeypatch.setattr(sys, "stdin", os.fdopen(reads, "r", closefd=False))
-    monkeypatch.setattr(terminal_keys, "_in_front", lambda: True)
+    monkeypatch.setattr(terminal_keys, "is_typed_to", lambda: True)
     yield types, reads
     for end in (types, reads):
         os.close(end)
@@ -40,6 +41,37 @@ def test_keys_are_heard_one_by_one_and_the_terminal_is_put_back(keyboard: tuple[
         os.write(types, b"nR")
         assert [heard.get(timeout=10), heard.get(timeout=10)] == ["n", "r"]
     assert termios.tcgetattr(reads) == before
+
+
+def test_put_into_the_background_it_reads_nothing_until_it_is_back(
+    keyboard: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system would stop a program that reads there."""
+    types, _ = keyboard
+    heard: queue.Queue[str] = queue.Queue()
+    in_front, asked = threading.Event(), threading.Event()
+    in_front.set()
+
+    def typed_to() -> bool:
+        asked.set()
+        return in_front.is_set()
+
+    monkeypatch.setattr(terminal_keys, "is_typed_to", typed_to)
+    monkeypatch.setattr(terminal_keys, "_POLL_S", 0.01)
+    with TerminalKeys(heard.put):
+        os.write(types, b"a")
+        assert heard.get(timeout=10) == "a"
+        in_front.clear()
+        for _ in range(3):  # a read that was under way has ended by then
+            asked.clear()
+            assert asked.wait(10)
+        os.write(types, b"b")
+        for _ in range(3):
+            asked.clear()
+            assert asked.wait(10)
+        assert heard.empty()
+        in_front.set()
+        assert heard.get(timeout=10) == "b"
 
 
 def test_without_a_terminal_nothing_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:

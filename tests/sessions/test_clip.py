@@ -13,11 +13,14 @@ import pytest
 from PIL import Image
 
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.frames import UInt8Image
+from avatar.core.face.head import decompose
+from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
-from avatar.sessions.clip import make_clip
+from avatar.sessions.choreographies import ChoreographyStore
+from avatar.sessions.clip import make_clip, song_of
 from avatar.sessions.clip_request import SIZES_PX, ClipRequest
 from avatar.stages.generate.photo import builtin_photo
+from avatar.stages.motion.on_the_beat import Performer
 from tests.stages.sinks.sounding_film import heard
 
 ME = builtin_photo()
@@ -101,15 +104,21 @@ def test_all_faces_of_a_photograph_move_in_their_places(home: Home, tmp_path: Pa
     assert moved[0] > 2 * moved[1], "the left one begins"
 
 
-def test_a_song_is_a_file_and_its_tempo_is_found_or_given(home: Home, tmp_path: Path) -> None:
-    song = tmp_path / "song.wav"
-    t = np.arange(8 * 22_050) / 22_050
-    clicks = np.sin(2 * np.pi * 1000 * t) * np.exp(-40 * (t % 0.6))
-    with wave.open(str(song), "wb") as file:
+def clicks(path: Path, every_s: float, seconds: int) -> Path:
+    """Write a song of clicks."""
+    t = np.arange(seconds * 22_050) / 22_050
+    sound = np.sin(2 * np.pi * 1000 * t) * np.exp(-40 * (t % every_s))
+    with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(22_050)
-        file.writeframes((clicks * 20_000).astype("<i2").tobytes())
+        file.writeframes((sound * 20_000).astype("<i2").tobytes())
+    return path
+
+
+def test_a_song_is_a_file_and_its_tempo_is_found_or_given(home: Home, tmp_path: Path) -> None:
+    song = tmp_path / "song.wav"
+    clicks(song, 0.6, 8)
     said: list[str] = []
     clip(home, out=tmp_path / "a.mp4", music=str(song), end=6.0, said=said)
     assert f"{song}: 100.0 beats a minute" in said
@@ -117,6 +126,30 @@ def test_a_song_is_a_file_and_its_tempo_is_found_or_given(home: Home, tmp_path: 
     said.clear()
     clip(home, out=tmp_path / "b.mp4", music=str(song), bpm=50.0, offset=0.0, said=said)
     assert f"{song}: 50.0 beats a minute" in said
+
+
+def test_a_loop_has_no_jump_at_a_tempo_that_falls_between_pictures(
+    home: Home, tmp_path: Path, portrait_face: Face
+) -> None:
+    """At 97 beats a minute no turn is a whole number of pictures long."""
+    song = clicks(tmp_path / "song.wav", 60 / 97, 14)
+    asked = ClipRequest(photos=(ME,), music=str(song), bpm=97.0, offset=0.0, template="nod")
+    choreography = ChoreographyStore(home).load("nod")
+    heard_song = song_of(asked, choreography, print)
+    beats = heard_song.beats
+    assert (beats.beat_at(heard_song.period_s) - beats.beat_at(0.0)) % 4 == pytest.approx(
+        0, abs=1e-3
+    )
+    assert heard_song.period_s * 30 != pytest.approx(heard_song.frames, abs=0.02)
+    performer = Performer(choreography, beats, [decompose(portrait_face).shape],
+                          period_s=heard_song.period_s)  # fmt: skip
+    (first,) = performer.motions(heard_song.time_s(0), 0)
+    (after,) = performer.motions(heard_song.time_s(heard_song.frames), 0)
+    assert np.allclose(first.rotation, after.rotation, atol=1e-4)
+    assert np.allclose(first.translation, after.translation, atol=1e-4)
+    assert np.allclose(first.blendshapes, after.blendshapes, atol=1e-3)
+    latest = max(abs(heard_song.time_s(k) - k / 30) for k in range(heard_song.frames))
+    assert latest <= 0.5 / 30, "and no picture leaves its moment by more than half a picture"
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp"])

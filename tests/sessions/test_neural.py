@@ -6,15 +6,18 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from avatar.core.errors import AvatarError, EngineError, UsageError
-from avatar.core.frames import UInt8Image
+from avatar.core.face.rotation import rotation_from_vector
+from avatar.core.frames import Presence, UInt8Image, still
 from avatar.core.home import Home
 from avatar.core.machine import Machine
 from avatar.core.options import Options
@@ -26,6 +29,8 @@ from avatar.sessions.engines import ENGINES, published
 from avatar.sessions.engines.published import open_cropped
 from avatar.sessions.film import animate
 from avatar.sessions.live import LiveSession
+from avatar.stages.motion.performance import FACE, FACE_SHAPES, seen_of
+from avatar.stages.motion.template import TemplateRecorder
 from avatar.stages.sinks.none import NullSink
 from engines.compare import LIMITS
 from engines.nvidia import has_driver
@@ -78,6 +83,26 @@ def make(engine: str, driving: Path, out: Path, **options: Any) -> int:
         config, Home.of_user(), driving=driving, out=out, size_px=SIZE_PX, audio="none", face=1,
         save_motion=save_motion,
     )  # fmt: skip
+
+
+def test_a_recorded_face_moves_networks_that_look_at_a_picture(
+    models: Path, portrait: UInt8Image, tmp_path: Path
+) -> None:
+    """Somebody is drawn who does what was recorded, and the networks look at that."""
+    install("fomm", models)
+    photo, wave = tmp_path / "me.png", tmp_path / "wave.npz"
+    Image.fromarray(portrait).save(photo)
+    recorder = TemplateRecorder(FACE, 30, FACE_SHAPES)
+    for k in range(4):
+        turn = rotation_from_vector(np.radians([0, 6.0 * k, 0]).astype(np.float32))
+        recorder.add(
+            round(k / 30 * 1e9), seen_of(replace(still(0, k, Presence.TRACKED), rotation=turn))
+        )
+    recorder.save(wave)
+    assert make("fomm", wave, tmp_path / "a.mp4", avatar=(str(photo),)) == 0
+    pictures = frames_of(tmp_path / "a.mp4")
+    assert len(pictures) == 4
+    assert not np.array_equal(pictures[0], pictures[-1])
 
 
 @pytest.mark.slow

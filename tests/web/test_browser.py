@@ -111,6 +111,25 @@ def test_it_starts_and_shows_the_labelled_avatar_moving(page: Any) -> None:
     assert "points" in page.text_content("#driver-caption")
 
 
+def test_an_expression_is_held_with_its_button_and_with_keys(page: Any) -> None:
+    surprise, laugh = (f"[data-expression={name}]" for name in ("surprise", "laugh"))
+    page.hover(surprise)
+    page.mouse.down()
+    page.wait_for_selector(f"{surprise}[aria-pressed=true]", timeout=PATIENCE_MS)
+    page.mouse.up()
+    page.wait_for_selector(f"{surprise}[aria-pressed=false]", timeout=PATIENCE_MS)
+    page.check("#hold-expression")
+    page.focus(laugh)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{laugh}[aria-pressed=true]", timeout=PATIENCE_MS)
+    page.uncheck("#hold-expression")
+    page.wait_for_selector(f"{laugh}[aria-pressed=false]", timeout=PATIENCE_MS)
+    page.select_option("#template", "nod")
+    page.click("#play")
+    page.wait_for_selector("body[data-phase=running]", timeout=PATIENCE_MS)
+    assert page.is_hidden("#trouble")
+
+
 def test_reload_in_the_middle_and_a_second_tab(page: Any, browser: Any, studio: Program) -> None:
     page.reload()
     wait_for_avatar(page)

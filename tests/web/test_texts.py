@@ -14,6 +14,7 @@ from avatar.app.studio.runtime import Phase
 from avatar.app.studio.stills import GROUPS, sliders
 from avatar.core.home import Home
 from avatar.core.options import PUBLISHED, Options
+from avatar.sessions.acting import EXPRESSION_KEYS
 from avatar.sessions.choreographies import ChoreographyStore
 from avatar.stages.motion.on_the_beat import PHASES
 from avatar.stages.music.tunes import SCORES
@@ -61,6 +62,7 @@ FAMILIES: dict[str, set[str]] = {
     "output.": set(IDS),
     "outputHint.": set(IDS),
     "state.": {"off", "waiting", "on", "lost", "failed"},
+    "expression.": set(EXPRESSION_KEYS),
     "phase.": {*get_args(Phase), "away"},
     "room.": {"live", "still", "clips"},
     "still.": {slider["name"] for slider in sliders()},

@@ -13,6 +13,7 @@ import typer
 from avatar import __version__
 from avatar.app.cli.clips import (
     clip,
+    record,
     still,
     templates_add,
     templates_list,
@@ -111,6 +112,7 @@ app.command()(studio)
 app.command()(train)
 app.command()(clip)
 app.command()(still)
+app.command()(record)
 templates_app.command("list")(templates_list)
 templates_app.command("show")(templates_show)
 templates_app.command("preview")(templates_preview)

@@ -1,4 +1,4 @@
-"""Commands that make what is shared: ``clip``, ``still`` and ``templates``."""
+"""Commands that make what is shared: ``clip``, ``still``, ``record`` and ``templates``."""
 
 # No `from __future__ import annotations`: these are read at each start; texts would be compiled.
 
@@ -11,6 +11,7 @@ from avatar.app.cli.session_command import table_command
 from avatar.core.home import Home
 from avatar.core.terminal import say
 from avatar.sessions.clip_request import ClipRequest
+from avatar.sessions.record_request import RecordRequest
 from avatar.sessions.still_request import StillRequest
 
 
@@ -42,6 +43,14 @@ def still(
     from avatar.sessions.still import make_still
 
     return make_still(request, Home.of_user(), say)
+
+
+@table_command(RecordRequest)
+def record(request: RecordRequest) -> int:
+    """Record how you move, without a picture, to move any avatar with: avatar animate --driving."""
+    from avatar.sessions.recording import record as command
+
+    return command(request, Home.of_user(), say)
 
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a template.")]

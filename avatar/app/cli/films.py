@@ -24,7 +24,8 @@ def animate(
         typer.Option(
             "--driving",
             metavar="CLIP",
-            help="Video whose face moves the avatar, or a motion template (.npz).",
+            help="Video whose face moves the avatar, a motion template (.npz), or a take of Live "
+            "Link Face (.csv).",
         ),
     ],
     out: Annotated[

@@ -35,6 +35,8 @@ from avatar.core.observe import Recorder, delivered, dropped_share
 from avatar.core.options import Options
 from avatar.core.stages import FrameSource, Tracker
 from avatar.library.profiles import ProfileStore
+from avatar.sessions.acting import described_acting
+from avatar.sessions.choreographies import ChoreographyStore
 from avatar.sessions.live import LiveSession, open_camera
 from avatar.sessions.observed_tracker import ObservedTracker
 from avatar.stages.label import CORNERS
@@ -149,6 +151,7 @@ class Studio:
             "recordings": self._recordings.newest(),
             "shows_folders": self._recordings.can_show,
             "calibration": self._calibration.describe(),
+            "acting": described_acting(self._config, self._home),
             "said": list(self._lines),
             "chosen": not self._kept.is_empty,
         }
@@ -254,6 +257,8 @@ class Studio:
             "calibrate": self._calibrate,
             "reset": lambda _: self._reset(),
             "key": lambda given: self._press(_text(given, "key")),
+            "expression": self._express,
+            "play": self._play,
         }
         if action == "stop":  # whatever else is being done
             self.stop()
@@ -495,6 +500,27 @@ class Studio:
     def _label(self) -> tuple[str, Corner]:
         """Return what stands in every picture at present, and where."""
         return self._config.label_text, self._config.label_corner
+
+    def _express(self, values: dict[str, Any]) -> None:
+        """Show an expression: ``name``, and ``held``, true or false; without it for a moment."""
+        held = values.get("held")
+        if held is not None and not isinstance(held, bool):
+            raise UsageError(f"held: expected true or false, found {held!r}")
+        self._running().express(_text(values, "name"), held)
+
+    def _play(self, values: dict[str, Any]) -> None:
+        """Play the ``template`` of that name; without one the driver takes over again."""
+        template = values.get("template") or None
+        if template is not None and template not in ChoreographyStore(self._home).names():
+            raise UsageError(f"expected one of the templates shown, found {template!r}")
+        self._running().play(template)
+
+    def _running(self) -> LiveSession:
+        if self._session is None:
+            raise UsageError(
+                Message("error.actingStopped", "the avatar does not run yet: press Start first")
+            )
+        return self._session
 
     def close(self) -> None:
         """End everything; for the program's end."""

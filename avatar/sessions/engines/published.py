@@ -35,7 +35,7 @@ from avatar.stages.generate.photo import load_photo
 if TYPE_CHECKING:
     from engines.runner import Runner
 
-_MOVES_BY_ITSELF = ("weight", "exaggerate", "max_turn", "lock_head", "drive")
+_MOVES_BY_ITSELF = ("weight", "exaggerate", "max_turn", "lock_head", "drive", "play")
 
 
 class PublishedEngine(Engine):

@@ -29,6 +29,8 @@ SUFFIX = ".npz"
 MAX_FRAMES = 200_000
 _MAX_BYTES = 200_000_000
 _MAX_VALUE = 1e6
+# Of a file's bytes for what is not its frames.
+_ROOM_BYTES = 1_000_000
 
 
 class Description(BaseModel):
@@ -115,23 +117,46 @@ class TemplateRecorder:
         """Return how many frames there are so far."""
         return len(self._seen)
 
-    def save(self, path: Path) -> None:
-        """Write the template. Raises ``UsageError`` when nobody was seen, and ``OSError``."""
+    @property
+    def is_full(self) -> bool:
+        """Return whether a template takes no more frames."""
+        return self.frames >= most_frames(self.shapes)
+
+    def template(self) -> Template:
+        """Return what was collected. Raises ``UsageError`` when nobody was seen."""
         if self._reference is None:
             raise UsageError("no face was seen in any frame: there is no motion to save")
-        count = min(len(self._times_ns), MAX_FRAMES)
+        count = min(self.frames, most_frames(self.shapes))
         empty = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
-        first_ns = self._times_ns[0]
-        frames = self._seen[:count]
-        arrays = {
-            "time_s": np.array([(t - first_ns) / 1e9 for t in self._times_ns[:count]], np.float32),
-            "tracked": np.array([seen is not None for seen in frames], np.float32),
-        }
-        for name in self.shapes:
-            arrays[f"values.{name}"] = np.stack([(seen or empty)[name] for seen in frames])
-            arrays[f"reference.{name}"] = self._reference[name]
-        described = Description(family=self.family, rate=self.rate, frames=count)
-        write_arrays(path, arrays, json.dumps(described.model_dump()))
+        first_ns, frames = self._times_ns[0], self._seen[:count]
+        return Template(
+            self.family,
+            self.rate,
+            np.array([(t - first_ns) / 1e9 for t in self._times_ns[:count]], np.float32),
+            np.array([seen is not None for seen in frames], np.float32),
+            {name: np.stack([(seen or empty)[name] for seen in frames]) for name in self.shapes},
+            self._reference,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the template. Raises ``UsageError`` when nobody was seen, and ``OSError``."""
+        save_template(self.template(), path)
+
+
+def most_frames(shapes: Shapes) -> int:
+    """Return how many frames a template of these shapes has at the most."""
+    bytes_a_frame = 8 + sum(4 * int(np.prod(shape)) for shape in shapes.values())
+    return min(MAX_FRAMES, (_MAX_BYTES - _ROOM_BYTES) // bytes_a_frame)
+
+
+def save_template(template: Template, path: Path) -> None:
+    """Write a template. Raises ``OSError``."""
+    arrays = {"time_s": template.time_s, "tracked": template.tracked}
+    for name, values in template.values.items():
+        arrays[f"values.{name}"] = values
+        arrays[f"reference.{name}"] = template.reference[name]
+    described = Description(family=template.family, rate=template.rate, frames=template.frames)
+    write_arrays(path, arrays, json.dumps(described.model_dump()))
 
 
 def is_template(path: Path) -> bool:
@@ -149,7 +174,7 @@ def is_template(path: Path) -> bool:
 
 
 def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> Template:
-    """Read a template for the networks of ``family``.
+    """Read a template for the networks of ``family``, or one of a face alone.
 
     ``shapes_of``: each family's ``seen_shapes``. Raises ``UsageError`` when the file is absent, is
     no template, is damaged, of another family or of a newer program.
@@ -161,8 +186,9 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
         if size > _MAX_BYTES:
             raise ValueError(f"{size} bytes, expected at most {_MAX_BYTES}")
         described = parse_record(read_text(path), Description)
-        if described.family != family:
-            raise UsageError(_of_another(path, described.family, family))
+        if described.family not in (family, FACE):
+            raise UsageError(_of_another(path, described.family))
+        family = described.family
         shapes = _shapes(described.frames, shapes_of[family])
         arrays = read_arrays(path, shapes)
         _check(arrays, family)
@@ -171,7 +197,7 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
     except ValueError as error:
         raise UsageError(
             f"{path} is not a motion template that can be used: {error}. Expected a file made by "
-            "`avatar animate --save-motion`; make it again"
+            "`avatar record` or `avatar animate --save-motion`; make it again"
         ) from error
     parts: dict[str, dict[str, Float32]] = {"values": {}, "reference": {}}
     for name, value in arrays.items():
@@ -181,13 +207,8 @@ def load_template(path: Path, shapes_of: Mapping[str, Shapes], family: str) -> T
     return Template(family, described.rate, arrays["time_s"], arrays["tracked"], **parts)
 
 
-def _of_another(path: Path, found: str, wanted: str) -> str:
+def _of_another(path: Path, found: str) -> str:
     """Return the words for a template whose family is not the one that is wanted."""
-    if found == FACE:
-        return (
-            f"{path} holds motion of a face alone; the networks of {wanted} look at a driver's "
-            "picture instead. Take --engine portrait or neural, or give the clip itself"
-        )
     return (
         f"{path} holds motion of {found}, which only those networks can use. Take "
         f"--engine {found}, or make a template of the clip with --save-motion"

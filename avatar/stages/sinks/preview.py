@@ -32,7 +32,7 @@ _ARROWS = {
 _KEYPAD = {0xFFAB: "+", 0xFFAD: "-", **{0xFFB0 + digit: str(digit) for digit in range(1, 10)}}
 _CHECK_PX = 16
 _SIGNS = {"=": "+", "_": "-"}  # the same keys with or without Shift
-_KEYS = frozenset("123456789npxrm+-flq")
+_KEYS = frozenset("123456789npxrmo+-flqsuwayegzhv")
 
 
 def key_name(code: int) -> str | None:
@@ -56,10 +56,10 @@ def key_name(code: int) -> str | None:
 class PreviewSink:
     """Shows frames in a window no larger than the screen; must live in the main thread.
 
-    ``on_key`` hears the keys "1" to "9", "n", "p", "x", "r", "m", "+", "-", "left", "right", "up",
-    "down", "f", "l" and "q"; closing the window counts as "q". ``overlay_text`` is asked before
-    each frame; what it returns is written on the window only, below the label's corner. A frame
-    with alpha is shown on a checkerboard.
+    ``on_key`` hears the keys "1" to "9", "n", "p", "x", "r", "m", "o", "+", "-", "left", "right",
+    "up", "down", "f", "l" and "q", and those of expressions (``EXPRESSION_KEYS``); closing the
+    window counts as "q". ``overlay_text`` is asked before each frame; what it returns is written on
+    the window only, below the label's corner. A frame with alpha is shown on a checkerboard.
     Entering raises ``SinkUnavailableError`` where there is no display.
     """
 

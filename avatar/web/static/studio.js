@@ -5,6 +5,7 @@ import { Chart } from "/static/chart.js";
 import { Calibration } from "/static/calibration.js";
 import { Cutout } from "/static/cutout.js";
 import { Driver } from "/static/driver.js";
+import { Expressions } from "/static/expressions.js";
 import { Gallery } from "/static/gallery.js";
 import { apply, current, said, setLanguage, t } from "/static/i18n.js";
 import { Keys } from "/static/keys.js";
@@ -83,6 +84,7 @@ const parts = {
   chart: new Chart($("chart"), $("chart-words"), $("stages")),
   calibration: new Calibration(ask),
   driver: new Driver($("points"), $("driver-picture"), $("driver-caption")),
+  expressions: new Expressions(ask),
   gallery: new Gallery($("gallery"), ask, notice),
   options: new Options($("options"), ask, notice),
   outputs: new Outputs($("outputs"), ask),
@@ -219,6 +221,7 @@ const draw = () => {
   if (!state) return;
   drawCamera();
   parts.driver.draw(now === "running", cameraFeed);
+  parts.expressions.draw(state, now === "running");
   parts.gallery.draw(state);
   parts.options.draw(state.options, now === "running");
   parts.outputs.draw(state.outputs, state.sound);

@@ -624,3 +624,26 @@ def test_a_start_that_fails_leaves_the_page_where_it_can_be_put_right(home: Home
         assert "absent.mp4" in said.splitlines()[-1]
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_expressions_and_templates_are_asked_for_by_name(bench: Bench) -> None:
+    assert bench.state["acting"]["usable"]
+    assert {"smile", "wink"} <= set(bench.state["acting"]["expressions"])
+    with pytest.raises(UsageError, match="press Start first"):
+        bench.act("expression", name="smile")
+    bench.act("start")
+    bench.act("expression", name="smile", held=True)
+    bench.act("expression", name="smile", held=False)
+    bench.act("expression", name="wink")
+    bench.act("play", template="nod")
+    bench.act("play")
+    for values, said in (
+        ({"name": "smirk"}, "expected an expression"),
+        ({}, "lacks name"),
+        ({"name": "smile", "held": "yes"}, "held: expected true or false"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            bench.act("expression", **values)
+    with pytest.raises(UsageError, match="expected one of the templates shown"):
+        bench.act("play", template="/etc/passwd")
+    assert bench.state["phase"] == "running"

@@ -25,7 +25,7 @@ from avatar.stages.motion.expressions import EXPRESSIONS, Look
 
 SMALL = "schema_version = 1\nbeats = 4\n[[voice]]\nroll = [[0, 10], [2, -10]]\n"
 BUILT_IN = ["argue", "choir", "hey", "nod", "opera", "rock", "shy", "sleepy", "surprise", "sway",
-            "wink"]  # fmt: skip
+            "wave", "wink"]  # fmt: skip
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -16,7 +16,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs L
         (ord("1"), "1"), (ord("9"), "9"), (ord("0"), None), (ord("n"), "n"), (ord("N"), "n"),
         (ord("p"), "p"), (ord("x"), "x"), (ord("M"), "m"), (ord("+"), "+"), (ord("="), "+"),
         (ord("-"), "-"), (ord("_"), "-"), (ord("f"), "f"), (ord("L"), "l"), (ord("q"), "q"),
-        (ord("z"), None), (-1, None), (0, None), (27, None),
+        (ord("z"), "z"), (ord("c"), None), (-1, None), (0, None), (27, None),
         (0xFF51, "left"), (0xFF52, "up"), (0xFF53, "right"), (0xFF54, "down"),
         (0x10FF51, "left"),  # GTK with NumLock
         (0xFF96, "left"), (0xFFAB, "+"), (0xFFAD, "-"), (0xFFB1, "1"), (0xFFB9, "9"),
