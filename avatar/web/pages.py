@@ -53,7 +53,9 @@ class Pages:
 
             tls, self.fingerprint = own_certificate(folder / "tls", self._place.names)
         self._scheme = "https" if tls is not None else "http"
-        self._peers = Peers(audience, inbox, self._place.addresses, say)
+        self._peers = Peers(
+            audience, inbox, self._place.addresses, say, wider=self._place.wider_addresses
+        )
         self._server = PageServer(
             self._app, self._place.address, port, tls=tls, say=say, at_end=self._peers.close,
             port_option="--port " if control is not None else "--out page:",

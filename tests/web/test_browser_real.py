@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -241,6 +242,32 @@ def png(data: bytes) -> UInt8Image:
     return np.asarray(
         cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     )
+
+
+def test_where_video_finds_no_way_the_page_and_the_view_say_so(tmp_path: Path) -> None:
+    """A firewall between: the program's answer names an address where nobody listens."""
+    need_chromium()
+
+    def wrong_way(route: Any) -> None:
+        answer = route.fetch()
+        values = answer.json()
+        values["sdp"] = re.sub(r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", r"\1 9", values["sdp"])
+        route.fulfill(response=answer, json=values)
+
+    with (
+        program(tmp_path, "studio", "--camera", "demo", "--port", "0", "--start") as studio,
+        chromium() as context,
+    ):
+        context.route("**/api/watch", wrong_way)
+        page = context.new_page()
+        page.goto(studio.address)
+        page.wait_for_selector("#cover:has-text('find no way')", timeout=PATIENCE_MS)
+        page.goto(studio.view)
+        page.wait_for_selector("#why:has-text('find no way')", timeout=PATIENCE_MS)
+        context.unroute("**/api/watch")
+        page.wait_for_selector("body:not(.nothing)", timeout=PATIENCE_MS)
+        assert page.text_content("#why") == ""
+        studio.end()
 
 
 def own_address() -> str:

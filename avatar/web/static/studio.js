@@ -1,5 +1,5 @@
 // The control page: what the program says is drawn, what the user does is asked of it.
-import { Live, act } from "/static/api.js";
+import { Live, Trouble, act } from "/static/api.js";
 import { Chart } from "/static/chart.js";
 import { Calibration } from "/static/calibration.js";
 import { Cutout } from "/static/cutout.js";
@@ -77,6 +77,7 @@ const parts = {
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
   if (error.cause === "token") showTrouble(error);
+  else draw();
 });
 new Keys($("help"), $("key-table"), { toggle, ask, gallery: parts.gallery, running: isRunning });
 
@@ -92,7 +93,7 @@ const followCamera = () => {
   if (wanted && isMeant() && !sending) beCamera();
   if (!wanted && sending) sending.end();
   if (state.camera !== "page") cameraWords = "";
-  else if (!sending && !["cameraRefused", "cameraInsecure"].includes(cameraWords))
+  else if (!sending && !["cameraRefused", "cameraInsecure", "cameraNoWay"].includes(cameraWords))
     cameraWords = isMeant() ? "cameraWhenStarted" : "cameraElsewhere";
 };
 
@@ -103,7 +104,8 @@ const beCamera = async () => {
     return;
   }
   cameraWords = "cameraOpening";
-  const own = new Sending(() => {
+  const own = new Sending((why) => {
+    if (why) sendsNothing(why);
     // Taken over by another page, or pulled out: it is not opened again by itself.
     if (sending === own && state.camera === "page" && state.phase === "running" && reachable) mean(false);
     sending = null;
@@ -117,10 +119,16 @@ const beCamera = async () => {
     mean(false);
     own.end();
     sending = null;
-    cameraWords = "cameraRefused";
-    if (error.name === "Error") showTrouble(error);
+    if (error instanceof Trouble) sendsNothing(error);
+    else cameraWords = "cameraRefused";
   }
   draw();
+};
+
+// The browser gave a camera, but its pictures do not reach the program.
+const sendsNothing = (why) => {
+  cameraWords = "cameraNoWay";
+  showTrouble(why);
 };
 
 const takeCamera = () => {
@@ -156,7 +164,7 @@ const drawCamera = () => {
   followCamera();
   hint.hidden = !cameraWords;
   hint.replaceChildren(cameraWords ? t(cameraWords) : "");
-  if (["cameraElsewhere", "cameraRefused"].includes(cameraWords)) {
+  if (["cameraElsewhere", "cameraRefused", "cameraNoWay"].includes(cameraWords)) {
     const take = document.createElement("button");
     take.type = "button";
     take.textContent = t("cameraTake");
@@ -173,8 +181,9 @@ const coverWords = () => {
   if (tokenLost) return t("coverToken");
   if (!reachable) return state ? t("coverAway") : "";
   if (state?.phase === "running") {
-    if (cutout.hasPicture) return "";
-    return t(performance.now() - since > PATIENCE_MS ? "coverNoVideo" : "coverWaiting");
+    if (cutout.hasPicture) return cutout.problem && t(cutout.problem);
+    const late = performance.now() - since > PATIENCE_MS;
+    return late ? t("coverNoVideo", { why: watching.reason }) : t("coverWaiting");
   }
   if (state?.phase === "stopped" && state.problem) return said(state.problem);
   return t(state?.phase === "starting" ? "coverStarting" : "coverStopped");
