@@ -335,7 +335,8 @@ def check_speed(home: Home, face_model: Path | None = None) -> Check:
     from avatar.measure.speed import measure_speed
 
     try:
-        speed = measure_speed(find_face_model(face_model, home, allow_download=False))
+        model = find_face_model(face_model, home, allow_download=False)
+        speed = measure_speed(model, home)
     except AvatarError as error:
         return Check("Speed", "fail", str(error))
     detail = (

@@ -212,10 +212,14 @@ def _continued(
 ) -> UInt8Image:
     """Return ``image`` with its texture continued, as ``continue_texture``.
 
-    A large part is matched at a smaller size, and copied at its own.
+    Only the part with what is unknown and what is taken is looked at. A large one is matched at a
+    smaller size, and copied at its own.
     """
     if not unknown.any():
         return image
+    part = _extent(unknown | usable)
+    whole, image = image, image[part]
+    unknown, usable = unknown[part], usable[part]
     step = max(1, round(float(np.sqrt(np.count_nonzero(unknown) / _MATCHED))))
     height, width = unknown.shape
     rows, columns = (
@@ -236,7 +240,15 @@ def _continued(
     y, x = np.mgrid[0:height, 0:width]
     within = np.stack([y % step, x % step], axis=-1)
     fine = np.where(fine >= 0, fine * step + within, -1).astype(np.int32)
-    return copied(image, unknown, usable, usable, fine, scale_px)
+    continued = whole.copy()
+    continued[part] = copied(image, unknown, usable, usable, fine, scale_px)
+    return continued
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the rows and columns within which ``mask``, bool (H, W) and not empty, is set."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _continue_person(alpha: Float32, rect: Rect, frame: FaceFrame) -> None:
