@@ -92,11 +92,25 @@ def view_pages(
     size_px: tuple[int, int],
     say: Callable[[str], None],
     folder: Path,
-) -> Iterator[None]:
-    """Serve ``/view`` for each of ``sinks`` and say where; ``folder``: as of ``Pages``."""
+    place: ListenAddress,
+) -> Iterator[Callable[[], None]]:
+    """Serve ``/view`` for each of ``sinks``; yield what says where. ``folder``: as of ``Pages``."""
     with ExitStack() as serving:
-        for sink in sinks:
-            pages = Pages(sink.audience, size_px, say, port=sink.port, folder=folder)
-            serving.enter_context(pages)
-            say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
-        yield
+        served = [
+            serving.enter_context(
+                Pages(sink.audience, size_px, say, port=sink.port, folder=folder, place=place)
+            )
+            for sink in sinks
+        ]
+
+        def announce() -> None:
+            for pages in served:
+                say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
+            if place.beyond:
+                say(
+                    f"anybody who reaches {place.address} and has that address sees the avatar. "
+                    "Programs will warn of the certificate, which this machine made itself; its "
+                    f"SHA-256 fingerprint: {served[0].fingerprint}"
+                )
+
+        yield announce

@@ -299,6 +299,28 @@ def test_another_device_sees_and_is_the_camera_by_tls(tmp_path: Path, film: Path
     assert "can see the avatar" in said and "fingerprint" in said
 
 
+def test_the_view_alone_is_seen_from_another_device_by_tls(tmp_path: Path) -> None:
+    """``avatar run --out page --listen ADDRESS``: OBS on another machine."""
+    need_chromium()
+    address = own_address()
+    options = ("--camera", "demo", "--out", "page:0", "--listen", address, "--size", "640x360")
+    with (
+        program(tmp_path, "run", *options) as run,
+        chromium(ignore_https_errors=True) as other,
+    ):
+        assert run.view.startswith(f"https://{address}:")
+        page = other.new_page()
+        page.goto(run.view)
+        page.wait_for_selector("body:not(.nothing)", timeout=PATIENCE_MS)
+        for _ in range(100):
+            if page.evaluate("document.getElementById('avatar').videoWidth") == 640:
+                break
+            page.wait_for_timeout(100)
+        assert shown(page).std() > 20
+        lines = run.end()
+    assert "fingerprint" in "\n".join(lines)
+
+
 def test_round_trip_and_loading_are_quick(tmp_path: Path, shared_media: Path) -> None:
     need_chromium()
     figures = measure(tmp_path, 15, shared_media / "clips" / "d18.mp4")

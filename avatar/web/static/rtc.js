@@ -4,7 +4,8 @@ import { Trouble, post } from "/static/api.js";
 // Firefox pairs no loopback address with its own, which are a network's alone. Whoever found no way
 // asks the second time for this machine's other addresses, too.
 let wide = false;
-const CONNECT_WITHIN_MS = 10_000;
+// As long as the program waits, too.
+const CONNECT_WITHIN_MS = 15_000;
 
 // A video connection, and why it did not come about.
 class Connection {
