@@ -96,6 +96,22 @@ def evening(tmp_path: Path, film: Path) -> Iterator[tuple[Any, Any, Path]]:
         yield page, studio, tmp_path
 
 
+def numbered(page: Any, count: int, most: int) -> list[tuple[int, UInt8Image]]:
+    """Return ``count`` pictures of a page's avatar, with the numbers below ``most`` they carry.
+
+    While a busy machine's camera stands still the avatar holds or idles: such pictures were drawn
+    without one of the camera's and carry none. Were they counted, little of the clip would be seen.
+    """
+    found: list[tuple[int, UInt8Image]] = []
+    for _ in range(8):
+        images = list(map(picture, page.evaluate(PICTURES, {"count": count // 2, "pause": 90})))
+        numbers = map(number_of, images)
+        found += [pair for pair in zip(numbers, images, strict=True) if pair[0] < most]
+        if len(found) >= count:
+            break
+    return found
+
+
 def test_the_avatars_mouth_opens_with_the_pages_camera(
     tmp_path: Path, shared_media: Path, face_model: Path
 ) -> None:
@@ -118,13 +134,9 @@ def test_the_avatars_mouth_opens_with_the_pages_camera(
         for key in ("-", "-", "-", "-", "-", "ArrowUp", "ArrowUp"):
             page.keyboard.press(key)  # or the numbers hide the chin
         page.wait_for_timeout(3000)
-        taken = page.evaluate(PICTURES, {"count": 100, "pause": 90})
-    faces = list(camera_pictures(clip))
-    pairs = []
-    for image in map(picture, taken):
-        number = number_of(image)
-        if number < len(faces):
-            pairs.append((jaw(faces[number], face_model), jaw(image, face_model)))
+        faces = list(camera_pictures(clip))
+        taken = numbered(page, 100, len(faces))
+    pairs = [(jaw(faces[n], face_model), jaw(image, face_model)) for n, image in taken]
     jaws = np.array([pair for pair in pairs if None not in pair], float)
     correlation = float(np.corrcoef(jaws.T)[0, 1])
     sys.stdout.write(
@@ -132,6 +144,7 @@ def test_the_avatars_mouth_opens_with_the_pages_camera(
         f"{jaws[:, 0].max():.2f}, of the avatar {jaws[:, 1].min():.2f} to {jaws[:, 1].max():.2f}, "
         f"correlation {correlation:.2f}, load {os.getloadavg()[0]:.1f}\n"
     )
+    assert len(taken) >= 100
     assert len(jaws) >= 0.8 * len(taken)
     assert np.ptp(jaws[:, 1]) > 0.2, "its mouth opens and shuts"
     assert correlation > 0.6
