@@ -298,25 +298,68 @@ def remove(name: str, home: Home) -> int:
     return 0
 
 
+def rename_stored(name: str, new: str, home: Home) -> str:
+    """Call a stored avatar by another name, with what was recorded for it; return the name.
+
+    Raises ``UsageError``.
+    """
+    from avatar.learn.generator.self_recording import rename_recording
+
+    store = AvatarStore(home.avatars)
+    new = store.rename(name, new)
+    rename_recording(home, name, new)
+    return new
+
+
+class AvatarAside:
+    """A stored avatar that was taken out of the store: it is put back, or deleted for good.
+
+    Raises ``UsageError`` where there is none.
+    """
+
+    def __init__(self, name: str, home: Home) -> None:
+        self._store, self._home = AvatarStore(home.avatars), home
+        self._photos = _photos_of(name, self._store)
+        self._aside = self._store.set_aside(name)
+
+    @property
+    def name(self) -> str:
+        """Return what it was called."""
+        return self._aside.name
+
+    def put_back(self) -> str:
+        """Put it back where it was; return its name. Raises ``UsageError``."""
+        return self._store.put_back(self._aside)
+
+    def delete(self) -> Path | None:
+        """Delete it with its outlines, and what its person recorded of themselves for it.
+
+        Returns the folder of such a recording. Raises ``UsageError``.
+        """
+        from avatar.learn.generator.self_recording import remove_recording
+
+        self._store.delete(self._aside)
+        left = {sha256 for name in self._store.names() for sha256 in _photos_of(name, self._store)}
+        for sha256 in self._photos:
+            if sha256 not in left:
+                MatteCache(self._home.mattes).of(sha256).forget()
+        if self._store.find(self.name) is not None:  # of another one, who has the name now
+            return None
+        return remove_recording(self._home, self.name)
+
+
 def remove_stored(name: str, home: Home) -> tuple[Path, Path | None]:
     """Delete a stored avatar with its outlines, and what its person recorded of themselves for it.
 
     Returns the folders that are gone. Raises ``UsageError``.
     """
-    from avatar.learn.generator.self_recording import remove_recording
-
-    store = AvatarStore(home.avatars)
-    only_its = _photos_of_it_alone(name, store)
-    folder = store.remove(name)
-    for sha256 in only_its:
-        MatteCache(home.mattes).of(sha256).forget()
-    return folder, remove_recording(home, folder.name)
+    aside = AvatarAside(name, home)
+    return home.avatars / aside.name, aside.delete()
 
 
-def _photos_of_it_alone(name: str, store: AvatarStore) -> list[str]:
-    """Return the hashes of an avatar's photographs that no other one is made of."""
+def _photos_of(name: str, store: AvatarStore) -> list[str]:
+    """Return the hashes of an avatar's photographs; none where its record is broken."""
     try:
-        stored = store.read(name)
+        return [sha256 for _, sha256 in store.read(name).photos]
     except UsageError:  # broken ones can be removed, too
         return []
-    return [] if store.twins(stored) else [sha256 for _, sha256 in stored.photos]

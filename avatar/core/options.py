@@ -33,6 +33,7 @@ from avatar.core.choices import (
     TrackerName,
 )
 from avatar.core.errors import UsageError
+from avatar.core.messages import Message
 from avatar.core.option import ANIMATE, BENCH, DRAWING, DRIVER, RUN, STUDIO, Change, Option
 from avatar.core.option_values import parse_person, parse_size, parse_weights
 
@@ -207,7 +208,7 @@ class Options:
     )] = "127.0.0.1"
     mic: Annotated[str | None, Option(
         "Your microphone; off by default. `avatar devices` lists them.",
-        metavar="DEVICE", main=True, **_SOUND,
+        metavar="DEVICE", main=True, page="camera", **_SOUND,
     )] = None
     speaker: Annotated[str | None, Option(
         "Play your voice here, in step with the picture: a virtual audio cable.",
@@ -314,11 +315,20 @@ class Options:
 
     def _check_sound(self) -> None:
         if self.speaker is not None and self.mic is None:
-            raise UsageError("--speaker needs --mic: `avatar devices` shows the microphones")
+            raise UsageError(
+                Message(
+                    "error.speakerNeedsMic",
+                    "--speaker needs --mic: `avatar devices` shows the microphones",
+                )
+            )
         if self.drive != "video" and self.mic is None:
             raise UsageError(
-                f"--drive {self.drive} needs --mic, whose voice moves the mouth: `avatar devices` "
-                "shows the microphones"
+                Message(
+                    "error.driveNeedsMic",
+                    "--drive {drive} needs --mic, whose voice moves the mouth: `avatar devices` "
+                    "shows the microphones",
+                    drive=self.drive,
+                )
             )
 
     @property

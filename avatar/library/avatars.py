@@ -15,6 +15,7 @@ from __future__ import annotations
 import difflib
 import re
 import shutil
+import tempfile
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from avatar import __version__
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.files import file_sha256, move, read_record, remove_folder, staging, write_record
+from avatar.core.files import file_sha256, move, read_record, staging, write_record
 from avatar.core.frames import Face
 from avatar.core.messages import Message
 from avatar.library.face_numbers import FaceNumbers
@@ -298,23 +299,70 @@ class AvatarStore:
             if old.name not in kept:
                 old.unlink()
 
-    def remove(self, name: str) -> Path:
-        """Delete the avatar ``name``, broken or not, and return the folder that is gone.
+    def rename(self, name: str, new: str) -> str:
+        """Call the avatar ``name`` by another name, fit and free; return that.
 
         Raises ``UsageError``.
         """
-        folder = self._folder(name)
+        folder, new = self._folder(name), check_name(new)
+        if self.find(new) not in (None, folder.name):
+            raise UsageError(
+                Message(
+                    "error.nameTaken",
+                    "there is an avatar {name} already: choose another name",
+                    name=new,
+                )
+            )
         try:
-            if folder.is_symlink():
-                folder.unlink()  # what it points to is not the store's
-                return folder
-            remove_folder(folder)
+            move(folder, self.root / new)
         except OSError as error:
             raise UsageError(
-                f"{folder} cannot be removed: {error.strerror or error}. "
-                "Check the folder's permissions."
+                f"{folder} cannot be renamed: {error.strerror or error}. Check the folder's "
+                "permissions."
             ) from error
-        return folder
+        return new
+
+    def set_aside(self, name: str) -> Path:
+        """Take the avatar ``name``, broken or not, out of the store; return where it lies now.
+
+        There it can be ``put_back`` or ``delete``d; what is left there when the program is killed
+        goes like all that is abandoned (``staging``). Raises ``UsageError``.
+        """
+        folder = self._folder(name)
+        aside: Path | None = None
+        try:
+            aside = Path(tempfile.mkdtemp(prefix=".removing-", dir=self.root))
+            return move(folder, aside / folder.name)
+        except OSError as error:
+            if aside is not None:
+                aside.rmdir()
+            raise _not_removed(folder, error) from error
+
+    def delete(self, aside: Path) -> None:
+        """Delete an avatar that was set aside; what a link points to is not the store's.
+
+        Raises ``UsageError``.
+        """
+        try:
+            shutil.rmtree(aside.parent)
+        except OSError as error:
+            raise _not_removed(aside.parent, error) from error
+
+    def put_back(self, aside: Path) -> str:
+        """Put an avatar that was set aside back where it was; return its name.
+
+        Raises ``UsageError`` where another one has its name now.
+        """
+        name = self.check_free(aside.name, replace=False)
+        try:
+            move(aside, self.root / name)
+            aside.parent.rmdir()
+        except OSError as error:
+            raise UsageError(
+                f"{name} cannot be put back from {aside}: {error.strerror or error}. Move the "
+                f"folder to {self.root} yourself."
+            ) from error
+        return name
 
     def twins(self, stored: StoredAvatar) -> list[str]:
         """Return the other avatars made of the same photograph; broken ones are passed over."""
@@ -344,6 +392,12 @@ class AvatarStore:
         if names:
             return f"Stored: {', '.join(names)}."
         return "None is stored yet: avatar avatars add PHOTO"
+
+
+def _not_removed(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{folder} cannot be removed: {error.strerror or error}. Check the folder's permissions."
+    )
 
 
 def either(names: Sequence[str]) -> str:

@@ -326,14 +326,22 @@ class LiveSession:
         self._photos = [photo]
         self._pipeline.replace(between=_moves_between(config))
 
+    def show_again(self) -> None:
+        """Open the avatar again, whose photograph or face in it is another now.
+
+        From one thread at a time, while running. Raises the errors of an avatar that cannot be
+        opened: then nothing changed.
+        """
+        self._show(self.config)
+        self._move_by(self._make_retargeter(self.config))
+
     def start_new_driver(self) -> None:
         """Start over with the person in front of the camera, who may be a new one.
 
         The search for the reference begins as at the start, and what the avatar kept of the last
         driver's mouth is forgotten. From one thread at a time, while running.
         """
-        self._show(self.config)
-        self._move_by(self._make_retargeter(self.config))
+        self.show_again()
 
     def _make_retargeter(self, config: Options) -> FaceRetargeter:
         delay = MeasuredDelay(self.recorder, lambda: self._shown_in)

@@ -27,6 +27,7 @@ _KINDS = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
+_FILMS = {".mp4": "video/mp4"}
 MAX_REQUEST_BYTES = 65_536
 PATIENCE_S = 10.0
 LEAST_RATE = 20_000
@@ -108,6 +109,7 @@ class _Studio:
             Route("/api/camera", self.camera, methods=["POST"]),
             Route("/api/avatars", self.upload, methods=["POST"]),
             Route("/api/avatars/{name:path}", self.thumbnail),
+            Route("/api/recordings/{name}", self.recording),
             WebSocketRoute("/api/live", self.live),
         ]
 
@@ -158,14 +160,29 @@ class _Studio:
                     file.write(part)
             async with self._decoding:
                 stored = await asyncio.to_thread(self._control.add_avatar, path, name)
-        return JSONResponse({"name": stored})
+                faces = await asyncio.to_thread(self._control.faces_of, stored)
+        return JSONResponse({"name": stored, "faces": faces})
 
     async def thumbnail(self, request: Any) -> Any:
         from starlette.responses import Response
 
+        face = request.query_params.get("face", "")
+        number = int(face) if face.isdecimal() and len(face) < 4 else None
+        name = request.path_params["name"]
         async with self._drawing:
-            picture = await asyncio.to_thread(self._control.thumbnail, request.path_params["name"])
+            picture = await asyncio.to_thread(self._control.thumbnail, name, number)
         return Response(picture, media_type="image/jpeg")
+
+    async def recording(self, request: Any) -> Any:
+        """Send a finished recording: to be seen in the browser, or to be kept."""
+        from starlette.responses import FileResponse
+
+        path = await asyncio.to_thread(self._control.recording, request.path_params["name"])
+        kept = "attachment" if "download" in request.query_params else "inline"
+        return FileResponse(
+            path, media_type=_FILMS.get(path.suffix.lower()), filename=path.name,
+            content_disposition_type=kept,
+        )  # fmt: skip
 
     async def live(self, socket: Any) -> None:
         """Tell a page what happens, until it goes."""

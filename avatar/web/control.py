@@ -29,8 +29,19 @@ class Control(Protocol):
         """Store an uploaded photograph; return the avatar's name. Raises ``AvatarError``."""
         ...
 
-    def thumbnail(self, avatar: str) -> bytes:
-        """Return a small JPEG of an avatar's face. Raises ``AvatarError``."""
+    def faces_of(self, avatar: str) -> int:
+        """Return how many faces an avatar's photograph has. Raises ``AvatarError``."""
+        ...
+
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
+        """Return a small JPEG of an avatar's face, or of face number ``face`` in its photograph.
+
+        Raises ``AvatarError``.
+        """
+        ...
+
+    def recording(self, name: str) -> Path:
+        """Return where a finished recording lies. Raises ``AvatarError``."""
         ...
 
     def listen(

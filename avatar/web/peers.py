@@ -181,6 +181,7 @@ class Peers:
             await connection.close()
             raise UsageError("The page's offer has no video that it would send.")
         before, self._camera = self._camera, connection
+        self._inbox.is_fed = True
         if before is not None:
             self._say(Message("said.cameraTaken", "another page is the camera now"))
             await before.close()
@@ -283,6 +284,8 @@ class Peers:
         pump.cancel()
         if self._camera is connection:  # else another page took its place
             self._camera = None
+            if self._inbox is not None:
+                self._inbox.is_fed = False
             self._say(Message("said.cameraEnded", "the page's camera ended"))
 
     def _keep(self, task: asyncio.Task[None], among: set[asyncio.Task[None]] | None = None) -> None:

@@ -324,7 +324,10 @@ def test_removing_takes_this_avatar_alone_even_a_broken_one(
     store.add("Anna", photo, portrait_face)
     folder = store.add("Berta", photo, portrait_face).folder
     (folder / RECORD).write_text("")
-    assert store.remove("berta") == folder
+    aside = store.set_aside("berta")
+    assert aside.name == "Berta" and not folder.exists()
+    assert store.names() == ["Anna"], "it is not seen while it can be had back"
+    store.delete(aside)
     assert [path.name for path in store.root.iterdir()] == ["Anna"]
     assert photo.exists()
 
@@ -334,7 +337,7 @@ def test_removing_a_link_keeps_what_it_leads_to(store: AvatarStore, tmp_path: Pa
     kept = tmp_path / "kept"
     kept.mkdir()
     (store.root / "Anna").symlink_to(kept, target_is_directory=True)
-    store.remove("Anna")
+    store.delete(store.set_aside("Anna"))
     assert kept.is_dir()
     assert store.names() == []
 
@@ -345,8 +348,39 @@ def test_an_unknown_name_removes_nothing_and_names_the_nearest(
 ) -> None:
     store.add("Anna", photo, portrait_face)
     with pytest.raises(UsageError, match="Anna"):
-        store.remove(name)
-    assert store.names() == ["Anna"]
+        store.set_aside(name)
+    assert [path.name for path in store.root.iterdir()] == ["Anna"]
+
+
+def test_what_was_set_aside_can_be_put_back(
+    store: AvatarStore, photo: Path, portrait_face: Face
+) -> None:
+    before = store.add("Anna", photo, portrait_face)
+    aside = store.set_aside("Anna")
+    assert store.put_back(aside) == "Anna"
+    assert store.load("Anna").sha256 == before.sha256
+    assert [path.name for path in store.root.iterdir()] == ["Anna"]
+    aside = store.set_aside("Anna")
+    store.add("anna", photo, portrait_face)
+    with pytest.raises(UsageError, match="an avatar anna already"):
+        store.put_back(aside)
+    assert aside.is_dir(), "it is not lost"
+
+
+def test_an_avatar_is_renamed_and_replaces_none(
+    store: AvatarStore, photo: Path, portrait_face: Face
+) -> None:
+    before = store.add("Anna", photo, portrait_face)
+    store.add("Berta", photo, portrait_face)
+    assert store.rename("anna", "Clara Zwei") == "Clara Zwei"
+    assert store.names() == ["Berta", "Clara Zwei"]
+    renamed = store.load("Clara Zwei")
+    assert (renamed.name, renamed.sha256) == ("Clara Zwei", before.sha256)
+    assert store.rename("Clara Zwei", "clara zwei") == "clara zwei"
+    for name in ("berta", "../x", "builtin", " x", ""):
+        with pytest.raises(UsageError):
+            store.rename("clara zwei", name)
+    assert store.names() == ["Berta", "clara zwei"]
 
 
 # --- what --avatar means

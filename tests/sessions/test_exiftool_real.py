@@ -45,7 +45,11 @@ def says_so(path: Path) -> None:
     # Structures of XMP come as such, other tags as their text.
     marks = [value for value in found.values() if "ContentProducer" in str(value)]
     assert marks, found
-    mark = marks[0] if isinstance(marks[0], dict) else json.JSONDecoder().raw_decode(marks[0][marks[0].index("{") :])[0]
+    mark = (
+        marks[0]
+        if isinstance(marks[0], dict)
+        else json.JSONDecoder().raw_decode(marks[0][marks[0].index("{") :])[0]
+    )
     assert mark["Label"] == "1" and mark["ContentProducer"].startswith("webcam-avatar"), mark
 
 

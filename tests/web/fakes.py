@@ -32,6 +32,7 @@ class FakeStudio:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.uploads: list[tuple[bytes, str, str]] = []
+        self.recordings: dict[str, Path] = {}
         self.pages: dict[Callable[[Event], None], Callable[[], bool]] = {}
 
     def snapshot(self) -> dict[str, Any]:
@@ -55,10 +56,18 @@ class FakeStudio:
         self.uploads.append((photo.read_bytes(), photo.suffix, name))
         return name or "photo"
 
-    def thumbnail(self, avatar: str) -> bytes:
+    def faces_of(self, avatar: str) -> int:
+        return 1
+
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         if avatar != "me":
             raise UsageError(f"no avatar {avatar}")
         return b"\xff\xd8"
+
+    def recording(self, name: str) -> Path:
+        if name not in self.recordings:
+            raise UsageError(f"no recording {name}")
+        return self.recordings[name]
 
     def listen(
         self, hear: Callable[[Event], None], *, pictures: Callable[[], bool]

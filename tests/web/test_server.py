@@ -181,7 +181,7 @@ def test_a_photograph_arrives_whole(site: Site) -> None:
     status, _, answer = site.ask(
         "POST", "/api/avatars?name=Me%20too", data, Content_Type="image/jpeg"
     )
-    assert (status, json.loads(answer)) == (200, {"name": "Me too"})
+    assert (status, json.loads(answer)) == (200, {"name": "Me too", "faces": 1})
     assert site.studio.uploads == [(data, ".jpg", "Me too")]
 
 
@@ -218,6 +218,22 @@ def test_thumbnails_are_pictures(site: Site) -> None:
     status, headers, body = site.ask("GET", "/api/avatars/me")
     assert (status, headers["content-type"], body) == (200, "image/jpeg", b"\xff\xd8")
     assert site.ask("GET", "/api/avatars/..%2f..%2fetc%2fpasswd")[0] == 400
+
+
+def test_a_recording_is_seen_or_kept_and_nothing_else_is_sent(site: Site, tmp_path: Path) -> None:
+    film = tmp_path / "avatar 1.mp4"
+    film.write_bytes(bytes(range(256)))
+    site.studio.recordings["avatar 1.mp4"] = film
+    status, headers, body = site.ask("GET", "/api/recordings/avatar%201.mp4")
+    assert (status, headers["content-type"], body) == (200, "video/mp4", film.read_bytes())
+    assert headers["content-disposition"].startswith("inline")
+    status, headers, _ = site.ask("GET", "/api/recordings/avatar%201.mp4?download")
+    assert headers["content-disposition"].startswith("attachment")
+    status, _, body = site.ask("GET", "/api/recordings/avatar%201.mp4", Range="bytes=10-19")
+    assert (status, body) == (206, film.read_bytes()[10:20]), "players go to and fro in it"
+    assert site.ask("GET", "/api/recordings/..%2fview-token")[0] in (400, 404)
+    assert site.ask("GET", "/api/recordings/view-token")[0] == 400
+    assert site.ask("GET", "/api/recordings/avatar%201.mp4", Cookie="")[0] == 401
 
 
 def live(site: Site, **headers: str) -> Any:

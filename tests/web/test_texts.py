@@ -25,7 +25,9 @@ from tests.web.texts import (
 
 TABLES = tables()
 SAID = english_messages()
-OPTIONS = describe(Options(), ["a name that the user gave"])
+OPTIONS = describe(
+    Options(), ["a name that the user gave"], {"default": "", "alsa.usb": "USB microphone"}
+)
 LANGUAGES = sorted(TABLES)
 
 
@@ -34,7 +36,9 @@ def choices(option: dict[str, Any]) -> set[str]:
     words = {
         "null" if choice is None else str(choice)
         for choice in option.get("choices", ())
-        if choice is None or not option.get("named")
+        if choice is None
+        or not option.get("named")
+        or f"choice.{option['name']}.{choice}" in TABLES["en"]
     }
     words = {word for word in words if word not in PUBLISHED and not re.fullmatch(r"\d+x\d+", word)}
     own = {word: f"{option['name']}.{word}" for word in words}

@@ -22,6 +22,7 @@ def run(options: Options) -> int:
 @session_command
 def studio(
     options: Options,
+    given: frozenset[str],
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0: any free port.")
     ] = 8765,
@@ -35,4 +36,4 @@ def studio(
     """Everything on one page in your browser, served by this machine: avatars, camera, outputs."""
     from avatar.app.studio import studio as command
 
-    return command(options, Home.of_user(), port=port, browser=browser, start=start)
+    return command(options, Home.of_user(), given=given, port=port, browser=browser, start=start)

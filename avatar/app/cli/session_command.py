@@ -37,7 +37,8 @@ def session_command(body: Body) -> Command:
     ``body``: called with the ``Options`` that hold, then its own parameters by name; returns the
     exit status. An own parameter that is called like an option of the command gives that option
     other words; its value is the one that was given, also by the file, and its default otherwise.
-    One that is a table of options stands for all that the table declares.
+    One that is a table of options stands for all that the table declares. One that is called
+    ``given`` is no option: it is told the names of the options that were given, also by the file.
     """
     name = body.__name__
 
@@ -112,6 +113,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 def _command(body: Body, table: type, read: Read, *extra: inspect.Parameter) -> Command:
     """Return a function with the signature that typer reads."""
     own = _own_parameters(body)
+    is_told_given = own.pop("given", None) is not None
     names = options_on(body.__name__, table)
     replaced = {name: own.pop(name) for name in names if name in own}
     tables = {name: own.pop(name).annotation for name in list(own) if _is_table(own[name])}
@@ -122,6 +124,8 @@ def _command(body: Body, table: type, read: Read, *extra: inspect.Parameter) -> 
         options, chosen = read(_given(values, names), values)
         for name, parameter in replaced.items():
             values[name] = getattr(options, name) if name in chosen else parameter.default
+        if is_told_given:
+            values["given"] = chosen
         raise typer.Exit(body(options, **values))
 
     options = [

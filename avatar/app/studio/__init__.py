@@ -28,13 +28,15 @@ def studio(
     config: Options,
     home: Home,
     *,
+    given: frozenset[str] = frozenset(),
     port: int = DEFAULT_PORT,
     browser: bool = False,
     start: bool = False,
 ) -> int:
     """Serve the control page until Ctrl-C; return the exit status.
 
-    ``--listen`` beyond loopback is with TLS, which is arranged. ``browser``: open the page.
+    ``given``: the options that were given, which are stronger than what was chosen on the page last
+    time. ``--listen`` beyond loopback is with TLS, which is arranged. ``browser``: open the page.
     ``start``: begin at once, without the page's button. Raises ``UsageError`` and
     ``MissingDependencyError``.
     """
@@ -42,7 +44,9 @@ def studio(
     place = place_at(config.listen)
     audience = Audience()
     need_studio_extra()
-    runtime = Studio(config, audience, home=home, log=say, is_reached_from_beyond=place.beyond)
+    runtime = Studio(
+        config, audience, home=home, log=say, given=given, is_reached_from_beyond=place.beyond
+    )
     ended = threading.Event()
     pages = Pages(
         audience, config.size_px, say,

@@ -6,23 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from avatar.app.avatars import add_photo, remove_stored
+from avatar.app.avatars import add_photo, rename_stored
+from avatar.app.studio.portraits import Portraits
 from avatar.core.errors import PhotoError, UsageError
-from avatar.core.face.bounds import face_box
-from avatar.core.files import file_sha256
-from avatar.core.frames import Face, UInt8Image
 from avatar.core.home import Home
 from avatar.core.messages import Message, words_of
-from avatar.core.pictures import jpeg
 from avatar.library.avatars import AvatarStore, check_name
-from avatar.library.face_model import find_face_model
-from avatar.sessions.avatars import open_avatar
 from avatar.stages.generate.photo import BUILTIN
 from avatar.stages.generate.picture_file import SENT_FORMATS, check_picture
-
-_THUMBNAIL_PX = 192
-# Of the face's own height, around its middle: head and shoulders.
-_AROUND = 1.05
 
 
 class Gallery:
@@ -37,28 +28,41 @@ class Gallery:
     ) -> None:  # fmt: skip
         self._store, self._named, self._say = AvatarStore(home.avatars), named, say
         self._home, self._face_model = home, face_model
-        self._thumbnails: dict[str, bytes] = {}
+        self._portraits = Portraits(home, face_model)
 
     def list(self) -> list[dict[str, Any]]:
         """Return the avatars: what to call them, what to show, and why one cannot be used."""
         stored = self._store.names()
         words = [*(word for word in self._named if word not in stored and word != BUILTIN), BUILTIN]
         return [self._entry(name) for name in stored] + [
-            {"name": word, "label": Path(word).stem, "stored": False, "fault": None}
+            {
+                "name": word,
+                "label": Path(word).stem,
+                "stored": False,
+                "fault": None,
+                "faces": 1,
+                "face": 1,
+            }
             for word in words
         ]
 
     def _entry(self, name: str) -> dict[str, Any]:
-        fault = None
+        entry = {"name": name, "label": name, "stored": True, "fault": None, "faces": 1, "face": 1}
         try:
-            self._store.read(name)
+            stored = self._store.read(name)
         except UsageError as error:
-            fault = words_of(error)
-        return {"name": name, "label": name, "stored": True, "fault": fault}
+            return entry | {"fault": words_of(error)}
+        if stored.more:  # of several photographs each has its face
+            return entry
+        return entry | {"faces": stored.face_count, "face": stored.face_number}
+
+    def knows(self, name: str) -> bool:
+        """Return whether an avatar is one of those shown."""
+        return name in {entry["name"] for entry in self.list()}
 
     def check_known(self, name: str) -> str:
         """Return ``name`` if it is one of those shown: a page opens no other files."""
-        if name not in {entry["name"] for entry in self.list()}:
+        if not self.knows(name):
             raise UsageError(f"expected one of the avatars shown, found {name!r}")
         return name
 
@@ -97,22 +101,29 @@ class Gallery:
             free = f"{name} {number}"
         return free
 
-    def remove(self, name: str) -> None:
-        """Delete a stored avatar."""
-        remove_stored(name, self._home)
-        self._thumbnails.clear()
+    def rename(self, name: str, new: str) -> str:
+        """Call a stored avatar by another name; return that. Raises ``UsageError``."""
+        return rename_stored(name, new.strip(), self._home)
 
-    def thumbnail(self, name: str) -> bytes:
-        """Return a JPEG of the avatar's face, made once."""
+    def choose_face(self, name: str, number: int) -> None:
+        """Have another face of a stored photograph move, 1 the largest. Raises ``UsageError``."""
+        stored = self._store.load(name)
+        if stored.more:
+            raise UsageError(f"{name} has several photographs: the largest face of each is taken")
+        add_photo(
+            stored.photo, name=stored.name, face=number, force=True,
+            face_model=self._face_model, home=self._home, say=self._say,
+        )  # fmt: skip
+
+    def faces_of(self, name: str) -> int:
+        """Return how many faces an avatar's photograph has, one of which moves."""
+        return next(int(entry["faces"]) for entry in self.list() if entry["name"] == name)
+
+    def thumbnail(self, name: str, face: int | None = None) -> bytes:
+        """Return a JPEG of the avatar's face, or of face number ``face`` in its photograph."""
         self.check_known(name)
-        key = name
-        if self._store.find(name) == name:
-            key = f"{name}:{file_sha256(self._store.read(name).photo)}"
-        if key not in self._thumbnails:
-            model = find_face_model(self._face_model, self._home)
-            found = open_avatar(name, model, self._home, lambda line: None)
-            self._thumbnails[key] = jpeg(_cut(found.photo, found.face))
-        return self._thumbnails[key]
+        stored = self._store.read(name) if self._store.find(name) == name else None
+        return self._portraits.thumbnail(name, stored, face)
 
 
 def _as_sent(error: PhotoError, photo: Path) -> str:
@@ -121,23 +132,3 @@ def _as_sent(error: PhotoError, photo: Path) -> str:
     if isinstance(words, Message):
         return words.having(file=photo.name) if "file" in words.values else words
     return words.replace(str(photo), photo.name)
-
-
-def _cut(photo: UInt8Image, face: Face) -> UInt8Image:
-    """Return a small square with the head in it."""
-    import cv2
-    import numpy as np
-
-    left, top, right, bottom = face_box(face)
-    reach = max(1, round(_AROUND * (bottom - top)))
-    x, y = round((left + right) / 2) - reach, round((top + bottom) / 2) - reach
-    height, width = photo.shape[:2]
-    part = photo[max(y, 0) : y + 2 * reach, max(x, 0) : x + 2 * reach]
-    # Beyond the photograph's edge its colours go on, as they do in the portrait framing.
-    square = cv2.copyMakeBorder(
-        part,
-        max(-y, 0), max(y + 2 * reach - height, 0), max(-x, 0), max(x + 2 * reach - width, 0),
-        cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    smaller = cv2.resize(square, (_THUMBNAIL_PX, _THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    return np.asarray(smaller, np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -16,11 +16,14 @@ from avatar.sessions.engines import find_engine
 _LABEL_TEXT_LENGTH = 40
 
 
-def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
+def describe(
+    config: Options, profiles: list[str], microphones: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Return each option of the page as ``schema`` does, in the page's order.
 
     Beside that: its present ``value``, the choices of this machine, and ``used``, whether the
-    engine that is chosen uses it. ``named``: the choices are names of the user's.
+    engine that is chosen uses it. ``named``: the choices are names of the user's; ``names``: what
+    they are called. ``microphones``: their names by what the option says.
     """
     described = []
     for name, option in _on_the_page():
@@ -29,6 +32,9 @@ def describe(config: Options, profiles: list[str]) -> list[dict[str, Any]]:
         option |= {"value": value, "used": used_by(plain, config.engine)}
         if name == "profile":
             option |= {"kind": "choice", "choices": [None, *profiles], "named": True}
+        elif name == "mic":
+            choices = [None, *microphones]
+            option |= {"kind": "choice", "choices": choices, "named": True, "names": microphones}
         elif offered := declared()[plain].offered:
             option |= {"kind": "choice", "choices": list(dict.fromkeys((*offered, value)))}
         described.append(option)

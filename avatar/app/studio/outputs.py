@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +45,15 @@ class Outputs:
     ) -> None:
         self._films, self._say, self._beyond = films, say, is_reached_from_beyond
         self._outputs: dict[OutputId, _Output] = {name: _Output() for name in IDS}
+
+    @property
+    def wanted(self) -> list[str]:
+        """Return the outputs that are wanted and can be had again: a stream's key is not kept."""
+        return [name for name, one in self._outputs.items() if one.wanted and name != "stream"]
+
+    def want(self, names: Collection[str]) -> None:
+        """Want these outputs and no others; while no session runs."""
+        self._outputs = {name: _Output(name in names and name != "stream") for name in IDS}
 
     def describe(self, session: LiveSession | None) -> list[dict[str, Any]]:
         """Return each output with its state: off, waiting, on, lost or failed."""

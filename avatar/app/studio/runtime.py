@@ -14,9 +14,13 @@ import numpy as np
 from avatar import __version__
 from avatar.app.studio.calibration import PageCalibration
 from avatar.app.studio.gallery import Gallery
+from avatar.app.studio.kept import KeptChoices
+from avatar.app.studio.microphones import Microphones
 from avatar.app.studio.options import changed, describe
 from avatar.app.studio.outputs import Outputs
-from avatar.app.studio.watched import OpenPages, PageTeller
+from avatar.app.studio.recordings import Recordings
+from avatar.app.studio.removed import RemovedAvatars
+from avatar.app.studio.watched import CameraWatch, OpenPages, PageTeller
 from avatar.core.addresses import is_address, shown_spec
 from avatar.core.clock import Clock, MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
@@ -50,7 +54,8 @@ class Studio:
     """What ``avatar.web.control.Control`` asks for, over one ``LiveSession`` at a time.
 
     ``config``: what the program was started with; its outputs are not looked at. ``log``: told
-    what the pages are told. ``session``: what makes sessions, for measurements.
+    what the pages are told. ``session``: what makes sessions, for measurements. ``given``: the
+    options that the program was started with; what was chosen last time holds for the others.
     ``is_reached_from_beyond``: other machines reach the page (``--listen``).
     """
 
@@ -63,18 +68,23 @@ class Studio:
         log: Callable[[str], None],
         clock: Clock | None = None,
         session: Callable[..., LiveSession] = LiveSession,
+        given: frozenset[str] = frozenset(),
         is_reached_from_beyond: bool = False,
     ) -> None:
-        self._config = config
+        self._started_with = config
         self._clock = clock or MonotonicClock()
         self._audience, self._log, self._make_session = audience, log, session
         self.inbox = PageInbox(self._clock)
         self._pages = OpenPages()
+        self._watch = CameraWatch(self._clock)
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._home = home
         self._profiles = profiles = ProfileStore(home.profiles)
         self._gallery = Gallery(home, config.avatar, config.face_model, self.say)
+        self._removed = RemovedAvatars(home, self.say, self._tell_changed)
         self._outputs = Outputs(home.films, self.say, is_reached_from_beyond=is_reached_from_beyond)
+        self._recordings = Recordings(home.films, is_reached_from_beyond=is_reached_from_beyond)
+        self._microphones = Microphones()
         self._calibration = PageCalibration(profiles, self.say, self._tell_changed)
         self._acting = threading.Lock()
         # Held for a moment, while a session comes into being: stopping must not wait for more.
@@ -82,7 +92,10 @@ class Studio:
         self._stops = 0
         self._phase: Phase = "stopped"
         self._problem = ""
-        self._camera = config.camera
+        self._kept = KeptChoices(home.studio / "choices.json", self.say, given)
+        self._config = self._kept.applied(config, self._gallery.knows, profiles.names())
+        self._camera = self._kept.camera(config.camera)
+        self._outputs.want(self._kept.outputs)
         self._cameras: list[dict[str, Any]] = []
         self._source: SwitchedSource | None = None
         self._told_outputs: tuple[str, ...] = ()
@@ -120,11 +133,24 @@ class Studio:
             "cameras": self._cameras,
             "avatar": self._config.avatar[0],
             "avatars": self._gallery.list(),
-            "options": describe(self._config, self._profiles.names()),
+            "removed": self._removed.names,
+            "options": describe(
+                self._config, self._profiles.names(), self._microphones.names(self._config.mic)
+            ),
             "outputs": self._outputs.describe(self._session),
+            "sound": self._config.mic is not None,
+            "recordings": self._recordings.newest(),
+            "shows_folders": self._recordings.can_show,
             "calibration": self._calibration.describe(),
             "said": list(self._lines),
+            "chosen": not self._kept.is_empty,
         }
+
+    def _look_for(self, what: object) -> None:
+        if what == "microphones":
+            self._microphones.look()
+        else:
+            self._look_for_cameras()
 
     def _look_for_cameras(self) -> None:
         from avatar.stages.sources.devices import list_cameras
@@ -164,6 +190,7 @@ class Studio:
         stages = ("capture", "track", "retarget", "generate", "label", f"sink {sink}")
         return {
             "running": True,
+            "camera": self._watch.feed(self.inbox.is_fed if self._camera == PAGE_CAMERA else None),
             "fps": _rate(recorder, sink),
             "p50": _percentile(delays, 50),
             "p95": _percentile(delays, 95),
@@ -181,9 +208,17 @@ class Studio:
             self._told_outputs = found
             self._tell_changed()
 
-    def thumbnail(self, avatar: str) -> bytes:
+    def thumbnail(self, avatar: str, face: int | None = None) -> bytes:
         """See ``Control``."""
-        return self._gallery.thumbnail(avatar)
+        return self._gallery.thumbnail(avatar, face)
+
+    def faces_of(self, avatar: str) -> int:
+        """See ``Control``."""
+        return self._gallery.faces_of(avatar)
+
+    def recording(self, name: str) -> Path:
+        """See ``Control``."""
+        return self._recordings.path(name)
 
     def add_avatar(self, photo: Path, name: str) -> str:
         """See ``Control``."""
@@ -195,15 +230,22 @@ class Studio:
 
     def act(self, action: str, values: dict[str, Any]) -> None:
         """See ``Control``."""
-        actions: dict[str, Callable[[dict[str, Any]], None]] = {
+        actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "start": lambda _: self.start(),
             "camera": lambda given: self._use_camera(_text(given, "camera")),
-            "look": lambda _: self._look_for_cameras(),
+            "look": lambda given: self._look_for(given.get("what")),
+            "show": lambda given: self._recordings.show(_text(given, "recording")),
             "avatar": lambda given: self._use_avatar(_text(given, "avatar")),
             "remove": lambda given: self._remove_avatar(_text(given, "avatar")),
+            "restore": lambda given: self._removed.restore(_text(given, "avatar")),
+            "rename": lambda given: self._rename_avatar(
+                _text(given, "avatar"), _text(given, "name")
+            ),
+            "face": lambda given: self._choose_face(_text(given, "avatar"), given.get("face")),
             "options": self._change_options,
             "output": self._switch_output,
             "calibrate": self._calibrate,
+            "reset": lambda _: self._reset(),
             "key": lambda given: self._press(_text(given, "key")),
         }
         if action == "stop":  # whatever else is being done
@@ -263,6 +305,7 @@ class Studio:
 
     def _new_session(self) -> LiveSession:
         config = replace(self._config, out=("none",))
+        self._watch.begin()
         self._source = SwitchedSource(self._make_source(self._camera, config))
         return self._make_session(
             config,
@@ -283,6 +326,7 @@ class Studio:
         tell = PageTeller(self._pages, self._clock)
 
         def told(frame: CameraFrame, track: FaceTrack) -> None:
+            self._watch.see(track)
             self._calibration.see(track)
             tell(frame, track)
 
@@ -333,11 +377,14 @@ class Studio:
         if self._source is not None and self._session is not None:
             self._source.change(self._make_source(camera, self._config))
             self._session.start_new_driver()
+            self._watch.begin()
         self._camera = camera
+        self._kept.keep(camera=None if camera == self._started_with.camera else camera)
 
     def _use_avatar(self, avatar: str) -> None:
         config = replace(self._config, avatar=(self._gallery.check_known(avatar),))
         self._go_on_with(config)
+        self._kept.keep(avatar=avatar)
 
     def _remove_avatar(self, avatar: str) -> None:
         if avatar == self._config.avatar[0]:
@@ -348,10 +395,25 @@ class Studio:
                     name=avatar,
                 )
             )
-        self._gallery.remove(avatar)
+        self._removed.remove(self._gallery.check_known(avatar))
+
+    def _rename_avatar(self, avatar: str, new: str) -> None:
+        new = self._gallery.rename(self._gallery.check_known(avatar), new)
+        if self._started_with.avatar == (avatar,):
+            self._started_with = replace(self._started_with, avatar=(new,))
+        if self._config.avatar[0] == avatar:
+            self._use_avatar(new)
+
+    def _choose_face(self, avatar: str, face: Any) -> None:
+        if type(face) is not int:
+            raise UsageError("expected the number of a face")
+        self._gallery.choose_face(self._gallery.check_known(avatar), face)
+        if self._session is not None and self._config.avatar[0] == avatar:
+            self._session.show_again()
 
     def _change_options(self, values: dict[str, Any]) -> None:
         self._go_on_with(changed(self._config, values))
+        self._kept.keep(options=values)
 
     def _go_on_with(self, config: Options) -> None:
         if config.mirror and config.profile is not None:
@@ -368,9 +430,20 @@ class Studio:
 
     def _switch_output(self, values: dict[str, Any]) -> None:
         address = values.get("address", "")
-        self._outputs.switch(
-            _text(values, "id"), values.get("on") is True, str(address), self._session
-        )
+        try:
+            self._outputs.switch(
+                _text(values, "id"), values.get("on") is True, str(address), self._session
+            )
+        finally:
+            self._kept.keep(outputs=self._outputs.wanted)
+
+    def _reset(self) -> None:
+        """Have everything as the program was started."""
+        if self._session is not None:
+            raise UsageError(Message("error.resetRunning", "press Stop first, then reset"))
+        self._kept.forget()
+        self._config, self._camera = self._started_with, self._started_with.camera
+        self._outputs.want([])
 
     def _calibrate(self, values: dict[str, Any]) -> None:
         if values.get("on") is not True:
@@ -396,20 +469,37 @@ class Studio:
         if key not in _KEYS:
             raise UsageError(f"the key {key!r} is not assigned")
         if key == "m":
-            self._go_on_with(replace(self._config, mirror=not self._config.mirror))
+            self._change_options({"mirror": not self._config.mirror})
+            self.say(
+                Message("said.mirrorOn", "mirror: on")
+                if self._config.mirror
+                else Message("said.mirrorOff", "mirror: off")
+            )
         elif key == "l":
             at = CORNERS.index(self._config.label_corner) + 1
-            self._go_on_with(replace(self._config, label_corner=CORNERS[at % len(CORNERS)]))
-        elif self._session is not None:
+            self._change_options({"label_corner": CORNERS[at % len(CORNERS)]})
+        elif self._session is None:
+            raise UsageError(Message("error.keyStopped", "press Start first"))
+        else:
             self._session.press(key)
             if key == "x":
-                self.say(Message("said.referenceTaken", "reference: your face as it is now"))
+                self.say(_reference_words(self._watch.sees_face))
 
     def close(self) -> None:
         """End everything; for the program's end."""
         self.stop()
         with self._acting:
             self.stop()
+            self._removed.close()
+
+
+def _reference_words(sees_face: bool) -> Message:
+    if sees_face:
+        return Message("said.referenceTaken", "reference: your face as it is now")
+    return Message(
+        "said.referenceAwaited",
+        "reference: your face is not seen at present; it is taken as soon as it is",
+    )
 
 
 def _camera_id(camera: str) -> str:

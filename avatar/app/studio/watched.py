@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 from avatar.app.studio.messages import landmarks_message, picture_message
 from avatar.core.clock import Clock
@@ -51,6 +52,40 @@ class OpenPages:
     def is_empty(self) -> bool:
         """Return whether nobody listens."""
         return not self._pages
+
+
+Feed = Literal["ok", "waiting", "silent", "closed"]
+"""What comes from the camera: pictures; none yet; none any more; its page was closed."""
+_SILENT_NS = 1_500_000_000
+
+
+class CameraWatch:
+    """Whether pictures come from the camera, and whether a face is seen in them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen_ns: int | None = None
+        self.sees_face = False
+
+    def begin(self) -> None:
+        """Forget what came: another camera, or another session."""
+        self._seen_ns, self.sees_face = None, False
+
+    def see(self, track: FaceTrack) -> None:
+        """Take a tracked frame in; in the tracker's thread."""
+        self._seen_ns, self.sees_face = self._clock.now_ns(), track.face is not None
+
+    def feed(self, page_sends: bool | None) -> Feed:
+        """Return what comes; ``page_sends``: whether a page is connected, None for other cameras.
+
+        A page that has not sent anything yet is waited for.
+        """
+        if self._seen_ns is None:
+            return "waiting"
+        if self._clock.now_ns() - self._seen_ns < _SILENT_NS:
+            return "ok"
+        self.sees_face = False
+        return "closed" if page_sends is False else "silent"
 
 
 class PageTeller:

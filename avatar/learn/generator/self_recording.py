@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from avatar.core.errors import UsageError
-from avatar.core.files import read_record, remove_folder, write_record
+from avatar.core.files import move, read_record, remove_folder, write_record
 from avatar.core.home import Home
 from avatar.learn.generator.camera_film import film_size, join_films
 
@@ -159,3 +159,19 @@ def remove_recording(home: Home, name: str) -> Path | None:
             f"{folder} cannot be removed: {error.strerror or error}. Check the folder's permissions"
         ) from error
     return folder
+
+
+def rename_recording(home: Home, name: str, new: str) -> None:
+    """Have what was recorded for the avatar ``name`` be that of ``new``, if there is anything.
+
+    Raises ``UsageError``.
+    """
+    folder = home.recordings / name
+    if not folder.is_dir():
+        return
+    try:
+        move(folder, home.recordings / new)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be renamed: {error.strerror or error}. Check the folder's permissions"
+        ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avatar.core.face.topology import INNER_LIPS, ring_triangles
 from avatar.core.frames import FaceTrack, Float32, UInt8Image
@@ -28,7 +29,22 @@ _WIDENED, _KEPT = np.float32(1.06), np.float32(1.0)
 _BRIGHT, _GLOSS = np.float32(1.03), np.float32(0.4)
 # What is taken off another's mouth besides his lips: shares of the height and of the width.
 _MARGIN, _CORNERS = np.float32(0.03), 0.06
-_TRIANGLES = ring_triangles(len(INNER_LIPS))
+_COUNT = len(INNER_LIPS)
+# Beyond the ring its edge's colours go on for so many pixels: a mask's soft edge lies there.
+_SKIRT_PX = np.float32(6)
+
+
+def _with_skirt() -> NDArray[np.int32]:
+    """Return the triangles that fill a ring, and those between it and one around it."""
+    k = np.arange(_COUNT, dtype=np.int32)
+    after = (k + 1) % _COUNT
+    inner = np.stack([k, after, k + _COUNT], axis=1)
+    outer = np.stack([after, after + _COUNT, k + _COUNT], axis=1)
+    return np.concatenate([ring_triangles(_COUNT), inner, outer]).astype(np.int32)
+
+
+_TRIANGLES = _with_skirt()
+_DEPTH = np.repeat(np.array([0, 1], np.float32), _COUNT)
 
 
 class DriverMouth:
@@ -81,13 +97,26 @@ def bent(mouth: UInt8Image, inside: Float32, ours: Float32, size: tuple[int, int
 
     ``inside``, ``ours``: float32 (20, 2), ``ours`` in pixels of what is returned, uint8 (*size, 3).
     """
-    colours = np.ones((len(INNER_LIPS), 3), np.float32)
-    colours[:, :2] = inside
+    colours = np.ones((2 * _COUNT, 3), np.float32)
+    colours[:, :2] = np.tile(inside, (2, 1))
     buffer = np.zeros((*size, 3), np.float32)
-    draw_triangles(buffer, ours, _TRIANGLES, colours)
+    draw_triangles(buffer, np.concatenate([ours, _skirt(ours)]), _TRIANGLES, colours, _DEPTH)
     extent = np.array(mouth.shape[1::-1], np.float32)
     at = np.ascontiguousarray(buffer[..., :2]) * extent - np.float32(0.5)
     return np.asarray(sample(mouth, at), np.uint8)
+
+
+def _skirt(ring: Float32) -> Float32:
+    """Return a ring, float32 (20, 2), around another: up, down, and aside at the corners."""
+    across = ring[_COUNT // 2] - ring[0]
+    across = across * (_SKIRT_PX / max(float(np.hypot(*across)), 1e-3))
+    up = np.array([across[1], -across[0]], np.float32)
+    out = ring.copy()
+    out[1 : _COUNT // 2] += up
+    out[_COUNT // 2 + 1 :] -= up
+    out[0] -= across
+    out[_COUNT // 2] += across
+    return out
 
 
 def _shoulder(teeth: Float32) -> UInt8Image:

@@ -17,15 +17,17 @@ from avatar.stages.generate.deform import Pose, lips_gap_px
 from avatar.stages.generate.driver_mouth import DriverMouth, in_light
 from avatar.stages.generate.grain import Grain
 from avatar.stages.generate.mouth_drawn import DrawnMouth
-from avatar.stages.generate.mouth_light import mouth_light, skin_colour
+from avatar.stages.generate.mouth_light import lips_colour, mouth_light, skin_colour
 from avatar.stages.generate.overlay import Box, blend_into, box_around, polygon_mask
 from avatar.stages.generate.own_mouth import OwnMouth, hung, laid
 from avatar.stages.generate.sharpness import blur_px
 from avatar.stages.generate.toning import Toning
 
-# Lips parted by this share of the mouth's width show what is behind them; teeth are at least this
-# bright against skin.
+# Lips parted by this share of the mouth's width show what is behind them. Teeth are lighter than
+# lips, and of all that is between skin's redness and lips' no nearer to the lips' than so; where
+# both are alike, as in a picture without colour, they are at least this bright against skin.
 _PARTED_SHARE = 0.10
+_TEETH_REDNESS, _COLOURED = 0.25, 0.15
 _TEETH_LIGHT = 0.85
 # Lips that touch in a photograph still have landmarks apart by this share of its width.
 _SHUT_SHARE = 0.04
@@ -75,6 +77,8 @@ class MouthLayer:
         self._rest_gap = lips_gap_px(landmarks_px) / head.scale_px
         corners = head.shape[[78, 308]]
         self._width = float(np.linalg.norm(corners[0] - corners[1]))
+        self._shut_gap = min(self._rest_gap, _SHUT_SHARE * self._width)
+        self._shown_gap = self._shut_gap if inside == "empty" else self._rest_gap
         # A photo whose own teeth show keeps them: the mesh bends what lies between its lips.
         parted = self._rest_gap > _PARTED_SHARE * self._width
         keeps = inside == "auto" and parted and _shows_teeth(canvas, landmarks_px)
@@ -90,8 +94,7 @@ class MouthLayer:
         """Draw what shows between the lips into ``image``, in place."""
         unit = self._width * pose.scale_px
         gap = lips_gap_px(pose.landmarks_px)
-        opened = gap - min(self._rest_gap, _SHUT_SHARE * self._width) * pose.scale_px
-        strength = clamped(opened / max(0.05 * unit, 1.0) - 0.1, 0, 1)
+        strength = _parted(gap - self._shut_gap * pose.scale_px, unit)
         wider = gap / max(self._rest_gap * pose.scale_px, 1.0)
         own = None if motion.absolute else self._own
         if own is not None:
@@ -112,6 +115,8 @@ class MouthLayer:
             lips = lips_px[:, :2] - np.array(box[:2], np.float32)
             patch = in_light(self._drawn.draw(pose, box), self._slope, lips)
             patch = _with_rim(patch, _under_upper_lip(mask, unit), unit)
+            # Parted no wider than in the photograph, lips show what is behind them there.
+            strength = min(strength, _parted(gap - self._shown_gap * pose.scale_px, unit))
         else:
             strength *= self._seen(pose, motion, gap / unit)
         patch = self._toning.apply(patch)
@@ -157,6 +162,11 @@ class MouthLayer:
         return _with_rim(taken, mask, unit)
 
 
+def _parted(gap_px: float, width_px: float) -> float:
+    """Return how much is seen between lips, 0 to 1, by how far they are apart, pixels."""
+    return clamped(gap_px / max(0.05 * width_px, 1.0) - 0.1, 0, 1)
+
+
 def _hanging(lips_px: Float32, opening: float) -> Float32:
     """Return the ring of ``INNER_LIPS`` within which a driver's mouth is drawn.
 
@@ -182,7 +192,10 @@ def _opening(track: FaceTrack, lip_shares: Float32 | None) -> float:
 
 
 def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
-    """Return whether between the lips there is something as bright as skin, and no redder."""
+    """Return whether between the lips there is something lighter and hardly redder than skin is.
+
+    A tongue and gums are as red as lips; teeth in the lips' shadow may be darker than skin.
+    """
     lips_px = landmarks_px[INNER_LIPS]
     box = box_around(lips_px, 0, canvas)
     if box is None:
@@ -191,13 +204,13 @@ def _shows_teeth(canvas: UInt8Image, landmarks_px: Float32) -> bool:
     if not inside.any():
         return False
     pixels = canvas[box[1] : box[3], box[0] : box[2]][inside].astype(np.float32)
-    skin = skin_colour(canvas, landmarks_px)
     light = np.percentile(pixels.mean(axis=1), 80)
     bright = pixels[pixels.mean(axis=1) >= light].mean(axis=0)
-    redness = float(bright[0] / max(bright[1:].mean(), 1.0))
-    return bool(
-        bright.mean() > _TEETH_LIGHT * skin.mean() and redness < skin[0] / max(skin[1:].mean(), 1.0)
-    )
+    skin, lips = skin_colour(canvas, landmarks_px), lips_colour(canvas, landmarks_px)
+    redness, least, most = (float(c[0] / max(c[1:].mean(), 1.0)) for c in (bright, skin, lips))
+    if most - least < _COLOURED:
+        return bool(bright.mean() > _TEETH_LIGHT * skin.mean())
+    return bool(bright.mean() > lips.mean() and redness < least + _TEETH_REDNESS * (most - least))
 
 
 def _veiled(patch: UInt8Image, dark: UInt8Image) -> UInt8Image:

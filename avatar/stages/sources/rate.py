@@ -82,7 +82,7 @@ class RateWatch(Wrapped[FrameSource]):
         return Message(
             "said.slowCamera",
             "{name} gives {fps} pictures a second: the avatar sees you no more often than that. "
-            "Cameras slow down in the dark, or at a large --camera-size: more light or a smaller "
-            "one helps",
+            "Cameras slow down in the dark, and at a large camera size: more light or a smaller "
+            "size helps",
             name=self.name, fps=fps,
         )  # fmt: skip

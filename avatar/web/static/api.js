@@ -31,11 +31,20 @@ export const post = (path, values = {}) =>
 
 export const act = (action, values) => post(`/api/act/${action}`, values);
 
-export const upload = (file, kind, name) =>
-  answered(fetch(`/api/avatars?${new URLSearchParams({ name })}`, {
-    method: "POST",
-    headers: { "content-type": kind },
-    body: file,
+// `progress` is told which share of the file was sent; `fetch` does not say.
+export const upload = (file, kind, name, progress) =>
+  answered(new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `/api/avatars?${new URLSearchParams({ name })}`);
+    request.setRequestHeader("content-type", kind);
+    request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 1);
+    request.upload.onload = () => progress(1);
+    request.onerror = reject;
+    request.onload = () => resolve(new Response(request.responseText, {
+      status: request.status,
+      headers: { "content-type": request.getResponseHeader("content-type") ?? "" },
+    }));
+    request.send(file);
   }));
 
 export const get = (path) => answered(fetch(path));

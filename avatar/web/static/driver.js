@@ -7,7 +7,8 @@ const FORGET_AFTER_MS = 1500;
 
 export class Driver {
   #points = null;
-  #heard = 0;
+  #timer = 0;
+  #feed = null;
   #aspect = 4 / 3;
   #running = false;
   #words = "";
@@ -26,7 +27,9 @@ export class Driver {
     if (bytes.getUint8(0) !== POINTS) return;
     this.#aspect = bytes.getUint16(2, true) / 1000;
     this.#points = message.byteLength > 4 ? new Uint16Array(message, 4) : null;
-    this.#heard = performance.now();
+    // Where nothing more comes, the last points do not stand there as if somebody were seen.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#forgetPoints(), FORGET_AFTER_MS);
     this.#paint();
     this.#say();
   }
@@ -36,13 +39,23 @@ export class Driver {
     if (!wanted) this.#hide();
   }
 
-  draw(running) {
+  // `feed`: what comes from the camera.
+  draw(running, feed) {
     this.#running = running;
-    if (!running) {
-      this.#points = null;
-      this.#hide();
-      this.#paint();
-    }
+    this.#feed = feed;
+    if (!running || this.#isCut) this.#forgetPoints();
+    this.#say();
+  }
+
+  // Nothing comes any more of what came before.
+  get #isCut() {
+    return ["closed", "silent"].includes(this.#feed);
+  }
+
+  #forgetPoints() {
+    this.#points = null;
+    this.#hide();
+    this.#paint();
     this.#say();
   }
 
@@ -53,7 +66,8 @@ export class Driver {
   }
 
   #say() {
-    const key = !this.#running ? "pointsNone" : this.#points ? "pointsFace" : "pointsNobody";
+    const key = !this.#running ? "pointsNone" : this.#feed === "closed" ? "pointsClosed"
+      : this.#feed === "silent" ? "pointsSilent" : this.#points ? "pointsFace" : "pointsNobody";
     const words = t(key);
     if (words === this.#words) return;
     this.#words = words;
@@ -85,7 +99,7 @@ export class Driver {
     this.canvas.height = height * ratio;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    if (!this.#points || performance.now() - this.#heard > FORGET_AFTER_MS) return;
+    if (!this.#points) return;
     // The camera's whole picture, as large as fits.
     const wide = Math.min(width, height * this.#aspect);
     const high = wide / this.#aspect;

@@ -1,28 +1,25 @@
-// The avatars to choose from, and adding a photograph.
-import { Trouble, upload } from "/static/api.js";
+// The avatars to choose from.
+import { AvatarDialog } from "/static/avatar_dialog.js";
 import { current, said, t } from "/static/i18n.js";
-
-const KINDS = ["image/jpeg", "image/png", "image/webp", "image/avif", "image/heic", "image/heif"];
-// Browsers do not know every kind by its name.
-const BY_NAME = { avif: "image/avif", heic: "image/heic", heif: "image/heif", jfif: "image/jpeg" };
-const MOST_BYTES = 25_000_000;
+import { Undo } from "/static/undo.js";
 
 export class Gallery {
   #drawn = "";
-  #said = "";
   #state = null;
+  #awaited = "";
 
-  constructor(list, status, ask, trouble) {
+  constructor(list, ask, notice) {
     this.list = list;
-    this.status = status;
     this.ask = ask;
-    this.trouble = trouble;
-    this.#listen();
+    this.notice = notice;
+    this.undo = new Undo(document.getElementById("removed"), ask);
+    this.dialog = new AvatarDialog({
+      removed: (name) => this.undo.await(name), closed: (name) => this.#focusOn(name),
+    });
   }
 
   forget() {
     this.#drawn = "";
-    this.#say(this.#said);
   }
 
   draw(state) {
@@ -34,21 +31,24 @@ export class Gallery {
     }
     for (const radio of this.list.querySelectorAll("input")) {
       radio.checked = radio.value === state.avatar;
-      const remove = radio.closest(".tile").querySelector("button");
-      if (remove) remove.hidden = radio.checked;
     }
+    this.undo.draw(state);
+    this.dialog.follow(state);
+    if (this.#awaited) this.#focusOn(this.#awaited);
   }
 
-  #say(message) {
-    this.#said = message;
-    this.status.textContent = said(message);
+  // The focus goes on at an avatar, which may be drawn only when the program has told of it.
+  #focusOn(name) {
+    const button = this.list.querySelector(`[data-edit="${CSS.escape(name)}"]`);
+    this.#awaited = button ? "" : name;
+    button?.focus();
   }
 
   // Show avatar number `at`, from 0; round and round where `at` is beyond the end.
   choose(at, wrap = false) {
     const usable = this.#state?.avatars.filter(({ fault }) => !fault) ?? [];
     const avatar = wrap ? usable.at(((at % usable.length) + usable.length) % usable.length) : usable[at];
-    if (avatar && avatar.name !== this.#state.avatar) this.#take(avatar.name);
+    if (avatar && avatar.name !== this.#state.avatar) this.take(avatar.name);
   }
 
   step(by) {
@@ -56,14 +56,21 @@ export class Gallery {
     this.choose(usable.findIndex(({ name }) => name === this.#state.avatar) + by, true);
   }
 
-  async #take(name) {
+  // Open what can be done with a stored avatar.
+  edit(name) {
+    const avatar = this.#state?.avatars.find((one) => one.name === name && one.stored);
+    if (avatar) this.dialog.open(avatar, name === this.#state.avatar);
+  }
+
+  async take(name) {
     this.list.setAttribute("aria-busy", "true");
-    await this.ask("avatar", { avatar: name });
+    await this.notice.during({ key: "preparing", values: { what: name } }, this.ask("avatar", { avatar: name }));
     this.list.removeAttribute("aria-busy");
     this.draw(this.#state);
   }
 
-  #tile({ name, label, stored, fault }) {
+  #tile(avatar) {
+    const { name, label, stored, fault } = avatar;
     const tile = document.createElement("div");
     tile.className = "tile";
     const choice = document.createElement("label");
@@ -72,7 +79,7 @@ export class Gallery {
     radio.name = "avatar";
     radio.value = name;
     radio.disabled = Boolean(fault);
-    radio.addEventListener("change", () => this.#take(name));
+    radio.addEventListener("change", () => this.take(name));
     const picture = document.createElement("img");
     picture.alt = "";
     picture.width = picture.height = 96;
@@ -83,69 +90,20 @@ export class Gallery {
     choice.append(radio, picture, words);
     if (fault) choice.title = said(fault);
     tile.append(choice);
-    if (stored) tile.append(this.#remover(name));
+    if (stored) tile.append(this.#editor(avatar));
     return tile;
   }
 
-  #remover(name) {
+  #editor(avatar) {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "remove";
-    button.title = t("removeAvatar", { name });
+    button.className = "edit";
+    button.dataset.edit = avatar.name;
+    button.title = t("editAvatar", { name: avatar.name });
     button.setAttribute("aria-label", button.title);
-    button.textContent = "×";
-    button.addEventListener("click", () => {
-      if (confirm(t("removeSure", { name }))) this.ask("remove", { avatar: name }, button);
-    });
+    button.setAttribute("aria-haspopup", "dialog");
+    button.textContent = "⋯";
+    button.addEventListener("click", () => this.edit(avatar.name));
     return button;
-  }
-
-  #listen() {
-    const input = document.getElementById("photo");
-    const drop = document.getElementById("drop");
-    input.addEventListener("change", async () => {
-      await this.#addAll([...input.files]);
-      input.value = "";
-    });
-    addEventListener("dragover", (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-    addEventListener("dragleave", () => drop.classList.remove("over"));
-    addEventListener("drop", async (event) => {
-      event.preventDefault();
-      drop.classList.remove("over");
-      await this.#addAll([...event.dataTransfer.files]);
-    });
-  }
-
-  // The last one that could be added is shown, and why others could not be is said of all at the end.
-  async #addAll(files) {
-    const errors = [];
-    let added = null;
-    for (const file of files) {
-      try {
-        added = await this.#add(file);
-      } catch (error) {
-        errors.push(error);
-      }
-    }
-    if (added) await this.#take(added);
-    else this.#say("");
-    if (errors.length) this.trouble(errors);
-  }
-
-  // Returns the name under which it is kept.
-  async #add(file) {
-    const kind = file.type || BY_NAME[file.name.split(".").pop().toLowerCase()];
-    if (!KINDS.includes(kind)) throw new Trouble({ key: "notPhoto", values: { name: file.name } });
-    const size = Math.ceil(file.size / 1e6);
-    if (file.size > MOST_BYTES) throw new Trouble({ key: "tooLarge", values: { name: file.name, size } });
-    this.#say({ key: "adding", values: { name: file.name } });
-    // Names have letters, digits, spaces, - and _ alone.
-    const stem = file.name.replace(/\.[^.]*$/, "").replace(/[^\p{L}\p{M}\p{Nd} _-]+/gu, "-");
-    const { name } = await upload(file, kind, stem.replace(/^[\s-]+|[\s-]+$/g, "") || "photo");
-    this.#say({ key: "added", values: { name } });
-    return name;
   }
 }

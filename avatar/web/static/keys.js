@@ -25,7 +25,7 @@ export class Keys {
       if (dialog.open || event.target.closest?.(TYPED)) return;
       const key = event.key.toLowerCase();
       if (event.key === "?") open();
-      else if (key === "s") toggle();
+      else if (key === "s") toggle({ slip: true });
       else if (/^[1-9]$/.test(key)) gallery.choose(Number(key) - 1);
       else if (key === "n") gallery.step(1);
       else if (key === "p") gallery.step(-1);

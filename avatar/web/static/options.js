@@ -1,9 +1,11 @@
 // The options, drawn from the program's own description of them.
+import { act } from "/static/api.js";
 import { current, has, t } from "/static/i18n.js";
 
 // Names that the user gave, and a picture named when the program started, are shown as they are.
-const choiceWords = ({ name, named }, choice) => {
-  if (named && choice !== null) return String(choice);
+const choiceWords = ({ name, named, names }, choice) => {
+  if (names?.[choice]) return names[choice];
+  if (named && choice !== null && !has(`choice.${name}.${choice}`)) return String(choice);
   // A choice of one option alone, such as an engine's, has words of its own.
   if (has(`choice.${name}.${choice}`)) return t(`choice.${name}.${choice}`);
   return has(`choice.${choice}`) ? t(`choice.${choice}`) : String(choice);
@@ -11,11 +13,13 @@ const choiceWords = ({ name, named }, choice) => {
 
 export class Options {
   #drawn = "";
+  #looked = -3000;
   #fields = new Map();
 
-  constructor(root, ask) {
+  constructor(root, ask, notice) {
     this.root = root;
     this.ask = ask;
+    this.notice = notice;
   }
 
   forget() {
@@ -47,7 +51,8 @@ export class Options {
   }
 
   #send(name, value) {
-    this.ask("options", { [name]: value });
+    const what = t(`option.${name}`);
+    this.notice.during({ key: "preparing", values: { what } }, this.ask("options", { [name]: value }));
   }
 
   #field(option) {
@@ -76,8 +81,16 @@ export class Options {
     const menu = document.createElement("select");
     menu.append(...option.choices.map((choice) => new Option(choiceWords(option, choice), JSON.stringify(choice))));
     menu.addEventListener("change", () => this.#send(option.name, JSON.parse(menu.value)));
+    // Those that are plugged in now: asked for when somebody is about to choose.
+    if (option.name === "mic") for (const moment of ["pointerenter", "focus"]) menu.addEventListener(moment, this.#lookForMicrophones);
     return [menu, (value) => { menu.value = JSON.stringify(value); }];
   }
+
+  #lookForMicrophones = () => {
+    if (performance.now() - this.#looked < 3000) return;
+    this.#looked = performance.now();
+    act("look", { what: "microphones" }).catch(() => {});
+  };
 
   #number(option) {
     const slider = document.createElement("input");

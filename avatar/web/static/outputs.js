@@ -4,6 +4,7 @@ import { said, t } from "/static/i18n.js";
 export class Outputs {
   #rows = new Map();
   #latest = [];
+  #sound = false;
 
   constructor(list, ask) {
     this.list = list;
@@ -14,19 +15,24 @@ export class Outputs {
     const address = this.#rows.get("stream")?.address.value ?? "";
     this.#rows.clear();
     this.list.replaceChildren();
-    this.draw(this.#latest);
+    this.draw(this.#latest, this.#sound);
     const field = this.#rows.get("stream")?.address;
     if (field) field.value = address;
   }
 
-  draw(outputs) {
+  // `sound`: whether there is a microphone for what takes sound.
+  draw(outputs, sound) {
     this.#latest = outputs;
+    this.#sound = sound;
     for (const { id, state, detail } of outputs) {
       const row = this.#rows.get(id) ?? this.#row(id);
       row.item.dataset.state = state;
       row.box.checked = state === "on" || state === "lost" || state === "waiting";
       row.state.textContent = t(`state.${state}`);
-      row.hint.textContent = detail ? said(detail) : t(`outputHint.${id}`);
+      const words = detail ? said(detail) : t(`outputHint.${id}`);
+      const takesSound = ["file", "stream"].includes(id) && state !== "failed";
+      const heard = takesSound ? ` – ${t(sound ? "withSound" : "withoutSound")}` : "";
+      row.hint.textContent = words + heard;
     }
   }
 
@@ -59,7 +65,7 @@ export class Outputs {
     address.setAttribute("aria-label", t("streamAddress"));
     box.addEventListener("change", async () => {
       await this.ask("output", { id, on: box.checked, address: id === "stream" ? address.value : "" }, box);
-      this.draw(this.#latest);
+      this.draw(this.#latest, this.#sound);
     });
     item.append(label, hint);
     if (id === "stream") item.append(address);

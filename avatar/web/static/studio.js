@@ -1,4 +1,5 @@
 // The control page: what the program says is drawn, what the user does is asked of it.
+import { Adding } from "/static/adding.js";
 import { Live, Trouble, act } from "/static/api.js";
 import { Chart } from "/static/chart.js";
 import { Calibration } from "/static/calibration.js";
@@ -7,9 +8,13 @@ import { Driver } from "/static/driver.js";
 import { Gallery } from "/static/gallery.js";
 import { apply, current, said, setLanguage, t } from "/static/i18n.js";
 import { Keys } from "/static/keys.js";
+import { Notice } from "/static/notice.js";
 import { Options } from "/static/options.js";
 import { Outputs } from "/static/outputs.js";
+import { Recordings } from "/static/recordings.js";
+import { Reset } from "/static/reset.js";
 import { Sending, Watching } from "/static/rtc.js";
+import { Banner } from "/static/trouble.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -22,28 +27,30 @@ let tokenLost = false;
 let sending = null;
 // What the page says of its own camera: a key of the table, kept over a change of language.
 let cameraWords = "";
+// What comes from the camera: see `Studio.figures`.
+let cameraFeed = null;
 
-let trouble = null;
+// What the program says while it does what a key stands for, or so soon after, is its answer.
+const ANSWER_WITHIN_MS = 1500;
+let pressed = 0;
+let answered = 0;
+
+const banner = new Banner($("trouble"));
+const notice = new Notice($("notice"));
+
 const showTrouble = (error) => {
-  trouble = error;
-  // One for each file of several, which stay until the next thing is asked for.
-  const all = [error].flat();
-  if (all.some(({ cause }) => cause === "token")) {
+  if ([error].flat().some(({ cause }) => cause === "token")) {
     tokenLost = true;
     draw();
   }
-  $("trouble").textContent = all.map((one) => one.cause === "unreachable" ? t("coverAway")
-    : one.cause === "token" ? t("coverToken") : said(one.said ?? one.message)).join("\n");
-  $("trouble").hidden = $("trouble").textContent === $("cover").textContent;
-};
-
-const hideTrouble = () => {
-  $("trouble").hidden = true;
+  banner.show(error);
+  banner.hideIf($("cover").textContent);
 };
 
 // Ask the program; while it works the button cannot be pressed again.
 const ask = async (action, values, button) => {
-  hideTrouble();
+  banner.hide();
+  pressed += action === "key";
   button?.setAttribute("aria-busy", "true");
   try {
     await act(action, values);
@@ -53,27 +60,37 @@ const ask = async (action, values, button) => {
     return false;
   } finally {
     button?.removeAttribute("aria-busy");
+    if (action === "key") {
+      pressed -= 1;
+      answered = performance.now() + ANSWER_WITHIN_MS;
+    }
   }
 };
 
 const isRunning = () => state?.phase === "running";
 
-const toggle = () => {
-  if (state?.phase === "stopped") ask("start", {}, $("start"));
+// `slip`: by a letter, which may have been meant for another window.
+const toggle = ({ slip = false } = {}) => {
+  if (state?.phase === "stopped") notice.during({ key: "phase.starting" }, ask("start", {}, $("start")));
   if (state?.phase !== "running" && state?.phase !== "starting") return;
   // Others may be watching: it ends what cannot be taken up again.
   const ends = state.outputs.some((one) => ["file", "stream"].includes(one.id) && ["on", "lost"].includes(one.state));
-  if (!ends || confirm(t("stopSure"))) ask("stop", {}, $("start"));
+  if (!(ends || slip) || confirm(t(ends ? "stopSure" : "stopSlip"))) ask("stop", {}, $("start"));
 };
 
 const parts = {
   chart: new Chart($("chart"), $("chart-words"), $("stages")),
   calibration: new Calibration(ask),
   driver: new Driver($("points"), $("driver-picture"), $("driver-caption")),
-  gallery: new Gallery($("gallery"), $("add-status"), ask, showTrouble),
-  options: new Options($("options"), ask),
+  gallery: new Gallery($("gallery"), ask, notice),
+  options: new Options($("options"), ask, notice),
   outputs: new Outputs($("outputs"), ask),
+  recordings: new Recordings($("recordings"), ask),
+  reset: new Reset($("reset"), ask),
 };
+parts.adding = new Adding({
+  taken: (name) => parts.gallery.take(name), edit: (name) => parts.gallery.edit(name), trouble: showTrouble,
+});
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
   if (error.cause === "token") showTrouble(error);
@@ -181,7 +198,8 @@ const coverWords = () => {
   if (tokenLost) return t("coverToken");
   if (!reachable) return state ? t("coverAway") : "";
   if (state?.phase === "running") {
-    if (cutout.hasPicture) return cutout.problem && t(cutout.problem);
+    if (cutout.hasPicture && cutout.problem) return t(cutout.problem);
+    if (cutout.hasPicture) return cameraFeed === "closed" ? t("coverCameraClosed") : "";
     const late = performance.now() - since > PATIENCE_MS;
     return late ? t("coverNoVideo", { why: watching.reason }) : t("coverWaiting");
   }
@@ -196,8 +214,10 @@ const draw = () => {
   const cover = coverWords();
   if ($("cover").textContent !== cover) $("cover").textContent = cover;
   $("cover").hidden = !cover;
+  // The avatar goes on moving a little beneath it.
+  $("cover").classList.toggle("aside", now === "running" && cutout.hasPicture);
   // What stands in place of the picture need not be said twice.
-  if (cover && $("trouble").textContent === cover) hideTrouble();
+  banner.hideIf(cover);
   const button = $("start");
   const stops = now === "running" || now === "starting";
   button.textContent = t(stops ? "stop" : "start");
@@ -206,10 +226,12 @@ const draw = () => {
   $("reference").disabled = now !== "running";
   if (!state) return;
   drawCamera();
-  parts.driver.draw(now === "running");
+  parts.driver.draw(now === "running", cameraFeed);
   parts.gallery.draw(state);
   parts.options.draw(state.options, now === "running");
-  parts.outputs.draw(state.outputs);
+  parts.outputs.draw(state.outputs, state.sound);
+  parts.recordings.draw(state);
+  parts.reset.draw(state);
   parts.calibration.draw(state, now === "running");
   parts.chart.draw();
 };
@@ -230,10 +252,18 @@ const item = (line) => {
   return entry;
 };
 
+const hearFigures = (figures) => {
+  parts.chart.add(figures);
+  if (figures.camera === cameraFeed) return;
+  cameraFeed = figures.camera;
+  draw();
+};
+
 const hear = (message) => {
   if (message instanceof ArrayBuffer) return parts.driver.hear(message);
-  if (message.type === "figures") return parts.chart.add(message);
+  if (message.type === "figures") return hearFigures(message);
   if (message.type === "said") {
+    if (pressed || performance.now() < answered) notice.say(message.line);
     $("said").append(item(message.line));
     while ($("said").children.length > 40) $("said").firstChild.remove();
     return showNewest();
@@ -255,7 +285,7 @@ const live = new Live(hear, async (connected) => {
   if (connected) {
     tokenLost = false;
     watching.again();
-    hideTrouble();
+    banner.hide();
   } else {
     // A closed socket does not say why: ask, since a wrong token has other words.
     await fetch("/api/view").then(({ status }) => { tokenLost = status === 401; }).catch(() => {});
@@ -271,7 +301,8 @@ $("language").addEventListener("change", ({ target }) => {
   setLanguage(target.value);
   for (const part of Object.values(parts)) part.forget?.();
   for (const entry of $("said").children) entry.textContent = said(entry.line);
-  if (!$("trouble").hidden) showTrouble(trouble);
+  banner.forget();
+  notice.forget();
   draw();
 });
 $("theme-button").addEventListener("click", () => {
@@ -281,7 +312,7 @@ $("theme-button").addEventListener("click", () => {
   parts.chart.draw();
   parts.driver.forget();
 });
-$("start").addEventListener("click", toggle);
+$("start").addEventListener("click", () => toggle());
 $("reference").addEventListener("click", () => ask("key", { key: "x" }));
 // Cameras that were plugged in since: looked for before the menu is opened.
 for (const moment of ["pointerenter", "focus"]) $("camera").addEventListener(moment, () => lookAgain());

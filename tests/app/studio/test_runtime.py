@@ -92,7 +92,14 @@ def test_before_it_starts_everything_can_be_seen_and_chosen(bench: Bench) -> Non
     assert (state["phase"], state["problem"], state["camera"]) == ("stopped", "", "demo")
     assert {"page", "demo"} <= {camera["id"] for camera in state["cameras"]}
     assert state["avatars"] == [
-        {"name": "builtin", "label": "builtin", "stored": False, "fault": None}
+        {
+            "name": "builtin",
+            "label": "builtin",
+            "stored": False,
+            "fault": None,
+            "faces": 1,
+            "face": 1,
+        }
     ]
     assert [output["state"] for output in state["outputs"]] == ["off"] * 4
     assert bench.studio.figures() == {"running": False}
@@ -537,8 +544,11 @@ def test_a_removed_avatars_outlines_are_gone(bench: Bench, tmp_path: Path) -> No
     bench.studio.add_avatar(photo, "Twin")
     bench.act("avatar", avatar="builtin")
     bench.act("remove", avatar="Grace")
+    bench.studio._removed.close()  # as after ten seconds
     assert outlines(), "another avatar is made of the same photograph"
     bench.act("remove", avatar="Twin")
+    assert outlines(), "it can be had back"
+    bench.studio._removed.close()
     assert not outlines()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from avatar.core.face.topology import INNER_LIPS, OUTER_LIPS
 from avatar.core.frames import CameraFrame, Face, FaceTrack, Float32, UInt8Image
-from avatar.stages.generate.driver_mouth import DriverMouth
+from avatar.stages.generate.driver_mouth import DriverMouth, bent
 from avatar.stages.generate.inner_edge import InnerEdge
 from avatar.stages.generate.mouth import _veiled, _with_rim
 from avatar.stages.generate.mouth_light import mouth_axis, mouth_light, to_lab
@@ -169,3 +169,25 @@ def test_a_dim_room_leaves_no_black_hole_and_bright_teeth_stay() -> None:
     assert black[..., 0].min() > 35 and (black[..., 0] > black[..., 1]).all()
     bright = _veiled(np.full((8, 8, 3), 200, np.uint8), dark)
     assert np.abs(bright.astype(int) - 200).max() <= 7
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.5])
+@pytest.mark.parametrize("height", [1.5, 4.0, 12.0])
+def test_nothing_but_the_mouth_lies_under_a_narrow_mouths_soft_edge(
+    height: float, turn: float
+) -> None:
+    at = np.linspace(0, np.pi, 11)
+    upper = np.stack([30 - 25 * np.cos(at), 20 - height * np.sin(at) / 2], axis=1)
+    lower = np.stack([30 - 25 * np.cos(at), 20 + height * np.sin(at) / 2], axis=1)
+    flat = np.concatenate([upper, lower[9:0:-1]]) - [30, 20]
+    c, s = np.cos(turn), np.sin(turn)
+    ring = (flat @ np.array([[c, s], [-s, c]]) + [30, 20]).astype(np.float32)
+    # Red is the mouth as it was cut out; skin, which is lighter, lies in its corners.
+    mouth = np.full((24, 60, 3), 255, np.uint8)
+    inside = np.concatenate([upper, lower[9:0:-1]]) * [1, 1.5] / [60, 60] + [0, -0.1]
+    ringed = np.rint(inside * [60, 24]).astype(np.int32)
+    cv2.fillPoly(mouth, [ringed], (120, 0, 0))
+    mouth = cv2.erode(mouth, np.ones((7, 9)))
+    drawn = bent(np.asarray(mouth, np.uint8), inside.astype(np.float32), ring, (40, 60))
+    soft = polygon_mask(ring, (0, 0, 60, 40), feather_px=1.0) > 12
+    assert (drawn[soft][:, 1] < 20).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from avatar.stages.generate.mouth_light import mouth_light
 from avatar.stages.generate.overlay import box_around, polygon_mask
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
 from tests.stages.generate.expressions import expression
+from tests.stages.generate.test_own_mouth import opened
 from tests.stages.generate.trained.test_trained import STILL
 
 
@@ -70,6 +72,25 @@ def test_a_drawn_mouth_has_dark_and_flesh_besides_teeth(
     assert np.percentile(found.mean(axis=1), 10) < 0.45 * np.percentile(found.mean(axis=1), 95)
     dark = found[found.mean(axis=1) < np.percentile(found.mean(axis=1), 30)]
     assert (np.median(dark, axis=0)[0] > 1.3 * np.median(dark, axis=0)[1:]).all()
+
+
+@pytest.mark.parametrize("inside", ["teeth", "auto"])
+@pytest.mark.parametrize("between", [(150, 112, 104), (120, 45, 45)], ids=["dim teeth", "tongue"])
+def test_lips_no_wider_apart_than_photographed_show_what_the_photograph_shows(
+    portrait: UInt8Image,
+    portrait_face: Face,
+    between: tuple[int, int, int],
+    inside: Literal["teeth", "auto"],
+) -> None:
+    landmarks = opened(portrait_face.landmarks_px, 0.2)
+    ring = np.round(landmarks[INNER_LIPS, :2]).astype(np.int32)
+    photo = cv2.fillPoly(portrait.copy(), [ring], between)
+    parted = replace(portrait_face, landmarks_px=landmarks)
+    settings = PortraitSettings(inside, 0.0)
+    with PortraitGenerator(photo, parted, "photo", None, settings) as generator:
+        image = generator.generate(STILL).image
+    seen = polygon_mask(landmarks[INNER_LIPS], (0, 0, photo.shape[1], photo.shape[0])) == 255
+    assert np.abs(image[seen].astype(int) - photo[seen]).max() <= 2
 
 
 @pytest.mark.parametrize("inside", ["teeth", "auto"])
