@@ -91,7 +91,7 @@ def test_a_command_that_does_not_exist_is_noticed() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_every_script_and_module_that_is_shown_exists(page: Path) -> None:
     text = page.read_text("utf-8")
-    scripts = set(re.findall(r"\bscripts/[\w-]+", text))
+    scripts = set(re.findall(r"\bscripts/[\w.-]*\w", text))
     modules = set(re.findall(r"python -m ((?:avatar|engines|tests)[\w.]*\w)", text))
     assert {script for script in scripts if not (ROOT / script).is_file()} == set()
     assert {module for module in modules if find_spec(module) is None} == set()

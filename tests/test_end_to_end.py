@@ -308,6 +308,23 @@ def test_an_unknown_key_in_a_config_file_names_the_nearest(tmp_path: Path) -> No
     assert "`motion`" in message
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("run", "--out", "page:0"), ("calibrate",), ("calibrate", "--no-window")],
+    ids=" ".join,
+)
+def test_nothing_is_announced_that_does_not_come(arguments: tuple[str, ...]) -> None:
+    """No address of a page, no keys, no tracker, when the camera is not there."""
+    result = avatar(*arguments, "--camera", "77")
+    is_error(result, 2)
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_an_address_without_a_page_is_no_use() -> None:
+    message = is_error(avatar("run", "--camera", "demo", "--listen", "0.0.0.0", *NONE), 2)
+    assert "--out page" in message
+
+
 def test_a_sound_is_no_camera(tmp_path: Path) -> None:
     sound = make_sound(tmp_path / "sound.mp4")
     message = is_error(avatar("run", "--camera", str(sound), *NONE), 1)

@@ -201,6 +201,11 @@ class Options:
     precision: Annotated[Precision, Option("Numeric precision of the networks.", **_BACKEND)] = (
         "auto"
     )
+    listen: Annotated[str, Option(
+        "Where pages are served: this machine alone by default. Another address of it, or 0.0.0.0, "
+        "lets other devices in, but only over TLS and with the token.",
+        metavar="ADDRESS", on=LIVE,
+    )] = "127.0.0.1"
     mic: Annotated[str | None, Option(
         "Your microphone; off by default. `avatar devices` lists them.",
         metavar="DEVICE", main=True, page="camera", **_SOUND,

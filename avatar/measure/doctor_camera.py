@@ -17,7 +17,12 @@ from avatar.measure.checks import Check
 from avatar.measure.doctor import JOIN_VIDEO
 from avatar.stages.sinks import v4l2
 from avatar.stages.sinks.devices import OutputDevice, install_hint, list_outputs, module_installed
-from avatar.stages.sinks.pipewire_service import PipeWireService, look_for_pipewire, socket_path
+from avatar.stages.sinks.pipewire_service import (
+    PipeWireService,
+    look_for_pipewire,
+    portal_misses_camera,
+    socket_path,
+)
 
 _SECURE_BOOT = Path(
     "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -34,6 +39,9 @@ _AT_EACH_START = (
     "sudo tee /etc/modprobe.d/v4l2loopback.conf"
 )
 _START_PIPEWIRE = "systemctl --user enable --now pipewire wireplumber"
+_LOOK_AGAIN = (
+    "while the avatar runs: systemctl --user restart xdg-desktop-portal; then restart the browser"
+)
 _BROWSERS = (
     "Chrome and Chromium: set chrome://flags/#enable-webrtc-pipewire-camera to Enabled; "
     "Firefox: set media.webrtc.camera.allow-pipewire to true in about:config; restart them"
@@ -137,6 +145,12 @@ def check_pipewire(service: PipeWireService) -> list[Check]:
         detail = "xdg-desktop-portal is not installed, so browsers cannot ask for the camera"
         remedy = "install xdg-desktop-portal and your desktop's own, such as xdg-desktop-portal-gtk"
         return [*checks, Check(name, "warn", detail, remedy)]
+    if portal_misses_camera():
+        detail = (
+            "xdg-desktop-portal looked for cameras before there was one, and still says that there "
+            "is none: Firefox lists none"
+        )
+        return [*checks, Check(name, "warn", detail, _LOOK_AGAIN)]
     return [*checks, Check(name, "ok", f"in browsers, once: {_BROWSERS}")]
 
 

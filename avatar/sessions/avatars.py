@@ -22,7 +22,13 @@ from avatar.library.avatars import AvatarStore, StoredAvatar, either
 from avatar.library.found_faces import FaceCache
 from avatar.sessions.upright import AvatarPhoto as AvatarPhoto
 from avatar.sessions.upright import upright
-from avatar.stages.generate.photo import BUILTIN, builtin_photo, load_own_matte, load_photo
+from avatar.stages.generate.photo import (
+    BUILTIN,
+    builtin_matte,
+    builtin_photo,
+    load_own_matte,
+    load_photo,
+)
 from avatar.stages.track.choice import choose_tracker, detect_faces
 
 MIN_FACE_PX = 64
@@ -68,7 +74,8 @@ def open_avatar(
     # Of the built-in portrait everything is known.
     heard = _silent if str(avatar) == BUILTIN else say
     chosen = _chosen(found.stem, *look.with_faces(found), heard, number)
-    return upright(replace(chosen, matte=_own_matte(found, chosen.face)), say)
+    own = builtin_matte() if str(avatar) == BUILTIN else _own_matte(found, chosen.face)
+    return upright(replace(chosen, matte=own), say)
 
 
 def open_one(

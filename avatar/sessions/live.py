@@ -55,6 +55,7 @@ from avatar.stages.sources.mirror import MirroredSource
 from avatar.stages.sources.rate import RateWatch
 from avatar.stages.sources.reconnect import ReconnectingSource
 from avatar.stages.track.choice import CANNOT_CHOOSE, choose_tracker, create_tracker
+from avatar.web.listening import LOOPBACK, ListenAddress, place_at
 from avatar.web.server import need_studio_extra
 
 CAMERA_SIZE_PX = (640, 480)
@@ -116,10 +117,12 @@ class LiveSession:
         all_sinks = list(sinks) or self._sinks(clock)
         # Pages that somebody brought are served by them.
         self._own_pages = [] if sinks else [s for s in all_sinks if isinstance(s, PageSink)]
-        if self._own_pages:
-            need_studio_extra()
+        self._place = _place_of_pages(config) if self._own_pages else place_at(LOOPBACK)
+        if not sinks and not self._own_pages and config.listen != LOOPBACK:
+            raise UsageError("--listen says where pages are served: it needs --out page")
         self._mirror = MirroredSource(source or self._source(clock), config.mirror)
-        say(choose_tracker(config.tracker).line)
+        # Said once nothing is left that could keep it from running.
+        self._news = [choose_tracker(config.tracker).line]
         self._model = model = find_face_model(config.face_model, home)
         self._retargeter = self._make_retargeter(config)
         photos = [engine.open_avatar(avatar, model, say) for avatar in config.avatar]
@@ -214,16 +217,25 @@ class LiveSession:
             frozen_garbage(),
             self.sound or nullcontext(),
             self._hotkeys or nullcontext(),
-            self._pages(),
+            self._pages() as announce,
         ):
-            self._pipeline.run(seconds if seconds is not None else self.config.seconds, begun)
 
-    def _pages(self) -> AbstractContextManager[None]:
+            def say_news() -> None:
+                for line in self._news:
+                    self._say(line)
+                announce()
+                begun()
+
+            limit = seconds if seconds is not None else self.config.seconds
+            self._pipeline.run(limit, say_news)
+
+    def _pages(self) -> AbstractContextManager[Callable[[], None]]:
         if not self._own_pages:
-            return nullcontext()
+            return nullcontext(lambda: None)
         from avatar.web.pages import view_pages
 
-        return view_pages(self._own_pages, self.config.size_px, self._say, self._home.studio)
+        size_px, folder = self.config.size_px, self._home.studio
+        return view_pages(self._own_pages, size_px, self._say, folder, self._place)
 
     def stop(self) -> None:
         """End the session; safe from any thread."""
@@ -469,6 +481,12 @@ def _moves_between(config: Options) -> bool:
 def _own_movement(config: Options) -> frozenset[str]:
     """Return the options of movement that the engine applies itself, in what it draws with."""
     return frozenset({"strength", "smoothing"} if find_engine(config.engine).sees_driver else ())
+
+
+def _place_of_pages(config: Options) -> ListenAddress:
+    """Return where to serve pages; raises ``UsageError`` and ``MissingDependencyError``."""
+    need_studio_extra()
+    return place_at(config.listen)
 
 
 def _check_outputs(config: Options) -> None:

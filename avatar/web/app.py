@@ -53,8 +53,9 @@ def make_app(
     from starlette.routing import Route
 
     async def watch(request: Any) -> Any:
-        offer = await _offer(request)
-        return JSONResponse({"sdp": await peers.watch(offer, request.scope["state"]["role"])})
+        offer, wide = await _offer(request)
+        role = request.scope["state"]["role"]
+        return JSONResponse({"sdp": await peers.watch(offer, role, wide=wide)})
 
     async def describe(request: Any) -> Any:
         return JSONResponse(view)
@@ -144,7 +145,8 @@ class _Studio:
     async def camera(self, request: Any) -> Any:
         from starlette.responses import JSONResponse
 
-        return JSONResponse({"sdp": await self._peers.receive(await _offer(request))})
+        offer, wide = await _offer(request)
+        return JSONResponse({"sdp": await self._peers.receive(offer, wide=wide)})
 
     async def upload(self, request: Any) -> Any:
         from starlette.responses import JSONResponse
@@ -268,11 +270,13 @@ class _Channel:
             return None
 
 
-async def _offer(request: Any) -> str:
-    offer = (await json_values(request)).get("sdp")
+async def _offer(request: Any) -> tuple[str, bool]:
+    """Return a page's offer, and whether it reaches none of the usual addresses."""
+    values = await json_values(request)
+    offer = values.get("sdp")
     if not isinstance(offer, str):
         raise UsageError("expected an offer of a video connection, found none")
-    return offer
+    return offer, values.get("wide") is True
 
 
 async def _in_words(request: Any, error: Exception) -> Any:

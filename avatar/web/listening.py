@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from avatar.core.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
+# Machines with containers have dozens, and each is a socket of every connection.
+_MOST_ADDRESSES = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class ListenAddress:
         shown = [f"[{name}]" if ":" in name else name for name in self.names]
         end = "" if port == (443 if self.beyond else 80) else f":{port}"
         return frozenset(f"{name}{end}".lower() for name in shown)
+
+    def wider_addresses(self) -> tuple[str, ...]:
+        """Return what else this machine is reached by from itself, where loopback is listened on.
+
+        For video connections of browsers that use no loopback address.
+        """
+        if self.beyond:
+            return ()
+        version = ipaddress.ip_address(self.address).version
+        return tuple(_own_addresses(version)[:_MOST_ADDRESSES])
 
     @property
     def shown(self) -> str:

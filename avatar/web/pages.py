@@ -56,7 +56,9 @@ class Pages:
 
             tls, self.fingerprint = own_certificate(folder / "tls", self._place.names)
         self._scheme = "https" if tls is not None else "http"
-        self._peers = Peers(audience, inbox, self._place.addresses, say)
+        self._peers = Peers(
+            audience, inbox, self._place.addresses, say, wider=self._place.wider_addresses
+        )
         self._server = PageServer(
             self._app, self._place.address, port, tls=tls, say=say, at_end=self._peers.close,
             port_option="--port " if control is not None else "--out page:",
@@ -94,11 +96,25 @@ def view_pages(
     size_px: tuple[int, int],
     say: Callable[[str], None],
     folder: Path,
-) -> Iterator[None]:
-    """Serve ``/view`` for each of ``sinks`` and say where; ``folder``: as of ``Pages``."""
+    place: ListenAddress,
+) -> Iterator[Callable[[], None]]:
+    """Serve ``/view`` for each of ``sinks``; yield what says where. ``folder``: as of ``Pages``."""
     with ExitStack() as serving:
-        for sink in sinks:
-            pages = Pages(sink.audience, size_px, say, port=sink.port, folder=folder)
-            serving.enter_context(pages)
-            say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
-        yield
+        served = [
+            serving.enter_context(
+                Pages(sink.audience, size_px, say, port=sink.port, folder=folder, place=place)
+            )
+            for sink in sinks
+        ]
+
+        def announce() -> None:
+            for pages in served:
+                say(f"the avatar alone, for OBS and other programs: {pages.address('view')}")
+            if place.beyond:
+                say(
+                    f"anybody who reaches {place.address} and has that address sees the avatar. "
+                    "Programs will warn of the certificate, which this machine made itself; its "
+                    f"SHA-256 fingerprint: {served[0].fingerprint}"
+                )
+
+        yield announce

@@ -5,6 +5,10 @@ offer is stripped of candidates, and the program answers whoever reaches the add
 with the offer's secret (ICE's peer-reflexive candidates, RFC 8445, 7.3.1.3). So nothing is
 looked up, no multicast question for a browser's ``.local`` name leaves, and no page can have
 packets sent to a third party. There are no STUN and TURN servers.
+
+A page that cannot reach the loopback address asks for a wider answer, as Firefox always must: it
+pairs no loopback address with its own, which are a network's alone. It names this machine's other
+addresses too, and what does not come from one of them is dropped unread.
 """
 
 from __future__ import annotations
@@ -17,11 +21,12 @@ from uuid import uuid4
 
 from avatar.core.errors import UsageError
 from avatar.core.messages import Message
-from avatar.stages.sinks.page import CLOCK_RATE_HZ, Audience, EncodedPicture
+from avatar.stages.sinks.page import CLOCK_RATE_HZ, Audience, EncodedPicture, PageCodec
 from avatar.stages.sources.page import PageInbox
+from avatar.web.offers import capabilities, check_offer, keep_best, without_candidates
 from avatar.web.prompt import make_prompt
+from avatar.web.reach import listen_only_on
 
-MAX_OFFER_BYTES = 32_768
 MAX_WATCHERS = 8
 MAX_PREVIEWS = 4
 """Places kept for the studio's own pages, whoever else watches; one more closes the oldest."""
@@ -29,22 +34,26 @@ CONNECT_WITHIN_S = 15.0
 # A page that is so many pictures behind gets the next keyframe instead.
 _MAX_WAITING = 15
 MAX_CAMERA_PX = 1920 * 1080
+# The best first. Each browser has one of them (RFC 7742, 5).
+_CODECS = ("video/H264", "video/VP8")
 
 
 class PictureTrack:
-    """The avatar as a track that aiortc sends: H.264 that is encoded already.
+    """The avatar as a track that aiortc sends: encoded already, by ``codec``.
 
     It has what ``RTCRtpSender`` asks of a track, without being a subclass: aiortc is an extra.
     """
 
     kind = "video"
 
-    def __init__(self, audience: Audience, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, audience: Audience, loop: asyncio.AbstractEventLoop, codec: PageCodec
+    ) -> None:
         self.id = str(uuid4())
-        self._audience, self._loop = audience, loop
+        self._audience, self._loop, self._codec = audience, loop, codec
         self._waiting: asyncio.Queue[EncodedPicture | None] = asyncio.Queue()
         self._needs_keyframe = True
-        self._end = audience.subscribe(self._arrived)
+        self._end = audience.subscribe(self._arrived, codec)
 
     def _arrived(self, picture: EncodedPicture) -> None:
         """Take a picture in the sink's thread."""
@@ -59,7 +68,7 @@ class PictureTrack:
                 self._waiting.get_nowait()
             self._needs_keyframe = True
         if self._needs_keyframe and not picture.is_keyframe:
-            self._audience.request_keyframe()
+            self.request_keyframe()
             return
         self._needs_keyframe = False
         self._waiting.put_nowait(picture)
@@ -78,6 +87,10 @@ class PictureTrack:
         packet.time_base = Fraction(1, CLOCK_RATE_HZ)
         return packet
 
+    def request_keyframe(self) -> None:
+        """Have the next picture be one that needs none before it."""
+        self._audience.request_keyframe(self._codec)
+
     def stop(self) -> None:
         """Take no more pictures."""
         self._end()
@@ -88,7 +101,8 @@ class Peers:
     """All pages that watch, and the one that is the camera.
 
     ``addresses``: where this program is reached, as numbers; nothing else is offered.
-    ``say``: told what happens to the page's camera.
+    ``say``: told what happens to the page's camera. ``wider``: this machine's other addresses, for
+    pages on it that reach none of ``addresses``.
     """
 
     def __init__(
@@ -97,9 +111,10 @@ class Peers:
         inbox: PageInbox | None,
         addresses: Sequence[str],
         say: Callable[[str], None],
+        wider: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._audience, self._inbox, self._say = audience, inbox, say
-        self._addresses = list(addresses)
+        self._addresses, self._wider = tuple(addresses), wider
         # By who may open them: the connections, and how many are being made.
         self._watchers: dict[str, list[Any]] = {"view": [], "studio": []}
         self._arriving = {"view": 0, "studio": 0}
@@ -117,10 +132,11 @@ class Peers:
         """Return whether a page sends its camera."""
         return self._camera is not None
 
-    async def watch(self, offer: str, role: str = "view") -> str:
+    async def watch(self, offer: str, role: str = "view", *, wide: bool = False) -> str:
         """Answer a page that wants to see the avatar. Raises ``UsageError``.
 
         ``role``: what the page's token opens. Pages of the studio have places of their own.
+        ``wide``: the page reaches none of the usual addresses.
         """
         watchers = self._watchers[role]
         # Those count that are on their way: each waits for the network meanwhile.
@@ -135,7 +151,7 @@ class Peers:
             )
         self._arriving[role] += 1
         try:
-            connection, transceiver = await self._accept(offer, "sendonly", "video/H264")
+            connection, transceiver = await self._accept(offer, "sendonly", wide)
             watchers.append(connection)
         finally:
             self._arriving[role] -= 1
@@ -145,18 +161,22 @@ class Peers:
 
     async def _show(self, connection: Any, transceiver: Any, watchers: list[Any]) -> str:
         """Send a page the avatar from now on; return the answer to its offer."""
-        track = PictureTrack(self._audience, asyncio.get_running_loop())
+        codec: PageCodec = "H264" if keep_best(transceiver) == "video/h264" else "VP8"
+        track = PictureTrack(self._audience, asyncio.get_running_loop(), codec)
         transceiver.sender.replaceTrack(track)
         # aiortc keeps a wish for a keyframe for its own encoder; this one is elsewhere.
-        transceiver.sender._send_keyframe = self._audience.request_keyframe
+        transceiver.sender._send_keyframe = track.request_keyframe
         self._follow(connection, lambda: self._watcher_left(connection, track, watchers))
         return await self._answer(connection)
 
-    async def receive(self, offer: str) -> str:
-        """Answer a page that wants to be the camera, in place of another. Raises ``UsageError``."""
+    async def receive(self, offer: str, *, wide: bool = False) -> str:
+        """Answer a page that wants to be the camera, in place of another. Raises ``UsageError``.
+
+        ``wide``: as for ``watch``.
+        """
         if self._inbox is None:
             raise UsageError("This page shows the avatar only; it cannot be the camera.")
-        connection, transceiver = await self._accept(offer, "recvonly", "video/H264", "video/VP8")
+        connection, transceiver = await self._accept(offer, "recvonly", wide)
         if transceiver.receiver.track is None:
             await connection.close()
             raise UsageError("The page's offer has no video that it would send.")
@@ -182,33 +202,38 @@ class Peers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accept(self, offer: str, direction: str, *codecs: str) -> tuple[Any, Any]:
-        """Return a connection that knows the page's offer, and its one track.
-
-        ``codecs``: those that may be used, the best first.
-        """
+    async def _accept(self, offer: str, direction: str, wide: bool) -> tuple[Any, Any]:
+        """Return a connection that knows the page's offer, and its one track."""
         from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
         description = without_candidates(offer)
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = connection.addTransceiver("video", direction=direction)
         # Before the offer is known: aiortc looks for the common ones while it reads it.
-        transceiver.setCodecPreferences(_capabilities(*codecs, "video/rtx"))
+        transceiver.setCodecPreferences(capabilities(*_CODECS, "video/rtx"))
         try:
-            _check_secrets(description)
+            check_offer(description, _CODECS)
             await connection.setRemoteDescription(RTCSessionDescription(description, "offer"))
             (transceiver,) = connection.getTransceivers()
             if not transceiver.mid:
                 raise ValueError("no video track")
+        except UsageError:
+            await connection.close()
+            raise
         except Exception as error:  # whatever a page may send: aiortc has no error of its own
             await connection.close()
             raise UsageError(
                 "The page's offer of a video connection could not be read "
-                f"({type(error).__name__}: {error}). It needs one video track, and H.264, which "
-                "Chrome, Edge, Firefox and Safari of this year have."
+                f"({type(error).__name__}: {error}). It needs one video track."
             ) from error
-        listen_only_on(transceiver, self._addresses)
+        self._set_reach(transceiver, wide)
         return connection, transceiver
+
+    def _set_reach(self, transceiver: Any, wide: bool) -> None:
+        """Say where a connection is reached, and who is heard there."""
+        others = tuple(self._wider()) if wide else ()
+        own = (*self._addresses, *others)
+        listen_only_on(transceiver, own, heard_from=own if others else None)
 
     async def _answer(self, connection: Any) -> str:
         try:
@@ -267,54 +292,6 @@ class Peers:
         tasks = self._tasks if among is None else among
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-
-
-def without_candidates(description: str) -> str:
-    """Return an SDP without the addresses it names, and without the promise that none follow."""
-    if len(description) > MAX_OFFER_BYTES:
-        raise UsageError(f"An offer of {len(description)} bytes is too long.")
-    lines = [
-        line
-        for line in description.splitlines()
-        if not line.startswith(("a=candidate:", "a=end-of-candidates"))
-    ]
-    return "\r\n".join(lines) + "\r\n"
-
-
-def _check_secrets(description: str) -> None:
-    """Raise ``ValueError`` for an SDP without what a connection is known by.
-
-    aiortc would find out in a task of its own, that nobody waits for.
-    """
-    from aiortc.sdp import SessionDescription
-
-    for media in SessionDescription.parse(description).media:
-        if media.dtls is None or not media.dtls.fingerprints:
-            raise ValueError("no fingerprint of a certificate")
-        if not (media.ice.usernameFragment and media.ice.password):
-            raise ValueError("no ICE user and password")
-
-
-def listen_only_on(transceiver: Any, addresses: Sequence[str]) -> None:
-    """Have a connection gather candidates on ``addresses`` alone, the loopback ones among them.
-
-    aioice takes all addresses of the machine but loopback, and has no option for it.
-    """
-    ice = transceiver.receiver.transport.transport.iceGatherer._connection
-    gather = ice.get_component_candidates
-
-    async def gather_here(component: int, addresses: list[str], timeout: int = 5) -> Any:
-        return await gather(component, own, timeout)
-
-    own = list(addresses)
-    ice.get_component_candidates = gather_here
-
-
-def _capabilities(*names: str) -> list[Any]:
-    from aiortc import RTCRtpSender
-
-    known = RTCRtpSender.getCapabilities("video").codecs
-    return [codec for name in names for codec in known if codec.mimeType == name]
 
 
 async def _pump(track: Any, inbox: PageInbox, say: Callable[[str], None]) -> None:

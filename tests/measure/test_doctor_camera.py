@@ -38,6 +38,12 @@ def machine(
     monkeypatch.setattr(doctor_camera, "module_installed", lambda: False)
 
 
+@pytest.fixture(autouse=True)
+def portal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not this machine's: a portal that sees what there is."""
+    monkeypatch.setattr(doctor_camera, "portal_misses_camera", lambda: False)
+
+
 @pytest.mark.parametrize(
     ("output", "state", "words"),
     [
@@ -79,6 +85,16 @@ def test_pipewire(
         assert word in told
     assert (checks[0].state == "ok") == service.is_usable
     assert checks[-1].state == ("ok" if service == EVERYTHING else "warn")
+
+
+def test_a_portal_that_looked_too_early_is_told_with_the_line_that_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor_camera, "portal_misses_camera", lambda: True)
+    check = check_pipewire(EVERYTHING)[-1]
+    assert check.state == "warn"
+    assert "Firefox lists none" in check.detail
+    assert "systemctl --user restart xdg-desktop-portal" in check.remedy
 
 
 def libraries_of(part: str) -> list[object]:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.options import Options
+from avatar.sessions.avatars import open_avatar
 from avatar.sessions.driver import Driver
 from avatar.sessions.film import animate
 from avatar.sessions.live import LiveSession
@@ -78,3 +80,15 @@ def test_a_film_with_alpha_is_made(tmp_path: Path, suffix: str, home: Home) -> N
     alpha = pictures[-1][..., 3]
     assert alpha.min() == 0
     assert float((alpha > 250).mean()) > 0.2
+
+
+def test_the_built_in_portrait_is_cut_out_without_its_flag(face_model: Path, home: Home) -> None:
+    """Its flag and cord are of the colours of uniform and hair: the outline comes with it."""
+    photo = open_avatar("builtin", face_model, home, print)
+    assert photo.matte is not None and photo.matte.shape == photo.photo.shape[:2]
+    matte = photo.matte
+    assert matte[:300, :140].max() == 0, "the flag, the cord"
+    assert matte[:330, 400:].max() < 0.01, "the sky"
+    x, y = np.rint(photo.face.landmarks_px[:, :2]).astype(int).T
+    assert (matte[y, x] > 0.95).mean() > 0.99, "all but where the face ends"
+    assert matte[450:, 60:480].min() > 0.99, "the uniform"

@@ -20,7 +20,7 @@ from avatar.core.options import Options
 from avatar.stages.sinks.page import Audience
 from avatar.web.control import Event
 from avatar.web.pages import Pages
-from avatar.web.peers import listen_only_on
+from avatar.web.reach import listen_only_on
 
 LOOPBACK = ["127.0.0.1"]
 KEYED = Message("error.test", "{name} is not here", name="me")

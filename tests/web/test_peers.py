@@ -19,7 +19,8 @@ from avatar.core.frames import GeneratedFrame, LabelledFrame, Presence
 from avatar.stages.label import VisibleLabel
 from avatar.stages.sinks.page import Audience, PageSink
 from avatar.stages.sources.page import PageInbox
-from avatar.web.peers import MAX_PREVIEWS, MAX_WATCHERS, Peers, without_candidates
+from avatar.web.offers import without_candidates
+from avatar.web.peers import MAX_PREVIEWS, MAX_WATCHERS, Peers
 from avatar.web.prompt import PromptBuffer
 from tests.stages.sinks.numbers import COLOUR, colour_error, number, numbered
 from tests.web.fakes import LOOPBACK, Page, film_track, until
@@ -136,6 +137,74 @@ def test_the_answer_names_no_other_address_than_the_one_listened_on() -> None:
             assert found == [("127.0.0.1", "host")]
             assert "H264" in answer and "VP8" not in answer
             await page.close()
+
+    run(scene())
+
+
+def only(codec: str) -> Page:
+    """Return a page whose browser has one codec alone."""
+    from aiortc import RTCRtpReceiver
+
+    page = Page("recvonly")
+    known = RTCRtpReceiver.getCapabilities("video").codecs
+    page.transceiver.setCodecPreferences([one for one in known if one.mimeType == codec])
+    return page
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_a_browser_without_h264_sees_the_pictures_by_vp8(transparent: bool) -> None:
+    async def scene() -> None:
+        async with Stage(transparent) as stage:
+            page, other = only("video/VP8"), await stage.watch()
+            answer = await stage.peers.watch(await page.offer())
+            assert "VP8" in answer and "H264" not in answer
+            await page.accept(answer)
+            images = [await page.picture() for _ in range(10)]
+            if transparent:
+                assert images[-1].shape == (2 * SIZE[1], SIZE[0], 3)
+            else:
+                numbers = [number(image) for image in images]
+                assert all(0 < b - a <= 3 for a, b in itertools.pairwise(numbers)), numbers
+                assert colour_error(images[-1]) <= 8
+            await other.picture()
+            await page.close()
+            await other.close()
+            await until(lambda: stage.audience.is_empty, "nobody watches")
+
+    run(scene())
+
+
+def test_a_browser_that_has_neither_codec_is_told_what_it_has() -> None:
+    async def scene() -> None:
+        async with Stage() as stage:
+            page = Page("recvonly")
+            offer = (await page.offer()).replace("VP8", "AV1").replace("H264", "VP9")
+            with pytest.raises(UsageError, match=r"offers AV1, VP9.*needs H264 or VP8"):
+                await stage.peers.watch(offer)
+            await page.close()
+
+    run(scene())
+
+
+def test_a_browser_that_pairs_no_loopback_is_given_this_machines_addresses() -> None:
+    """Firefox: what comes from another machine than this is not even looked at."""
+
+    async def scene() -> None:
+        audience, inbox = Audience(), PageInbox(MonotonicClock())
+        peers = Peers(audience, inbox, LOOPBACK, print, wider=lambda: ["127.0.0.2"])
+        page = Page("recvonly")
+        answer = await peers.watch(await page.offer(), wide=True)
+        found = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) \d+ typ host", answer)
+        assert sorted(found) == ["127.0.0.1", "127.0.0.2"]
+        ice = peers._watchers["view"][0].getTransceivers()[0].sender.transport.transport
+        heard: list[bytes] = []
+        ice._connection.data_received = lambda data, component: heard.append(data)
+        for protocol in ice._connection._protocols:
+            for address in ("203.0.113.9", "127.0.0.1", "127.0.0.2"):
+                protocol.datagram_received(address.encode(), (address, 50_000))
+        assert sorted(set(heard)) == [b"127.0.0.1", b"127.0.0.2"]
+        await page.close()
+        await peers.close()
 
     run(scene())
 

@@ -26,15 +26,6 @@ def studio(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of the page; 0: any free port.")
     ] = 8765,
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen",
-            metavar="ADDRESS",
-            help="Only this machine by default. Another address of it, or 0.0.0.0, lets other "
-            "devices in, but only over TLS and with the token.",
-        ),
-    ] = "127.0.0.1",
     browser: Annotated[
         bool, typer.Option("--browser", help="Open the page in your browser.")
     ] = False,
@@ -45,7 +36,4 @@ def studio(
     """Everything on one page in your browser, served by this machine: avatars, camera, outputs."""
     from avatar.app.studio import studio as command
 
-    return command(
-        options, Home.of_user(),
-        given=given, port=port, listen=listen, browser=browser, start=start,
-    )  # fmt: skip
+    return command(options, Home.of_user(), given=given, port=port, browser=browser, start=start)

@@ -17,7 +17,7 @@ from avatar.core.terminal import say
 from avatar.sessions.engines import find_engine
 from avatar.stages.sinks.page import DEFAULT_PORT, Audience
 from avatar.web.leading import leading_page
-from avatar.web.listening import LOOPBACK, ListenAddress, place_at
+from avatar.web.listening import ListenAddress, place_at
 from avatar.web.pages import Pages
 from avatar.web.server import need_studio_extra
 
@@ -30,19 +30,18 @@ def studio(
     *,
     given: frozenset[str] = frozenset(),
     port: int = DEFAULT_PORT,
-    listen: str = LOOPBACK,
     browser: bool = False,
     start: bool = False,
 ) -> int:
     """Serve the control page until Ctrl-C; return the exit status.
 
     ``given``: the options that were given, which are stronger than what was chosen on the page last
-    time. ``listen``: beyond loopback only with TLS, which is arranged. ``browser``: open the page.
+    time. ``--listen`` beyond loopback is with TLS, which is arranged. ``browser``: open the page.
     ``start``: begin at once, without the page's button. Raises ``UsageError`` and
     ``MissingDependencyError``.
     """
     find_engine(config.engine).check(config)
-    place = place_at(listen)
+    place = place_at(config.listen)
     audience = Audience()
     need_studio_extra()
     runtime = Studio(

@@ -92,14 +92,16 @@ def guide(
     cancel: threading.Event,
     source: FrameSource | None = None,
     recorder: Recorder | None = None,
+    begun: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the live loop with prompts until all is done or the driver ends it.
 
     ``options``: the camera and the face model. ``window``: show the built-in avatar and the
-    prompts. ``cancel``: ends it when set, from any thread. Raises what the live session raises.
+    prompts. ``cancel``: ends it when set, from any thread. ``begun``: called once the camera and
+    all else is open. Raises what the live session raises.
     """
-    out = "preview" if window and _has_window(say) else "none"
-    options = replace(options, out=(out,), size=_SIZE)
+    has_window = window and _has_window()
+    options = replace(options, out=("preview" if has_window else "none",), size=_SIZE)
     ends = _Ends(capture, cancel)
     live = LiveSession(
         options,
@@ -113,10 +115,16 @@ def guide(
         ),
     )
     ends.stop = live.stop
+
+    def explain() -> None:
+        if window and not has_window:
+            say("there is no screen for a window: the prompts stand here alone")
+        begun()
+
     with ExitStack() as meanwhile:
         meanwhile.enter_context(ended_by_signals(live.stop))
         meanwhile.enter_context(TerminalKeys(live.press))
-        live.run()
+        live.run(begun=explain)
 
 
 class Prompts:
@@ -152,10 +160,9 @@ class _Ends:
             self.stop()
 
 
-def _has_window(say: Say) -> bool:
+def _has_window() -> bool:
     try:
         check_display()
     except AvatarError:
-        say("there is no screen for a window: the prompts stand here alone")
         return False
     return True

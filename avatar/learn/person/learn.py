@@ -141,12 +141,15 @@ def _guide(
     face_model: Path | None, say: Say, cancel: threading.Event, home: Home,
 ) -> None:  # fmt: skip
     """Guide the driver through all steps; raises when they end it before."""
-    say(
-        "about a minute. Keys: N leaves out what is asked for, R asks again; Ctrl-C or Q ends it, "
-        "and nothing is kept then"
-    )
+
+    def explain() -> None:
+        say(
+            "about a minute. Keys: N leaves out what is asked for, R asks again; Ctrl-C or Q ends "
+            "it, and nothing is kept then"
+        )
+
     guide(
-        lesson, Options(camera=camera, face_model=face_model),
+        lesson, Options(camera=camera, face_model=face_model), begun=explain,
         window=window, say=say, home=home, cancel=cancel, source=source, recorder=recorder,
     )  # fmt: skip
     if not lesson.done:

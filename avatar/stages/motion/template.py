@@ -167,8 +167,8 @@ def is_template(path: Path) -> bool:
     if path.suffix.lower() in (".pkl", ".pickle"):
         raise UsageError(
             f"{path} is a pickle: opening one can run any program that its maker put in, so it is "
-            "never opened here. Convert it once, in a sandbox without network, into a template of "
-            "numbers alone (.npz): docs/motion-templates.md has the lines. Or give the clip itself"
+            "never opened here. Convert it once into a template of numbers alone (.npz) by "
+            "scripts/convert_motion.py, see docs/motion-templates.md. Or give the clip itself"
         )
     return path.suffix.lower() == SUFFIX
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,3 +79,30 @@ def _session_manager() -> str | None:
 def _has_portal() -> bool:
     folders = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
     return any((Path(folder) / _PORTAL_SERVICE).exists() for folder in folders.split(":"))
+
+
+def portal_misses_camera() -> bool:
+    """Tell whether the desktop's portal denies that there is a camera, while PipeWire has one.
+
+    It looks once, when it starts. False where that cannot be told; nothing is started to find out.
+    """
+    portal = "org.freedesktop.portal"
+    answer = _said(
+        "busctl", "--user", "--auto-start=no", "--timeout=2", "get-property", f"{portal}.Desktop",
+        f"/{portal.replace('.', '/')}/desktop", f"{portal}.Camera", "IsCameraPresent",
+    )  # fmt: skip
+    return answer.strip() == "b false" and "Video/Source" in _said("pw-cli", "ls", "Node")
+
+
+def _said(*command: str) -> str:
+    """Return what a program of the system prints; nothing where it is missing or fails."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=5,
+            check=False, errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

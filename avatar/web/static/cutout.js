@@ -20,8 +20,19 @@ const compiled = (gl, kind, source) => {
   return shader;
 };
 
+// Whether what was drawn is what is read: browsers that hide who one is give noise instead.
+const isRead = (pen) => {
+  if (!pen) return false;
+  pen.fillStyle = "rgb(40, 90, 200)";
+  pen.fillRect(0, 0, 8, 8);
+  const { data } = pen.getImageData(0, 0, 8, 8);
+  return data.every((value, at) => value === [40, 90, 200, 255][at % 4]);
+};
+
 export class Cutout {
   hasPicture = false;
+  // Why an avatar that is cut out cannot be shown: a key of the table.
+  problem = "";
   // When the last picture came, by performance.now().
   seen = 0;
   shown = () => {};
@@ -33,13 +44,20 @@ export class Cutout {
   // `size` gives the avatar's [width, height], or nothing while it is not known.
   constructor(video, canvas, size) {
     this.video = video;
-    this.canvas = canvas;
     this.size = size;
-    canvas.addEventListener("webglcontextlost", (event) => {
-      event.preventDefault();
-      this.#gl = null;
-    });
+    this.#use(canvas);
     this.#next();
+  }
+
+  // A canvas whose graphics were lost stays with them, and is of no more use.
+  #use(canvas) {
+    this.canvas = canvas;
+    canvas.addEventListener("webglcontextlost", () => {
+      const other = canvas.cloneNode();
+      canvas.replaceWith(other);
+      this.#gl = null;
+      this.#use(other);
+    });
   }
 
   // The next picture is the first again.
@@ -109,12 +127,9 @@ export class Cutout {
   #preparePlain() {
     const slow = { willReadFrequently: true };
     const from = document.createElement("canvas").getContext("2d", slow);
-    const to = from && this.canvas.getContext("2d");
-    console.warn(
-      to
-        ? "No WebGL here: the avatar is cut out by the processor, which takes more of it."
-        : "No WebGL and no canvas here: an avatar that is cut out cannot be shown. Allow hardware acceleration.",
-    );
+    const to = isRead(from) ? this.canvas.getContext("2d") : null;
+    if (to) console.warn("No WebGL here: the avatar is cut out by the processor, which takes more of it.");
+    else this.problem = "noCutout";
     return { from, to };
   }
 

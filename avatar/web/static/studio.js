@@ -1,6 +1,6 @@
 // The control page: what the program says is drawn, what the user does is asked of it.
 import { Adding } from "/static/adding.js";
-import { Live, act } from "/static/api.js";
+import { Live, Trouble, act } from "/static/api.js";
 import { Chart } from "/static/chart.js";
 import { Calibration } from "/static/calibration.js";
 import { Cutout } from "/static/cutout.js";
@@ -98,6 +98,7 @@ parts.adding = new Adding({
 const cutout = new Cutout($("avatar"), $("cutout"), () => state?.size);
 const watching = new Watching($("avatar"), (error) => {
   if (error.cause === "token") showTrouble(error);
+  else draw();
 });
 new Keys($("help"), $("key-table"), { toggle, ask, gallery: parts.gallery, running: isRunning });
 
@@ -113,7 +114,7 @@ const followCamera = () => {
   if (wanted && isMeant() && !sending) beCamera();
   if (!wanted && sending) sending.end();
   if (state.camera !== "page") cameraWords = "";
-  else if (!sending && !["cameraRefused", "cameraInsecure"].includes(cameraWords))
+  else if (!sending && !["cameraRefused", "cameraInsecure", "cameraNoWay"].includes(cameraWords))
     cameraWords = isMeant() ? "cameraWhenStarted" : "cameraElsewhere";
 };
 
@@ -124,7 +125,8 @@ const beCamera = async () => {
     return;
   }
   cameraWords = "cameraOpening";
-  const own = new Sending(() => {
+  const own = new Sending((why) => {
+    if (why) sendsNothing(why);
     // Taken over by another page, or pulled out: it is not opened again by itself.
     if (sending === own && state.camera === "page" && state.phase === "running" && reachable) mean(false);
     sending = null;
@@ -138,10 +140,16 @@ const beCamera = async () => {
     mean(false);
     own.end();
     sending = null;
-    cameraWords = "cameraRefused";
-    if (error.name === "Error") showTrouble(error);
+    if (error instanceof Trouble) sendsNothing(error);
+    else cameraWords = "cameraRefused";
   }
   draw();
+};
+
+// The browser gave a camera, but its pictures do not reach the program.
+const sendsNothing = (why) => {
+  cameraWords = "cameraNoWay";
+  showTrouble(why);
 };
 
 const takeCamera = () => {
@@ -177,7 +185,7 @@ const drawCamera = () => {
   followCamera();
   hint.hidden = !cameraWords;
   hint.replaceChildren(cameraWords ? t(cameraWords) : "");
-  if (["cameraElsewhere", "cameraRefused"].includes(cameraWords)) {
+  if (["cameraElsewhere", "cameraRefused", "cameraNoWay"].includes(cameraWords)) {
     const take = document.createElement("button");
     take.type = "button";
     take.textContent = t("cameraTake");
@@ -194,8 +202,10 @@ const coverWords = () => {
   if (tokenLost) return t("coverToken");
   if (!reachable) return state ? t("coverAway") : "";
   if (state?.phase === "running") {
+    if (cutout.hasPicture && cutout.problem) return t(cutout.problem);
     if (cutout.hasPicture) return cameraFeed === "closed" ? t("coverCameraClosed") : "";
-    return t(performance.now() - since > PATIENCE_MS ? "coverNoVideo" : "coverWaiting");
+    const late = performance.now() - since > PATIENCE_MS;
+    return late ? t("coverNoVideo", { why: watching.reason }) : t("coverWaiting");
   }
   if (state?.phase === "stopped" && state.problem) return said(state.problem);
   return t(state?.phase === "starting" ? "coverStarting" : "coverStopped");

@@ -15,14 +15,17 @@ const ask = () => get("/api/view").then((view) => { size = view.size; }).catch((
 await ask();
 const cutout = new Cutout($("avatar"), $("cutout"), () => size);
 const why = $("why");
+let trouble = "";
 new Watching($("avatar"), (error) => {
   // A program that has ended is no news to a scene; what it answered is.
-  why.textContent = error.cause === "unreachable" ? "" : error.cause === "token" ? t("coverToken") : said(error.said);
+  trouble = error.cause === "unreachable" ? "" : error.cause === "token" ? t("coverToken") : said(error.said);
   ask();
 });
 // An avatar that was stopped goes, rather than stand frozen in the scene.
 setInterval(() => {
   const nothing = performance.now() - cutout.seen > 2000;
   document.body.classList.toggle("nothing", nothing);
-  if (!nothing) why.textContent = "";
+  if (!nothing) trouble = "";
+  const words = trouble || (cutout.problem && t(cutout.problem));
+  if (why.textContent !== words) why.textContent = words;
 }, 500);

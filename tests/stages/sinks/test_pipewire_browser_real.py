@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from avatar.stages.sinks.pipewire import PipeWireSink
+from avatar.stages.sinks.pipewire_service import portal_misses_camera
 from tests.stages.sinks.numbers import BITS, COLOUR, numbered
-from tests.stages.sinks.pipewire_session import PipeWireSession
+from tests.stages.sinks.pipewire_session import PipeWireSession, wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -168,6 +169,28 @@ def test_a_page_gets_the_frames_in_order_at_their_rate(monkeypatch: pytest.Monke
     assert all(0 < step <= 10 for step in turned), numbers
     assert len(turned) >= 0.97 * sum(turned), numbers
     assert max(abs(a - b) for a, b in zip(answer["colour"], COLOUR, strict=False)) <= 6
+
+
+def test_a_portal_that_was_there_before_the_camera_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It says whether there is a camera as it was when it started; Firefox believes it."""
+    if not Path(PORTAL).exists() or not shutil.which("busctl"):
+        pytest.skip("needs the desktop's portal: apt-get install xdg-desktop-portal systemd")
+    with PipeWireSession() as session:
+        allow_cameras(session)
+        for key, value in session.environment.items():
+            monkeypatch.setenv(key, value)
+        bus = ("busctl", "--user", "--auto-start=no", "status", "org.freedesktop.portal.Desktop")
+        wait_until(lambda: "PID" in session.ask(*bus), "the portal")
+        assert not portal_misses_camera(), "there is none"
+        with PipeWireSink(SIZE, FPS):
+            wait_until(lambda: session.cameras() == 1, "the camera")
+            assert portal_misses_camera()
+            session.kill(PORTAL)
+            session.spawn(PORTAL)
+            wait_until(lambda: "PID" in session.ask(*bus), "the portal")
+            wait_until(lambda: not portal_misses_camera(), "it looked again")
 
 
 def write_until_told(sink: PipeWireSink, told: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
