@@ -76,13 +76,13 @@ class LidCover:
             beyond[:] = False
         # Soft only towards the skin: at the lid's own edge the cover is whole.
         whole = _grown(beyond, 2 * soft_px)
-        self._beyond = _soft(whole | (inside & _grown(whole, 2)), soft_px) * ~inside[..., None]
+        self._beyond = _soft(whole | (inside & _grown(whole, 2)), soft_px) * ~inside
         lashes = smooth_step((far - _LASHES) / np.float32(_LASHES_FADE)) * upper
-        self._lid = (lid * lashes)[..., None]
+        self._lid = lid * lashes
         riding = (1 - lashes) * np.where(inside, 1, upper)
-        self._riding = (lid * riding)[..., None]
-        self._lower = (lid * (1 - lashes - riding))[..., None]
-        self._paint = self.skin.astype(np.float32)
+        self._riding = (lid * riding).astype(np.float32)
+        self._lower = (lid * (1 - lashes - riding)).astype(np.float32)
+        self._paint = np.dstack([self.skin, np.full(inside.shape, 255, np.uint8)])
 
     def paint(self, layer: NDArray[np.uint8], closure: float) -> NDArray[np.uint8] | None:
         """Cover the eye in ``layer``, uint8 (H, W, 4), in place; ``closure``: 1 is shut.
@@ -95,6 +95,8 @@ class LidCover:
         )
         if lid <= 0:
             return None
+        import cv2
+
         part = self._part(layer)
         kept = part.copy()
         share = self._lid * lid
@@ -104,15 +106,21 @@ class LidCover:
             share += self._lower * lower
         if beyond > 0:
             share = np.maximum(share, self._beyond * beyond)
-        # Premultiplied: hardly ever less than whole around an eye.
-        paint = self._paint * (part[..., 3:] / np.float32(255))
-        part[..., :3] = (part[..., :3] + (paint - part[..., :3]) * share + 0.5).astype(np.uint8)
+        part[:] = cv2.blendLinear(kept, self._painted(kept[..., 3]), 1 - share, share)
         return kept
 
     def restore(self, layer: NDArray[np.uint8], kept: NDArray[np.uint8] | None) -> None:
         """Undo ``paint``."""
         if kept is not None:
             self._part(layer)[:] = kept
+
+    def _painted(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return skin, uint8 (h, w, 4), as opaque as ``alpha``, premultiplied."""
+        # Hardly ever less than whole around an eye.
+        if alpha.min() == 255:
+            return self._paint
+        opaque = alpha[..., None].astype(np.float32) / 255
+        return np.asarray(self._paint * opaque + np.float32(0.5), np.uint8)
 
     def _part(self, layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
         x0, y0, x1, y1 = self._box
@@ -207,6 +215,4 @@ def _disc(radius_px: float) -> NDArray[np.uint8]:
 def _soft(mask: NDArray[np.bool_], by_px: float) -> Float32:
     import cv2
 
-    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), by_px), np.float32)[
-        ..., None
-    ]
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), by_px), np.float32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from avatar.core.curves import smooth_step
+from avatar.core.curves import clamped, smooth_step
 from avatar.core.frames import Float32, UInt8Image
 from avatar.stages.generate.lid_line import LidLines
 from avatar.stages.generate.overlay import Box, box_around
@@ -68,10 +68,12 @@ class LidSeam:
         ``ring_px``: float32 (16, 2 or 3), where the outline is in ``image``. Until ``BEGINS`` the
         photograph's own are seen, from ``WHOLE`` on these alone.
         """
-        amount = float(np.clip((closure - BEGINS) / (WHOLE - BEGINS), 0, 1))
+        if closure <= BEGINS:
+            return
+        amount = clamped((closure - BEGINS) / (WHOLE - BEGINS), 0, 1)
         lines = LidLines(ring_px, self._side)
         box = box_around(ring_px, _REACH * lines.width_px + 2, image)
-        if amount <= 0 or box is None:
+        if box is None:
             return
         x0, y0, x1, y1 = box
         keep = 1 - self._shading(lines, box) * np.float32(amount)
