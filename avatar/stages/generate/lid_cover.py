@@ -34,7 +34,7 @@ _BEYOND, _LID, _RIDING, _LOWER = (0.4, 0.8), (0.15, 0.85), (BEGINS, WHOLE), (0.7
 # In eye widths: how far over the upper lid's edge its lashes ride with it, and its strip ends; how
 # far below the lower lid's edge its own lashes grow; from how far below the chord of the
 # corners on one goes over into the other; over which share of the whole way the cover ends.
-_LASHES, _STRIP, _BELOW, _TURN, _FADE = 0.07, 0.40, 0.12, 0.12, 0.6
+_LASHES, _STRIP, _BELOW, _TURN, _FADE = 0.07, 0.40, 0.20, 0.12, 0.6
 _LASHES_FADE = 0.04
 # Skin is between these shares of the usual light around an eye, within so much: what is darker or
 # lighter is a brow, hair, a frame or its glare, and speaks so much less.

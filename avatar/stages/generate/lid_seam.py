@@ -25,7 +25,7 @@ _FROM, _LINE, _REACH, _SOFT = -0.02, 0.06, 0.14, 0.02
 _STEP = 0.01
 # Along a lid, shares of its width: how far past its corners its lashes go, over which way they
 # end there, and over which single ones are averaged.
-_PAST, _ENDS, _AVERAGED = 0.05, 0.15, 0.04
+_PAST, _ENDS, _AVERAGED = 0.12, 0.30, 0.04
 _ALONG, _ALONG_STEP = np.linspace(-_PAST, 1 + _PAST, 41), (1 + 2 * _PAST) / 40
 
 
