@@ -38,7 +38,7 @@ _LASHES, _STRIP, _BELOW, _TURN, _FADE = 0.07, 0.40, 0.20, 0.12, 0.6
 _LASHES_FADE = 0.04
 # Skin is between these shares of the usual light around an eye, within so much: what is darker or
 # lighter is a brow, hair, a frame or its glare, and speaks so much less.
-_DARK, _LIGHT, _WITHIN, _UNSURE = 0.62, 1.5, 0.2, 0.003
+_DARK, _LIGHT, _WITHIN, _UNSURE = 0.45, 1.5, 0.2, 0.003
 _RELAXED = 60
 
 

@@ -108,7 +108,9 @@ def test_lids_are_whole_where_the_head_keeps_still(
     everything = draw(generator, motion(closure=closure)).astype(int)
     points = generator.canvas.face.landmarks_px[np.concatenate(EYE_RINGS), :2].astype(int)
     (x0, y0), (x1, y1) = points.min(axis=0) - 40, points.max(axis=0) + 40
-    assert np.abs(drawn - everything)[y0:y1, x0:x1].max() <= 8
+    apart = np.abs(drawn - everything)[y0:y1, x0:x1].max(axis=2)
+    # Single pixels differ by what the map is rounded to.
+    assert np.count_nonzero(apart > 4) <= 10
 
 
 @pytest.mark.parametrize("closure", [0.2, 0.35, 0.5])
