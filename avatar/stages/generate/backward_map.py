@@ -5,7 +5,7 @@ It is drawn in cells of a few pixels and enlarged, box by box, where anything mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -131,10 +131,14 @@ class BackwardMap:
         if len(which):
             self._colours[which, :2] = (source_px - self._low) / self._span
 
-    def draw(self, vertices: Float32) -> tuple[Iterator[MovedPart], Contour | None]:
-        """Return the parts that move, and the contours; ``vertices`` are canvas pixels.
+    def draw(
+        self, vertices: Float32, painted: Sequence[Box] = ()
+    ) -> tuple[Iterator[MovedPart], Contour | None]:
+        """Return the parts that change, and the contours; ``vertices`` are canvas pixels.
 
-        Each part is refined when it is asked for, and can be drawn while it is in the cache.
+        ``painted``: boxes of the canvas whose colours changed in the person's layer: they are to
+        be drawn even where they stay in place. Each part is refined when it is asked for, and can
+        be drawn while it is in the cache.
         """
         np.copyto(self._colour, self._identity)
         points = (vertices[:, :2] - self._origin) / np.float32(self._step)
@@ -142,6 +146,9 @@ class BackwardMap:
         depth = draw_triangles(self._colour, points, self._triangles, self._colours, far)
         source = self._in_pixels(self._colour)
         changed = self._changed(source)
+        for box in painted:
+            x0, y0, x1, y1 = self._cells_of(box)
+            changed[y0:y1, x0:x1] = self._person[y0:y1, x0:x1]
         bands = np.linspace(0, self._cells[1], _BANDS + 1).astype(int).tolist()
         parts = (self._part(source, changed, first, last) for first, last in pairwise(bands))
         share = (far - far.min()) / max(float(np.ptp(far)), 1e-3)
@@ -149,6 +156,13 @@ class BackwardMap:
         if contour is not None:
             contour = contour.moved(self._origin, self._limits)
         return (part for part in parts if part is not None), contour
+
+    def _cells_of(self, box: Box) -> tuple[int, int, int, int]:
+        """Return the cells that a box of the canvas touches, (left, top, right, bottom)."""
+        left, top = (int(v) for v in self._origin)
+        x0, y0, x1, y1 = box[0] - left, box[1] - top, box[2] - left, box[3] - top
+        step = self._step
+        return max(x0 // step, 0), max(y0 // step, 0), -(-x1 // step), -(-y1 // step)
 
     def _changed(self, source: Planes) -> NDArray[Any]:
         """Return 255 in the cells that change, uint8 (h, w); closes pinholes of ``source``."""

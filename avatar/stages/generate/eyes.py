@@ -15,14 +15,18 @@ from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.fill import fill_unknown
 from avatar.stages.generate.lid_cover import LidCover
 from avatar.stages.generate.lid_seam import LidSeam
-from avatar.stages.generate.overlay import blend_into, box_around, polygon_mask
+from avatar.stages.generate.overlay import Box, blend_into, box_around, polygon_mask
 
 # In eye widths: how far an iris may be from the middle of its eye, beyond which it would leave its
 # socket; what is noise of a gaze that stays; and from which shift on the eye is drawn anew.
 _FARTHEST = np.array([0.27, 0.17], np.float32)
 _STILL, _OWN_LOOK = 0.012, 0.012
 # How far lids are shut when what lies between them begins to fade, and when it is gone.
-_FADES, _GONE = 0.7, 0.92
+_FADES, _GONE = 0.8, 0.97
+# How much around an eye its lids need, eye widths.
+_AROUND = 0.5
+# From which closure on lids cover an eye, and over how much more it takes to be all of it.
+_SQUEEZED = 0.06, 0.12
 # White is at least as light as this share of the skin around it, and evenly so: what is darker
 # are lashes, shadows and what is left of an iris.
 _LIGHT_AS_SKIN, _EVEN = 0.85, 0.82
@@ -51,10 +55,10 @@ class EyeLayer:
         rim = landmarks_px[self._iris[1:], :2]
         self._radius_px = float(np.linalg.norm(rim - self._iris_px, axis=1).mean())
         width_px = self._width_rest * head.scale_px
-        box = box_around(landmarks_px[self._ring], 0.35 * width_px + 2, canvas)
-        self._box = box
+        box = box_around(landmarks_px[self._ring], _AROUND * width_px + 2, canvas)
+        self.box = box
+        """What of the canvas its lids take up, (left, top, right, bottom); None beside it."""
         if box is not None:
-            self._seam = LidSeam(canvas, landmarks_px[self._ring])
             self._cut(canvas, landmarks_px, head.scale_px)
 
     def _frame(
@@ -74,10 +78,10 @@ class EyeLayer:
         """Cut the eye from the photo and separate white and iris."""
         import cv2
 
-        assert self._box is not None
-        x0, y0, x1, y1 = self._box
+        assert self.box is not None
+        x0, y0, x1, y1 = self.box
         patch = canvas[y0:y1, x0:x1].copy()
-        inside = polygon_mask(landmarks_px[self._ring], self._box) > 127
+        inside = polygon_mask(landmarks_px[self._ring], self.box) > 127
         y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32) + 0.5
         distance = np.hypot(x - self._iris_px[0], y - self._iris_px[1])
         disc = distance < self._radius_px * 1.18 + 1.0
@@ -87,7 +91,8 @@ class EyeLayer:
         reach = _SHADOW_REACH * self._width_rest * scale_px
         self._white = _shadowed(self._white, inside, white, max(reach, 0.5))
         ring_px = landmarks_px[self._ring]
-        self._cover = LidCover(canvas, self._box, ring_px, self._iris_px, self._radius_px)
+        self._cover = LidCover(canvas, self.box, ring_px, self._iris_px, self._radius_px)
+        self._seam = LidSeam(patch, self._cover.skin, self.box, ring_px)
         self._iris_patch = _whole_iris(
             patch, inside, self._iris_px - np.array([x0, y0], np.float32)
         )
@@ -96,43 +101,53 @@ class EyeLayer:
         # Where the photo's own iris has to go: the disc and its dark rim.
         wide = np.clip(1.5 - (distance / max(self._radius_px, 1.0) - 1.0) / 0.2, 0, 1)
         self._own_iris = (wide * 255).astype(np.uint8)
+        # But for where the iris was, an open eye is the photo's own up to its corners.
+        blend_into(self._white, (0, 0, x1 - x0, y1 - y0), patch, _kept(inside, self._own_iris))
 
     def cover(self, layer: NDArray[np.uint8], pose: Pose) -> NDArray[np.uint8] | None:
         """Paint over in ``layer``, uint8 (H, W, 4), what lids cover; see ``LidCover.paint``."""
-        if self._box is None:
+        if self.box is None:
             return None
         return self._cover.paint(layer, float(pose.eye_closure[self._side]))
 
     def uncover(self, layer: NDArray[np.uint8], kept: NDArray[np.uint8] | None) -> None:
         """Undo ``cover``."""
-        if self._box is not None:
+        if self.box is not None:
             self._cover.restore(layer, kept)
 
     def draw(self, image: UInt8Image, pose: Pose, motion: Motion) -> None:
         """Draw the eye into ``image``, in place, where ``pose`` has it."""
-        import cv2
-
         ring_px = pose.landmarks_px[self._ring]
         box = box_around(ring_px, 2, image)
         shut = float(pose.eye_closure[self._side])
+        if self.box is None or box is None:
+            return
         open_share = clamped((_GONE - shut) / (_GONE - _FADES), 0, 1)
-        if self._box is None or box is None:
-            return
-        if not motion.absolute:
-            self._seam.draw(image, ring_px, shut)
-        if open_share <= 0:
-            return
+        if open_share > 0:
+            self._draw_open(image, box, pose, motion, open_share)
+        self._seam.draw(image, ring_px, shut)
+
+    def _draw_open(
+        self, image: UInt8Image, box: Box, pose: Pose, motion: Motion, open_share: float
+    ) -> None:
+        """Draw what shows between the lids into the ``box`` of ``image``, in place."""
+        import cv2
+
+        assert self.box is not None
+        ring_px, shut = pose.landmarks_px[self._ring], float(pose.eye_closure[self._side])
         here = np.array(box[:2], np.float32)
-        rest = self._rest_points - np.array(self._box[:2], np.float32)
+        rest = self._rest_points - np.array(self.box[:2], np.float32)
         now = self._frame(pose.landmarks_px, pose.rotation, pose.centre_px, pose.scale_px) - here
         place = np.asarray(cv2.getAffineTransform(rest - 0.5, now - 0.5), np.float64)
         size = (box[2] - box[0], box[3] - box[1])
         flags, border = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
         shift = self._look(place, pose, motion, here)
         # An eye that looks where it looks in the photo is the photo's own, as the mesh drew it.
-        # Anything between would show two irises.
-        drawn = open_share * clamped(math.hypot(*shift) / (_OWN_LOOK * _width(now)), 0, 1)
-        if drawn <= 0:
+        # Anything between would show two irises. Lids that come down cover an eye, where the mesh
+        # squeezes what is between them.
+        turned = open_share * clamped(math.hypot(*shift) / (_OWN_LOOK * _width(now)), 0, 1)
+        covered = open_share * clamped((shut - _SQUEEZED[0]) / _SQUEEZED[1], 0, 1)
+        if max(turned, covered) <= 0:
             return
         eye = np.asarray(
             cv2.warpAffine(self._white, place, size, flags=flags, borderMode=border), np.uint8
@@ -144,9 +159,9 @@ class EyeLayer:
         blend_into(eye, (0, 0, *size), np.asarray(iris, np.uint8), np.asarray(alpha, np.uint8))
         # Corners, lashes and the lid's shadow stay the photo's own.
         left = cv2.warpAffine(self._own_iris, place, size, flags=flags)
-        mask = polygon_mask(ring_px, box, feather_px=0.6) * drawn
-        changed = np.asarray(cv2.max(left, alpha), np.float32) / 255
-        blend_into(image, box, eye, (mask * changed).astype(np.uint8))
+        mask = polygon_mask(ring_px, box, feather_px=0.6)
+        changed = np.asarray(cv2.max(left, alpha), np.float32) * np.float32(turned / 255)
+        blend_into(image, box, eye, (mask * np.maximum(changed, covered)).astype(np.uint8))
 
     def _look(
         self, place: NDArray[np.float64], pose: Pose, motion: Motion, origin: Float32
@@ -154,7 +169,7 @@ class EyeLayer:
         """Return how far the iris is from where the photo has it, pixels (x, y)."""
         if motion.absolute and motion.track is not None:
             wanted = pose.landmarks_px[self._iris[0], :2] - origin - 0.5
-            home = self._iris_px - np.array(self._box[:2] if self._box else (0, 0)) - 0.5
+            home = self._iris_px - np.array(self.box[:2] if self.box else (0, 0)) - 0.5
             shift = wanted - (place[:, :2] @ home + place[:, 2])
         else:
             gaze = self._within_socket(_calm(motion.gaze[self._side]))
@@ -176,6 +191,14 @@ def _calm(gaze: Float32) -> Float32:
     """Return ``gaze`` with what is noise taken out: small shifts ever less."""
     square = float(gaze @ gaze)
     return np.asarray(gaze * np.float32(square / (square + _STILL**2)), np.float32)
+
+
+def _kept(inside: NDArray[np.bool_], iris: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how much of an eye stays as it is when its iris moves, uint8 (h, w)."""
+    import cv2
+
+    whole = cv2.erode(inside.astype(np.uint8) * 255, np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.subtract(cv2.GaussianBlur(whole, (3, 3), 0), iris), np.uint8)
 
 
 def _skin_light(canvas: UInt8Image, ring_px: Float32) -> float:

@@ -1,68 +1,91 @@
-"""The line along which shut lids meet, drawn finer than the mesh's map.
+"""The lashes of a lid that comes down: as dark, coloured and soft as the photograph's own.
 
-Where lids meet, the map jumps from one to the other, in steps as large as its cells. A shut eye has
-a line of lashes there: it is drawn in the colour that the upper lid's edge has in the photograph.
+Where lids meet, the mesh's map jumps from one to the other, in steps as large as its cells. So both
+lids are plain skin there (``lid_cover``), and the lashes are laid upon the result, finer than the
+map: by how much they darken skin over the open eye in the photograph. They stand up from an open
+lid and hang from a shut one.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from avatar.core.curves import clamped, smooth_step
 from avatar.core.frames import Float32, UInt8Image
-from avatar.stages.generate.overlay import blend_into, box_around, polygon_mask
+from avatar.stages.generate.lid_line import LidLines
+from avatar.stages.generate.overlay import Box, box_around
 from avatar.stages.generate.raster import sample
 
 # How far lids are shut when their line begins to show, and when it is whole.
-_BEGINS, _WHOLE = 0.75, 0.95
-# Half its height in the middle, eye widths and pixels; towards the corners it grows thin.
-_HALF, _LEAST_PX = 0.032, 0.9
-# Where along the way from the upper lid's edge upwards its lashes are looked for, eye widths.
-_LASHES = np.linspace(-0.02, 0.06, 5, dtype=np.float32)
-_FINE = np.linspace(0, 8, 25)
+BEGINS, WHOLE = 0.3, 0.6
+# In eye widths: how far below the upper lid's landmarks lashes may begin; where their darkest line
+# is looked for; how far they reach; how softly their line ends towards the lid.
+_FROM, _LINE, _REACH, _SOFT = -0.02, 0.06, 0.14, 0.02
+_STEP = 0.01
+# Along a lid, shares of its width: how far past its corners its lashes go, over which way they
+# end there, and over which single ones are averaged.
+_PAST, _ENDS, _AVERAGED = 0.12, 0.30, 0.04
+_ALONG, _ALONG_STEP = np.linspace(-_PAST, 1 + _PAST, 41), (1 + 2 * _PAST) / 40
 
 
 class LidSeam:
-    """The seam of one eye.
+    """The lashes of one eye.
 
-    ``canvas``: uint8 (H, W, 3) RGB. ``ring_px``: float32 (16, 2 or 3), the eye's outline on it, as
-    ``EYE_RINGS`` has it.
+    ``patch``: uint8 (h, w, 3) RGB, the part ``box`` of the photograph. ``skin``: the same without
+    the eye. ``ring_px``: float32 (16, 2 or 3), the eye's outline, as ``EYE_RINGS`` has it.
     """
 
-    def __init__(self, canvas: UInt8Image, ring_px: Float32) -> None:
-        upper, lower = ring_px[1:8, :2], ring_px[15:8:-1, :2]
-        width = float(np.linalg.norm(ring_px[0, :2] - ring_px[8, :2]))
-        up = (upper - lower).mean(axis=0)
-        up /= max(float(np.linalg.norm(up)), 1e-3)
-        places = upper[:, None] + _LASHES[:, None] * width * up
-        seen = sample(canvas, (places - 0.5).astype(np.float32)).astype(np.float32)
-        darkest = seen.mean(axis=-1).argmin(axis=1)
-        self._colour = np.median(seen[np.arange(len(seen)), darkest], axis=0)
+    def __init__(self, patch: UInt8Image, skin: UInt8Image, box: Box, ring_px: Float32) -> None:
+        import cv2
+
+        self._side = LidLines.side_of(ring_px)
+        lines = LidLines(ring_px, self._side)
+        over = np.arange(_FROM, _REACH + _LINE, _STEP)
+        edge = lines.at(lines.upper, _ALONG.astype(np.float32))
+        at = lines.pixels(*np.broadcast_arrays(_ALONG, edge + over[:, None]))
+        at -= np.array(box[:2], np.float32) + np.float32(0.5)
+        shade = np.clip(1 - patch.astype(np.float32) / np.maximum(skin, 1), 0, 1)
+        # The line may be a little higher here and lower there than the landmarks say.
+        dark = cv2.dilate(sample(shade, at), np.ones((3, 1), np.uint8))
+        dark = np.asarray(cv2.GaussianBlur(dark, (0, 0), _AVERAGED / _ALONG_STEP, sigmaY=0.5))
+        searched = round((_LINE - _FROM) / _STEP)
+        line = int(dark[:searched].mean(axis=(1, 2)).argmax())
+        hanging = dark[line : line + round(_REACH / _STEP)]
+        hanging = hanging * np.linspace(1, 0, len(hanging), dtype=np.float32)[:, None, None]
+        # Above the line there is lid, at once; it is soft by a pixel at least.
+        soft = max(_SOFT, 0.7 / lines.width_px) / _STEP
+        above = np.exp(-0.5 * (np.arange(-round(3 * soft), 0) / soft) ** 2)
+        rising = hanging[:1] * above[:, None, None].astype(np.float32)
+        self._zero = len(rising)
+        ends = smooth_step((0.5 + _PAST - np.abs(_ALONG - 0.5)) / _ENDS)
+        shade = np.concatenate([rising, hanging]) * ends[:, None]
+        self._shade = np.asarray(shade, np.float32)
 
     def draw(self, image: UInt8Image, ring_px: Float32, closure: float) -> None:
-        """Draw the line into ``image``, in place, where lids shut by ``closure`` meet.
+        """Draw the lashes into ``image``, in place, on an upper lid shut by ``closure``.
 
-        ``ring_px``: float32 (16, 2 or 3), where the outline is in ``image``.
+        ``ring_px``: float32 (16, 2 or 3), where the outline is in ``image``. Until ``BEGINS`` the
+        photograph's own are seen, from ``WHOLE`` on these alone.
         """
-        share = float(np.clip((closure - _BEGINS) / (_WHOLE - _BEGINS), 0, 1))
-        box = box_around(ring_px, 2, image)
-        if share <= 0 or box is None:
+        if closure <= BEGINS:
             return
-        mask = polygon_mask(_ribbon(ring_px[:, :2]), box, feather_px=0.8)
+        amount = clamped((closure - BEGINS) / (WHOLE - BEGINS), 0, 1)
+        lines = LidLines(ring_px, self._side)
+        box = box_around(ring_px, _REACH * lines.width_px + 2, image)
+        if box is None:
+            return
         x0, y0, x1, y1 = box
-        patch = np.broadcast_to(self._colour, (y1 - y0, x1 - x0, 3)).astype(np.uint8)
-        blend_into(image, box, patch, (mask * share).astype(np.uint8))
+        keep = 1 - self._shading(lines, box) * np.float32(amount)
+        image[y0:y1, x0:x1] = (image[y0:y1, x0:x1] * keep + np.float32(0.5)).astype(np.uint8)
 
+    def _shading(self, lines: LidLines, box: Box) -> NDArray[np.float32]:
+        """Return by how much the lashes darken the pixels of ``box``, float32 (h, w, 3)."""
+        import cv2
 
-def _ribbon(ring_px: Float32) -> Float32:
-    """Return the outline of the line, float32 (50, 2)."""
-    upper, lower = ring_px[1:8], ring_px[15:8:-1]
-    knots = np.concatenate([ring_px[:1], (upper + lower) / 2, ring_px[8:9]])
-    line = np.stack([np.interp(_FINE, np.arange(9), knots[:, k]) for k in (0, 1)], axis=1)
-    # Rounded at the knots; the corners stay.
-    line[1:-1] = (line[:-2] + 2 * line[1:-1] + line[2:]) / 4
-    across = line[-1] - line[0]
-    width = max(float(np.linalg.norm(across)), 1e-3)
-    normal = np.array([across[1], -across[0]]) / width
-    half = max(_HALF * width, _LEAST_PX) * np.sqrt(np.sin(np.pi * _FINE / 8).clip(0, 1))
-    edge = normal * half[:, None]
-    return np.concatenate([line + edge, (line - edge)[::-1]]).astype(np.float32)
+        share, height = lines.places(box)
+        x = (share + np.float32(_PAST)) * np.float32(1 / _ALONG_STEP)
+        y = (lines.at(lines.upper, share) - height) / np.float32(_STEP) + np.float32(self._zero)
+        return np.asarray(
+            cv2.remap(self._shade, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        )

@@ -8,7 +8,7 @@ what a turned head hides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -24,7 +24,7 @@ from avatar.core.face.topology import (
     surface_triangles,
 )
 from avatar.core.frames import Float32
-from avatar.stages.generate.backward_map import BackwardMap, MovedPart
+from avatar.stages.generate.backward_map import BackwardMap, Box, MovedPart
 from avatar.stages.generate.contour import Contour
 from avatar.stages.generate.deform import Pose
 from avatar.stages.generate.face_frame import face_frame
@@ -134,14 +134,17 @@ class HeadMesh:
     def _posed(shape: Float32, pose: Pose) -> Float32:
         return compose(shape, pose.rotation, pose.centre_px, pose.scale_px)
 
-    def backward_maps(self, pose: Pose) -> tuple[Iterator[MovedPart], Contour | None]:
-        """Return the parts of the canvas that move, one after the other, and contours.
+    def backward_maps(
+        self, pose: Pose, painted: Sequence[Box] = ()
+    ) -> tuple[Iterator[MovedPart], Contour | None]:
+        """Return the parts of the canvas that change, one after the other, and contours.
 
-        Parts do not overlap; there are none when all is still. Pixels that a contour crosses are
-        to be drawn as it says.
+        ``painted``: boxes of the canvas in which the person's layer was painted on. Parts
+        do not overlap; there are none when all is still. Pixels that a contour crosses are to be
+        drawn as it says.
         """
         self._map.recolour(self._far_side.which, self._far_side.source_px(pose.rotation))
-        return self._map.draw(self.vertices(pose))
+        return self._map.draw(self.vertices(pose), painted)
 
 
 def _outline(surface: Float32) -> Float32:

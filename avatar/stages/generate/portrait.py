@@ -162,15 +162,18 @@ class PortraitGenerator(Viewed):
         person = self._shading.apply(motion)
         layer = person[self._layers.crown_px :, self._layers.side_px :]
         kept = [eye.cover(layer, pose) for eye in self._eyes]
-        parts, contour = self._mesh.backward_maps(pose)
+        covered = zip(self._eyes, kept, strict=True)
+        painted = [eye.box for eye, was in covered if eye.box and was is not None]
+        parts, contour = self._mesh.backward_maps(pose, painted)
         boxes = []
         for part in parts:
             lay_part(image, behind, person, part)
             boxes.append(part.box)
         if contour is not None:
             contour.draw(image, behind, person)
-        for eye, covered in zip(self._eyes, kept, strict=True):
-            eye.uncover(layer, covered)
+        # What lies in both boxes has to become what the first of them found.
+        for eye, was in zip(self._eyes[::-1], kept[::-1], strict=True):
+            eye.uncover(layer, was)
         return boxes
 
 

@@ -22,6 +22,7 @@ from avatar.core.frames import (
     UInt8Image,
     still,
 )
+from avatar.stages.generate import backward_map
 from avatar.stages.generate.framing import View
 from avatar.stages.generate.portrait import PortraitGenerator
 from avatar.stages.sources import create_source
@@ -95,6 +96,38 @@ def test_around_what_moves_there_is_no_rim(
     box = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     edges = [box[0], box[1], box[-1], box[-2], box[:, 0], box[:, 1], box[:, -1], box[:, -2]]
     assert max(float(edge.mean()) for edge in edges) < 0.4
+
+
+@pytest.mark.parametrize("closure", [0.5, 0.8, 1.0])
+def test_lids_are_whole_where_the_head_keeps_still(
+    generator: PortraitGenerator, closure: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is painted over beside what moves has to be drawn, too; else it would end in a box."""
+    drawn = draw(generator, motion(closure=closure)).astype(int)
+    monkeypatch.setattr(backward_map, "_STILL_PX", -1.0)
+    everything = draw(generator, motion(closure=closure)).astype(int)
+    points = generator.canvas.face.landmarks_px[np.concatenate(EYE_RINGS), :2].astype(int)
+    (x0, y0), (x1, y1) = points.min(axis=0) - 40, points.max(axis=0) + 40
+    apart = np.abs(drawn - everything)[y0:y1, x0:x1].max(axis=2)
+    # Single pixels differ by what the map is rounded to.
+    assert np.count_nonzero(apart > 4) <= 10
+
+
+@pytest.mark.parametrize("closure", [0.2, 0.35, 0.5])
+def test_a_lid_that_comes_down_covers_an_iris_and_does_not_squeeze_it(
+    generator: PortraitGenerator, closure: float
+) -> None:
+    wide_open = draw(generator, motion()).astype(int)
+    lowered = draw(generator, motion(closure=closure)).astype(int)
+    landmarks = generator.canvas.face.landmarks_px
+    for ring in EYE_RINGS:
+        upper, lower = landmarks[ring[4], 1], landmarks[ring[12], 1]
+        # What lids and lashes leave free, and the lower lid does not come up to.
+        top, bottom = upper + (lower - upper) * np.array([closure + 0.25, 0.85])
+        across = np.ptp(landmarks[ring, 0])
+        x = int(landmarks[ring, 0].mean())
+        part = np.s_[int(top) : int(bottom), x - int(across / 5) : x + int(across / 5)]
+        assert np.abs(lowered[part] - wide_open[part]).mean() < 14
 
 
 def test_at_rest_the_photograph_is_unchanged_but_for_the_eyes(
