@@ -43,6 +43,7 @@ from avatar.app.cli.stored import (
     profiles_list,
     profiles_remove,
 )
+from avatar.app.cli.swaps import swap
 from avatar.core.errors import AvatarError
 from avatar.core.machine import raise_at_interrupts
 from avatar.core.terminal import any_letters, flushed, say
@@ -110,6 +111,7 @@ app.command()(studio)
 app.command()(train)
 app.command()(clip)
 app.command()(still)
+app.command()(swap)
 templates_app.command("list")(templates_list)
 templates_app.command("show")(templates_show)
 templates_app.command("add")(templates_add)
