@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from avatar.stages.generate.swap.layout import FaceSheet
 from avatar.stages.generate.swap.likeness import ALIKE, likeness, traits
 from avatar.stages.generate.swap.person import SIDE, seen_share
 from avatar.stages.generate.swap.photograph import face_width
-from avatar.stages.track.find import detect, distinct, levels, look, settled, tiles
+from avatar.stages.track.detection import Detection
+from avatar.stages.track.find import Tile, detect, distinct, levels, look, settled, tiles
 from avatar.stages.track.networks import FaceNetworks
 from avatar.stages.track.region import Region, around_detection, around_landmarks, distance
 
@@ -29,6 +31,7 @@ _JUMP = 0.6
 _SAME_PLACE = 0.45
 _ALIKE_SIZE = 1.7
 _SHORTEST = 3
+_AROUND = 2.5
 
 
 @dataclass(eq=False)
@@ -171,6 +174,7 @@ class _Follower:
         self.shots: list[int] = []
         self._now: list[tuple[Stay, Region]] = []
         self._gone: list[tuple[Stay, Region]] = []
+        self._tiles: Iterator[Tile] = iter(())
 
     def look(self, image: UInt8Image, index: int) -> None:
         """See who is in the next frame."""
@@ -178,12 +182,41 @@ class _Follower:
         if begins:
             self.shots.append(index)
             self._now, self._gone = [], []
-        lost = self._follow(image, index)
-        if begins or lost or self._gone or (index - self.shots[-1]) % _LOOK_EVERY == 0:
-            self._find(image, index, everywhere=begins)
+        self._follow(image, index)
+        found = self._seen_near(image)
+        if begins:
+            found += self._seen_everywhere(image)
+        elif index % _LOOK_EVERY == 0:
+            found += detect(self._networks, image)
+        else:
+            tile = next(self._tiles, None)
+            found += [] if tile is None else detect(self._networks, image, tile)
+        self._take(distinct(found), image, index)
 
-    def _follow(self, image: UInt8Image, index: int) -> bool:
-        """Look where everybody just was; return whether somebody was lost."""
+    def _seen_near(self, image: UInt8Image) -> list[Detection]:
+        """Return who is seen where somebody was lost."""
+        found: list[Detection] = []
+        for _, region in self._gone:
+            side = region.width * _AROUND
+            tile = Tile(region.x - side / 2, region.y - side / 2, side)
+            found += detect(self._networks, image, tile)
+        return found
+
+    def _seen_everywhere(self, image: UInt8Image) -> list[Detection]:
+        """Return all faces, small ones, too; later one part after the other is looked at."""
+        squares = self._every_tile((image.shape[1], image.shape[0]))
+        self._tiles = cycle(squares)
+        found = detect(self._networks, image)
+        for tile in squares:
+            found = distinct([*found, *detect(self._networks, image, tile)])
+        return found
+
+    @staticmethod
+    def _every_tile(size_px: tuple[int, int]) -> list[Tile]:
+        return [tile for side in levels(size_px) for tile in tiles(size_px, side)]
+
+    def _follow(self, image: UInt8Image, index: int) -> None:
+        """Look where everybody just was."""
         before, self._now = self._now, []
         for stay, region in before:
             points = look(self._networks, image, region)
@@ -192,7 +225,6 @@ class _Follower:
                 self._gone.append((stay, region))
                 continue
             self._keep(stay, image, index, points, there)
-        return len(self._now) < len(before)
 
     def _is_new_place(self, last: Region, now: Region) -> bool:
         """Return whether one who was at ``last`` may be at ``now``, and nobody else is there."""
@@ -203,14 +235,8 @@ class _Follower:
     def _is_taken(self, region: Region) -> bool:
         return any(distance(other, region) < _SAME_PLACE for _, other in self._now)
 
-    def _find(self, image: UInt8Image, index: int, everywhere: bool) -> None:
-        """Look for those who are not followed."""
-        found = detect(self._networks, image)
-        if everywhere:
-            size_px = image.shape[1], image.shape[0]
-            for side in levels(size_px):
-                for tile in tiles(size_px, side):
-                    found = distinct([*found, *detect(self._networks, image, tile)])
+    def _take(self, found: list[Detection], image: UInt8Image, index: int) -> None:
+        """Follow those of ``found`` who are not followed yet."""
         for detection in found:
             region = around_detection(detection)
             if self._is_taken(region):

@@ -27,6 +27,8 @@ from avatar.stages.generate.raster import draw_triangles, sample_planes
 _AXIS_CM = 14.0
 _MARGIN = 0.02
 _RIM = 0.15
+# How far below the eyes rims reach, and half of the nose's width, shares of the sheet.
+_RIMS_BELOW, _NOSE_HALF = 0.11, 0.06
 _SOCKETS = np.float32(0.2)
 NOSTRILS: tuple[NDArray[np.intp], NDArray[np.intp]] = (
     np.array([79, 166, 75, 60, 20, 238, 239]),
@@ -42,6 +44,7 @@ class Zones:
     ``skin``: what has the skin's own colour, without eyes, brows, lips and nostrils, which have a
     small share: the light in the eyes' hollows is light, too. ``features``: those. ``movable``:
     lids, lips and what is between them, which change with the expression.
+    ``glasses``: where their rims, bridge and temples are, without eyes and brows.
     ``rim``: the forehead and a band along the face's edge, where hair may lie.
     """
 
@@ -49,6 +52,7 @@ class Zones:
     features: Float32
     movable: Float32
     rim: Float32
+    glasses: Float32
 
 
 class FaceSheet:
@@ -124,7 +128,17 @@ class FaceSheet:
 
         hard_skin = inside * np.maximum(1 - features, _SOCKETS * (1 - lips))
         rim = np.maximum(1 - self._filled(FACE_OVAL, side, -_RIM), forehead)
-        return Zones(hard_skin, soft(features), soft(movable), rim * (1 - features))
+        glasses = self._glasses(side) * (1 - features)
+        return Zones(hard_skin, soft(features), soft(movable), rim * (1 - features), glasses)
+
+    def _glasses(self, side: int) -> Float32:
+        """Return where glasses are worn, 0 or 1: a band at the eyes without the nose below it."""
+        eyes = self.points[np.concatenate(EYE_RINGS)]
+        brows = self.points[np.concatenate(BROW_RINGS)]
+        x, y = np.meshgrid(*[(np.arange(side) + 0.5) / side] * 2)
+        band = (y > brows[:, 1].min()) & (y < eyes[:, 1].max() + _RIMS_BELOW)
+        nose = (np.abs(x - 0.5) < _NOSE_HALF) & (y > eyes[:, 1].mean())
+        return np.asarray(band & ~nose, np.float32)
 
     def _filled(self, ring: NDArray[np.intp], side: int, grown: float) -> Float32:
         """Return a ring's inside on the sheet, 0 or 1, wider by ``grown`` of the side."""

@@ -13,6 +13,7 @@ _FEW = np.float32(0.02)
 # natural logarithms.
 _LIGHTNESS, _COLOUR = 0.85, 0.3
 _FOLD_FROM, _FOLD_TO = 0.72, 1.3
+_COARSE, _OWN_SHADE = 0.018, 0.45
 
 
 def luma(sheet: Float32) -> Float32:
@@ -94,4 +95,7 @@ def folds(sheet: Float32, light: Float32, calm: Float32, calm_light: Float32) ->
     now = cv2.GaussianBlur(luma(sheet) / np.maximum(luma(light), 4), (0, 0), 1.0)
     usual = cv2.GaussianBlur(luma(calm) / np.maximum(luma(calm_light), 4), (0, 0), 1.0)
     ratio = np.clip(now / np.maximum(usual, 0.05), _FOLD_FROM, _FOLD_TO)
+    # Of the shade that is always there, as that of a nose, a part belongs to the film's light.
+    coarse = cv2.GaussianBlur(usual, (0, 0), _COARSE * sheet.shape[0])
+    ratio *= np.clip(coarse, _FOLD_FROM, _FOLD_TO) ** np.float32(_OWN_SHADE)
     return np.asarray(cv2.GaussianBlur(ratio, (0, 0), 0.8), np.float32)

@@ -9,7 +9,7 @@ from avatar.core.face.topology import SIDES, SURFACE_COUNT
 from avatar.core.frames import Face, Float32, UInt8Image
 from avatar.stages.generate.raster import sample_planes
 from avatar.stages.generate.sharpness import blur_px
-from avatar.stages.generate.swap.layout import FaceSheet
+from avatar.stages.generate.swap.layout import FaceSheet, Zones
 from avatar.stages.generate.swap.light import hair, low, luma
 
 SIDE = 512
@@ -17,8 +17,11 @@ SIDE = 512
 # The cosine from which skin is seen well enough, and over which it comes in.
 _SEEN, _SPAN = 0.3, 0.25
 # Texture lies between these shares of the light on it.
-_DARKEST, _BRIGHTEST = 0.02, 1.8
+_DARKEST, _BRIGHTEST = 0.02, 1.35
 _COLOURFUL = 0.75
+# What is coarser than this share of the sheet, and no light yet, is evened by so much.
+_COARSE, _EVENED = 0.018, 0.45
+_JOINT = 0.03
 
 
 class NewFace:
@@ -37,6 +40,7 @@ class NewFace:
         covered = hair(sheet, zones.skin * seen, zones.rim)
         light = low(sheet, zones.skin * seen * (1 - covered))
         texture = _muted(np.clip(sheet / np.maximum(light, 6), _DARKEST, _BRIGHTEST))
+        texture = _evened(texture, zones)
         self.texture = _both_sides(texture, seen)
         """Colour over the light on it, float32 (S, S, 3)."""
         # Hair on the forehead and beside the cheeks is no face: the film's own skin stays there.
@@ -78,10 +82,30 @@ def _unwrapped(photo: UInt8Image, landmarks_px: Float32, layout: FaceSheet) -> F
 
 
 def _both_sides(texture: Float32, seen: Float32) -> Float32:
-    """Return the texture, where it was not seen that of the other side."""
-    other, shown = texture[:, ::-1], seen[:, ::-1]
-    share = seen + (1 - seen) * (1 - shown)
-    return np.asarray(texture * share[..., None] + other * (1 - share)[..., None], np.float32)
+    """Return the texture, where it was not seen that of the other side.
+
+    What varies slowly changes over slowly: the two sides never have quite the same light.
+    """
+    import cv2
+
+    share = seen + (1 - seen) * (1 - seen[:, ::-1])
+    wide = cv2.GaussianBlur(share, (0, 0), _JOINT * texture.shape[0])
+    wide = np.minimum(wide, share)[..., None]
+    coarse = cv2.GaussianBlur(texture, (0, 0), _JOINT * texture.shape[0] / 2)
+    coarse = coarse.reshape(texture.shape)
+    fine = texture - coarse
+    slow = coarse * wide + coarse[:, ::-1] * (1 - wide)
+    quick = fine * share[..., None] + fine[:, ::-1] * (1 - share[..., None])
+    return np.asarray(slow + quick, np.float32)
+
+
+def _evened(texture: Float32, zones: Zones) -> Float32:
+    """Return the texture with less of what is between light and texture: hard light's shadows."""
+    import cv2
+
+    coarse = np.maximum(cv2.GaussianBlur(luma(texture), (0, 0), _COARSE * texture.shape[0]), 0.05)
+    strength = np.float32(_EVENED) * (1 - zones.features)
+    return np.asarray(texture * (coarse**-strength)[..., None], np.float32)
 
 
 def _muted(texture: Float32) -> Float32:
