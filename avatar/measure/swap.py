@@ -9,6 +9,7 @@ edge; it knows no light, no cover and no grain.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def naive(image: UInt8Image, marks: Float32, sheet: Float32, layout: FaceSheet) 
     return np.asarray(np.clip(np.rint(mixed), 0, 255), np.uint8)
 
 
-def _shots(films: list[Path], frames: int, networks: FaceNetworks, layout: FaceSheet) -> list[_Shot]:
+def _shots(
+    films: list[Path], frames: int, networks: FaceNetworks, layout: FaceSheet
+) -> list[_Shot]:
     return [_shot(film, frames, networks, layout) for film in films]
 
 
@@ -91,9 +94,7 @@ def _shot(film: Path, frames: int, networks: FaceNetworks, layout: FaceSheet) ->
     return _seen(film.stem, images, networks, layout)
 
 
-def _seen(
-    name: str, images: list[UInt8Image], networks: FaceNetworks, layout: FaceSheet
-) -> _Shot:
+def _seen(name: str, images: list[UInt8Image], networks: FaceNetworks, layout: FaceSheet) -> _Shot:
     began = time.thread_time()
     camera = (CameraFrame(image, k * 33_333_333, k) for k, image in enumerate(images))
     people = find_people(camera, networks, layout)
@@ -286,7 +287,7 @@ def main() -> None:
     rows = measure(asked.films, asked.photos, asked.frames, home, asked.pictures)
     if asked.out is not None:
         write_json(asked.out, {"pairs": rows})
-    print(table(rows))
+    sys.stdout.write(table(rows) + "\n")
     say(counted(len(rows) // 2, "pair"))
 
 

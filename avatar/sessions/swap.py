@@ -27,6 +27,7 @@ from avatar.library.face_model import find_face_model
 from avatar.sessions.avatars import AvatarPhoto, open_one
 from avatar.sessions.clip_motions import clip_sound, clip_timing, frames_of, made_ahead, open_clip
 from avatar.sessions.film import INTERRUPTED, Slots, film_progress, planned_frames
+from avatar.sessions.protection import refuse_protected
 from avatar.sessions.swap_people import FilmPeople, find_people
 from avatar.sessions.swap_plan import SwapPlan
 from avatar.sessions.swap_request import SwapRequest
@@ -67,6 +68,8 @@ def make_swap(request: SwapRequest, home: Home, say: Say) -> int:
         networks = stages.enter_context(FaceNetworks(model))
         layout = FaceSheet(networks.canonical.points)
         photos = _photos(request, model, home, say)
+        for photo in photos.values():
+            refuse_protected(photo, layout, home)
         timing = clip_timing(film, None, request.seconds)
         try:
             people = _people(film, timing, networks, layout, request.seconds, stop)

@@ -22,9 +22,12 @@ from avatar.stages.generate.swap.person import SIDE, FilmFace, seen_share
 from avatar.stages.generate.swap.photograph import NewFace, at
 
 # From the face's edge inwards, on the sheet, the new face comes in.
-_EDGE = 0.085
+_EDGE = 0.065
+# Over so much of the forehead, from above, it comes in.
+_FOREHEAD = 0.6
 # How softly eyes and mouth end, in face widths.
 _SOFT = 0.008
+_LASHES = 0.1
 _GRAIN_MOST = 9.0
 
 
@@ -86,7 +89,10 @@ class Swap:
         left, top, right, bottom = box
         skin = np.ones((bottom - top, right - left), np.float32)
         for ring in rings:
-            inside = polygon_mask(landmarks_px[ring, :2], box, soft)
+            edge = landmarks_px[ring, :2]
+            if len(ring) == len(EYE_RINGS[0]):  # lashes belong to the lids
+                edge = edge + (edge.mean(axis=0) - edge) * np.float32(_LASHES)
+            inside = polygon_mask(edge, box, soft)
             skin *= 1 - inside.astype(np.float32) / 255
         return skin
 
@@ -103,7 +109,7 @@ def _edge(layout: FaceSheet) -> Float32:
     top = float(layout.points[CROWN, 1])
     brows = float(layout.points[np.concatenate(BROW_RINGS), 1].min())
     down = (layout.points[:, 1] - top) / (brows - top)
-    return np.asarray(np.clip(np.minimum(inside / _EDGE, down), 0, 1), np.float32)
+    return np.asarray(np.clip(np.minimum(inside / _EDGE, down / _FOREHEAD), 0, 1), np.float32)
 
 
 def _inner(there: NDArray[np.bool_], soft_px: float) -> Float32:

@@ -6,14 +6,14 @@ import numpy as np
 
 from avatar.core.frames import Float32
 
-SPREAD = 0.065
+SPREAD = 0.085
 """What is wider than this share of the sheet is light, what is finer belongs to the face."""
 _FEW = np.float32(0.02)
 # By how much skin's lightness and the proportions of its colours may differ from the typical, as
 # natural logarithms.
 _LIGHTNESS, _COLOUR = 0.85, 0.3
 _FOLD_FROM, _FOLD_TO = 0.72, 1.3
-_COARSE, _OWN_SHADE = 0.018, 0.45
+_COARSE, _OWN_SHADE = 0.018, 0.25
 
 
 def luma(sheet: Float32) -> Float32:

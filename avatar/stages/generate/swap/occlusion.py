@@ -16,6 +16,10 @@ _DARKER, _COLOURED = 0.4, 22.0
 # Lines on skin thinner than this share of the sheet are glasses or strands.
 _THIN = 0.05
 _LINE = 0.075
+# Temples: where on the sheet, and how much darker or brighter than skin. Of ten people the two with
+# glasses have 0.13 and 0.20 on the weaker side, the others 0.07 at most.
+_TEMPLE_ROWS, _TEMPLE_COLUMNS = (0.22, 0.36), ((0.08, 0.26), (0.74, 0.92))
+_TEMPLE = 0.1
 
 
 def standing(calm: Float32, zones: Zones, glasses: bool) -> Float32:
@@ -24,10 +28,30 @@ def standing(calm: Float32, zones: Zones, glasses: bool) -> Float32:
     ``calm``: float32 (S, S, 3), the face as it usually is.
     """
     covered = hair(calm, zones.skin, zones.rim)
-    if not glasses:
+    if not glasses or not wears_glasses(calm):
         return covered
     lines = _soft(_lines(calm, zones), max(1, calm.shape[0] // 128))
     return np.maximum(covered, lines)
+
+
+def wears_glasses(calm: Float32) -> bool:
+    """Return whether temples run back from both eyes: a line in nearly every column beside them."""
+    import cv2
+
+    side = calm.shape[0]
+    # A slit as high as this answers to what lies across it, and not to shade along it.
+    slit = np.ones((2 * round(_THIN * side / 2) + 1, 1), np.uint8)
+    bright = luma(calm)
+    base = np.maximum(cv2.GaussianBlur(bright, (0, 0), len(slit) / 2), 8)
+    dark = cv2.morphologyEx(bright, cv2.MORPH_BLACKHAT, slit)
+    shiny = cv2.morphologyEx(bright, cv2.MORPH_TOPHAT, slit)
+    lines = (np.maximum(dark, shiny) / base)[_cells(_TEMPLE_ROWS, side)].max(axis=0)
+    left, right = (lines[_cells(columns, side)] for columns in _TEMPLE_COLUMNS)
+    return bool(min(np.median(left), np.median(right)) > _TEMPLE)
+
+
+def _cells(share: tuple[float, float], side: int) -> slice:
+    return slice(round(share[0] * side), round(share[1] * side))
 
 
 def _lines(calm: Float32, zones: Zones) -> Float32:

@@ -18,9 +18,9 @@ SIDE = 512
 _SEEN, _SPAN = 0.3, 0.25
 # Texture lies between these shares of the light on it.
 _DARKEST, _BRIGHTEST = 0.02, 1.35
-_COLOURFUL = 0.75
+_COLOURFUL = 0.85
 # What is coarser than this share of the sheet, and no light yet, is evened by so much.
-_COARSE, _EVENED = 0.018, 0.45
+_COARSE, _EVENED = 0.018, 0.25
 _JOINT = 0.03
 
 
