@@ -22,7 +22,7 @@ from avatar.stages.generate.swap.person import SIDE, FilmFace, seen_share
 from avatar.stages.generate.swap.photograph import NewFace, at
 
 # From the face's edge inwards, on the sheet, the new face comes in.
-_EDGE = 0.065
+_EDGE = 0.08
 # Over so much of the forehead, from above, it comes in.
 _FOREHEAD = 0.6
 # How softly eyes and mouth end, in face widths.

@@ -81,7 +81,8 @@ def hair(sheet: Float32, skin: Float32, rim: Float32) -> Float32:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * cells + 1,) * 2)
     found = ((unlike_skin(sheet, skin) > 1) & (rim > 0)).astype(np.uint8)
     opened = cv2.morphologyEx(found, cv2.MORPH_OPEN, kernel[::2, ::2])
-    wide = cv2.dilate(opened, kernel).astype(np.float32)
+    # Skin beside hair lies in its shade, and strands thinner than a cell are between.
+    wide = cv2.dilate(opened, kernel, iterations=2).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(wide, (0, 0), cells), np.float32)
 
 

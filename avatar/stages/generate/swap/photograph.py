@@ -22,6 +22,7 @@ _COLOURFUL = 0.85
 # What is coarser than this share of the sheet, and no light yet, is evened by so much.
 _COARSE, _EVENED = 0.018, 0.25
 _JOINT = 0.03
+_DARK_SKIN = np.float32(0.7)
 
 
 class NewFace:
@@ -104,8 +105,10 @@ def _evened(texture: Float32, zones: Zones) -> Float32:
     import cv2
 
     coarse = np.maximum(cv2.GaussianBlur(luma(texture), (0, 0), _COARSE * texture.shape[0]), 0.05)
-    strength = np.float32(_EVENED) * (1 - zones.features)
-    return np.asarray(texture * (coarse**-strength)[..., None], np.float32)
+    # No skin is as dark as eye sockets at noon: they would be black in softer light.
+    wanted = np.maximum(coarse ** np.float32(1 - _EVENED), _DARK_SKIN)
+    share = (wanted / coarse) ** (1 - zones.features)
+    return np.asarray(texture * share[..., None], np.float32)
 
 
 def _muted(texture: Float32) -> Float32:
