@@ -93,7 +93,7 @@ def first_look(
     Raises ``SourceError`` where nobody is seen: that would become a film of an idling avatar.
     """
     with open_clip(driving) as source:
-        look = look_ahead(_frames(source, seconds), tracker)
+        look = look_ahead(frames_of(source, seconds), tracker)
     if look.reference is None:
         whom = "" if config.person == "largest" else f" for --person {config.person}"
         raise SourceError(
@@ -116,7 +116,7 @@ def clip_motions(
     """Yield how the avatar has to move in every frame of ``source``."""
     if look.reference is not None:
         retargeter.begin_with(look.reference)
-    coming = _ahead(tracked(_frames(source, seconds), tracker, look.tracks))
+    coming = made_ahead(tracked(frames_of(source, seconds), tracker, look.tracks))
     with closing(coming) as tracks:
         for track in tracks:
             yield retargeter.retarget(track, track.timestamp_ns)
@@ -150,7 +150,7 @@ def acted_motions(
         yield retargeter.retarget(tracker.track(frame), now_ns)
 
 
-def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
+def frames_of(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]:
     """Yield every frame of ``source``, of its first ``seconds`` if given."""
     first_ns: int | None = None
     while True:
@@ -166,7 +166,7 @@ def _frames(source: FrameSource, seconds: float | None) -> Iterator[CameraFrame]
         yield frame
 
 
-def _ahead(items: Iterator[T]) -> Generator[T, None, None]:
+def made_ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """Yield from ``items``, making the next one on a thread while this one is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="track") as pool:
         coming = pool.submit(next, items, None)

@@ -135,8 +135,8 @@ def animate(
         if save_motion is not None:
             recording = recording_of(config.engine, float(timing.rate))
         animation = _Animation(engine, generator, labeller, recording)
-        slots = _Slots(writer, timing.rate)
-        with closing(motions), film_progress(_planned(timing, config.seconds)) as step:
+        slots = Slots(writer, timing.rate)
+        with closing(motions), film_progress(planned_frames(timing, config.seconds)) as step:
             for motion in motions:
                 if stop.is_set():
                     break
@@ -237,7 +237,7 @@ class _Animation:
 
 
 @dataclass
-class _Slots:
+class Slots:
     """Puts frames at their times into a file of constant rate.
 
     A slot that no frame falls into repeats the one before; a frame whose slot is taken is left
@@ -251,6 +251,7 @@ class _Slots:
     _first_ns: int | None = field(default=None, init=False)
 
     def put(self, frame: LabelledFrame) -> None:
+        """Write ``frame`` at its time."""
         if self._first_ns is None:
             self._first_ns = frame.timestamp_ns
         slot = round((frame.timestamp_ns - self._first_ns) * self.rate / 1_000_000_000)
@@ -267,6 +268,7 @@ class _Slots:
 
     @property
     def frames(self) -> int:
+        """Return how many frames the film has."""
         return self.writer.frame_count
 
 
@@ -274,7 +276,7 @@ class _Step(Protocol):
     def __call__(self) -> None: ...
 
 
-def _planned(timing: FilmTiming, seconds: float | None) -> int:
+def planned_frames(timing: FilmTiming, seconds: float | None) -> int:
     """Return how many frames are to come."""
     if seconds is None:
         return timing.frames
@@ -299,7 +301,7 @@ def film_progress(total: int | None) -> Iterator[_Step]:
 
 
 def _report(
-    out: Path, timing: FilmTiming, animation: _Animation, slots: _Slots, has_sound: bool
+    out: Path, timing: FilmTiming, animation: _Animation, slots: Slots, has_sound: bool
 ) -> None:
     rate = float(timing.rate)
     sound = ", with the clip's sound" if has_sound else ""

@@ -45,6 +45,7 @@ from avatar.app.cli.stored import (
     profiles_list,
     profiles_remove,
 )
+from avatar.app.cli.swaps import faces_list, faces_protect, faces_unprotect, swap
 from avatar.core.errors import AvatarError
 from avatar.core.machine import raise_at_interrupts
 from avatar.core.terminal import any_letters, flushed, say
@@ -81,6 +82,10 @@ templates_app = typer.Typer(
     help="What faces do in a clip, on the beats of its song.", no_args_is_help=True
 )
 app.add_typer(templates_app, name="templates")
+faces_app = typer.Typer(
+    help="Faces that nobody at this computer may put into a film.", no_args_is_help=True
+)
+app.add_typer(faces_app, name="faces")
 models_app = typer.Typer(
     help="Published networks for --engine: fetch, import and prepare them for this machine.",
     no_args_is_help=True,
@@ -113,6 +118,7 @@ app.command()(train)
 app.command()(clip)
 app.command()(still)
 app.command()(record)
+app.command()(swap)
 templates_app.command("list")(templates_list)
 templates_app.command("show")(templates_show)
 templates_app.command("preview")(templates_preview)
@@ -131,6 +137,9 @@ avatars_app.command("remove")(avatars_remove)
 autostart_app.command("install")(autostart_install)
 autostart_app.command("status")(autostart_status)
 autostart_app.command("remove")(autostart_remove)
+faces_app.command("protect")(faces_protect)
+faces_app.command("list")(faces_list)
+faces_app.command("unprotect")(faces_unprotect)
 models_app.command("list")(models_list)
 models_app.command("pull")(models_pull)
 models_app.command("import")(models_import)

@@ -4,7 +4,8 @@
 - ``VisibleLabel``: a plate with a text in a corner of every frame.
 - ``without_label``: no visible label, at the user's request and on the record.
 - ``write_still``: a labelled picture as a file that says so, too.
-- ``aigc_metadata``, ``file_metadata``: what a file says of itself beside its pictures.
+- ``aigc_metadata``, ``file_metadata``, ``swap_metadata``: what a file says of itself beside its
+  pictures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from avatar.core.choices import Corner
 from avatar.core.stages import Labeller
 from avatar.stages.label.disclosure import AcknowledgedNoLabel, without_label
-from avatar.stages.label.metadata import aigc_metadata, file_metadata
+from avatar.stages.label.metadata import aigc_metadata, file_metadata, swap_metadata
 from avatar.stages.label.stills import write_still, xmp_packet
 from avatar.stages.label.visible import CORNERS, DEFAULT_TEXT, VisibleLabel
 
@@ -29,6 +30,7 @@ __all__ = [
     "without_label",
     "aigc_metadata",
     "file_metadata",
+    "swap_metadata",
     "write_still",
     "xmp_packet",
 ]

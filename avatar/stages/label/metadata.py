@@ -33,3 +33,13 @@ def file_metadata(producer: str, produce_id: str) -> dict[str, str]:
         "title": "AI-generated video (animated avatar)",
         "comment": f"This video is AI-generated: a photograph animated by {producer}.",
     }
+
+
+def swap_metadata(producer: str, produce_id: str, rights: str) -> dict[str, str]:
+    """Return the tags of a film with another face; ``rights``: by what right both are used."""
+    return {
+        **aigc_metadata(producer, produce_id),
+        "title": "AI-generated video (face replaced)",
+        "comment": f"This video is AI-generated: a face in it was replaced by {producer}. "
+        f"Rights as stated by who made it: {rights}.",
+    }

@@ -1,0 +1,1 @@
+"""Another face on a person in a picture: see docs/face-swap.md."""
