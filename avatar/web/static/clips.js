@@ -23,7 +23,7 @@ const MARKUP = `
   <h2 id="clip-music-title" data-text="clipMusic"></h2>
   <label class="field"><span data-text="clipSong"></span><select id="clip-song"></select></label>
   <label class="drop"><input type="file" id="clip-song-file" accept="audio/*,video/*,.mp3,.m4a,.wav,.flac,.ogg,.opus,.aac"><span data-text="clipSongAdd"></span><small data-text="clipSongHint"></small></label>
-  <canvas id="clip-beats" role="img" aria-describedby="clip-beats-words"></canvas>
+  <canvas id="clip-beats" role="img" data-label="clipBeats" aria-describedby="clip-beats-words"></canvas>
   <p id="clip-beats-words" class="status" role="status"></p>
   <div class="row">
     <label class="field"><span data-text="clipFrom"></span><input type="number" id="clip-from" min="0" max="36000" step="0.1" value="0" inputmode="decimal"></label>

@@ -202,6 +202,7 @@ export class Still {
     this.#again = true;
     if (this.#busy) return;
     this.#busy = true;
+    this.canvas.setAttribute("aria-busy", "true");
     const waits = setTimeout(() => this.#cover("stillWait"), 600);
     try {
       while (this.#again) {
@@ -218,6 +219,7 @@ export class Still {
     } finally {
       clearTimeout(waits);
       this.#cover("");
+      this.canvas.removeAttribute("aria-busy");
       this.#busy = false;
     }
   }
@@ -236,7 +238,8 @@ export class Still {
 
   #cover(key) {
     const cover = this.#find("still-cover");
-    cover.textContent = key ? t(key) : "";
+    this.#words["still-cover"] = key ? { key, values: {} } : "";
+    cover.textContent = said(this.#words["still-cover"]);
     cover.hidden = !key;
   }
 
