@@ -111,7 +111,7 @@ class ClipRequest:
         if self.grid is None:
             return _squarest(count, SIZES_PX[self.shape])
         columns, _, rows = self.grid.lower().replace("×", "x").partition("x")
-        if not (columns.isdigit() and rows.isdigit() and int(columns) * int(rows) >= 1):
+        if not (columns.isdecimal() and rows.isdecimal() and int(columns) * int(rows) >= 1):
             raise UsageError(f"--grid: expected columns and rows such as 3x3, found {self.grid!r}")
         across, down = int(columns), int(rows)
         if across > count or across * down < count or across * (down - 1) >= count:

@@ -29,7 +29,7 @@ from avatar.sessions.avatars import AvatarPhoto, open_one
 from avatar.sessions.engines.portrait import default_mattes
 from avatar.sessions.still_request import StillRequest
 from avatar.stages.generate.portrait import PortraitGenerator, PortraitSettings
-from avatar.stages.label import VisibleLabel, write_still
+from avatar.stages.label import VisibleLabel, check_still_size, write_still
 from avatar.stages.motion.expressions import EXPRESSIONS, ExpressionBasis, Look
 
 Say = Callable[[str], None]
@@ -93,6 +93,9 @@ def draw_still(request: StillRequest, home: Home, say: Say) -> LabelledFrame:
     """
     model = find_face_model(request.face_model, home)
     person = open_one(request.photo, model, home, say, _one(request.face))
+    if request.out is not None:
+        height, width = person.photo.shape[:2]
+        check_still_size(expanded(request.out), (width * request.frames, height))
     begun = Look()
     if request.like is not None:
         other = open_one(request.like, model, home, say)

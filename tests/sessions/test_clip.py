@@ -201,7 +201,9 @@ def test_what_cannot_be_is_refused_at_once(options: dict[str, Any], expected: st
         ClipRequest(**({"photos": (ME,)} | options))
 
 
-@pytest.mark.parametrize("grid", ["", "3", "0x1", "axb", "1x1", "3x3", "3x1", "1000000x1", "-1x2"])
+@pytest.mark.parametrize(
+    "grid", ["", "3", "0x1", "axb", "1x1", "3x3", "3x1", "1000000x1", "-1x2", "²x1"]
+)
 def test_a_grid_must_fit(grid: str) -> None:
     with pytest.raises(UsageError, match="--grid"):
         _ = ClipRequest(photos=(ME, ME), grid=grid).columns_rows

@@ -16,6 +16,7 @@ from avatar.core.options import declared
 from avatar.sessions.still import asked, look_like, make_still
 from avatar.sessions.still_request import STILL, StillRequest
 from avatar.stages.generate.photo import builtin_photo, load_photo
+from avatar.stages.label import check_still_size
 from avatar.stages.motion.expressions import Look
 from tests.stages.motion.faces import posed
 
@@ -119,3 +120,20 @@ def test_an_old_picture_and_the_photograph_stay(home: Home, tmp_path: Path) -> N
             home,
             lambda line: None,
         )
+
+
+@pytest.mark.parametrize(("suffix", "px"), [(".webp", 16_384), (".jpg", 65_501)])
+def test_what_a_kind_of_file_cannot_hold_is_refused_before_it_is_drawn(
+    home: Home, tmp_path: Path, suffix: str, px: int
+) -> None:
+    check_still_size(tmp_path / f"a{suffix}", (px - 1, 600))
+    check_still_size(tmp_path / "a.png", (px, 600))
+    with pytest.raises(UsageError, match=rf"{px}×600. Write a.png"):
+        check_still_size(tmp_path / f"a{suffix}", (px, 600))
+    with Image.open(ME) as photo:
+        frames = -(-px // photo.width)
+    request = StillRequest(photo=ME, out=tmp_path / f"a{suffix}", frames=min(frames, 12))
+    if frames > 12:
+        return  # as many pictures as there can be of this photograph fit
+    with pytest.raises(UsageError, match="pixels a side"):
+        make_still(request, home, lambda line: None)

@@ -17,7 +17,7 @@ from avatar.core.choices import Corner
 from avatar.core.stages import Labeller
 from avatar.stages.label.disclosure import AcknowledgedNoLabel, without_label
 from avatar.stages.label.metadata import aigc_metadata, file_metadata, swap_metadata
-from avatar.stages.label.stills import write_still, xmp_packet
+from avatar.stages.label.stills import check_still_size, write_still, xmp_packet
 from avatar.stages.label.visible import CORNERS, DEFAULT_TEXT, VisibleLabel
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "aigc_metadata",
     "file_metadata",
     "swap_metadata",
+    "check_still_size",
     "write_still",
     "xmp_packet",
 ]

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from avatar.core.errors import SinkError
+from avatar.core.errors import SinkError, UsageError
 from avatar.core.files import PUBLIC, write_whole
 from avatar.core.frames import LabelledFrame
 from avatar.stages.label.metadata import AIGC_KEY, aigc_metadata
@@ -15,16 +15,30 @@ from avatar.stages.label.metadata import AIGC_KEY, aigc_metadata
 # IPTC's vocabulary: synthetic elements within what was photographed; no network was trained on it.
 _SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"
 _JPEG_QUALITY, _WEBP_QUALITY = 92, 90
+# What the formats' headers can say: 14 bits (RFC 9649) and 16 bits (ITU-T T.81) less one.
+_LONGEST_PX = {".webp": 16_383, ".jpg": 65_500, ".jpeg": 65_500}
+
+
+def check_still_size(path: Path, size_px: tuple[int, int]) -> None:
+    """Raise ``UsageError`` where a picture of (width, height) is too large for the file's kind."""
+    longest = _LONGEST_PX.get(path.suffix.lower())
+    if longest is not None and max(size_px) > longest:
+        raise UsageError(
+            f"expected at most {longest} pixels a side in a {path.suffix} file, found "
+            f"{size_px[0]}×{size_px[1]}. Write {path.with_suffix('.png').name}, or fewer pictures"
+        )
 
 
 def write_still(frame: LabelledFrame, path: Path, producer: str) -> None:
     """Write a picture as its name says: ``.png``, ``.jpg``, ``.jpeg`` or ``.webp``.
 
-    The same picture gives the same bytes. Raises ``SinkError`` when the disk does not take it.
+    The same picture gives the same bytes. Raises ``UsageError`` where it is too large for the kind
+    and ``SinkError`` when the disk does not take it.
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
+    check_still_size(path, frame.image.shape[1::-1])
     said = aigc_metadata(producer, hashlib.sha256(frame.image.data).hexdigest()[:32])[AIGC_KEY]
     xmp = xmp_packet(producer, said)
     picture, data = Image.fromarray(frame.image), io.BytesIO()

@@ -4,62 +4,6 @@ import { apply, current, has, said, t } from "/static/i18n.js";
 import { SongChart } from "/static/song.js";
 import { PhotoTiles, make } from "/static/tiles.js";
 
-const MARKUP = `
-<section class="card clip-photos" aria-labelledby="clip-photos-title">
-  <h2 id="clip-photos-title" data-text="clipPhotos"></h2>
-  <p class="hint" data-text="clipPhotosHint"></p>
-  <div class="gallery" role="group" aria-labelledby="clip-photos-title"></div>
-  <label class="drop"><input type="file" multiple accept="image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif,.heic,.heif"><span data-text="addPhoto"></span></label>
-  <p class="status" role="status"></p>
-</section>
-<section class="card clip-templates" aria-labelledby="clip-templates-title">
-  <h2 id="clip-templates-title" data-text="clipTemplates"></h2>
-  <label class="check"><input type="checkbox" id="clip-moving"><span data-text="clipMoving"></span></label>
-  <div id="clip-templates" class="templates" role="radiogroup" aria-labelledby="clip-templates-title"></div>
-  <p id="clip-about" class="hint"></p>
-  <p id="clip-making" class="hint" data-text="clipPreviewsMade" hidden></p>
-</section>
-<section class="card clip-music" aria-labelledby="clip-music-title">
-  <h2 id="clip-music-title" data-text="clipMusic"></h2>
-  <label class="field"><span data-text="clipSong"></span><select id="clip-song"></select></label>
-  <label class="drop"><input type="file" id="clip-song-file" accept="audio/*,video/*,.mp3,.m4a,.wav,.flac,.ogg,.opus,.aac"><span data-text="clipSongAdd"></span><small data-text="clipSongHint"></small></label>
-  <canvas id="clip-beats" role="img" aria-describedby="clip-beats-words"></canvas>
-  <p id="clip-beats-words" class="status" role="status"></p>
-  <div class="row">
-    <label class="field"><span data-text="clipFrom"></span><input type="number" id="clip-from" min="0" max="36000" step="0.1" value="0" inputmode="decimal"></label>
-    <label class="field"><span data-text="clipTo"></span><input type="number" id="clip-to" min="0" max="36000" step="0.1" inputmode="decimal" data-placeholder="clipToAuto"></label>
-  </div>
-  <details id="clip-tempo"><summary data-text="clipTempo"></summary>
-    <div class="row">
-      <label class="field"><span data-text="clipBpm"></span><input type="number" id="clip-bpm" min="30" max="300" step="0.1" inputmode="decimal"></label>
-      <label class="field"><span data-text="clipOffset"></span><input type="number" id="clip-offset" min="-60" max="600" step="0.01" inputmode="decimal"></label>
-    </div>
-  </details>
-</section>
-<section class="card clip-make" aria-labelledby="clip-make-title">
-  <h2 id="clip-make-title" data-text="clipMake"></h2>
-  <fieldset class="segments"><legend data-text="clipShape"></legend>
-    <label><input type="radio" name="shape" value="9:16" checked><span>9:16</span></label>
-    <label><input type="radio" name="shape" value="1:1"><span>1:1</span></label>
-    <label><input type="radio" name="shape" value="16:9"><span>16:9</span></label>
-  </fieldset>
-  <label class="check"><input type="checkbox" id="clip-in-place"><span data-text="clipInPlace"></span></label>
-  <label class="field"><span data-text="clipGrid"></span><select id="clip-grid"></select></label>
-  <label class="field"><span data-text="clipPhase"></span><select id="clip-phase"></select></label>
-  <label class="field"><span data-text="clipKind"></span><select id="clip-kind"></select></label>
-  <button type="button" id="clip-start" class="main-action" data-text="clipStart"></button>
-  <div id="clip-working" hidden>
-    <progress id="clip-progress" max="1" data-label="clipProgress"></progress>
-    <p id="clip-left" class="hint"></p>
-    <button type="button" id="clip-cancel" data-text="cancel"></button>
-  </div>
-  <p id="clip-status" class="status" role="status"></p>
-</section>
-<section class="card clip-done" aria-labelledby="clip-done-title">
-  <h2 id="clip-done-title" data-text="clipDone"></h2>
-  <ul id="clip-list" class="films"></ul>
-</section>`;
-
 const MOST_PHOTOS = 9;
 const MOST_SONG_BYTES = 100_000_000;
 const MOST_S = 600;
@@ -83,7 +27,6 @@ export class Clips {
 
   constructor(root, trouble, calm) {
     Object.assign(this, { root, trouble, calm });
-    root.innerHTML = MARKUP;
     this.chart = new SongChart(this.#find("clip-beats"));
     this.tiles = new PhotoTiles(root.querySelector(".clip-photos"), {
       kind: "checkbox", name: "clip-photo", most: MOST_PHOTOS, trouble, calm,

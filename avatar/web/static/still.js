@@ -4,52 +4,6 @@ import { kindOf } from "/static/photo_file.js";
 import { apply, current, said, t } from "/static/i18n.js";
 import { PhotoTiles, avatarName, make } from "/static/tiles.js";
 
-const MARKUP = `
-<section class="card still-picture" aria-labelledby="still-title">
-  <h2 id="still-title" data-text="stillTitle"></h2>
-  <figure class="shown">
-    <canvas id="still-canvas" role="img" data-label="stillPicture" width="1280" height="720"></canvas>
-    <p id="still-cover" class="cover" role="status" hidden></p>
-  </figure>
-  <div class="row">
-    <fieldset class="segments"><legend data-text="stillDrag"></legend>
-      <label><input type="radio" name="drag" value="turn" checked><span data-text="stillDragTurn"></span></label>
-      <label><input type="radio" name="drag" value="move"><span data-text="stillDragMove"></span></label>
-      <label><input type="radio" name="drag" value="look"><span data-text="stillDragLook"></span></label>
-    </fieldset>
-    <button type="button" id="still-before" aria-pressed="false" data-text="stillBefore"></button>
-    <button type="button" id="still-reset" data-text="stillReset"></button>
-  </div>
-</section>
-<section class="card sliders" aria-labelledby="sliders-title">
-  <h2 id="sliders-title" data-text="stillSliders"></h2>
-  <div id="still-sliders"></div>
-</section>
-<section class="card still-photo" aria-labelledby="still-photo-title">
-  <h2 id="still-photo-title" data-text="stillPhoto"></h2>
-  <div class="gallery" role="radiogroup" aria-labelledby="still-photo-title"></div>
-  <label class="drop"><input type="file" accept="image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif,.heic,.heif"><span data-text="addPhoto"></span></label>
-  <p class="status" role="status"></p>
-</section>
-<section class="card still-like" aria-labelledby="still-like-title">
-  <h2 id="still-like-title" data-text="stillLike"></h2>
-  <p class="hint" data-text="stillLikeHint"></p>
-  <label class="field"><span data-text="stillLikeFrom"></span><select id="still-like"></select></label>
-  <label class="drop"><input type="file" id="still-like-file" accept="image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif,.heic,.heif"><span data-text="stillLikeFile"></span></label>
-  <p id="still-like-status" class="status" role="status"></p>
-</section>
-<section class="card still-save" aria-labelledby="still-save-title">
-  <h2 id="still-save-title" data-text="stillSave"></h2>
-  <p class="hint" data-text="stillSaveHint"></p>
-  <div class="row">
-    <label class="field"><span data-text="stillKind"></span>
-      <select id="still-kind"><option value="png">PNG</option><option value="jpg">JPEG</option><option value="webp">WebP</option></select></label>
-    <label class="field"><span data-text="stillFrames"></span><select id="still-frames"></select></label>
-  </div>
-  <button type="button" id="still-file" class="main-action" data-text="stillFile"></button>
-  <p id="still-status" class="status" role="status"></p>
-</section>`;
-
 // So far a drag over the picture's whole width or height goes.
 const DRAGS = {
   turn: [["turn", 90], ["nod", 70]], move: [["across", 3], ["down", 3]], look: [["look", 3], ["look_down", 3]],
@@ -72,7 +26,6 @@ export class Still {
 
   constructor(root, trouble, calm) {
     Object.assign(this, { root, trouble, calm });
-    root.innerHTML = MARKUP;
     this.canvas = this.#find("still-canvas");
     this.tiles = new PhotoTiles(root.querySelector(".still-photo"), {
       kind: "radio", name: "still-photo", most: 1, trouble, calm,
@@ -202,6 +155,7 @@ export class Still {
     this.#again = true;
     if (this.#busy) return;
     this.#busy = true;
+    this.canvas.setAttribute("aria-busy", "true");
     const waits = setTimeout(() => this.#cover("stillWait"), 600);
     try {
       while (this.#again) {
@@ -218,6 +172,7 @@ export class Still {
     } finally {
       clearTimeout(waits);
       this.#cover("");
+      this.canvas.removeAttribute("aria-busy");
       this.#busy = false;
     }
   }
@@ -236,7 +191,8 @@ export class Still {
 
   #cover(key) {
     const cover = this.#find("still-cover");
-    cover.textContent = key ? t(key) : "";
+    this.#words["still-cover"] = key ? { key, values: {} } : "";
+    cover.textContent = said(this.#words["still-cover"]);
     cover.hidden = !key;
   }
 

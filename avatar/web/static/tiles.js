@@ -14,6 +14,8 @@ export const avatarName = ({ name, label }) => (name === "builtin" ? t("avatarBu
 export class PhotoTiles {
   #drawn = "";
   #chosen = [];
+  // What was chosen for the user gives way to what they add.
+  #isOwn = false;
   #words = "";
 
   constructor(root, { kind, name, most, changed, trouble, calm }) {
@@ -66,6 +68,7 @@ export class PhotoTiles {
 
   #take(box) {
     this.calm();
+    this.#isOwn = true;
     if (this.kind === "radio") this.#chosen = [box.value];
     else if (!box.checked) this.#chosen = this.#chosen.filter((name) => name !== box.value);
     else if (this.#chosen.length < this.most) this.#chosen.push(box.value);
@@ -98,8 +101,9 @@ export class PhotoTiles {
     for (const file of files) {
       try {
         const { name } = await addPhoto(file, (message) => this.#say(message));
-        if (this.kind === "radio") this.#chosen = [name];
+        if (this.kind === "radio" || !this.#isOwn) this.#chosen = [name];
         else if (this.#chosen.length < this.most) this.#chosen.push(name);
+        this.#isOwn = true;
       } catch (error) {
         this.#say("");
         errors.push(error);
