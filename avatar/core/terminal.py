@@ -12,7 +12,8 @@ from pathlib import Path
 
 COMMANDS = (
     "run", "animate", "bench", "calibrate", "studio", "train", "devices", "doctor", "avatars",
-    "profiles", "autostart", "models", "clip", "still", "record", "templates",
+    "profiles", "autostart", "models", "clip", "still", "record", "templates", "swap",
+    "faces",
 )  # fmt: skip
 """The commands of ``avatar``: where a text names one, it is a line to type."""
 _A_LINE = re.compile(rf"(?<![\w./-])avatar (?=(?:{'|'.join(COMMANDS)})\b)")

@@ -11,16 +11,16 @@ from tests.app.test_flags import flags
 from tests.core.product import product
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-# Of systemctl, pip, nvidia-smi and others, in lines that are theirs; "--no-" begins an option.
+# Of systemctl, busctl, pip and others, in lines that are theirs; "--no-" begins an option.
 OTHERS = {
     "--user", "--now", "--force-reinstall", "--upgrade", "--needed", "--format", "--gpus", "--no-",
-    "--help", "--index-url",
+    "--help", "--index-url", "--auto-start", "--timeout",
 }  # fmt: skip
 # Programs of their own, and a page's colours.
 ELSEWHERE = {
     "avatar.learn.renders.__main__", "avatar.measure.trained.speed", "engines.measure",
     "avatar.measure.page", "avatar.measure.tracker", "avatar.measure.outline.__main__",
-    "avatar.measure.drawing", "avatar.measure.on_a_card",
+    "avatar.measure.drawing", "avatar.measure.on_a_card", "avatar.measure.swap",
 }  # fmt: skip
 
 

@@ -89,13 +89,16 @@ def test_only_entries_resolve_the_users_home() -> None:
     entries = {
         "learn/person/learn.py",
         "library/profiles.py",
+        "measure/clips.py",
         "measure/drawing.py",
         "measure/on_a_card.py",
         "measure/outline/__main__.py",
+        "measure/swap.py",
         "measure/tracker.py",
         "measure/trained/speed.py",
         "sessions/driver.py",
         "sessions/live.py",
+        "sessions/sharing.py",
     }
     found = mentioning(r"Home\.of_user\(")
     assert {path for path in found if not path.startswith("app/cli/")} == entries

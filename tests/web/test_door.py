@@ -148,7 +148,7 @@ def test_a_body_that_trickles_is_not_waited_for(
 def test_a_large_photograph_has_the_time_it_takes(site: Site) -> None:
     data = bytes(3_000_000)
     status, _, answer = site.ask("POST", "/api/avatars?name=me", data, Content_Type="image/png")
-    assert (status, json.loads(answer)) == (200, {"name": "me"})
+    assert (status, json.loads(answer)) == (200, {"name": "me", "faces": 1})
 
 
 def test_cookies_of_others_are_of_no_account(site: Site) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from avatar.core.errors import AvatarError
 from avatar.core.home import Home
-from avatar.core.machine import ignore_interrupts
+from avatar.core.machine import ignore_interrupts, kept_stdout
 from avatar.core.messages import as_shown, for_json, words_of
 from avatar.core.terminal import say
 
@@ -35,8 +35,7 @@ def main() -> int:
     ignore_interrupts()
     _go_last()
     # Libraries print to standard output what is no line of ours.
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    out = kept_stdout()
     order = json.loads(sys.stdin.readline())
 
     def tell(values: dict[str, Any]) -> None:

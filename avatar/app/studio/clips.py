@@ -16,6 +16,7 @@ from avatar.app.studio.gallery import Gallery
 from avatar.core.choices import Corner
 from avatar.core.clock import Clock
 from avatar.core.errors import AvatarError, UsageError
+from avatar.core.files import move
 from avatar.core.home import Home
 from avatar.core.messages import Message, words_of
 from avatar.sessions.choreographies import ChoreographyStore
@@ -145,7 +146,7 @@ class ClipRoom:
         with self._lock:
             number = 1 + max((int(key.partition(":")[2]) for key in self._songs), default=0)
             key, kept = f"song:{number}", Path(self._kept.name) / f"song-{number}"
-            file.replace(kept)
+            move(file, kept)
             self._songs[key] = (name or kept.name, kept)
             while len(self._songs) > _MOST_SONGS:
                 _, (_, old) = self._songs.popitem(last=False)
