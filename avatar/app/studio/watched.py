@@ -76,12 +76,12 @@ class CameraWatch:
         self._seen_ns, self.sees_face = self._clock.now_ns(), track.face is not None
 
     def feed(self, page_sends: bool | None) -> Feed:
-        """Return what comes; ``page_sends``: whether a page is connected, None for other cameras.
+        """Return what comes; ``page_sends``: whether a page is connected.
 
-        A page that has not sent anything yet is waited for.
+        None for other cameras, and before the first page was, which is waited for.
         """
         if self._seen_ns is None:
-            return "waiting"
+            return "closed" if page_sends is False else "waiting"
         if self._clock.now_ns() - self._seen_ns < _SILENT_NS:
             return "ok"
         self.sees_face = False

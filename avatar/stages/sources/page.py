@@ -20,8 +20,8 @@ class PageInbox:
         self._clock = clock
         self._changed = threading.Condition()
         self._newest: tuple[UInt8Image, int] | None = None
-        self.is_fed = False
-        """Whether a page is connected that sends its camera."""
+        self.is_fed: bool | None = None
+        """Whether a page is connected that sends its camera; None until the first one was."""
 
     def put(self, image: UInt8Image) -> None:
         """Leave a picture that has just arrived, uint8 (H, W, 3) RGB."""
