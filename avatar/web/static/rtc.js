@@ -139,6 +139,8 @@ export class Sending {
 
   constructor(ended) {
     this.ended = ended;
+    // Else the program would wait half a minute for what does not come any more.
+    addEventListener("pagehide", () => this.end());
   }
 
   async begin(constraints) {
