@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avatar.core.frames import Float32
+from avatar.stages.generate.contour_sides import continued, evened, faded, lasting
 from avatar.stages.generate.raster import Planes, depth_share, sample
 
 # Neighbouring cells lie on two surfaces if they come from farther apart than this many cells and
@@ -111,6 +112,7 @@ class ContourFinder:
             return None
         corner, shape = _box_around(np.concatenate([front, behind], axis=1), depth.shape)
         layers = _Layers.around(source, depth, front, behind, corner, shape)
+        layers.put_into(source, corner)
         ends = self._silhouette(points)
         lines = points[ends] - np.array(corner, np.float32)
         lines = layers.on_contour(lines, point_depth[ends])
@@ -161,8 +163,11 @@ class _Layers:
         near = cv2.absdiff(depth, self._nearer) < cv2.absdiff(depth, self._farther)
         self._in_front = np.where(self.crossed, front > 0, near)
         held = self._in_front.astype(np.uint8) * np.uint8(255)
-        self.front = _continued(source, held)
-        self.behind = _continued(source, cv2.bitwise_not(held))
+        source = evened(source, self._in_front, self.crossed)
+        self.source = source
+        kept = lasting(front)
+        self.front = faded(source, continued(source, held), kept)
+        self.behind = faded(source, continued(source, cv2.bitwise_not(held)), kept)
 
     @staticmethod
     def around(
@@ -190,6 +195,13 @@ class _Layers:
         marked[0][marked[1] > 0] = 0
         both = np.asarray(cv2.merge([plane[part] for plane in source]), np.float32)
         return _Layers(both, depth_share(depth[part]), marked[1], marked[0])
+
+    def put_into(self, source: Planes, corner: tuple[int, int]) -> None:
+        """Write the evened map of this part, which begins at ``corner``, over the whole one's."""
+        height, width = self._depth.shape
+        part = np.s_[corner[1] : corner[1] + height, corner[0] : corner[0] + width]
+        for k, plane in enumerate(source):
+            plane[part] = self.source[..., k]
 
     def on_contour(self, lines: Float32, depth: Float32) -> Float32:
         """Return which of ``lines``, float32 (2, S, 2), in cells, a contour here may follow.
@@ -281,18 +293,6 @@ def _around(depth: Float32, cells: NDArray[Any]) -> Float32:
     mean = cv2.divide(total, count + np.float32(1e-9))
     mean[count < 0.02] = _NOWHERE
     return np.asarray(mean, np.float32)
-
-
-def _continued(source: Float32, held: NDArray[Any]) -> Float32:
-    """Return ``source`` with its values in ``held``, uint8 (h, w), continued by one cell."""
-    import cv2
-
-    share = np.multiply(held, np.float32(1 / 255), dtype=np.float32)
-    total = cv2.boxFilter(cv2.multiply(source, cv2.merge([share, share])), -1, (3, 3))
-    count = cv2.boxFilter(share, -1, (3, 3))
-    beside = cv2.bitwise_not(held, mask=cv2.inRange(count, 0.05, 2))
-    mean = cv2.divide(total, cv2.merge([count, count]))
-    return np.asarray(cv2.copyTo(mean, beside, source.copy()), np.float32)
 
 
 def _distances(points: Float32, lines: Float32) -> Float32:

@@ -24,20 +24,13 @@ from avatar.stages.generate.matte import (
     placed_plate,
     two_layers,
 )
+from avatar.stages.generate.outline_beyond import continue_person
 from avatar.stages.generate.person_cut import PersonCut
 from avatar.stages.generate.texture import copied, texture_places
 
 AROUND = 0.45
 """How far beyond the output the picture is made, in face heights."""
 
-# Hair that an edge cuts reaches on to where hair usually ends, across and along the face, half
-# faces, but not beyond so much of half the cut, and a little at least.
-_HAIR, _ROUND, _TIP = (1.45, 1.9), 0.45, 0.08
-# Shoulders reach so far from the face's middle, and on beyond a side by so much at least; half
-# faces.
-_SHOULDER, _LEAST = 3.0, 0.6
-# What an edge cuts so far below the face's middle, half faces, is no head.
-_BODY = -1.1
 # Background nearer to the person than this is not taken for texture, half faces; nor are pixels at
 # the photograph's own edge, which scanning and scaling darken.
 _APART, _RIM_PX = 0.06, 2
@@ -70,7 +63,7 @@ def split_wide(
         canvas = replace(canvas, image=standing)
     alpha = placed_coverage(cut, canvas.image, matrix)
     inside = _photograph(canvas, rim=standing is None)
-    _continue_person(alpha, rect, frame)
+    continue_person(alpha, rect, frame)
     if standing is not None:
         # Who stands behind does not go on where that would be seen: others may stand there.
         alpha[_output(canvas) & ~inside] = 0
@@ -249,71 +242,3 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     """Return the rows and columns within which ``mask``, bool (H, W) and not empty, is set."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _continue_person(alpha: Float32, rect: Rect, frame: FaceFrame) -> None:
-    """Continue the person's coverage, float32 (H, W), around ``rect``, in place."""
-    left, top, right, bottom = rect
-    width = alpha.shape[1]
-    if left > 0:
-        _beside(alpha, rect, left, np.arange(left - 1, -1, -1), frame)
-    if right < width:
-        _beside(alpha, rect, right - 1, np.arange(right, width), frame)
-    if top > 0:
-        edge = alpha[top].copy()
-        above = np.arange(top, 0, -1, dtype=np.float32)
-        level = abs(float(frame.coordinates(np.array([frame.centre_px[0], top], np.float32))[1]))
-        pieces = [(*piece, _hair(piece, level, frame, 1)) for piece in _pieces(edge)]
-        alpha[:top] = edge * _rounded(edge, above, pieces)
-    alpha[bottom:] = alpha[bottom - 1]
-
-
-def _beside(
-    alpha: Float32, rect: Rect, column: int, beyond: NDArray[np.intp], frame: FaceFrame
-) -> None:
-    """Continue what the column at a side of ``rect`` cuts over the columns ``beyond`` it."""
-    _, top, _, bottom = rect
-    edge = alpha[top:bottom, column].copy()
-    places = np.full((len(edge), 2), column, np.float32)
-    places[:, 1] = np.arange(top, bottom)
-    uv = frame.coordinates(places)
-    aside, half = float(np.abs(uv[:, 0]).min()), float(frame.half_px[0])
-    pieces: list[tuple[int, int, float]] = []
-    for first, last in _pieces(edge):
-        body = np.flatnonzero(uv[first:last, 1] < _BODY)
-        neck = first + int(body[0]) if len(body) else last
-        if neck > first:
-            pieces.append((first, neck, _hair((first, neck), aside, frame, 0)))
-        if neck < last:
-            # A shoulder: it falls to the side, and what is below it stays.
-            pieces.append((neck, 2 * last - neck, max(_SHOULDER - aside, _LEAST) * half))
-    away = np.arange(1, len(beyond) + 1, dtype=np.float32)
-    alpha[top:bottom, beyond] = (edge * _rounded(edge, away, pieces)).T
-
-
-def _hair(piece: tuple[int, int], level: float, frame: FaceFrame, axis: int) -> float:
-    """Return how far hair that is cut at ``level``, half faces, goes on along ``axis``, pixels."""
-    usual = max(_HAIR[axis] - level, _TIP) * float(frame.half_px[axis])
-    return min(usual, _ROUND * (piece[1] - piece[0]) / 2)
-
-
-def _pieces(edge: Float32) -> list[tuple[int, int]]:
-    """Return the runs, (first, beyond the last), in which ``edge``, float32 (N,), is held."""
-    held = np.concatenate([[0], (edge > 0.5).astype(np.int8), [0]])
-    turns = np.flatnonzero(np.diff(held)).reshape(-1, 2)
-    return [(int(first), int(last)) for first, last in turns]
-
-
-def _rounded(edge: Float32, away: Float32, pieces: list[tuple[int, int, float]]) -> Float32:
-    """Return coverage beyond an edge, float32 (len(away), N): each piece narrows as an ellipse.
-
-    ``away``: float32, distances from the edge, pixels. ``pieces``: where each begins and ends, and
-    how far it reaches.
-    """
-    along = np.arange(len(edge), dtype=np.float32) + np.float32(0.5)
-    cover = np.zeros((len(away), len(edge)), np.float32)
-    for first, last, reach in pieces:
-        half, far = (last - first) / 2, max(reach, 1.0)
-        inside = 1 - ((along - (first + last) / 2) / half) ** 2 - (away[:, None] / far) ** 2
-        cover = np.maximum(cover, np.clip(inside * min(half, far) / 2, 0, 1))
-    return cover

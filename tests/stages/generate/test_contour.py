@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avatar.core.frames import Float32
-from avatar.stages.generate.contour import Contour, ContourFinder
+from avatar.stages.generate.contour import Contour, ContourFinder, _Layers
 from avatar.stages.generate.raster import depth_share, draw_triangles
 
 RIM = 36
@@ -109,3 +109,45 @@ def test_what_a_contour_draws_is_mixed_by_its_shares() -> None:
     np.testing.assert_array_equal(image[0, 1], (120, 70, 45))
     np.testing.assert_array_equal(image[1, 2], (40, 40, 40))
     assert not image[1, :2].any()
+
+
+def layers(source: Float32, told: list[int]) -> _Layers:
+    """Return the layers of 20 × 20 cells, the left half in front, told in these rows only."""
+    depth = np.where(np.arange(20) < 10, 0.2, 0.8).astype(np.float32)
+    front, behind = np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8)
+    front[told, 9], behind[told, 10] = 255, 255
+    return _Layers(source, np.tile(depth, (20, 1)), front, behind)
+
+
+def even_map(shear: float = 0.0) -> Float32:
+    y, x = np.mgrid[:20, :20].astype(np.float32)
+    both = np.stack([x + shear * y, y], axis=-1) * np.float32(6)
+    both[:, 10:, 0] += 60
+    return np.asarray(both, np.float32)
+
+
+@given(shear=st.floats(-1, 1))
+def test_a_map_that_is_even_stays_as_it_is(shear: float) -> None:
+    source = even_map(shear)
+    np.testing.assert_allclose(layers(source, list(range(20))).source, source, atol=1e-3)
+
+
+@given(missed=st.lists(st.integers(3, 16), min_size=1, max_size=6, unique=True))
+def test_a_strip_that_some_rows_miss_does_not_begin_and_end_with_them(missed: list[int]) -> None:
+    source = even_map()
+    source[missed, 10, 0] += 30
+    drawn = layers(source, list(range(20)))
+    for plane in (drawn.source[:, 10, 0], drawn.behind[:, 10, 0]):
+        assert np.abs(np.diff(plane)).max() < 0.5 * 30
+
+
+def test_a_contour_told_by_few_rows_comes_and_goes_little_by_little() -> None:
+    source = even_map()
+    drawn = layers(source, [4, 9, 14])
+    np.testing.assert_array_equal(drawn.front, drawn.source)
+    np.testing.assert_array_equal(drawn.behind, drawn.source)
+    ends = layers(source, list(range(9)))
+    apart = np.abs(ends.front - ends.behind)[2:15, 10, 0]
+    assert apart[0] > 50
+    assert apart[-1] == 0
+    assert np.abs(np.diff(apart)).max() < 25
