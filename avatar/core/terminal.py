@@ -82,7 +82,8 @@ def open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w" if number else "r"))
+            stream = Path(os.devnull).open("w" if number else "r")  # noqa: SIM115  stays open
+            setattr(sys, name, stream)
 
 
 def any_letters() -> None:
