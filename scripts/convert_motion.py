@@ -125,6 +125,8 @@ class _Reader(pickle.Unpickler):
 
 def read(path: Path) -> Any:
     """Return what a pickle holds, its arrays as ``_Array``. Raises ``NotATemplateError``."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise NotATemplateError("it is no file")
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -195,6 +197,8 @@ def _lips(lips: Any, count: int) -> NDArray[np.float64]:
     if lips is None:
         return np.zeros((count, 1))
     rows = lips.made() if isinstance(lips, _Array) else lips
+    if not (isinstance(rows, (list, tuple)) or (isinstance(rows, np.ndarray) and rows.ndim)):
+        raise NotATemplateError("expected the lips of each frame, found something else")
     if len(rows) != count:
         raise NotATemplateError(f"expected the lips of {count} frames, found {len(rows)}")
     return np.stack([_numbers(row, None)[:1] for row in rows])
@@ -204,7 +208,7 @@ def _numbers(found: Any, size: int | None) -> NDArray[np.float64]:
     """Return numbers in a row, ``size`` of them, or at least one."""
     try:
         values = found.made() if isinstance(found, _Array) else np.asarray(found, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # an integer of hundreds of digits
         raise NotATemplateError("expected numbers, found something else") from None
     flat = values.reshape(-1)
     if (size is not None and flat.size != size) or flat.size == 0:
@@ -217,12 +221,20 @@ def _numbers(found: Any, size: int | None) -> NDArray[np.float64]:
 def write(
     path: Path, described: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    """Write a template; raises ``FileExistsError`` rather than replace a file."""
-    with path.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
+    """Write a template or nothing; raises ``FileExistsError`` rather than replace a file."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("text", json.dumps(described))
         for name, value in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(value), (1, 0))
+    with path.open("xb") as file:
+        try:
+            file.write(content.getbuffer())
+            file.flush()
+        except BaseException:
+            path.unlink()
+            raise
 
 
 def main() -> int:
@@ -235,14 +247,20 @@ def main() -> int:
         described, arrays = converted(read(source))
         write(target, described, arrays)
     except NotATemplateError as error:
-        words = "".join(c if c.isprintable() else " " for c in str(error))
-        sys.stderr.write(f"{source} is not converted: {words}\n")
+        sys.stderr.write(_line(f"{source} is not converted: {error}"))
         return 1
     except OSError as error:
-        sys.stderr.write(f"{error.filename or source}: {error.strerror or error}\n")
+        sys.stderr.write(_line(f"{error.filename or target}: {error.strerror or error}"))
         return 1
-    sys.stdout.write(f"{target}: {described['frames']} frames\n")
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.write(_line(f"{target}: {described['frames']} frames"))
     return 0
+
+
+def _line(text: str) -> str:
+    """Return a line without what commands a terminal."""
+    return "".join(c if c.isprintable() else " " for c in text) + "\n"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image, ImageSequence
 
 from avatar.core.face.head import decompose
 from avatar.core.frames import Face
 from avatar.core.home import APP, Home
 from avatar.library.avatars import AvatarStore
 from avatar.library.profiles import ProfileStore
+from avatar.stages.generate.photo import builtin_photo
 from calibrate import Profile, fit
 from tests import ROOT
 from tests.calibrate.people import MadeUpPerson
@@ -32,7 +35,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
     pytest.mark.slow,
 ]
-MOMENTS = int(os.environ.get("AVATAR_SIGNALS", "6"))
+MOMENTS = int(os.environ.get("AVATAR_SIGNALS", "10"))
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
@@ -98,6 +101,22 @@ def _shows(path: Path) -> bool:
         return next(film.decode(video=0), None) is not None
 
 
+def _picture(name: str, *command: str) -> Kind:
+    """Return a command that makes a picture, or a short loop, whole or not at all."""
+    old = b"precious"
+
+    def check(place: Place, had_old: bool) -> None:
+        goal = place.folder / name
+        assert had_old <= goal.exists(), "the old picture is gone"
+        if goal.exists() and not (had_old and goal.read_bytes() == old):
+            with Image.open(goal) as picture:
+                for frame in ImageSequence.Iterator(picture):
+                    frame.load()
+        _no_leftovers(place, name)
+
+    return Kind(command, 8, lambda place: _write(place.folder / name, old), check)
+
+
 def _write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
@@ -137,6 +156,18 @@ def _no_leftovers(place: Place, *expected: str) -> None:
     assert left <= set(expected), left
 
 
+def _old_swap(place: Place) -> None:
+    _write(place.folder / "film.mp4", b"precious")
+
+
+def _check_swap(place: Place, had_old: bool) -> None:
+    record = place.folder / "film.mp4.swap.json"
+    if record.exists():
+        json.loads(record.read_text())
+        record.unlink()
+    _film("film.mp4").check(place, had_old)
+
+
 KINDS = {
     "run": _film("film.mp4", "run", "--camera", "demo", "--size", "320x240",
                  "--out", "file:film.mp4"),
@@ -146,6 +177,11 @@ KINDS = {
                  "--out", "film.mov", "--background", "transparent"),
     "webm": _film("film.webm", "animate", "--driving", "demo", "--size", "128x128",
                   "--out", "film.webm", "--background", "transparent"),
+    "clip": _film("film.mp4", "clip", "builtin", "--to", "2", "--out", "film.mp4"),
+    "loop": _picture("loop.gif", "clip", "builtin", "--to", "1", "--out", "loop.gif"),
+    "still": _picture("still.png", "still", "builtin", "--smile", "1", "--out", "still.png"),
+    "swap": Kind(("swap", "--face", str(builtin_photo()), "--film", "CLIP", "--seconds", "1",
+                  "--rights", "self", "--out", "film.mp4"), 12, _old_swap, _check_swap),
     "calibrate": Kind(("calibrate", "--camera", "CLIP", "--unattended", "--name", "me",
                        "--html", "page.html"), 20, _old_profile, _check_profile),
     "train": Kind(("train", "CLIP", "--name", "me", "--rights", "self", "--steps", "30"),

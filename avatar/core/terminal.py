@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -12,17 +13,25 @@ from pathlib import Path
 
 COMMANDS = (
     "run", "animate", "bench", "calibrate", "studio", "train", "devices", "doctor", "avatars",
-    "profiles", "autostart", "models", "clip", "still", "record", "templates", "swap",
-    "faces",
+    "profiles", "autostart", "models", "clip", "still", "record", "templates", "swap", "faces",
 )  # fmt: skip
 """The commands of ``avatar``: where a text names one, it is a line to type."""
 _A_LINE = re.compile(rf"(?<![\w./-])avatar (?=(?:{'|'.join(COMMANDS)})\b)")
 
 
+# What moves the cursor, changes the terminal's settings or turns the direction of reading.
+_COMMANDING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Return ``text`` without what commands a terminal: files of others say what they like."""
+    return _COMMANDING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def say(line: str) -> None:
     """Print one line for the user on standard error, so that output can be piped."""
     with suppress(OSError):  # nobody reads it, which must not end a session
-        print(as_typed(line), file=sys.stderr, flush=True)  # noqa: T201  the place that prints
+        print(harmless(as_typed(line)), file=sys.stderr, flush=True)  # noqa: T201  the place that prints
 
 
 def as_typed(text: str) -> str:
@@ -60,6 +69,21 @@ def _shown(path: Path, folder: str) -> str:
     """Return a path as short as it can be typed in ``folder``."""
     whole = Path(folder) / path
     return str(whole.relative_to(folder)) if whole.is_relative_to(folder) else str(whole)
+
+
+def open_streams() -> None:
+    """Open those of the three streams that are closed on nothing.
+
+    Else the next file that is opened gets their number, and libraries complain into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("w" if number else "r")  # noqa: SIM115  stays open
+            setattr(sys, name, stream)
 
 
 def any_letters() -> None:

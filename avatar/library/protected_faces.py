@@ -25,7 +25,7 @@ class ProtectedFace(BaseModel):
     schema_version: Literal[1] = 1
     side: Annotated[int, Field(ge=8, le=256)]
     traits: list[_Level]
-    hash: Annotated[str, Field(min_length=_HASH_BITS // 4, max_length=_HASH_BITS // 4)]
+    hash: Annotated[str, Field(pattern=rf"^[0-9a-f]{{{_HASH_BITS // 4}}}$")]
 
     @classmethod
     def of(cls, traits: Float32, picture: UInt8Image) -> ProtectedFace:
@@ -71,8 +71,15 @@ class ProtectedFaces:
         return sorted(p.stem for p in self._root.glob(f"*{_SUFFIX}") if not p.name.startswith("."))
 
     def add(self, name: str, face: ProtectedFace) -> Path:
-        """Keep a face, in place of one of that name. Raises ``SinkError`` when the disk fails."""
+        """Keep a face; raises ``SinkError`` when the disk fails.
+
+        Raises ``UsageError`` where there is one of that name: replacing it would let it be used.
+        """
         path = self.path(name)
+        if path.exists():
+            raise UsageError(
+                f"there is a protected face called {name} already: name another --name"
+            )
         try:
             private_folder(self._root)
             write_record(path, face)
@@ -80,15 +87,15 @@ class ProtectedFaces:
             raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
         return path
 
-    def read(self, name: str) -> ProtectedFace:
-        """Return one. Raises ``UsageError`` where it is not there or is broken."""
+    def read(self, name: str, side: int) -> ProtectedFace:
+        """Return one of ``side``. Raises ``UsageError`` where it is not there or is broken."""
         path = self.path(name)
         remedy = f"`avatar faces unprotect {name}` removes it"
         face = read_record(path, ProtectedFace, UsageError, remedy)
-        if face is None or len(face.traits) != 2 * face.side**2:
+        if face is None or face.side != side or len(face.traits) != 2 * side**2:
             raise UsageError(
                 f"expected a protected face called {name}, found none that can be read; "
-                "`avatar faces list` shows the names"
+                f"`avatar faces list` shows the names, and {remedy}"
             )
         return face
 

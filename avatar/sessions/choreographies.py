@@ -52,6 +52,12 @@ class ChoreographyStore:
         """Return a choreography by its name or path. Raises ``UsageError``."""
         return load_choreography(self.path(name))
 
+    def text(self, name: str) -> str:
+        """Return the file of a choreography that can be read. Raises ``UsageError``."""
+        path = self.path(name)
+        load_choreography(path)
+        return path.read_text("utf-8-sig")
+
     def add(self, path: Path, name: str | None, *, replace: bool) -> str:
         """Keep a copy of a choreography that can be read; return its name.
 

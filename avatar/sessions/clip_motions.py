@@ -72,12 +72,16 @@ def clip_sound(driving: Path, track: int | None) -> FilmSound | None:
 
 
 def clip_timing(driving: Path, template: Template | None, seconds: float | None) -> FilmTiming:
-    """Return the times of a clip's frames, or of a template's; ``seconds``: of the demo."""
+    """Return the times of a clip's frames, or of a template's; ``seconds``: of the demo.
+
+    Raises ``SourceError`` for what is no film.
+    """
     if template is not None:
         return _template_timing(template)
     if is_demo(driving):
         return FilmTiming(Fraction(_DEMO_FPS), True, round((seconds or DEMO_S) * _DEMO_FPS))
-    return film_timing(driving)
+    with open_clip(driving):  # which says in words what is wrong with it
+        return film_timing(driving)
 
 
 def _template_timing(template: Template) -> FilmTiming:

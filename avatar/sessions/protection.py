@@ -35,11 +35,11 @@ def refuse_protected(photo: AvatarPhoto, layout: FaceSheet, home: Home) -> None:
     """Raise ``PhotoError`` where the photograph's face, or the picture itself, is protected."""
     faces = ProtectedFaces(home)
     names = faces.names()
-    own = _traits(photo, layout) if names else None
+    if not names:
+        return
+    own = _traits(photo, layout)
     for name in names:
-        kept = faces.read(name)
-        if own is None:
-            continue
+        kept = faces.read(name, own.shape[0])
         if kept.same_picture(photo.photo) or likeness(own, kept.as_traits()) >= ALIKE:
             raise PhotoError(
                 f"{photo.name}: expected a face that may be used, found one that is taken for "

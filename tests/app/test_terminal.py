@@ -172,3 +172,39 @@ def test_what_runs_is_said(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "avatar builtin from demo to none\nCtrl-C ends\n" in done.stderr
+
+
+@POSIX
+@pytest.mark.parametrize("shell", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_trouble(shell: str) -> None:
+    ran = avatar("templates", "list", shell=shell)
+    assert ran.returncode == 0
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@POSIX
+def test_files_that_are_opened_do_not_get_the_number_of_a_closed_stream() -> None:
+    program = (
+        "from avatar.core.terminal import open_streams; open_streams(); "
+        "raise SystemExit(open('/dev/null').fileno())"
+    )
+    ran = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", program], cwd=ROOT
+    )
+    assert ran.returncode > 2
+
+
+def test_what_a_file_says_does_not_command_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal.say("a\x1b[31m\x9b2J\r\u202eb\nümlaut\t👨‍👩‍👧\u00a0c")
+    assert capsys.readouterr().err == "a�[31m�2J��b\nümlaut\t👨‍👩‍👧\u00a0c\n"
+
+
+def test_showing_a_template_prints_nothing_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "any.bin"
+    path.write_bytes(b"\xff\xfe\x1b[31m")
+    ran = avatar("templates", "show", path)
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert "\x1b" not in ran.stdout + ran.stderr

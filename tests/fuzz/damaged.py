@@ -22,15 +22,19 @@ from PIL import Image
 from avatar.core.config_file import load_options
 from avatar.core.errors import AvatarError
 from avatar.core.face.head import decompose
-from avatar.core.frames import Face
+from avatar.core.frames import BLENDSHAPE_NAMES, Face
 from avatar.core.home import Home
 from avatar.library.avatars import AvatarStore
 from avatar.library.face_model import find_face_model
 from avatar.library.profiles import ProfileStore
+from avatar.sessions.choreographies import ChoreographyStore
 from avatar.stages.generate.photo import builtin_photo, load_photo
 from avatar.stages.generate.picture_file import has_heif, known_formats
 from avatar.stages.label import file_metadata
-from avatar.stages.motion.template import load_template
+from avatar.stages.motion.choreography import load_choreography
+from avatar.stages.motion.live_link import read_take
+from avatar.stages.motion.performance import FACE, FACE_SHAPES
+from avatar.stages.motion.template import load_template, save_template
 from avatar.stages.sinks.film_sound import find_sound
 from avatar.stages.sinks.mp4 import Mp4Writer
 from avatar.stages.sources.timing import film_timing
@@ -109,6 +113,37 @@ def templates(folder: Path) -> Seeds:
     return [("npz", (folder / "seed.npz").read_bytes())]
 
 
+def performances(folder: Path) -> Seeds:
+    """Return a whole performance: a take as motion of a face alone."""
+    path = folder / "seed-performance.npz"
+    shape = decompose(_portrait_face(folder)).shape
+    save_template(read_take(_take(folder)).template(shape), path)
+    return [("npz", path.read_bytes())]
+
+
+def takes(folder: Path) -> Seeds:
+    """Return a whole take of a telephone."""
+    return [("csv", _take(folder).read_bytes())]
+
+
+def _take(folder: Path) -> Path:
+    names = [name for name in BLENDSHAPE_NAMES if name != "_neutral"]
+    head = ["Timecode", "BlendshapeCount", *names, "HeadYaw", "HeadPitch", "HeadRoll"]
+    rows = [
+        [f"14:03:21:{k:02}.512", "52", *["0.25"] * len(names), "0.1", "-0.1", "0.02"]
+        for k in range(12)
+    ]
+    path = folder / "seed.csv"
+    path.write_text("\n".join(",".join(row) for row in (head, *rows)) + "\n")
+    return path
+
+
+def choreographies(folder: Path) -> Seeds:
+    """Return the choreographies that come with the program."""
+    store = ChoreographyStore(Home.under(folder / "home"))
+    return [("toml", store.path(name).read_bytes()) for name in store.names()]
+
+
 def configs(folder: Path) -> Seeds:
     """Return options in a file."""
     text = (
@@ -159,6 +194,23 @@ def read_template(path: Path) -> None:
     list(load_template(path, FAMILIES, "fomm").motions(None, "relative"))
 
 
+def read_performance(path: Path) -> None:
+    """Read a performance and play it."""
+    list(load_template(path, {FACE: FACE_SHAPES}, FACE).motions(None, "relative"))
+
+
+def read_telephone(path: Path) -> None:
+    """Read a telephone's take."""
+    read_take(path)
+
+
+def read_choreography(path: Path) -> None:
+    """Read a choreography and move two faces by it."""
+    found = load_choreography(path)
+    for beat in np.linspace(0, found.beats, 9):
+        found.look(float(beat), 1)
+
+
 def read_config(path: Path) -> None:
     """Read options from a file."""
     load_options(path)
@@ -170,6 +222,9 @@ KINDS: dict[str, tuple[Callable[[Path], Seeds], Callable[[Path], None]]] = {
     "profiles": (profiles, read_profile),
     "records": (records, read_record),
     "templates": (templates, read_template),
+    "performances": (performances, read_performance),
+    "takes": (takes, read_telephone),
+    "choreographies": (choreographies, read_choreography),
     "configs": (configs, read_config),
 }
 

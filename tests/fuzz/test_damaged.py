@@ -19,7 +19,7 @@ from tests import ROOT
 
 WHOLE = {
     "photographs": 3000, "films": 500, "profiles": 500, "records": 500, "templates": 500,
-    "configs": 500,
+    "configs": 500, "performances": 500, "takes": 1000, "choreographies": 3000,
 }  # fmt: skip
 SHARE = 0.03
 SEED = 18

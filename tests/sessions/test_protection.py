@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import cv2
@@ -98,3 +100,42 @@ def test_the_hash_stands_saving_and_resizing(portrait: UInt8Image) -> None:
     assert differing <= 4
     flipped = bin(picture_hash(portrait) ^ picture_hash(portrait[:, ::-1].copy())).count("1")
     assert flipped > 12
+
+
+def test_a_second_face_of_a_name_does_not_let_the_first_be_used(
+    home: Home, portrait: UInt8Image, tmp_path: Path
+) -> None:
+    me = saved(tmp_path / "photo.png", portrait)
+    protect(me, None, home, silent)
+    kept = ProtectedFaces(home).path("photo").read_bytes()
+    with pytest.raises(UsageError, match="name another --name"):
+        protect(me, None, home, silent)
+    assert ProtectedFaces(home).path("photo").read_bytes() == kept
+    assert protect(me, "other", home, silent) == "other"
+
+
+@pytest.mark.parametrize("damage", ['"hash":"zzzzzzzzzzzzzzzz"', '"hash":"+0x00000000000_0"'])
+def test_a_kept_face_with_odd_letters_is_refused(
+    home: Home, layout: FaceSheet, portrait: UInt8Image, tmp_path: Path, damage: str
+) -> None:
+    me = saved(tmp_path / "me.png", portrait)
+    protect(me, None, home, silent)
+    path = ProtectedFaces(home).path("me")
+    path.write_text(re.sub(r'"hash":\s*"[^"]*"', damage, path.read_text()))
+    with pytest.raises(UsageError, match="unprotect"):
+        refused(me, layout, home)
+
+
+@pytest.mark.parametrize("side", [8, 9])
+def test_a_kept_face_of_another_size_is_refused(
+    home: Home, layout: FaceSheet, portrait: UInt8Image, tmp_path: Path, side: int
+) -> None:
+    me = saved(tmp_path / "me.png", portrait)
+    protect(me, None, home, silent)
+    path = ProtectedFaces(home).path("me")
+    kept = json.loads(path.read_text())
+    path.write_text(
+        json.dumps(kept | {"side": side, "traits": [0.0] * 2 * side**2, "hash": "0" * 16})
+    )
+    with pytest.raises(UsageError, match="unprotect"):
+        refused(me, layout, home)

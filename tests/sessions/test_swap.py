@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,21 @@ def test_beyond_recognition_nothing_fine_is_left(portrait: UInt8Image) -> None:
     assert blurred.shape == portrait.shape
     fine = blurred.astype(np.float32) - cv2.GaussianBlur(blurred, (0, 0), 4)
     assert np.abs(fine).mean() < 0.5
+
+
+@pytest.mark.parametrize("asked", [{}, {"list": True}])
+@pytest.mark.parametrize("kind", ["empty", "text", "folder", "pipe", "absent"])
+def test_what_is_no_film_is_refused_in_words(
+    home: Home, tmp_path: Path, kind: str, asked: dict[str, Any]
+) -> None:
+    film = tmp_path / "film.mp4"
+    if kind in ("empty", "text"):
+        film.write_text("" if kind == "empty" else "schema_version = 1\n" * 99)
+    elif kind == "folder":
+        film.mkdir()
+    elif kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("needs POSIX")
+        os.mkfifo(film)
+    with pytest.raises(SourceError):
+        swap(home, film, tmp_path / ("out.png" if asked else "out.mp4"), **asked)

@@ -48,7 +48,7 @@ from avatar.app.cli.stored import (
 from avatar.app.cli.swaps import faces_list, faces_protect, faces_unprotect, swap
 from avatar.core.errors import AvatarError
 from avatar.core.machine import raise_at_interrupts
-from avatar.core.terminal import any_letters, flushed, say
+from avatar.core.terminal import any_letters, flushed, open_streams, say
 
 INTERRUPTED = 130
 """Exit status of a program that Ctrl-C ended."""
@@ -151,6 +151,7 @@ models_app.command("remove")(models_remove)
 def main() -> None:
     """Run the command line; what the user can mend becomes one line and an exit status."""
     raise_at_interrupts()
+    open_streams()
     any_letters()
     raise SystemExit(flushed(_status()))
 

@@ -9,7 +9,7 @@ import typer
 
 from avatar.app.cli.session_command import table_command
 from avatar.core.home import Home
-from avatar.core.terminal import say
+from avatar.core.terminal import harmless, say
 from avatar.sessions.clip_request import ClipRequest
 from avatar.sessions.record_request import RecordRequest
 from avatar.sessions.still_request import StillRequest
@@ -69,7 +69,7 @@ def templates_show(name: NameArgument) -> None:
     """Print a template's file, to learn from or to change."""
     from avatar.sessions.choreographies import ChoreographyStore
 
-    typer.echo(ChoreographyStore(Home.of_user()).path(name).read_text("utf-8"), nl=False)
+    typer.echo(harmless(ChoreographyStore(Home.of_user()).text(name)), nl=False)
 
 
 def templates_preview(

@@ -23,6 +23,7 @@ from avatar.core.curves import eased
 from avatar.core.errors import UsageError
 from avatar.core.files import read_small
 from avatar.core.frames import Float32
+from avatar.core.terminal import harmless
 from avatar.stages.motion.expressions import EXPRESSIONS, Look
 
 SUFFIX = ".toml"
@@ -37,6 +38,7 @@ HOWS = ("smooth", "linear", "hit", "hold")
 _HIT_BEATS = 0.3
 _MOST_KEYS, _MOST_VOICES, _MOST_BEATS = 400, 40, 256
 _MOST_BYTES = 200_000
+_MOST_SAID, _MOST_TEXT = 60, 200
 _AT_REST = {"zoom": 1.0}
 
 
@@ -143,7 +145,7 @@ def load_choreography(path: Path) -> Choreography:
         values = tomllib.loads(read_small(path, _MOST_BYTES).decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"the template {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, too
         raise UsageError(f"the template {path} is not valid TOML: {error}") from error
     try:
         return _choreography(path.stem, values)
@@ -156,13 +158,13 @@ def _choreography(name: str, values: Mapping[str, Any]) -> Choreography:
     for key in values:
         _known(key, ("schema_version", "title", "about", "beats", "canon", "voice"), "entry")
     if values.get("schema_version") != 1:
-        raise ValueError(f"schema_version: expected 1, found {values.get('schema_version')!r}")
+        raise ValueError(f"schema_version: expected 1, found {_said(values.get('schema_version'))}")
     beats = _number("beats", values.get("beats"), 0.25, _MOST_BEATS)
     canon = _number("canon", values.get("canon", 0), 0, _MOST_BEATS)
     voices = values.get("voice")
     if not isinstance(voices, list) or not 0 < len(voices) <= _MOST_VOICES:
         raise ValueError(f"expected 1 to {_MOST_VOICES} [[voice]] with curves")
-    text = {key: str(values.get(key, ""))[:200] for key in ("title", "about")}
+    text = {key: _line(values.get(key, "")) for key in ("title", "about")}
     return Choreography(
         name,
         text["title"] or name,
@@ -171,6 +173,13 @@ def _choreography(name: str, values: Mapping[str, Any]) -> Choreography:
         tuple(_voice(voice, beats) for voice in voices),
         canon,
     )
+
+
+def _line(value: Any) -> str:
+    """Return a text of the file as one line that may be shown anywhere."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text for title and about, found {_said(value)}")
+    return " ".join(harmless(value[:_MOST_TEXT]).split())
 
 
 def _voice(values: Any, beats: float) -> dict[str, Curve]:
@@ -193,13 +202,15 @@ def _curve(name: str, written: Any, beats: float) -> Curve:
     low, high = HEAD.get(name, (0.0, 1.0))
     keys = [_key(name, key, beats, low, high) for key in written]
     if any(later.beat <= earlier.beat for earlier, later in pairwise(keys)):
-        raise ValueError(f"{name}: expected beats that rise, found {[k.beat for k in keys]}")
+        raise ValueError(f"{name}: expected beats that rise, found {_said([k.beat for k in keys])}")
     return Curve(tuple(keys), beats)
 
 
 def _key(name: str, written: Any, beats: float, low: float, high: float) -> Keyframe:
     if not isinstance(written, list) or not 2 <= len(written) <= 3:
-        raise ValueError(f"{name}: expected [beat, value] or [beat, value, how], found {written!r}")
+        raise ValueError(
+            f"{name}: expected [beat, value] or [beat, value, how], found {_said(written)}"
+        )
     beat = _number(f"{name}: a beat", written[0], 0, beats)
     if beat == beats:
         raise ValueError(f"{name}: beat {beat:g} is beat 0 of the next turn: leave it out")
@@ -210,9 +221,20 @@ def _key(name: str, written: Any, beats: float, low: float, high: float) -> Keyf
 
 def _number(what: str, value: Any, low: float, high: float) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not low <= value <= high:
-        raise ValueError(f"{what}: expected a number from {low:g} to {high:g}, found {value!r}")
+    if not is_number or not low <= value <= high:
+        raise ValueError(
+            f"{what}: expected a number from {low:g} to {high:g}, found {_said(value)}"
+        )
     return float(value)
+
+
+def _said(value: Any) -> str:
+    """Return what a file says, short enough for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits, which may be written in hexadecimal
+        return "a number too long to be said"
+    return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]} …"
 
 
 def _known(name: str, names: Sequence[str], what: str) -> None:
@@ -220,7 +242,7 @@ def _known(name: str, names: Sequence[str], what: str) -> None:
         return
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean `{near[0]}`?" if near else f" Known: {', '.join(names[:12])} …"
-    raise ValueError(f"unknown {what} `{name}`.{hint}")
+    raise ValueError(f"unknown {what} `{harmless(name[:_MOST_SAID])}`.{hint}")
 
 
 class Liveliness:

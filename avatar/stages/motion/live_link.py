@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from avatar.core.errors import UsageError
 from avatar.core.files import read_small
 from avatar.core.frames import BLENDSHAPE_NAMES, Float32
+from avatar.core.terminal import harmless
 from avatar.stages.motion.expressions import EXPRESSIONS, ExpressionBasis, Look
 from avatar.stages.motion.performance import FACE, FACE_SHAPES, seen_of
 from avatar.stages.motion.template import Template, TemplateRecorder, most_frames
@@ -129,7 +130,7 @@ def _columns(names: Sequence[str]) -> list[int]:
     wanted = ("timecode", *_HEAD, *(name.casefold() for name in _SCORES))
     missing = [name for name in wanted if name not in at]
     if missing:
-        found = ", ".join(name.strip()[:20] for name in names[:4]) or "nothing"
+        found = ", ".join(harmless(name.strip()[:20]) for name in names[:4]) or "nothing"
         raise ValueError(
             f"its first line has no column {missing[0]} ({len(missing)} of {len(wanted)} are "
             f"missing), found {found}"

@@ -190,3 +190,44 @@ def test_a_living_face_blinks_breathes_and_is_not_symmetric() -> None:
 def test_a_choreography_is_the_same_for_everybody() -> None:
     made = Choreography("n", "t", "a", 4, ({},))
     assert made.look(3.0, 5) == Look({}, 0, 0, 0, 0, 0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (SMALL.replace("10]", "1" + "0" * 500 + "]", 1), "expected a number"),
+        (SMALL.replace("10]", "0x" + "f" * 9000 + "]", 1), "expected a number"),
+        (SMALL.replace("= 4", "= 1" + "0" * 5000), "not valid TOML"),
+        (SMALL.replace("= 4", "= nan"), "expected a number"),
+        (SMALL.replace("= 4", f"= {[1] * 9999}"), "expected a number"),
+        (SMALL + f'"{"q" * 9000}" = [[0, 1]]\n', "unknown curve"),
+        ("title = 1979-05-27\n" + SMALL, "expected a text"),
+    ],
+)
+def test_odd_numbers_and_texts_are_refused_in_a_short_line(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        load_choreography(written(tmp_path, text))
+    assert len(str(refused.value)) < 400 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"a\\u001b[31m" = 1\n' + SMALL,
+        SMALL + '"a\\u001b[31m" = [[0, 1]]\n',
+        SMALL + 'yaw = {"\\u009b31m" = 1}\n',
+        SMALL + 'yaw = [[0, 1, "\\u001b[31m"]]\n',
+    ],
+)
+def test_a_message_has_no_control_characters_of_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        load_choreography(written(tmp_path, text))
+    assert all(letter.isprintable() for letter in str(refused.value).replace("\u202f", ""))
+
+
+def test_title_and_about_are_one_harmless_line(tmp_path: Path) -> None:
+    texts = 'title = "a\\u001b[31m\\n\\nb"\nabout = "c\\u009b2J\\r\\u202ed"\n'
+    found = load_choreography(written(tmp_path, texts + SMALL))
+    assert (found.title, found.about) == ("a�[31m b", "c�2J��d")

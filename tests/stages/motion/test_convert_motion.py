@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -150,3 +151,44 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     result = convert(source)
     assert result.returncode == 1 and "exists" in result.stderr
     assert source.with_suffix(".npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"motion": frames(), "c_lip_lst": 5},
+        {"motion": frames(), "c_lip_lst": {0: 1, 1: 2, 2: 3}},
+        {"motion": frames(), "c_lip_lst": np.float32(3)},
+        {"motion": frames(), "output_fps": 10**400},
+        {"motion": [{"R": [10**400] * 9}]},
+    ],
+    ids=["a number", "a table", "a scalar", "a huge rate", "huge numbers"],
+)
+def test_odd_values_are_refused_in_one_line(tmp_path: Path, content: Any) -> None:
+    source = tmp_path / "motion.pkl"
+    source.write_bytes(pickle.dumps(content, 4))
+    result = convert(source)
+    assert result.returncode == 1
+    assert "is not converted: expected" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+def test_a_file_that_cannot_be_written_whole_is_not_left(tmp_path: Path) -> None:
+    source = tmp_path / "motion.pkl"
+    source.write_bytes(pickle.dumps({"motion": frames() * 20}, 4))
+    command = [sys.executable, "-I", str(SCRIPT), str(source), str(tmp_path / "motion.npz")]
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *command]
+    result = subprocess.run(limited, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert not source.with_suffix(".npz").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX")
+def test_a_pipe_is_not_waited_for_and_names_do_not_command_the_terminal(tmp_path: Path) -> None:
+    source = tmp_path / "a\x1b[31m.pkl"
+    os.mkfifo(source)
+    result = convert(source)
+    assert result.returncode == 1
+    assert "no file" in result.stderr and "\x1b" not in result.stderr
