@@ -117,6 +117,17 @@ def test_rooms_are_reached_by_keys_alone_and_a_call_goes_on(page: Any) -> None:
     page.wait_for_selector("#room-still:not([hidden])")
 
 
+def test_the_live_rooms_templates_are_named_in_the_pages_language(page: Any) -> None:
+    enter(page, "live")
+    for language, name in (("zh", "打招呼"), ("en", "Wave")):
+        page.select_option("#language", language)
+        page.wait_for_selector(
+            f"#template option[value=wave]:has-text('{name}')",
+            state="attached",
+            timeout=PATIENCE_MS,
+        )
+
+
 def test_sliders_change_the_picture_and_keys_move_them(page: Any, stills: Any) -> None:
     page.focus("#still-smile")
     for _ in range(12):

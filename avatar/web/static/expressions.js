@@ -1,9 +1,11 @@
 // Expressions over your face, and templates in place of it, while the avatar runs.
-import { current, t } from "/static/i18n.js";
+import { current, has, t } from "/static/i18n.js";
 
 const $ = (id) => document.getElementById(id);
 // A button held down for longer than a tap shows its expression for as long as it is held.
 const TAP_MS = 350;
+// One's own templates have the name that they were given.
+const title = (name) => has(`template.${name}`) ? t(`template.${name}`) : name;
 
 export class Expressions {
   #held = null;
@@ -30,7 +32,7 @@ export class Expressions {
       $("acting").dataset.drawn = drawn;
       $("expressions").replaceChildren(...expressions.map((name) => this.#button(name)));
       const chosen = $("template").value || "wave";
-      $("template").replaceChildren(...templates.map((name) => new Option(name, name, false, name === chosen)));
+      $("template").replaceChildren(...templates.map((name) => new Option(title(name), name, false, name === chosen)));
     }
     const off = !running || !usable;
     for (const button of $("acting").querySelectorAll("button, input, select")) button.disabled = off;
