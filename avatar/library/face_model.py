@@ -80,6 +80,11 @@ def _carried_face_model() -> Path | None:
 
 def _adopt(path: Path, *, is_named: bool = False) -> Path:
     """Return ``path`` once its hash is right; ``is_named``: the user chose that very file."""
+    if path.exists() and not path.is_file():  # a device may never end
+        raise FaceModelError(
+            f"expected the face model at {path}, which cannot be read: it is no file. "
+            f"Check the path given with --face-model or {FACE_MODEL_VARIABLE}"
+        )
     try:
         found = file_hash(path)
     except OSError as error:

@@ -20,6 +20,8 @@ export class Clips {
   #asked = 0;
   #isHere = false;
   #timer = 0;
+  #sent = 0;
+  #heard = 0;
   #listening = 0;
   #words = {};
   #drawn = "";
@@ -92,7 +94,10 @@ export class Clips {
   // --- what the program has
 
   async #look() {
-    this.#room = await get("/api/clips");
+    const room = await this.#hear("/api/clips");
+    if (!room) return;
+    this.#noticeEnd(room.job);
+    this.#room = room;
     this.#show();
   }
 
@@ -102,11 +107,8 @@ export class Clips {
     this.#timer = setTimeout(async () => {
       if (!this.#isHere) return;
       try {
-        const job = await get("/api/clips/job");
-        const ended = this.#isWorking(this.#room.job) && !this.#isWorking(job);
-        this.#room.job = job;
-        this.#showJob();
-        if (ended) this.#tellEnd(job);
+        const job = await this.#hear("/api/clips/job");
+        const ended = job && this.#takeJob(job);
         if (ended || this.#lacksPreviews) await this.#look();
       } catch {
         // The page says by itself that the program is away.
@@ -121,6 +123,29 @@ export class Clips {
 
   #isWorking(job) {
     return ["running", "stopping"].includes(job?.state);
+  }
+
+  // Answers overtake each other: null for one that was asked for before what was heard last.
+  async #hear(path) {
+    const at = ++this.#sent;
+    const answer = await get(path);
+    if (at <= this.#heard) return null;
+    this.#heard = at;
+    return answer;
+  }
+
+  #takeJob(job) {
+    const ended = this.#noticeEnd(job);
+    this.#room.job = job;
+    this.#showJob();
+    return ended;
+  }
+
+  // Say how a clip ended that was being made when the page heard of it last; returns whether one did.
+  #noticeEnd(job) {
+    const ended = this.#isWorking(this.#room?.job) && !this.#isWorking(job);
+    if (ended) this.#tellEnd(job);
+    return ended;
   }
 
   #tellEnd({ state, name, problem }) {
@@ -317,9 +342,12 @@ export class Clips {
         phase: several || inPlace ? this.#find("clip-phase").value : "together",
         grid: several ? this.#find("clip-grid").value : "",
       });
+      // What was asked for before knows nothing of this one.
+      this.#heard = this.#sent;
+      this.#room.job = { state: "running" };
       this.#say("clip-status", { key: "clipBegun", values: {} });
-      this.#room.job = await get("/api/clips/job");
-      this.#showJob();
+      const job = await this.#hear("/api/clips/job");
+      if (job && this.#takeJob(job)) await this.#look();
       this.#follow();
     } catch (error) {
       this.#say("clip-status", error.said ?? error.message, true);

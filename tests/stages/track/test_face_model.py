@@ -252,3 +252,11 @@ def test_a_data_folder_that_cannot_be_made_is_an_error(
     in_the_way = Home.under(tmp_path / "file")
     with pytest.raises(FaceModelError, match="Not a directory"):
         find_face_model(None, in_the_way, url="http://127.0.0.1:1/never-asked")
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "."])
+def test_what_is_no_file_is_never_read(name: str, home: Home) -> None:
+    if not Path(name).exists():
+        pytest.skip(f"this system has no {name}")
+    with pytest.raises(FaceModelError, match="cannot be read: it is no file"):
+        find_face_model(Path(name), home, allow_download=False)
