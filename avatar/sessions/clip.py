@@ -36,7 +36,7 @@ from avatar.stages.label import VisibleLabel, file_metadata, xmp_packet
 from avatar.stages.motion.choreography import Choreography
 from avatar.stages.motion.on_the_beat import Performer
 from avatar.stages.sinks.film_sound import find_sound
-from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter
+from avatar.stages.sinks.loops import LOOP_SUFFIXES, LoopWriter, check_loop
 from avatar.stages.sinks.mp4 import MP4, Mp4Writer, check_film
 
 _PRODUCER = f"webcam-avatar {__version__}"
@@ -84,6 +84,8 @@ def write_clip(
     _check_out(out, request)
     choreography = ChoreographyStore(home).load(request.template)
     song = song_of(request, choreography, say)
+    if out.suffix.lower() in LOOP_SUFFIXES:
+        check_loop(out, song.frames / FPS)
     stop = stop or threading.Event()
     with ExitStack() as stages:
         stages.enter_context(ended_by_signals(stop.set))
@@ -161,6 +163,11 @@ def _fitting(photo_px: Sequence[int], within_px: tuple[int, int]) -> tuple[int, 
 
 
 def _check_out(out: Path, request: ClipRequest) -> None:
+    """Raise ``UsageError`` for what cannot be written, or would replace what is read."""
+    if any(same_file(out, expanded(read)) for read in (request.music, request.template)):
+        raise UsageError(
+            f"--out: {out} is used by this command for something else. Name another file"
+        )
     if out.suffix.lower() in LOOP_SUFFIXES:
         check_output(out, "--out", force=request.force)
     else:

@@ -97,6 +97,7 @@ def animate(
     # An engine that looks at the driver's picture is shown a face that does what is recorded.
     acted = template is not None and template.family == FACE != family_of(config.engine)
     if save_motion is not None:
+        save_motion = expanded(save_motion)
         check_saving(save_motion, config, template, (driving, out))
     engine = open_engine(config, say, home, Machine.of_process())
     stop = threading.Event()

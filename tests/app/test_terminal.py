@@ -208,3 +208,13 @@ def test_showing_a_template_prints_nothing_that_is_none(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
     assert "\x1b" not in ran.stdout + ran.stderr
+
+
+def test_a_broken_template_of_ones_own_does_not_hide_the_others(tmp_path: Path) -> None:
+    own = tmp_path / "webcam-avatar" / "templates"
+    own.mkdir(parents=True)
+    (own / "broken.toml").write_text("beats =")
+    ran = avatar("templates", "list", XDG_DATA_HOME=str(tmp_path))
+    assert "broken.toml is not valid TOML" in ran.stderr
+    assert "argue" in ran.stdout and "wink" in ran.stdout
+    assert ran.returncode == 0

@@ -176,6 +176,26 @@ def test_an_old_film_stays(home: Home, tmp_path: Path) -> None:
     assert (tmp_path / "a.mp4").read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_song_is_not_replaced_by_the_clip(home: Home, tmp_path: Path, linked: bool) -> None:
+    """A film's sound is the song, and the film a name for the clip that is near at hand."""
+    song = tmp_path / "song.mp4"
+    song.write_bytes(b"precious")
+    out = tmp_path / "link.mp4" if linked else song
+    if linked:
+        out.symlink_to(song)
+    with pytest.raises(UsageError, match="used by this command for something else"):
+        clip(home, out=out, music=str(song), bpm=120.0, force=True)
+    assert song.read_bytes() == b"precious"
+
+
+def test_a_loop_that_is_too_long_is_refused_before_it_is_drawn(home: Home, tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(UsageError, match="a loop of 30 seconds at the most"):
+        clip(home, out=tmp_path / "a.gif", end=31.0, said=said)
+    assert not any("face" in line for line in said), "no photograph was looked at"
+
+
 def test_a_photograph_without_a_face_is_named(home: Home, tmp_path: Path) -> None:
     Image.new("RGB", (300, 300), (90, 140, 90)).save(tmp_path / "grass.png")
     with pytest.raises(PhotoError, match=r"grass"):

@@ -404,3 +404,12 @@ def test_a_film_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, n
         make(Path("demo"), tmp_path / name, absent)
     with pytest.raises(AvatarError, match=r"cannot be made|ends in|exists already"):
         open_live(camera="demo", avatar="absent.jpg", out=f"file:{tmp_path / name}")
+
+
+def test_a_performance_is_kept_in_the_users_home(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    make(clip, tmp_path / "a.mp4", save_motion=Path("~/a.npz"))
+    assert (tmp_path / "a.npz").is_file()

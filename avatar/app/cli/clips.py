@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avatar.app.cli.session_command import table_command
+from avatar.core.errors import UsageError
 from avatar.core.home import Home
 from avatar.core.terminal import harmless, say
 from avatar.sessions.clip_request import ClipRequest
@@ -62,7 +63,10 @@ def templates_list() -> None:
 
     store = ChoreographyStore(Home.of_user())
     for name in store.names():
-        typer.echo(f"{name:10} {store.load(name).about}")
+        try:
+            typer.echo(f"{name:10} {store.load(name).about}")
+        except UsageError as error:  # the others can be used
+            say(f"avatar: {error}")
 
 
 def templates_show(name: NameArgument) -> None:

@@ -7,9 +7,9 @@ import io
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from avatar.core.errors import SinkError, UsageError
-from avatar.core.files import PUBLIC, write_whole
+from avatar.core.errors import UsageError
 from avatar.core.frames import LabelledFrame
+from avatar.core.outputs import write_output
 from avatar.stages.label.metadata import AIGC_KEY, aigc_metadata
 
 # IPTC's vocabulary: synthetic elements within what was photographed; no network was trained on it.
@@ -51,10 +51,7 @@ def write_still(frame: LabelledFrame, path: Path, producer: str) -> None:
         picture.save(data, "WEBP", quality=_WEBP_QUALITY, xmp=xmp.encode())
     else:
         picture.save(data, "JPEG", quality=_JPEG_QUALITY, xmp=xmp.encode(), subsampling=0)
-    try:
-        write_whole(path, data.getvalue(), mode=PUBLIC)
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_output(path, data.getvalue())
 
 
 def xmp_packet(producer: str, aigc: str) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from avatar.core.errors import SinkLostError, UsageError
-from avatar.core.files import PUBLIC, write_whole
+from avatar.core.errors import SinkError, SinkLostError, UsageError
 from avatar.core.frames import UInt8Image
 from avatar.core.messages import Message
+from avatar.core.outputs import write_output
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -25,6 +25,18 @@ _STEP_MS = 50
 _LONGEST_SIDE_PX, _MOST_S = 480, 30.0
 _COLOURS, _PALETTE_FRAMES = 255, 8
 _QUALITY = 80
+
+
+def check_loop(path: Path, seconds: float) -> None:
+    """Raise ``UsageError`` for a loop that is too long."""
+    if seconds > _MOST_S + 1e-6:
+        raise UsageError(
+            Message(
+                "error.loopLong",
+                "{file}: expected a loop of {most} seconds at the most. Write a film: {film}",
+                file=str(path), most=f"{_MOST_S:g}", film=str(path.with_suffix(".mp4")),
+            )
+        )  # fmt: skip
 
 
 class LoopWriter:
@@ -62,15 +74,7 @@ class LoopWriter:
 
     def write_rgb(self, image: UInt8Image) -> None:
         """Append one picture, uint8 (H, W, 3) RGB; those between two steps are left out."""
-        if self._count >= _MOST_S * self._fps:
-            raise UsageError(
-                Message(
-                    "error.loopLong",
-                    "{file}: expected a loop of {most} seconds at the most. Write a film: {film}",
-                    file=str(self.path), most=f"{_MOST_S:g}",
-                    film=str(self.path.with_suffix(".mp4")),
-                )
-            )  # fmt: skip
+        check_loop(self.path, (self._count + 1) / self._fps)
         time_ms = self._count * 1000 / self._fps
         if time_ms >= len(self._kept) * _STEP_MS - 1e-6:
             self._kept.append(_small(image))
@@ -90,11 +94,9 @@ class LoopWriter:
         gif = self.path.suffix.lower() == ".gif"
         data = self._gif(kept) if gif else self._webp(kept)
         try:
-            write_whole(self.path, data, mode=PUBLIC)
-        except OSError as error:
-            raise SinkLostError(
-                f"{self.path} cannot be written: {error.strerror or error}"
-            ) from error
+            write_output(self.path, data)
+        except SinkError as error:
+            raise SinkLostError(str(error)) from error
 
     def _gif(self, kept: list[UInt8Image]) -> bytes:
         palette = _palette(kept)

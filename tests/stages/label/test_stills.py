@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +58,13 @@ def test_each_picture_of_a_grid_has_a_label_of_its_own(corner: str) -> None:
         for column in range(3):
             cut = made[row * 100 : row * 100 + 100, column * 100 : column * 100 + 100]
             assert np.array_equal(cut, one)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_links_file_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    (tmp_path / "album.png").write_bytes(b"old")
+    (tmp_path / "a.png").symlink_to(tmp_path / "album.png")
+    write_still(labelled(), tmp_path / "a.png", "test")
+    assert (tmp_path / "a.png").is_symlink()
+    with Image.open(tmp_path / "album.png") as made:
+        assert made.size == (96, 64)

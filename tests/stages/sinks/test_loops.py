@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,14 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
 def test_unmarked_loops_are_not_made(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected the tag AIGC"):
         LoopWriter(tmp_path / "a.gif", FPS, {}, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_links_file_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    (tmp_path / "album.gif").write_bytes(b"old")
+    (tmp_path / "b.gif").symlink_to(tmp_path / "album.gif")
+    with LoopWriter(tmp_path / "b.gif", FPS, TAGS, "") as loop:
+        loop.write_rgb(picture(0))
+    assert (tmp_path / "b.gif").is_symlink()
+    with Image.open(tmp_path / "album.gif") as made:
+        assert made.size == (64, 96)
