@@ -82,6 +82,8 @@ def write_clip(
         if same_file(out, expanded(photo)):
             raise UsageError(f"--out and a photograph name the same file, {out}. Name another one")
     _check_out(out, request)
+    # A text that cannot be drawn is refused before anything is opened.
+    VisibleLabel(request.label_text, request.label_corner)
     choreography = ChoreographyStore(home).load(request.template)
     song = song_of(request, choreography, say)
     if out.suffix.lower() in LOOP_SUFFIXES:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from avatar.core.choices import Corner
 from avatar.core.counting import counted
 from avatar.core.errors import UsageError
 from avatar.core.option import Option
@@ -74,7 +75,7 @@ class ClipRequest:
         bounds=(0, 1_000_000, 1), **_HERE,
     )] = 0
     label_text: Annotated[str, lent("label_text", CLIP)] = Options.label_text
-    label_corner: Annotated[Any, lent("label_corner", CLIP)] = Options.label_corner
+    label_corner: Annotated[Corner, lent("label_corner", CLIP)] = Options.label_corner
     face_model: Annotated[Path | None, lent("face_model", CLIP)] = None
     force: Annotated[bool, Option("Replace a film of that name.", flag="--force", **_HERE)] = False
     # fmt: on

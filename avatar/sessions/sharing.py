@@ -8,11 +8,9 @@ from typing import Any
 
 from avatar.core.config_file import checked
 from avatar.core.errors import UsageError
-from avatar.core.files import expanded
 from avatar.core.frames import LabelledFrame
 from avatar.core.home import Home
 from avatar.core.options import takes_options
-from avatar.core.outputs import check_output
 from avatar.core.terminal import say
 from avatar.sessions.clip_request import ClipRequest
 from avatar.sessions.still_request import StillRequest
@@ -91,16 +89,14 @@ def make_still(
 
         avatar.make_still("builtin", "wink.png", smile_left=0.7, wink_left=1)
     """
-    from avatar.sessions.still import draw_still, save_still
+    from avatar.sessions.still import checked_out, draw_still, save_still
 
     given = options if out is None else options | {"out": out}
     request = _request(StillRequest, given, photo=photo)
-    if out is not None:
-        read = [expanded(path) for path in (request.photo, request.like) if path is not None]
-        check_output(expanded(request.out), "out", force=request.force, others=read)
+    path = None if out is None else checked_out(request, "out")
     frame = draw_still(request, home or Home.of_user(), say)
-    if out is not None:
-        save_still(frame, expanded(request.out))
+    if path is not None:
+        save_still(frame, path)
     return frame
 
 

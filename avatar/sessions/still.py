@@ -70,14 +70,20 @@ def make_still(request: StillRequest, home: Home, say: Say) -> int:
 
     Raises ``UsageError``, ``PhotoError`` and ``SinkError``.
     """
-    out = expanded(request.out)
-    read = [expanded(path) for path in (request.photo, request.like) if path is not None]
-    check_output(out, "--out", force=request.force, others=read)
+    out = checked_out(request, "--out")
     frame = draw_still(request, home, say)
     save_still(frame, out)
     height, width = frame.image.shape[:2]
     say(f"{out}: {width}×{height}")
     return 0
+
+
+def checked_out(request: StillRequest, option: str) -> Path:
+    """Return where the picture goes, ``option`` to the user. Raises ``UsageError``."""
+    out = expanded(request.out)
+    read = [expanded(path) for path in (request.photo, request.like) if path is not None]
+    check_output(out, option, force=request.force, others=read)
+    return out
 
 
 def save_still(frame: LabelledFrame, out: Path) -> None:

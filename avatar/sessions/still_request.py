@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from avatar.core.choices import Corner
 from avatar.core.errors import UsageError
 from avatar.core.files import STILL_SUFFIXES
 from avatar.core.option import Option
@@ -72,7 +73,7 @@ class StillRequest:
         bounds=(1, 12, 1), **_HERE,
     )] = 1
     label_text: Annotated[str, lent("label_text", STILL)] = Options.label_text
-    label_corner: Annotated[Any, lent("label_corner", STILL)] = Options.label_corner
+    label_corner: Annotated[Corner, lent("label_corner", STILL)] = Options.label_corner
     face_model: Annotated[Path | None, lent("face_model", STILL)] = None
     force: Annotated[bool, Option(
         "Replace a picture of that name.", flag="--force", **_HERE,

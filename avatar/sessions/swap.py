@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,6 +61,7 @@ def make_swap(request: SwapRequest, home: Home, say: Say) -> int:
     assert request.out is not None
     out = expanded(request.out)
     _check(request, film, out)
+    label = VisibleLabel(request.label_text, request.label_corner)
     stop = threading.Event()
     with ExitStack() as stages:
         stages.enter_context(ended_by_signals(stop.set))
@@ -71,6 +72,8 @@ def make_swap(request: SwapRequest, home: Home, say: Say) -> int:
         for photo in photos.values():
             refuse_protected(photo, layout, home)
         timing = clip_timing(film, None, request.seconds)
+        size_px = _size_px(film)
+        label.prepare(size_px)
         try:
             people = _people(film, timing, networks, layout, request.seconds, stop)
         except _StopError:
@@ -84,9 +87,9 @@ def make_swap(request: SwapRequest, home: Home, say: Say) -> int:
             request.kept, request.strength,
         )  # fmt: skip
         record = _record(request, film, photos)
-        writer = _writer(request, film, out, timing, record, say)
+        writer = _writer(request, film, out, size_px, timing, record, say)
         stages.enter_context(writer)
-        slots = _write(request, film, plan, writer, timing, stop)
+        slots = _write(request, film, SwapPainter(plan, request, label), writer, timing, stop)
         if stop.is_set():
             writer.close(cut=True)
     _report(writer, slots, timing, record, say)
@@ -103,6 +106,12 @@ def _check(request: SwapRequest, film: Path, out: Path) -> None:
         if same_file(out, other):
             raise UsageError(f"--out and {other} are the same file: name another --out")
     check_film(out, overwrite=request.force, suffix=MP4.suffix)
+    check_output(_record_of(out), "the record of --out", force=request.force)
+
+
+def _record_of(film: Path) -> Path:
+    """Return where it stands what a film was made of, and by what right: beside it."""
+    return film.with_name(film.name + _RECORD_SUFFIX)
 
 
 def _photos(request: SwapRequest, model: Path, home: Home, say: Say) -> dict[str, AvatarPhoto]:
@@ -138,13 +147,20 @@ def _until(frames: Iterator[CameraFrame], stop: threading.Event) -> Iterator[Cam
         yield frame
 
 
-def _film(film: Path, seconds: float | None) -> Iterator[CameraFrame]:
+def _film(film: Path, seconds: float | None) -> Generator[CameraFrame, None, None]:
     """Yield the film's frames, of an even size, as films of H.264 are."""
     with open_clip(film) as source:
         for frame in frames_of(source, seconds):
             height, width = (size // 2 * 2 for size in frame.image.shape[:2])
             even = np.ascontiguousarray(frame.image[:height, :width])
             yield CameraFrame(even, frame.timestamp_ns, frame.index)
+
+
+def _size_px(film: Path) -> tuple[int, int]:
+    """Return the (width, height) of the film's first frame, and so of the new film."""
+    with closing(_film(film, None)) as frames:
+        height, width = next(frames).image.shape[:2]
+    return width, height
 
 
 def _chosen(request: SwapRequest, people: FilmPeople, film: Path) -> dict[int, str]:
@@ -192,14 +208,12 @@ def _record(request: SwapRequest, film: Path, photos: dict[str, AvatarPhoto]) ->
 
 
 def _writer(
-    request: SwapRequest, film: Path, out: Path, timing: FilmTiming, record: dict[str, Any],
-    say: Say,
+    request: SwapRequest, film: Path, out: Path, size_px: tuple[int, int], timing: FilmTiming,
+    record: dict[str, Any], say: Say,
 ) -> Mp4Writer:  # fmt: skip
-    first = next(_film(film, None))
-    height, width = first.image.shape[:2]
     rights = f"face {request.right_of_face}, film {request.right_of_film}"
     writer = Mp4Writer(
-        out, (width, height), float(timing.rate), swap_metadata(_PRODUCER, record["id"], rights),
+        out, size_px, float(timing.rate), swap_metadata(_PRODUCER, record["id"], rights),
         preset="veryfast", crf=18, low_latency=False, overwrite=request.force, say=say,
     )  # fmt: skip
     sound = clip_sound(film, None)
@@ -209,12 +223,11 @@ def _writer(
 
 
 def _write(
-    request: SwapRequest, film: Path, plan: SwapPlan, writer: Mp4Writer, timing: FilmTiming,
-    stop: threading.Event,
+    request: SwapRequest, film: Path, painter: SwapPainter, writer: Mp4Writer,
+    timing: FilmTiming, stop: threading.Event,
 ) -> Slots:  # fmt: skip
     """Draw and write every frame until the end, or until ``stop``."""
     slots = Slots(writer, Fraction(timing.rate))
-    painter = SwapPainter(plan, request)
     with (
         film_progress(planned_frames(timing, request.seconds)) as step,
         closing(made_ahead(painter.frames(_until(_film(film, request.seconds), stop)))) as frames,
@@ -245,17 +258,14 @@ class SwapPainter:
 
     plan: Drawing
     request: SwapRequest
+    label: VisibleLabel
     last: UInt8Image | None = None
 
     def frames(self, film: Iterator[CameraFrame]) -> Iterator[LabelledFrame]:
         """Yield every frame of ``film`` with its new faces and its label."""
-        label: VisibleLabel | None = None
         for index, frame in enumerate(film):
             image = self._picture(frame.image, index)
-            if label is None:
-                label = VisibleLabel(self.request.label_text, self.request.label_corner)
-                label.prepare((image.shape[1], image.shape[0]))
-            yield label.label(
+            yield self.label.label(
                 GeneratedFrame(image, frame.timestamp_ns, frame.index, Presence.TRACKED)
             )
 
@@ -289,7 +299,7 @@ def _report(
         f"{writer.path}: {counted(slots.frames, 'frame')}, {rate:.5g} fps, "
         f"{slots.frames / rate:.2f} s"
     )
-    beside = writer.path.with_name(writer.path.name + _RECORD_SUFFIX)
+    beside = _record_of(writer.path)
     write_json(beside, record)
     say(f"{beside}: what it was made of, and by what right")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from avatar.core.choices import Corner
 from avatar.core.errors import UsageError
 from avatar.core.option import Option
 from avatar.core.options import Options, check_bounds, lent
@@ -61,7 +62,7 @@ class SwapRequest:
         "Only the first seconds of the film.", metavar="SECONDS", **_HERE,
     )] = None
     label_text: Annotated[str, lent("label_text", SWAP)] = Options.label_text
-    label_corner: Annotated[Any, lent("label_corner", SWAP)] = Options.label_corner
+    label_corner: Annotated[Corner, lent("label_corner", SWAP)] = Options.label_corner
     face_model: Annotated[Path | None, lent("face_model", SWAP)] = None
     force: Annotated[bool, Option("Replace a film of that name.", flag="--force", **_HERE)] = False
     # fmt: on

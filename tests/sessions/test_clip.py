@@ -239,6 +239,13 @@ def test_photographs_get_the_most_room(count: int, shape: str, grid: tuple[int, 
     assert ClipRequest(photos=(ME,) * count, shape=shape).columns_rows == grid  # type: ignore[arg-type]
 
 
+def test_a_label_that_cannot_be_drawn_is_refused_before_anything_is_opened(
+    home: Home, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="at least one letter"):
+        clip(home, tmp_path / "absent.jpg", out=tmp_path / "a.mp4", label_text=" ", music="absent")
+
+
 def test_a_template_with_unknown_names_says_the_nearest(home: Home, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none called 'heyy'. Did you mean `hey`\?"):
         clip(home, out=tmp_path / "a.mp4", template="heyy")

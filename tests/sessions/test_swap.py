@@ -15,9 +15,11 @@ import pytest
 from avatar.core.errors import SourceError, UsageError
 from avatar.core.frames import CameraFrame, UInt8Image
 from avatar.core.home import Home
+from avatar.sessions import swap as swapping
 from avatar.sessions.swap import SwapPainter, beyond_recognition, make_swap
 from avatar.sessions.swap_request import SwapRequest
 from avatar.stages.generate.photo import builtin_photo
+from avatar.stages.label import VisibleLabel
 from tests.sessions.test_film import write_film
 
 FPS, FRAMES = 25, 14
@@ -134,6 +136,22 @@ def test_the_film_itself_is_never_the_output(home: Home, film: Path) -> None:
         swap(home, film, film, force=True)
 
 
+def test_an_older_record_beside_the_film_is_kept(home: Home, film: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.mp4.swap.json").write_text("precious")
+    with pytest.raises(UsageError, match="--force"):
+        swap(home, film, tmp_path / "new.mp4")
+    assert (tmp_path / "new.mp4.swap.json").read_text() == "precious"
+
+
+@pytest.mark.parametrize("text", ["", "AI" * 200])
+def test_a_label_that_cannot_be_drawn_is_refused_before_the_film_is_looked_through(
+    home: Home, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(swapping, "find_people", pytest.fail)
+    with pytest.raises(UsageError, match="label"):
+        swap(home, film, tmp_path / "new.mp4", label_text=text)
+
+
 def test_a_film_without_a_face_is_an_error(home: Home, tmp_path: Path) -> None:
     grey = [np.full((256, 256, 3), 128, np.uint8)] * 4
     film = write_film(tmp_path / "grey.mp4", grey, range(4), FPS)
@@ -166,7 +184,7 @@ def test_a_face_that_is_lost_is_shown_held_or_blurred(portrait: UInt8Image, how:
         face=ME, film=Path("a.mp4"), out=Path("b.mp4"), rights=("self",), when_lost=how
     )
     camera = [CameraFrame(portrait, k, k) for k in range(4)]
-    shown = [f.image for f in SwapPainter(_Plan(), request).frames(iter(camera))]
+    shown = [f.image for f in SwapPainter(_Plan(), request, VisibleLabel()).frames(iter(camera))]
     below = [image[portrait.shape[0] // 4 :] for image in shown]
     assert (below[1] == 10).all() and (below[3] == 30).all()
     if how == "film":

@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -30,16 +30,10 @@ from engines.backends import BACKENDS
 from engines.runner import Runner
 from engines.select import Choice
 from tests.stages.generate.neural.toys import ToyRunner
+from tests.waiting import wait_until
 
 SIZE_PX = (320, 240)
 PATIENCE_S = 90.0
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end, f"{what}: did not happen within {PATIENCE_S:g} s"
-        time.sleep(0.01)
 
 
 class Running:
@@ -56,7 +50,7 @@ class Running:
     def delivers(self, count: int = 3) -> None:
         """Wait for ``count`` more frames."""
         wanted = len(self.sink.frames) + count
-        wait_until(lambda: len(self.sink.frames) >= wanted or self.ended, "frames")
+        wait_until(lambda: len(self.sink.frames) >= wanted or self.ended, "frames", PATIENCE_S)
         assert len(self.sink.frames) >= wanted
 
     @property

@@ -114,6 +114,28 @@ def program(home: Path, *arguments: str) -> Iterator[Program]:
 
 
 @contextmanager
+def demo_studio(home: Path) -> Iterator[Program]:
+    """A studio of 640×360 in an empty home, stopped, its camera the demo; it ends without fault."""
+    need_chromium()
+    with program(home, "studio", "--camera", "demo", "--size", "640x360", "--port", "0") as running:
+        yield running
+        running.end()
+
+
+def open_studio(context: Any, studio: Program) -> Any:
+    """Return the studio's page, opened by the address that was printed.
+
+    What goes wrong in its scripts is kept in its ``problems``.
+    """
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(studio.address)
+    page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
+    return page
+
+
+@contextmanager
 def chromium(film: Path | None = None, **context: Any) -> Iterator[Any]:
     """Start a browser whose webcam shows ``film``; yield a Playwright browser context."""
     from playwright.sync_api import sync_playwright

@@ -15,8 +15,7 @@ from tests.web.browser import (
     PATIENCE_MS,
     Program,
     chromium,
-    need_chromium,
-    program,
+    demo_studio,
     shown,
     start,
     stop,
@@ -63,11 +62,8 @@ KEYS = {key for key, words in tables()["en"].items() if key.lower() != words.low
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    need_chromium()
-    home = tmp_path_factory.mktemp("home")
-    with program(home, "studio", "--camera", "demo", "--size", "640x360", "--port", "0") as running:
+    with demo_studio(tmp_path_factory.mktemp("home")) as running:
         yield running
-        running.end()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,8 @@ from tests.web.browser import (
     PATIENCE_MS,
     Program,
     chromium,
-    need_chromium,
-    program,
+    demo_studio,
+    open_studio,
     shown,
     start,
     stop,
@@ -42,22 +41,15 @@ TOO_WIDE = """() => document.documentElement.scrollWidth - document.documentElem
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    need_chromium()
-    home = tmp_path_factory.mktemp("home")
-    with program(home, "studio", "--camera", "demo", "--size", "640x360", "--port", "0") as running:
+    with demo_studio(tmp_path_factory.mktemp("home")) as running:
         yield running
-        running.end()
 
 
 @pytest.fixture(scope="module")
 def page(studio: Program) -> Iterator[Any]:
     with chromium(viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page = open_studio(context, studio)
         page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(studio.address)
-        page.wait_for_selector("body[data-phase=stopped]", timeout=PATIENCE_MS)
         yield page
         assert page.problems == []
 
@@ -287,15 +279,13 @@ def test_a_narrow_page_in_both_languages_has_words_names_and_no_scrolling_aside(
 
 
 @pytest.mark.parametrize("room", ["live", "still", "clips"])
-def test_axe_finds_nothing(page: Any, room: str) -> None:
-    """Deque's axe-core, where ``AVATAR_AXE`` names its axe.min.js (npm install axe-core)."""
-    script = os.environ.get("AVATAR_AXE")
-    if not script:
-        pytest.skip("needs axe-core: AVATAR_AXE=…/axe.min.js")
+def test_it_is_fit_for_screen_readers(page: Any, room: str) -> None:
+    pytest.importorskip("axe_playwright_python", reason="needs axe: scripts/setup dev")
+    from axe_playwright_python.sync_playwright import Axe
+
     enter(page, room)
-    page.evaluate(Path(script).read_text("utf-8"))
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
         page.wait_for_timeout(400)
-        found = page.evaluate("axe.run(document)")["violations"]
-        assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()

@@ -24,6 +24,7 @@ from avatar.sessions.clip_request import MOST_PHOTOS
 from avatar.sessions.template_preview import preview_of
 from avatar.stages.generate.photo import BUILTIN
 from avatar.stages.music.tunes import SCORES
+from avatar.stages.sinks.unfinished import is_unfinished, left_parts
 
 KINDS = {".mp4": "video/mp4", ".gif": "image/gif", ".webp": "image/webp"}
 """What clips are written as, and what a browser calls that."""
@@ -95,7 +96,7 @@ class ClipRoom:
         found = []
         with suppress(OSError):
             for path in self._folder.iterdir():
-                if path.suffix in KINDS and ".part" not in path.name:
+                if path.suffix in KINDS and not is_unfinished(path):
                     with suppress(OSError):
                         about = path.stat()
                         found.append((about.st_mtime_ns, path.name, about.st_size))
@@ -298,8 +299,9 @@ class _Job:
             self._problem, self._state = words_of(error), "failed"
         finally:
             if self._state != "done":
-                part = self._out.with_name(f"{self._out.stem}.part{self._out.suffix}")
-                for left in (part, self._out):
+                own = f"{self._out.stem}.part"
+                parts = [part for part in left_parts(self._out) if part.stem.startswith(own)]
+                for left in (*parts, self._out):
                     with suppress(OSError):
                         left.unlink(missing_ok=True)
             self.ended.set()

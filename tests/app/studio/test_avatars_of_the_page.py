@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from avatar.app.avatars import add_photo
 from avatar.app.studio.removed import UNDO_S, RemovedAvatars
@@ -15,6 +14,7 @@ from avatar.core.errors import AvatarError, UsageError
 from avatar.core.home import Home
 from avatar.library.avatars import AvatarStore
 from avatar.stages.generate.photo import builtin_photo
+from tests import photographs
 from tests.app.studio.test_runtime import Bench
 
 
@@ -35,16 +35,7 @@ def grace(bench: Bench, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Path:
-    """A photograph with two faces: a large one on the left, its mirror image on the right."""
-    one = np.asarray(Image.open(builtin_photo()).convert("RGB"))
-    small = Image.fromarray(one[:, ::-1].copy())
-    small = small.resize((small.width * 2 // 3, small.height * 2 // 3))
-    both = Image.new("RGB", (one.shape[1] + small.width, one.shape[0]), (90, 90, 90))
-    both.paste(Image.fromarray(one), (0, 0))
-    both.paste(small, (one.shape[1], 0))
-    path = tmp_path / "pair.png"
-    both.save(path)
-    return path
+    return photographs.pair(tmp_path / "pair.png")
 
 
 def names(bench: Bench) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from avatar.core.clock import MonotonicClock
 from avatar.core.errors import AvatarError, UsageError
 from avatar.core.home import Home
 from avatar.core.messages import Message, for_json, words_of
+from tests.waiting import wait_until
 
 SHORT: dict[str, Any] = {
     "photos": ["builtin"], "music": "hop", "template": "nod", "shape": "1:1", "end": 0.5,
@@ -55,19 +55,12 @@ def song(path: Path, seconds: float, hz: float, bpm: float = 0.0) -> Path:
     return path
 
 
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end, f"{what}: did not happen within {PATIENCE_S:g} s"
-        time.sleep(0.02)
-
-
 def ended(room: ClipRoom) -> dict[str, Any]:
     def is_over() -> bool:
         job = room.job()
         return job is not None and job["state"] not in ("running", "stopping")
 
-    wait_until(is_over, "the clip's end")
+    wait_until(is_over, "the clip's end", PATIENCE_S)
     job = room.job()
     assert job is not None
     return job
@@ -99,7 +92,7 @@ def test_a_clip_is_made_aside_and_can_be_had_and_deleted(
 
 def test_a_cancelled_clip_leaves_nothing(room: ClipRoom, home: Home) -> None:
     room.make(SHORT | {"end": 60})
-    wait_until(lambda: (room.job() or {})["share"] > 0, "the first picture")
+    wait_until(lambda: (room.job() or {})["share"] > 0, "the first picture", PATIENCE_S)
     job = room.job()
     assert job is not None and job["state"] == "running"
     room.cancel()
@@ -123,6 +116,7 @@ def test_the_child_runs_behind_every_other_program(home: Home) -> None:
     wait_until(
         lambda: os.getpriority(os.PRIO_PROCESS, aside._child.pid) > niceness or niceness >= 19,
         "its low priority",
+        PATIENCE_S,
     )
     aside.stop()
     assert aside.wait() == {"whole": False}

@@ -13,7 +13,8 @@ from avatar.app.studio.recordings import Recordings
 from avatar.core.errors import MissingDependencyError, UsageError
 from avatar.core.home import Home
 from avatar.stages.sound.devices import SoundDevice
-from tests.app.studio.test_runtime import Bench, wait_until
+from tests.app.studio.test_runtime import Bench
+from tests.waiting import wait_until
 
 
 @pytest.fixture

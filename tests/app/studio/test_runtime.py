@@ -29,6 +29,7 @@ from avatar.stages.generate.photo import builtin_photo
 from avatar.stages.label import CORNERS
 from avatar.stages.sinks.page import Audience, EncodedPicture
 from tests import ROOT
+from tests.waiting import wait_until
 
 PATIENCE_S = 30.0
 
@@ -70,14 +71,6 @@ class Bench:
         frames = [f for one in got for f in codec.decode(av.Packet(one.data))]
         frames += codec.decode(None)
         return np.asarray(frames[-1].to_ndarray(format="rgb24"))
-
-
-def wait_until(happened: Callable[[], bool], what: str) -> None:
-    """Wait for something to happen; fail with ``what`` when it does not."""
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end, f"{what}: did not happen within {PATIENCE_S:g} s"
-        time.sleep(0.01)
 
 
 @pytest.fixture
